@@ -1,0 +1,108 @@
+"""Every random stream of the project, derived by name.
+
+A stream is named by (experiment, point, regime or ``real``, seed, iteration, purpose)
+and by nothing else, so no number depends on the order of execution, on the number of
+cores, or on which other seeds, points and regimes are run.
+
+The name without its iteration is hashed (SHA-256) into the 128-bit key of a Philox
+generator; the iteration is the top word of its 256-bit counter. Moving a generator to
+another iteration or seed is then an assignment of a microsecond, and streams never
+overlap: each has 2**192 blocks to itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: What stands in place of the regime in the name of a stream that all regimes share.
+REAL = "real"
+
+
+def key(experiment: str, point: str, regime: str, seed: int, purpose: str) -> NDArray[np.uint64]:
+    """Hash the name of a stream, all but its iteration, into a Philox key.
+
+    Returns
+    -------
+    ndarray of uint64, shape (2,)
+        Parts are length-prefixed before hashing, so no two names collide by concatenation.
+    """
+    parts = (experiment, point, regime, str(int(seed)), purpose)
+    name = "".join(f"{len(part)}:{part}" for part in parts)
+    digest = hashlib.sha256(name.encode()).digest()
+    return np.frombuffer(digest[:16], dtype="<u8").astype(np.uint64)
+
+
+def stream(
+    experiment: str, point: str, regime: str, seed: int, iteration: int, purpose: str
+) -> np.random.Generator:
+    """Return the generator of one named stream, at its beginning."""
+    counter = np.array([0, 0, 0, iteration], dtype=np.uint64)
+    philox = np.random.Philox(key=key(experiment, point, regime, seed, purpose), counter=counter)
+    return np.random.Generator(philox)
+
+
+class Streams:
+    """The streams of one (experiment, point, regime), for several seeds side by side.
+
+    Parameters
+    ----------
+    experiment, point, regime : str
+        First parts of the streams' names.
+    seeds : sequence of int
+        One stream per seed; arrays drawn here have the seeds on their first axis.
+    """
+
+    def __init__(self, experiment: str, point: str, regime: str, seeds: Sequence[int]) -> None:
+        self.seeds = tuple(seeds)
+        self._name = (experiment, point)
+        self._regime = regime
+        self._keys: dict[tuple[str, str], list[NDArray[np.uint64]]] = {}
+        self._philox = np.random.Philox(key=0)
+        self._generator = np.random.Generator(self._philox)
+        self._state = self._philox.state
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    def each(
+        self, purpose: str, iteration: int, *, real: bool = False
+    ) -> Iterator[np.random.Generator]:
+        """Yield the generator of each seed in turn, at the beginning of its stream.
+
+        One generator object is re-keyed from seed to seed: draw from it before asking for
+        the next. With ``real`` the stream is the one shared by all regimes.
+        """
+        regime = REAL if real else self._regime
+        keys = self._keys.get((regime, purpose))
+        if keys is None:
+            keys = [key(*self._name, regime, seed, purpose) for seed in self.seeds]
+            self._keys[regime, purpose] = keys
+        state = self._state
+        for one in keys:
+            state["state"]["key"] = one
+            state["state"]["counter"] = np.array([0, 0, 0, iteration], dtype=np.uint64)
+            state["buffer_pos"], state["has_uint32"], state["uinteger"] = 4, 0, 0
+            self._philox.state = state
+            yield self._generator
+
+    def normal(
+        self, purpose: str, iteration: int, shape: tuple[int, ...], *, real: bool = False
+    ) -> NDArray[np.float64]:
+        """Draw standard normals of shape (seeds, ...)."""
+        out = np.empty((len(self), *shape))
+        for row, generator in zip(out, self.each(purpose, iteration, real=real), strict=True):
+            generator.standard_normal(out=row)
+        return out
+
+    def uniform(
+        self, purpose: str, iteration: int, shape: tuple[int, ...], *, real: bool = False
+    ) -> NDArray[np.float64]:
+        """Draw uniforms on [0, 1) of shape (seeds, ...)."""
+        out = np.empty((len(self), *shape))
+        for row, generator in zip(out, self.each(purpose, iteration, real=real), strict=True):
+            generator.random(out=row)
+        return out
