@@ -1,0 +1,195 @@
+"""Distributions over K outcomes (P2, appendix of the code): genetic drift to one outcome.
+
+Fit: the observed frequencies. Sampling from them again and again loses outcomes, and lost
+outcomes never return; the chain has collapsed when one outcome is left.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from collapse.families import Expectation, Figure, Headline, Metric, Samples, variant
+from collapse.families import Parameters as _Parameters
+from collapse.regimes import NAMED, Regime
+from collapse.seeding import Streams
+
+VERSION = 1
+MINIMUM_SAMPLES = 1
+METRICS = {
+    "entropy": Metric("entropy of the fitted distribution", units="nat"),
+    "gini_simpson": Metric("probability that two draws of the fitted distribution differ"),
+    "support": Metric("outcomes with a positive fitted probability"),
+    "iterations_to_collapse": Metric(
+        "iterations until one outcome is left (missing: not reached)", per_iteration=False
+    ),
+}
+HEADLINE = Headline("entropy", worse="lower")
+FIGURES = (
+    Figure("entropy", "entropy", rows="outcomes", xscale="log"),
+    Figure(
+        "iterations-to-collapse",
+        "iterations_to_collapse",
+        rows=None,
+        colour="outcomes",
+        x="samples",
+        xscale="log",
+        yscale="log",
+    ),
+)
+
+Array = NDArray[np.float64]
+
+
+class Parameters(_Parameters):
+    """Grid keys of the discrete family."""
+
+    outcomes: int = Field(
+        default=10, ge=2, strict=True, description="Number of outcomes K, equally likely."
+    )
+    cap: int = Field(
+        default=10_000_000,
+        ge=1,
+        strict=True,
+        description="Iterations after which a replace chain that has not collapsed is given up; "
+        "other regimes are followed as long as they are recorded.",
+        json_schema_extra=variant(),
+    )
+
+
+class Counts(NamedTuple):
+    """How often each outcome is in a set of samples (seeds, K), and the size of the set."""
+
+    counts: NDArray[np.int64]
+    total: int
+
+
+class Chain:
+    """Discrete chains of several seeds."""
+
+    exchangeable = True
+
+    def __init__(self, parameters: Parameters, samples: int, streams: Streams) -> None:
+        self.outcomes = parameters.outcomes
+        self.cap = parameters.cap
+        self.streams = streams
+        self._iteration = 0
+        self._collapse = np.full(len(streams), np.nan)
+
+    def real(self, iteration: int, count: int) -> Samples:
+        draws = np.empty((len(self.streams), count), dtype=np.int32)
+        for row, generator in zip(
+            draws, self.streams.each("real data", iteration, real=True), strict=True
+        ):
+            row[:] = generator.integers(self.outcomes, size=count, dtype=np.int32)
+        return (draws,)
+
+    def summarise(self, samples: Samples) -> Counts:
+        (draws,) = samples
+        counts = np.stack([np.bincount(row, minlength=self.outcomes) for row in draws])
+        return Counts(counts, draws.shape[1])
+
+    def merge(self, pool: Counts, shard: Counts) -> Counts:
+        return Counts(pool.counts + shard.counts, pool.total + shard.total)
+
+    def fit(self, statistics: Counts) -> Counts:
+        self._iteration += 1
+        collapsed = statistics.counts.max(axis=1) == statistics.total
+        self._collapse[collapsed & np.isnan(self._collapse)] = self._iteration
+        return statistics
+
+    def sample(self, model: Counts, count: int, iteration: int) -> Samples:
+        draws = np.empty((len(self.streams), count), dtype=np.int32)
+        for seed, generator in enumerate(self.streams.each("samples", iteration)):
+            positions = generator.integers(model.total, size=count)
+            draws[seed] = np.searchsorted(np.cumsum(model.counts[seed]), positions, side="right")
+        return (draws,)
+
+    def sample_statistics(self, model: Counts, count: int, iteration: int) -> Counts:
+        """Draw the counts of ``count`` samples: a multinomial over the outcomes still alive."""
+        counts = np.zeros_like(model.counts)
+        for seed, generator in enumerate(self.streams.each("statistics", iteration)):
+            alive = np.flatnonzero(model.counts[seed])
+            probabilities = model.counts[seed, alive] / model.total
+            counts[seed, alive] = generator.multinomial(count, probabilities)
+        return Counts(counts, count)
+
+    def evaluate(self, model: Counts) -> dict[str, Array]:
+        entropy, gini, support = np.empty((3, len(self.streams)))
+        for seed, counts in enumerate(model.counts):
+            probabilities = counts[counts > 0] / model.total
+            # The absolute value turns the -0.0 of a single outcome into 0.
+            entropy[seed] = abs((probabilities * np.log(probabilities)).sum())
+            gini[seed] = 1 - (probabilities**2).sum()
+            support[seed] = len(probabilities)
+        return {"entropy": entropy, "gini_simpson": gini, "support": support}
+
+    def finish(
+        self, model: Counts, iteration: int, later: Iterator[int] | None
+    ) -> dict[str, Array]:
+        """Follow replace chains to their collapse, or to the cap."""
+        collapse = np.where(self._collapse <= self.cap, self._collapse, np.nan)
+        if later is not None:
+            generators = self.streams.each("beyond the record", iteration)
+            copies = itertools.tee(later, len(collapse))
+            for seed, (generator, sizes) in enumerate(zip(generators, copies, strict=True)):
+                if np.isnan(collapse[seed]):
+                    alive = model.counts[seed][model.counts[seed] > 0]
+                    limit = itertools.islice(sizes, max(0, self.cap - iteration))
+                    collapse[seed] = iteration + _steps_to_collapse(alive, limit, generator)
+        return {"iterations_to_collapse": collapse}
+
+
+def _steps_to_collapse(
+    counts: NDArray[np.int64], sizes: Iterator[int], generator: np.random.Generator
+) -> float:
+    """Resample counts until one outcome is left; nan if the sizes end before."""
+    steps = 0
+    total = int(counts.sum())
+    while len(counts) > 2:
+        size = next(sizes, None)
+        if size is None:
+            return np.nan
+        counts = generator.multinomial(size, counts / total)
+        counts = counts[counts > 0]
+        total = size
+        steps += 1
+    if len(counts) == 1:
+        return steps
+    # Half of all iterations have two outcomes left: a scalar binomial is then much cheaper.
+    binomial, one = generator.binomial, int(counts[0])
+    for steps, size in enumerate(sizes, start=steps + 1):  # noqa: B020
+        one, total = binomial(size, one / total), size
+        if one in (0, size):
+            return steps
+    return np.nan
+
+
+def expectations(
+    parameters: Parameters, regime: Regime, samples: int, iterations: int
+) -> dict[str, Expectation]:
+    """Return the expected heterozygosity under any regime, and time to collapse under replace."""
+    from collapse import theory  # scipy, which chains do without
+
+    outcomes = parameters.outcomes
+    gini = theory.discrete_gini_simpson(regime, samples, outcomes, iterations)
+    found = {"gini_simpson": Expectation(gini)}
+    if regime == NAMED["replace"]:
+        steps = theory.discrete_iterations_to_collapse(samples, outcomes)
+        found["iterations_to_collapse"] = Expectation(np.asarray(steps))
+    return found
+
+
+def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whole: bool) -> float:
+    """Estimate the core-seconds of one seed of a chain (measured on a 2020s server core)."""
+    outcomes = parameters.outcomes
+    recorded = len(trained) * (2e-5 + 1e-9 * outcomes) + 5e-8 * sum(
+        min(n, outcomes) for n in trained
+    )
+    # Replace chains go on to their collapse, 2n iterations on average.
+    return recorded + (2 * trained[0] * 2e-6 if whole and trained[-1] == trained[0] else 0.0)

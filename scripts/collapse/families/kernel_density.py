@@ -1,0 +1,333 @@
+"""Kernel density estimation (P2): the model is its training set and a bandwidth.
+
+The metric is the mean negative log-likelihood of real test points. With a fixed bandwidth
+the un-normalised density at the test points is a sum over training points, so a pool that
+only grows is evaluated by its new points alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from collapse.data import toy
+from collapse.families import Expectation, Figure, Headline, Metric, Samples
+from collapse.families import Parameters as _Parameters
+from collapse.regimes import Regime
+from collapse.seeding import Streams
+
+VERSION = 1
+MINIMUM_SAMPLES = 2
+METRICS = {
+    "test_nll": Metric("mean negative log-likelihood of real test points", units="nat"),
+    "mean_squared_norm": Metric("mean squared norm of the points of the training set"),
+}
+HEADLINE = Headline("test_nll", worse="higher")
+FIGURES = (Figure("test-nll", "test_nll", rows="dataset"),)
+TEST_POINTS = 500
+
+Array = NDArray[np.floating[Any]]
+Rule = Literal["scott", "silverman", "scott-scaled", "silverman-scaled"]
+
+
+class Parameters(_Parameters):
+    """Grid keys of the kernel_density family."""
+
+    dataset: Literal["blobs", "circles", "moons", "swiss_roll"] = Field(
+        default="moons", description="Data set of scikit-learn, noise 0.05."
+    )
+    bandwidth: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Rule = Field(
+        default=0.5,
+        description="Bandwidth h; or scikit-learn's rules scott and silverman, which depend on "
+        "the number of points and the dimension; or the same times the spread of the data.",
+    )
+    kernel: Literal["gaussian", "tophat"] = Field(
+        default="gaussian", description="Kernel; a tophat can give an infinite test_nll."
+    )
+
+
+class Points:
+    """The points of a training set, with what merges: moments, and a tally of densities.
+
+    ``tally`` holds how many of the points are already summed up at the test points, and the
+    logarithm of that sum; only a fixed bandwidth may keep it.
+    """
+
+    def __init__(self, buffer: _Buffer, mean: Array, spread: Array) -> None:
+        self._buffer = buffer
+        self.count = buffer.used
+        self.mean = mean
+        self.spread = spread  # squared distances from the mean, summed: (seeds,)
+        self.tally: tuple[int, Array] | None = None
+
+    @classmethod
+    def of(cls, points: Array) -> Points:
+        """Summarise points of shape (seeds, count, dimensions)."""
+        mean = points.mean(axis=1)
+        return cls(_Buffer(points), mean, ((points - mean[:, None]) ** 2).sum(axis=(1, 2)))
+
+    @property
+    def points(self) -> Array:
+        """The points, of shape (seeds, count, dimensions)."""
+        return self._buffer.array[:, : self.count]
+
+    def union(self, other: Points) -> Points:
+        """Return both sets of points; what was tallied of the first stays tallied."""
+        count = self.count + other.count
+        step = other.mean - self.mean
+        between = self.count * other.count / count * (step**2).sum(axis=1)
+        merged = Points(
+            self._buffer.extended(self.count, other.points),
+            self.mean + step * (other.count / count),
+            self.spread + other.spread + between,
+        )
+        merged.tally = self.tally
+        return merged
+
+
+class _Buffer:
+    """An array that grows at its end by doubling, so that T unions copy O(T), not O(T²)."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+        self.used = array.shape[1]
+
+    def extended(self, length: int, new: Array) -> _Buffer:
+        """Append to the first ``length`` rows: in place if nothing was appended since."""
+        total = length + new.shape[1]
+        buffer = self
+        if length != self.used or total > self.array.shape[1]:
+            grown = np.empty((len(new), max(total, 2 * length), new.shape[2]))
+            grown[:, :length] = self.array[:, :length]
+            buffer = _Buffer(grown)
+        buffer.array[:, length:total] = new
+        buffer.used = total
+        return buffer
+
+
+class Model(NamedTuple):
+    """Training points and the bandwidth of each seed (seeds,)."""
+
+    points: Points
+    bandwidth: Array
+
+
+class Chain:
+    """Kernel-density chains of several seeds."""
+
+    exchangeable = True
+
+    def __init__(self, parameters: Parameters, samples: int, streams: Streams) -> None:
+        self.dataset = parameters.dataset
+        self.bandwidth = parameters.bandwidth
+        self.kernel = parameters.kernel
+        self.dimension = toy.DIMENSIONS[parameters.dataset]
+        self.streams = streams
+        self._truth: list[dict[str, Array]] = [{} for _ in streams.seeds]
+        if self.dataset == "blobs":
+            generators = streams.each("centres", 0, real=True)
+            self._truth = [{"centres": toy.centres(generator)} for generator in generators]
+        self.test = self._draw("test data", 0, TEST_POINTS)
+
+    def real(self, iteration: int, count: int) -> Samples:
+        return (self._draw("real data", iteration, count),)
+
+    def _draw(self, purpose: str, iteration: int, count: int) -> Array:
+        generators = self.streams.each(purpose, iteration, real=True)
+        draws = [
+            toy.draw(self.dataset, count, generator, **truth)
+            for generator, truth in zip(generators, self._truth, strict=True)
+        ]
+        return np.stack(draws)
+
+    def summarise(self, samples: Samples) -> Points:
+        return Points.of(samples[0])
+
+    def merge(self, pool: Points, shard: Points) -> Points:
+        return pool.union(shard)
+
+    def fit(self, statistics: Points) -> Model:
+        if isinstance(self.bandwidth, float):
+            return Model(statistics, np.full(len(self.streams), self.bandwidth))
+        bandwidth = np.full(
+            len(self.streams), rule_of_thumb(self.bandwidth, statistics.count, self.dimension)
+        )
+        if self.bandwidth.endswith("scaled"):
+            bandwidth *= np.sqrt(statistics.spread / (statistics.count * self.dimension))
+        return Model(statistics, bandwidth)
+
+    def sample(self, model: Model, count: int, iteration: int) -> Samples:
+        """Draw points of the training set uniformly and displace each by the kernel."""
+        shape = (count, self.dimension)
+        rows = self.streams.uniform("chosen points", iteration, (count,)) * model.points.count
+        seeds = np.arange(len(self.streams))[:, None]
+        chosen = model.points.points[seeds, rows.astype(np.int64)]
+        steps = self.streams.normal("displacements", iteration, shape)
+        if self.kernel == "tophat":
+            # Uniform in the unit ball: a random direction and the root of a uniform.
+            radii = self.streams.uniform("radii", iteration, (count, 1))
+            steps *= radii ** (1 / self.dimension) / np.linalg.norm(steps, axis=2, keepdims=True)
+        steps *= model.bandwidth[:, None, None]
+        return (chosen + steps,)
+
+    def sample_statistics(self, model: Model, count: int, iteration: int) -> Points:
+        return self.summarise(self.sample(model, count, iteration))
+
+    def evaluate(self, model: Model) -> dict[str, Array]:
+        training = model.points
+        start, tally = training.tally or (0, np.full(self.test.shape[:2], -np.inf))
+        new = log_kernel_sums(training.points[:, start:], self.test, model.bandwidth, self.kernel)
+        tally = np.logaddexp(tally, new)
+        if isinstance(self.bandwidth, float):
+            training.tally = (training.count, tally)
+        normaliser = log_normaliser(self.kernel, self.dimension) + self.dimension * np.log(
+            model.bandwidth
+        )
+        log_density = tally - math.log(training.count) - normaliser[:, None]
+        squared_norm = training.spread / training.count + (training.mean**2).sum(axis=1)
+        return {"test_nll": -log_density.mean(axis=1), "mean_squared_norm": squared_norm}
+
+    def finish(self, model: Model, iteration: int, later: Iterator[int] | None) -> dict[str, Array]:
+        return {}
+
+
+def rule_of_thumb(rule: str, count: int, dimension: int) -> float:
+    """Bandwidth of Scott's and Silverman's rules as scikit-learn has them (for unit spread)."""
+    if rule.startswith("scott"):
+        return float(count ** (-1 / (dimension + 4)))
+    return float((count * (dimension + 2) / 4) ** (-1 / (dimension + 4)))
+
+
+def log_normaliser(kernel: str, dimension: int) -> float:
+    """Logarithm of the integral of a kernel of bandwidth 1."""
+    if kernel == "gaussian":
+        return dimension / 2 * math.log(2 * math.pi)
+    return dimension / 2 * math.log(math.pi) - math.lgamma(dimension / 2 + 1)
+
+
+def log_kernel_sums(points: Array, test: Array, bandwidth: Array, kernel: str) -> Array:
+    """Logarithm of the sum of un-normalised kernels of all points, at each test point.
+
+    Parameters
+    ----------
+    points : ndarray, shape (seeds, k, dimensions)
+    test : ndarray, shape (seeds, m, dimensions)
+    bandwidth : ndarray, shape (seeds,)
+    kernel : {"gaussian", "tophat"}
+
+    Returns
+    -------
+    ndarray, shape (seeds, m)
+        -inf where no top-hat covers the test point. Exponents come from one matrix product,
+        in single precision where that is accurate to 1e-4 and double elsewhere; where all
+        kernels of a test point underflow, they are summed again relative to the largest.
+    """
+    scale = bandwidth * (math.sqrt(2) if kernel == "gaussian" else 1)
+    centre = test.mean(axis=1, keepdims=True)
+    logarithms = np.empty(test.shape[:2])
+    for seed, h in enumerate(scale):
+        left, right = _exponent_factors(
+            (points[seed] - centre[seed]) / h, (test[seed] - centre[seed]) / h
+        )
+        if kernel == "gaussian":
+            logarithms[seed] = _log_gaussian_sums(left, right)
+        else:
+            covered = sum(
+                np.count_nonzero(exponents > -1, axis=0) for _, exponents in _blocks(left, right)
+            )
+            with np.errstate(divide="ignore"):
+                logarithms[seed] = np.log(covered)
+    return logarithms
+
+
+def _exponent_factors(points: Array, test: Array) -> tuple[Array, Array]:
+    """Return matrices (k, d + 2) and (d + 2, m) whose product is -|p - q|²."""
+    squares = (points**2).sum(axis=1, keepdims=True)
+    left = np.concatenate((2 * points, -squares, np.ones_like(squares)), axis=1)
+    squares = (test**2).sum(axis=1, keepdims=True)
+    right = np.concatenate((test, np.ones_like(squares), -squares), axis=1)
+    return left, np.ascontiguousarray(right.T)
+
+
+#: Elements of a block of exponents: it fits the second-level cache.
+_BLOCK = 65536
+#: Largest squared norm whose rounding leaves single-precision exponents accurate to 1e-4.
+_SINGLE = 300.0
+#: Below this a sum of single-precision exponentials has lost terms to underflow.
+_UNDERFLOW = 1e-25
+
+
+def _blocks(left: NDArray[Any], right: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield blocks of rows of left @ right, each in the same memory, with their number."""
+    rows = max(1, _BLOCK // right.shape[1])
+    product = np.empty((min(rows, len(left)), right.shape[1]), dtype=left.dtype)
+    for start in range(0, len(left), rows):
+        block = left[start : start + rows]
+        yield len(block), np.matmul(block, right, out=product[: len(block)])
+
+
+def _log_gaussian_sums(left: Array, right: Array) -> Array:
+    """Logarithm of the column sums of exp(left @ right)."""
+    largest = max(-left[:, -2].min(initial=0), -right[-1].min())
+    precision = np.float32 if largest < _SINGLE else np.float64
+    sums = np.zeros(right.shape[1])
+    for rows, exponents in _blocks(left.astype(precision), right.astype(precision)):
+        single = exponents.astype(np.float32, copy=False)
+        sums += np.ones(rows, dtype=np.float32) @ np.exp(single, out=single)
+    lost = sums < _UNDERFLOW
+    with np.errstate(divide="ignore"):
+        logarithms = np.log(sums)
+    if lost.any():
+        logarithms[lost] = _log_sums_of_far(left, right[:, lost])
+    return logarithms
+
+
+def _log_sums_of_far(left: Array, right: Array) -> Array:
+    peak, total = np.full(right.shape[1], -np.inf), np.zeros(right.shape[1])
+    for _, exponents in _blocks(left, right):
+        highest = np.maximum(peak, exponents.max(axis=0))
+        total *= np.exp(peak - highest)
+        total += np.exp((exponents - highest).astype(np.float32)).sum(axis=0)
+        peak = highest
+    return peak + np.log(total)
+
+
+def expectations(
+    parameters: Parameters, regime: Regime, samples: int, iterations: int
+) -> dict[str, Expectation]:
+    """Return the growth of the second moment, where bandwidths do not depend on the data."""
+    from collapse import theory  # scipy, which chains do without
+
+    rule, dimension = parameters.bandwidth, toy.DIMENSIONS[parameters.dataset]
+    if isinstance(rule, str) and rule.endswith("scaled"):
+        return {}
+    counts = [
+        regime.training_size(t, samples, size)
+        for t, size in enumerate(regime.pool_sizes(iterations, samples), start=1)
+    ]
+    bandwidths = np.array(
+        [
+            rule if isinstance(rule, float) else rule_of_thumb(rule, count, dimension)
+            for count in counts
+        ]
+    )
+    # The covariance of a kernel of bandwidth 1, per dimension.
+    variance = 1.0 if parameters.kernel == "gaussian" else 1 / (dimension + 2)
+    excess = theory.kde_mean_squared_norm_excess(
+        regime, samples, bandwidths, dimension, iterations, variance
+    )
+    return {"mean_squared_norm": Expectation(excess, above_first=True)}
+
+
+def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whole: bool) -> float:
+    """Estimate the core-seconds of one seed of a chain (measured on a 2020s server core)."""
+    share = evaluated / len(trained)
+    points = sum(trained) * share
+    if whole and isinstance(parameters.bandwidth, float):
+        points = min(points, trained[-1])  # a growing pool is evaluated by its new points
+    return len(trained) * 4e-5 + points * TEST_POINTS * 1.3e-9

@@ -1,0 +1,283 @@
+"""Linear regression on labels of the previous model (P1 section 2, P2 appendix).
+
+x ~ N(0, Σ), y = x·w + noise. In the papers one design matrix X is drawn once and only the
+labels are redrawn, so rows repeat in an accumulated training set; a fresh X per iteration
+is the other variant. Least squares is minimum-norm where rows are fewer than dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from collapse.families import Expectation, Figure, Headline, Metric, Samples, variant
+from collapse.families import Parameters as _Parameters
+from collapse.regimes import NAMED, Regime
+from collapse.seeding import Streams
+
+VERSION = 1
+MINIMUM_SAMPLES = 1
+METRICS = {
+    "test_error": Metric("expected squared error on noiseless real test data"),
+    "distinct_rows": Metric("distinct rows of the design in the training set"),
+}
+HEADLINE = Headline("test_error", worse="higher")
+FIGURES = (
+    Figure("test-error", "test_error", rows="dimension"),
+    Figure("test-error-log", "test_error", rows="dimension", xscale="log", yscale="log"),
+)
+
+Array = NDArray[np.floating[Any]]
+
+
+class Parameters(_Parameters):
+    """Grid keys of the linear_regression family."""
+
+    dimension: int = Field(default=1, ge=1, strict=True, description="Number of features d.")
+    noise_variance: float = Field(
+        default=1.0, ge=0, allow_inf_nan=False, description="Variance σ² of the label noise."
+    )
+    design: Literal["reused", "fresh"] = Field(
+        default="reused",
+        description="Draw the design matrix once and reuse it, or afresh for every shard.",
+        json_schema_extra=variant(),
+    )
+    covariance_decay: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Σ is diagonal with entries i^-decay, i = 1..d; 0 is isotropic.",
+        json_schema_extra=variant(),
+    )
+
+
+class Rows(NamedTuple):
+    """Rows (seeds, k, d) and labels (seeds, k) that least squares sees as the training set."""
+
+    size: int
+    rows: Array
+    labels: Array
+
+
+class Model(NamedTuple):
+    """Fitted weights (seeds, d) and the number of distinct rows they were fitted on."""
+
+    weights: Array
+    distinct: Array
+
+
+def Chain(  # noqa: N802
+    parameters: Parameters, samples: int, streams: Streams
+) -> ReusedDesign | FreshDesign:
+    """Set up linear-regression chains of several seeds."""
+    kind = ReusedDesign if parameters.design == "reused" else FreshDesign
+    return kind(parameters, samples, streams)
+
+
+class _Regression:
+    """What both designs share: the truth, its labels, and the test error."""
+
+    def __init__(self, parameters: Parameters, samples: int, streams: Streams) -> None:
+        self.dimension = parameters.dimension
+        self.noise = np.sqrt(parameters.noise_variance)
+        self.scale = np.arange(1.0, self.dimension + 1) ** (-parameters.covariance_decay / 2)
+        self.count = samples
+        self.streams = streams
+        self.truth = streams.normal("true weights", 0, (self.dimension,), real=True)
+
+    def evaluate(self, model: Model) -> dict[str, Array]:
+        """Expected squared error on noiseless test data: ‖ŵ - w*‖² in the norm of Σ, exactly."""
+        difference = (model.weights - self.truth) * self.scale
+        return {
+            "test_error": np.einsum("si,si->s", difference, difference),
+            "distinct_rows": model.distinct,
+        }
+
+    def finish(self, model: Model, iteration: int, later: Iterator[int] | None) -> dict[str, Array]:
+        return {}
+
+    def _design(self, iteration: int, count: int, *, real: bool) -> Array:
+        draws = self.streams.normal("design", iteration, (count, self.dimension), real=real)
+        return draws * self.scale
+
+    def _noise(self, iteration: int, count: int, *, real: bool) -> Array:
+        return self.noise * self.streams.normal("label noise", iteration, (count,), real=real)
+
+
+class FreshDesign(_Regression):
+    """Every shard draws its own rows. Samples are (rows, labels)."""
+
+    exchangeable = True
+
+    def real(self, iteration: int, count: int) -> Samples:
+        rows = self._design(iteration, count, real=True)
+        labels = _apply(rows, self.truth) + self._noise(iteration, count, real=True)
+        return rows, labels
+
+    def sample(self, model: Model, count: int, iteration: int) -> Samples:
+        rows = self._design(iteration, count, real=False)
+        labels = _apply(rows, model.weights) + self._noise(iteration, count, real=False)
+        return rows, labels
+
+    def sample_statistics(self, model: Model, count: int, iteration: int) -> Rows:
+        return self.summarise(self.sample(model, count, iteration))
+
+    def summarise(self, samples: Samples) -> Rows:
+        rows, labels = samples
+        return _compress(rows.shape[1], rows, labels)
+
+    def merge(self, pool: Rows, shard: Rows) -> Rows:
+        rows = np.concatenate((pool.rows, shard.rows), axis=1)
+        labels = np.concatenate((pool.labels, shard.labels), axis=1)
+        return _compress(pool.size + shard.size, rows, labels)
+
+    def fit(self, statistics: Rows) -> Model:
+        weights = np.stack(
+            [least_squares(x, y) for x, y in zip(statistics.rows, statistics.labels, strict=True)]
+        )
+        return Model(weights, np.full(len(weights), float(statistics.size)))
+
+
+def _compress(size: int, rows: Array, labels: Array) -> Rows:
+    """Replace more than d rows by the d that give the same XᵀX and Xᵀy, by QR."""
+    dimension = rows.shape[2]
+    if rows.shape[1] > dimension:
+        stacked = np.concatenate((rows, labels[..., None]), axis=2)
+        upper: Array = np.asarray(np.linalg.qr(stacked, mode="r"))
+        rows, labels = upper[:, :dimension, :dimension], upper[:, :dimension, dimension]
+    return Rows(size, rows, labels)
+
+
+class Tally(NamedTuple):
+    """How often each row of the reused design is in a training set, and its sum of labels.
+
+    Both (seeds, n): the XᵀX and Xᵀy of any union of shards follow from them.
+    """
+
+    times: Array
+    sums: Array
+
+
+class ReusedDesign(_Regression):
+    """All shards share the rows of X; row i of a longer shard is row i mod n of X.
+
+    Samples are (row numbers, labels).
+    """
+
+    exchangeable = False
+
+    def __init__(self, parameters: Parameters, samples: int, streams: Streams) -> None:
+        super().__init__(parameters, samples, streams)
+        self.design = self._design(0, samples, real=True)
+        # The pseudo-inverse of X, factored: weights = back · (rotated labels).
+        if samples >= self.dimension:
+            rotation, upper = np.linalg.qr(self.design)
+            self._rotate, self._back = rotation.transpose(0, 2, 1), np.linalg.inv(upper)
+        else:
+            basis, upper = np.linalg.qr(self.design.transpose(0, 2, 1))
+            self._rotate, self._back = np.linalg.inv(upper).transpose(0, 2, 1), basis
+
+    def real(self, iteration: int, count: int) -> Samples:
+        numbers = np.arange(count) % self.count
+        exact = _apply(self.design, self.truth)[:, numbers]
+        labels = exact + self._noise(iteration, count, real=True)
+        return np.broadcast_to(numbers, labels.shape), labels
+
+    def sample(self, model: Model, count: int, iteration: int) -> Samples:
+        numbers = np.arange(count) % self.count
+        exact = _apply(self.design, model.weights)[:, numbers]
+        labels = exact + self._noise(iteration, count, real=False)
+        return np.broadcast_to(numbers, labels.shape), labels
+
+    def sample_statistics(self, model: Model, count: int, iteration: int) -> Tally:
+        times = np.bincount(np.arange(count) % self.count, minlength=self.count).astype(float)
+        noise = self.noise * self.streams.normal("statistics", iteration, (self.count,))
+        sums = times * _apply(self.design, model.weights) + np.sqrt(times) * noise
+        return Tally(np.broadcast_to(times, sums.shape), sums)
+
+    def summarise(self, samples: Samples) -> Tally:
+        tally = Tally(*np.zeros((2, len(self.streams), self.count)))
+        for seed, (numbers, labels) in enumerate(zip(*samples, strict=True)):
+            tally.times[seed] = np.bincount(numbers, minlength=self.count)
+            tally.sums[seed] = np.bincount(numbers, weights=labels, minlength=self.count)
+        return tally
+
+    def merge(self, pool: Tally, shard: Tally) -> Tally:
+        return Tally(pool.times + shard.times, pool.sums + shard.sums)
+
+    def fit(self, statistics: Tally) -> Model:
+        times, sums = statistics
+        distinct = (times > 0).sum(axis=1).astype(float)
+        weights = np.empty_like(self.truth)
+        whole = (times == times[:, :1]).all(axis=1)
+        if whole.any():
+            chosen = slice(None) if whole.all() else whole
+            mean = _apply(self._rotate[chosen], sums[chosen] / times[chosen])
+            weights[chosen] = _apply(self._back[chosen], mean)
+        for seed in np.flatnonzero(~whole):
+            # Copies of a row count once, with their mean label and the root of their number.
+            drawn = np.flatnonzero(times[seed])
+            root = np.sqrt(times[seed, drawn])
+            rows = self.design[seed, drawn] * root[:, None]
+            weights[seed] = least_squares(rows, sums[seed, drawn] / root)
+        return Model(weights, distinct)
+
+
+def _apply(matrix: Array, vector: Array) -> Array:
+    """Matrix times vector, seed by seed."""
+    return (matrix @ vector[..., None])[..., 0]
+
+
+def least_squares(rows: Array, labels: Array) -> Array:
+    """Minimum-norm least squares of full-rank rows (k, d) on labels (k,).
+
+    By Cholesky of the normal equations where rows are plentiful (twice the dimension: the
+    condition number is small), by QR near the interpolation threshold and below it.
+    """
+    count, dimension = rows.shape
+    if count >= 2 * dimension:
+        return np.linalg.solve(rows.T @ rows, rows.T @ labels)
+    if count >= dimension:
+        basis, upper = np.linalg.qr(rows)
+        return np.linalg.solve(upper, basis.T @ labels)
+    basis, upper = np.linalg.qr(rows.T)
+    return basis @ np.linalg.solve(upper.T, labels)
+
+
+def expectations(
+    parameters: Parameters, regime: Regime, samples: int, iterations: int
+) -> dict[str, Expectation]:
+    """Return the expected test error where it is known (P1 Theorem 2; FACTS.md)."""
+    from collapse import theory  # scipy, which chains do without
+
+    dimension, noise = parameters.dimension, parameters.noise_variance
+    error = theory.linear_regression_test_error(
+        regime,
+        samples,
+        dimension,
+        noise,
+        iterations,
+        isotropic=parameters.covariance_decay == 0,
+        fresh_design=parameters.design == "fresh",
+    )
+    if error is not None:
+        return {"test_error": Expectation(error, error * np.sqrt(2 / dimension))}
+    if regime == NAMED["accumulate-subsample"] and samples >= 2 * dimension + 2:
+        factor = theory.linear_regression_accumulate_subsample_factor(iterations)
+        error = noise * dimension / (samples - dimension - 1) * factor
+        return {"test_error": Expectation(error, exact=False)}
+    return {}
+
+
+def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whole: bool) -> float:
+    """Estimate the core-seconds of one seed of a chain (measured on a 2020s server core)."""
+    d = parameters.dimension
+    if parameters.design == "fresh":
+        return sum(trained) * d * 5e-8 + len(trained) * 5e-8 * d**2
+    if whole:
+        return len(trained) * 5e-6 + trained[0] * len(trained) * d * 2.4e-9
+    return len(trained) * (3e-5 + 2e-8 * d**2) + sum(trained) * (2e-7 + 4.5e-9 * d)
