@@ -1,0 +1,43 @@
+# Model-data feedback loops: fit, sample, let a regime decide what to train on next, refit.
+#
+#   snakemake --profile profiles/local                      the study named in config/config.yaml
+#   snakemake --profile profiles/local --config study=PATH  another one
+#   snakemake -n                                            what would run
+#   snakemake plan --cores 1                                what it would cost
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+PROJECT = Path(workflow.basedir)
+
+
+configfile: PROJECT / "config" / "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/closed_form.smk"
+include: "rules/results.smk"
+include: "rules/plan.smk"
+
+
+report: "docs/report.rst"
+
+
+localrules:
+    all,
+    plan,
+
+
+rule all:
+    """Every figure and table of the study."""
+    default_target: True
+    input:
+        figures=expand("results/figures/{experiment}", experiment=STUDY.experiments),
+        theory="results/tables/theory_check.csv",
+        summary="results/tables/summary.txt",
+
+
+onsuccess:
+    print_summary()

@@ -1,0 +1,24 @@
+# Closed-form families: one job runs one chain for all its seeds at once.
+#
+# in:  nothing but the study
+# out: results/{experiment}/{point}/{regime}.nc  metrics, seed x iteration
+
+
+rule chain:
+    """Run a chain; of one that has a file already, only the seeds that are not in it."""
+    output:
+        # Not deleted before the job: a study with more seeds runs only the new ones.
+        chain=update("results/{experiment}/{point}/{regime}.nc"),
+    log:
+        "logs/chain/{experiment}/{point}/{regime}.log",
+    benchmark:
+        "logs/chain/{experiment}/{point}/{regime}.benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        specification=chain_of,
+        version=version_of,
+        seeds=seeds_of,
+    script:
+        "../scripts/run_chain.py"

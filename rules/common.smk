@@ -1,0 +1,105 @@
+# The study, the patterns of paths, and the functions that rules ask for inputs and params.
+#
+# in:  the study file that config["study"] names, relative to the working directory or the project
+# out: STUDY, and the wildcards {experiment}, {point} and {regime}
+import sys
+
+sys.path.insert(0, str(PROJECT / "scripts"))
+
+from collapse import families
+from collapse import study as studies
+from collapse.results import is_damaged
+
+
+wildcard_constraints:
+    experiment=r"[A-Za-z][A-Za-z0-9_-]*",
+    point=r"[^/]+",
+    regime=r"[^/]+",
+
+
+def load_study():
+    """Load the study, or end with the one line that says what is wrong with it."""
+    unknown = set(config) - {"study"}
+    if unknown:
+        sys.exit(
+            f"error: config: found the keys {sorted(unknown)}, expected only study"
+        )
+    named = Path(config["study"])
+    path = named if named.exists() else PROJECT / named
+    try:
+        return studies.load(path if path.exists() else named)
+    except studies.StudyError as error:
+        sys.exit(f"error: {error}")
+
+
+STUDY = load_study()
+
+
+def chain_file(spec):
+    """Path of a chain's results."""
+    return f"results/{spec.experiment}/{spec.point}/{spec.regime_name}.nc"
+
+
+def chain_of(wildcards):
+    """Specification of a chain, as plain values."""
+    spec = STUDY.chain(wildcards.experiment, wildcards.point, wildcards.regime)
+    return spec.as_dict()
+
+
+def seeds_of(wildcards):
+    """Seeds of an experiment."""
+    return STUDY.experiments[wildcards.experiment].seed_list
+
+
+def version_of(wildcards):
+    """Version of the numerics of an experiment's family."""
+    return families.load(STUDY.experiments[wildcards.experiment].family).VERSION
+
+
+def chains_of(wildcards):
+    """Files of all chains of an experiment."""
+    return [chain_file(spec) for spec in STUDY.chains(wildcards.experiment)]
+
+
+def cells_of(wildcards):
+    """Place of each chain of an experiment on the axes of its dataset."""
+    return [
+        {"regime": spec.regime_name, **spec.parameters, "samples": spec.samples}
+        for spec in STUDY.chains(wildcards.experiment)
+    ]
+
+
+def layout_of(wildcards):
+    """Axes and other coordinates of an experiment's dataset."""
+    experiment = STUDY.experiments[wildcards.experiment]
+    return {
+        "family": experiment.family,
+        "axes": experiment.all_axes,
+        "regimes": STUDY.regimes_of(wildcards.experiment),
+        "seeds": experiment.seed_list,
+        "iterations": experiment.evaluated,
+    }
+
+
+def all_metrics(wildcards):
+    """Datasets of all experiments."""
+    return expand("results/{experiment}/metrics.nc", experiment=STUDY.experiments)
+
+
+def print_summary():
+    """Show the summary on the terminal."""
+    text = Path("results/tables/summary.txt")
+    if text.exists():
+        print(f"\n{text.read_text()}", file=sys.stderr)
+
+
+def remove_damaged_results():
+    """Remove result files that can't be opened, so that this run makes them again."""
+    for path in sorted(Path("results").glob("*/**/*.nc")):
+        if not path.name.startswith(".") and is_damaged(path):
+            print(f"{path} is damaged: it will be made again", file=sys.stderr)
+            path.unlink()
+
+
+if workflow.is_main_process and not workflow.dryrun:
+    remove_damaged_results()

@@ -1,0 +1,12 @@
+# What a study costs, before it runs.
+#
+# in:  the study
+# out: a table on the terminal
+
+
+rule plan:
+    """Print jobs, core-hours and bytes per experiment."""
+    params:
+        study=studies.plain(STUDY),
+    script:
+        "../scripts/print_plan.py"

@@ -1,0 +1,96 @@
+# From chains to datasets, tables and figures.
+#
+# in:  results/{experiment}/{point}/{regime}.nc  every chain of the study
+# out: results/{experiment}/metrics.nc           one dataset per experiment
+#      results/figures/{experiment}/             PNG and SVG
+#      results/tables/                           theory_check, theory_verdicts, summary
+
+
+rule gather:
+    """Gather the chains of an experiment."""
+    input:
+        chains=chains_of,
+    output:
+        metrics="results/{experiment}/metrics.nc",
+    log:
+        "logs/gather/{experiment}.log",
+    benchmark:
+        "logs/gather/{experiment}.benchmark.tsv"
+    resources:
+        mem_mb=2000,
+    params:
+        cells=cells_of,
+        layout=layout_of,
+        study=lambda wildcards: studies.resolved(STUDY, wildcards.experiment),
+    script:
+        "../scripts/gather.py"
+
+
+rule theory_check:
+    """Compare simulation with theory: z-scores, and a verdict per experiment, regime and metric."""
+    input:
+        metrics=all_metrics,
+    output:
+        comparisons="results/tables/theory_check.csv",
+        verdicts=report(
+            "results/tables/theory_verdicts.csv",
+            category="Tables",
+            caption="../docs/theory_verdicts.rst",
+        ),
+    log:
+        "logs/theory_check.log",
+    benchmark:
+        "logs/theory_check.benchmark.tsv"
+    resources:
+        mem_mb=2000,
+    params:
+        study=studies.plain(STUDY),
+    script:
+        "../scripts/check_theory.py"
+
+
+rule figures:
+    """Draw the figures of an experiment."""
+    input:
+        metrics="results/{experiment}/metrics.nc",
+    output:
+        directory=report(
+            directory("results/figures/{experiment}"),
+            patterns=["{figure}.svg"],
+            category="Figures",
+            subcategory="{experiment}",
+            labels={"figure": "{figure}"},
+            caption="../docs/figure.rst",
+        ),
+    log:
+        "logs/figures/{experiment}.log",
+    benchmark:
+        "logs/figures/{experiment}.benchmark.tsv"
+    resources:
+        mem_mb=2000,
+    params:
+        study=lambda wildcards: studies.plain(STUDY, [wildcards.experiment]),
+    script:
+        "../scripts/draw_figures.py"
+
+
+rule summary:
+    """Summarise what happened under each regime."""
+    input:
+        metrics=all_metrics,
+        verdicts="results/tables/theory_verdicts.csv",
+    output:
+        text="results/tables/summary.txt",
+        table=report(
+            "results/tables/summary.csv",
+            category="Tables",
+            caption="../docs/summary.rst",
+        ),
+    log:
+        "logs/summary.log",
+    benchmark:
+        "logs/summary.benchmark.tsv"
+    resources:
+        mem_mb=1000,
+    script:
+        "../scripts/summarise.py"

@@ -1,0 +1,209 @@
+"""Figures as the papers have them: regimes side by side, colour by samples, theory dashed."""
+
+from __future__ import annotations
+
+import itertools
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from collapse import checks, families
+from collapse.chain import ChainSpec
+from collapse.families import Figure
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Array = NDArray[np.float64]
+
+STYLE: Any = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.4,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    "svg.hashsalt": "collapse",
+    "svg.fonttype": "none",
+}
+#: Every regime keeps its colour, in the titles of its panels.
+REGIME_COLOURS = {
+    "replace": "#c0392b",
+    "accumulate": "#1f77b4",
+    "accumulate-subsample": "#8e44ad",
+    "replace-multiple": "#d35400",
+}
+
+
+def draw(dataset: xr.Dataset, chains: Sequence[ChainSpec], directory: Path) -> list[Path]:
+    """Draw every figure of an experiment's family, as PNG and SVG.
+
+    Axes of the dataset that a figure has no place for give one figure for each of their
+    values, named after them.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    by_cell = {(spec.regime_name, _cell(dataset, spec)): spec for spec in chains}
+    written = []
+    for figure in families.load(dataset.attrs["family"]).FIGURES:
+        for suffix, page in _pages(dataset, figure):
+            path = directory / (figure.name + suffix)
+            with plt.rc_context(STYLE):
+                drawing = _page(page, figure, by_cell, dataset)
+                for kind in ("png", "svg"):
+                    metadata = {"Date": None} if kind == "svg" else None
+                    drawing.savefig(
+                        path.with_name(f"{path.name}.{kind}"), dpi=130, metadata=metadata
+                    )
+                plt.close(drawing)
+            written.append(path)
+    return written
+
+
+def _cell(dataset: xr.Dataset, spec: ChainSpec) -> tuple[tuple[str, str], ...]:
+    """Return a chain's values on the parameter axes, as text, to look it up by."""
+    cell = {**spec.parameters, "samples": spec.samples}
+    return tuple(sorted((name, str(cell[name])) for name in _parameters(dataset)))
+
+
+def _parameters(dataset: xr.Dataset) -> list[str]:
+    return [str(d) for d in dataset.dims if d not in ("regime", "seed", "iteration")]
+
+
+def _pages(dataset: xr.Dataset, figure: Figure) -> Iterator[tuple[str, xr.Dataset]]:
+    placed = {figure.rows, figure.colour, "samples" if figure.x == "samples" else None}
+    others = [name for name in _parameters(dataset) if name not in placed]
+    for values in itertools.product(*(dataset[name].values for name in others)):
+        chosen = dict(zip(others, values, strict=True))
+        varied = [f"{name}={value}" for name, value in chosen.items() if dataset.sizes[name] > 1]
+        suffix = "".join(f",{part}" for part in varied)
+        yield suffix, dataset.sel({name: [value] for name, value in chosen.items()})
+
+
+def _page(page: xr.Dataset, figure: Figure, by_cell: Any, dataset: xr.Dataset) -> Drawing:
+    regimes = [str(regime) for regime in page["regime"].values]
+    rows = list(page[figure.rows].values) if figure.rows else [None]
+    drawing, panels = plt.subplots(
+        len(rows),
+        len(regimes),
+        figsize=(1.2 + 2.5 * len(regimes), 0.9 + 1.9 * len(rows)),
+        sharex=True,
+        sharey="row",
+        squeeze=False,
+    )
+    colours = _colours(page[figure.colour].values)
+    for (i, row), (j, regime) in itertools.product(enumerate(rows), enumerate(regimes)):
+        axes = panels[i, j]
+        shown = page.sel(regime=regime)
+        if row is not None:
+            shown = shown.sel({figure.rows: row})
+        for value, colour in colours.items():
+            _curve(
+                axes, shown.sel({figure.colour: value}), figure, colour, regime, by_cell, dataset
+            )
+        axes.set_xscale(figure.xscale)
+        if figure.yscale == "log":
+            axes.set_yscale("log", nonpositive="mask")
+        if i == 0:
+            axes.set_title(regime.replace(",", "\n"), color=REGIME_COLOURS.get(regime, "black"))
+        if j == 0 and row is not None:
+            axes.set_ylabel(f"{figure.rows} = {row}")
+        _limit(axes)
+    variable = page[figure.metric]
+    units = "" if variable.attrs["units"] == "1" else f" [{variable.attrs['units']}]"
+    label = textwrap.fill(f"{variable.attrs['long_name']}{units}", 22 * len(rows) + 8)
+    drawing.supylabel(label, fontsize=9)
+    drawing.supxlabel(page[figure.x].attrs["long_name"], fontsize=9)
+    _legend(drawing, page[figure.colour].name, colours, figure)
+    return drawing
+
+
+def _colours(values: NDArray[Any]) -> dict[Any, Any]:
+    shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.88, len(values)))
+    return dict(zip(values, shades, strict=True))
+
+
+def _curve(
+    axes: Axes,
+    shown: xr.Dataset,
+    figure: Figure,
+    colour: Any,
+    regime: str,
+    by_cell: Any,
+    dataset: xr.Dataset,
+) -> None:
+    """Draw one curve: the average over seeds with its band, and theory dashed over it."""
+    array = shown[figure.metric].squeeze(drop=True)
+    x = np.atleast_1d(shown[figure.x].values)
+    values = array.transpose("seed", ...).values.reshape(len(shown["seed"]), len(x))
+    centre, low, high = band(values, figure.average)
+    axes.plot(x, centre, color=colour)
+    axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+    expected = _expected(shown, figure, regime, by_cell, dataset)
+    if expected is not None:
+        theory, exact = expected
+        axes.plot(x, theory, color="black", linestyle="--" if exact else ":", linewidth=0.9)
+
+
+def band(values: Array, average: str) -> tuple[Array, Array, Array]:
+    """Average over seeds (axis 0), with the ends of its band.
+
+    A mean comes with its 95 % confidence interval, a median with the quartiles. Seeds
+    without a value are left out; an infinite one makes the mean infinite.
+    """
+    with np.errstate(invalid="ignore"):
+        if average == "median":
+            low, centre, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
+            return centre, low, high
+        centre = np.nanmean(values, axis=0)
+        count = np.maximum(1, (~np.isnan(values)).sum(axis=0))
+        half = 1.96 * np.nanstd(values, axis=0) / np.sqrt(count)
+    return centre, centre - half, centre + half
+
+
+def _expected(
+    shown: xr.Dataset, figure: Figure, regime: str, by_cell: Any, dataset: xr.Dataset
+) -> tuple[Array, bool] | None:
+    """Theory along the horizontal axis of a curve, and whether it is exact."""
+    points = np.atleast_1d(shown[figure.x].values) if figure.x == "samples" else [None]
+    found = []
+    for point in points:
+        cell = {
+            name: point if name == figure.x else shown[name].values.ravel()[0]
+            for name in _parameters(dataset)
+        }
+        spec = by_cell.get((regime, tuple(sorted((n, str(v)) for n, v in cell.items()))))
+        expectation = checks.expectations(spec).get(figure.metric) if spec else None
+        if expectation is None or expectation.above_first:
+            return None
+        found.append(expectation)
+    means = [np.atleast_1d(expectation.mean) for expectation in found]
+    return np.concatenate(means), all(expectation.exact for expectation in found)
+
+
+def _limit(axes: Axes) -> None:
+    """Keep a log axis within the decades that can be read."""
+    low, high = axes.get_ylim()
+    if axes.get_yscale() == "log" and low < high * 1e-12:
+        axes.set_ylim(bottom=high * 1e-12)
+
+
+def _legend(drawing: Drawing, name: Any, colours: dict[Any, Any], figure: Figure) -> None:
+    handles = [Line2D([], [], color=c, label=f"{name} = {value}") for value, c in colours.items()]
+    handles.append(Line2D([], [], color="black", linestyle="--", linewidth=0.9, label="theory"))
+    drawing.legend(handles=handles, loc="outside right center")

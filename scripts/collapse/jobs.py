@@ -1,0 +1,178 @@
+"""What the workflow's jobs do: read files, call the pure core, write files."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from collapse import files, results
+from collapse.chain import ChainSpec
+from collapse.chain import run_chain as simulate
+
+
+@contextmanager
+def guarded(log: str | Path) -> Iterator[None]:
+    """Log time and peak memory of a job, and fail with one line where that says it all.
+
+    A damaged file or a full disk needs no traceback; a bug does.
+    """
+    start = time.perf_counter()
+    try:
+        yield
+    except (results.DamagedFileError, OSError) as error:
+        message = f"error: {error}"
+        Path(log).write_text(message + "\n", encoding="utf-8")
+        sys.exit(message)
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    Path(log).write_text(f"{seconds:.2f} s, peak memory {peak:.0f} MiB\n", encoding="utf-8")
+
+
+def run_chain(
+    path: Path, *, specification: Mapping[str, Any], version: int, seeds: Sequence[int]
+) -> None:
+    """Run the seeds of a chain that its file does not hold yet, and write them all.
+
+    One thread, so that chains side by side don't compete and the sums of BLAS do not
+    depend on the machine. What an earlier run of the same chain left is used again; a
+    damaged or outdated file is not.
+    """
+    identity = {**specification, "version": version}
+    found = _previous(path, identity)
+    missing = [seed for seed in seeds if seed not in found]
+    spec = ChainSpec.parse(specification)
+    if missing:
+        with threadpool_limits(1):
+            new = simulate(spec, missing)
+        for row, seed in enumerate(missing):
+            found[seed] = {name: values[row] for name, values in new.items()}
+    metrics = {name: np.stack([found[seed][name] for seed in seeds]) for name in found[seeds[0]]}
+    results.write_chain(path, metrics, seeds=seeds, iterations=spec.evaluated, identity=identity)
+
+
+def _previous(path: Path, identity: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
+    """Return the metrics of each seed in an existing file of the very same chain."""
+    try:
+        metrics, seeds, written = results.read_chain(path)
+    except results.DamagedFileError:
+        return {}
+    # Compare as JSON has it: tuples and numpy scalars do not survive being written.
+    if written != json.loads(json.dumps(identity)):
+        return {}
+    return {
+        seed: {name: values[row] for name, values in metrics.items()}
+        for row, seed in enumerate(seeds)
+    }
+
+
+def gather(
+    path: Path,
+    *,
+    chains: Sequence[tuple[Mapping[str, Any], str]],
+    layout: Mapping[str, Any],
+    study: Mapping[str, Any],
+    project: Path,
+) -> None:
+    """Gather the chains of an experiment, with provenance.
+
+    A chain's file that fails its checksums is removed, so that the next run rebuilds it.
+    """
+    from collapse import families
+
+    family = families.load(layout["family"])
+    descriptions = {name: (m.long_name, m.units) for name, m in family.METRICS.items()}
+    for name, field in family.Parameters.model_fields.items():
+        descriptions[name] = (str(field.description), "1")
+    descriptions |= {
+        "samples": ("samples per iteration, n", "1"),
+        "iteration": ("model-fitting iteration, t", "1"),
+        "seed": ("random seed", "1"),
+        "regime": ("regime: what iteration t >= 2 trains on", "1"),
+    }
+    for _, chain in chains:
+        try:
+            results.read_chain(chain)
+        except results.DamagedFileError as error:
+            Path(chain).unlink(missing_ok=True)
+            raise results.DamagedFileError(f"{error}; removed: run again to rebuild it") from None
+    attributes = {
+        "family": layout["family"],
+        "study": study,
+        **results.provenance(project),
+    }
+    dataset = results.gather(
+        chains,
+        axes=layout["axes"],
+        regimes=layout["regimes"],
+        seeds=layout["seeds"],
+        iterations=layout["iterations"],
+        descriptions=descriptions,
+        attributes=attributes,
+    )
+    results.write_dataset(path, dataset)
+
+
+def check_theory(
+    metrics: Sequence[str], *, study: Mapping[str, Any], comparisons: Path, verdicts: Path
+) -> None:
+    """Write the table of simulation against theory, and its verdicts."""
+    import xarray as xr
+
+    from collapse import checks
+    from collapse.study import Study
+
+    plan = Study.model_validate(study)
+    datasets = {Path(path).parent.name: xr.open_dataset(path) for path in metrics}
+    chains = (spec for experiment in plan.experiments for spec in plan.chains(experiment))
+    found = checks.table(chains, datasets)
+    judged = checks.verdicts(found)
+    with files.whole(comparisons) as partial:
+        found.to_csv(partial, index=False, float_format="%.6g")
+    with files.whole(verdicts) as partial:
+        judged.to_csv(partial, index=False, float_format="%.3f")
+
+
+def summarise(metrics: Sequence[str], *, verdicts: Path, text: Path, table: Path) -> None:
+    """Write the summary of all experiments, as a table for programs and one for people."""
+    import pandas as pd
+    import xarray as xr
+
+    from collapse import summary
+
+    judged = pd.read_csv(verdicts)
+    parts = []
+    for path in metrics:
+        experiment = Path(path).parent.name
+        mine = judged[judged["experiment"] == experiment]
+        agreement = {
+            str(regime): bool((group["verdict"] == "agrees").all())
+            for regime, group in mine.groupby("regime")
+        }
+        with xr.open_dataset(path) as dataset:
+            parts.append(summary.summarise(experiment, dataset, agreement))
+    whole = pd.concat(parts, ignore_index=True)
+    with files.whole(table) as partial:
+        whole.to_csv(partial, index=False)
+    files.write_text(text, summary.render(whole))
+
+
+def draw_figures(metrics: str, *, study: Mapping[str, Any], directory: Path) -> None:
+    """Draw the figures of an experiment, each as PNG and SVG."""
+    import xarray as xr
+
+    from collapse import figures
+    from collapse.study import Study
+
+    plan = Study.model_validate(study)
+    experiment = Path(metrics).parent.name
+    with xr.open_dataset(metrics) as dataset:
+        figures.draw(dataset, list(plan.chains(experiment)), directory)

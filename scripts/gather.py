@@ -1,0 +1,14 @@
+"""Gather the chains of an experiment into one dataset."""
+
+from pathlib import Path
+
+from collapse import jobs
+
+with jobs.guarded(snakemake.log[0]):
+    jobs.gather(
+        Path(snakemake.output.metrics),
+        chains=list(zip(snakemake.params.cells, snakemake.input.chains, strict=True)),
+        layout=snakemake.params.layout,
+        study=snakemake.params.study,
+        project=Path(snakemake.scriptdir).parent,
+    )

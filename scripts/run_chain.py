@@ -1,0 +1,13 @@
+"""Run one closed-form chain for all its seeds, or only for those not yet in its file."""
+
+from pathlib import Path
+
+from collapse import jobs
+
+with jobs.guarded(snakemake.log[0]):
+    jobs.run_chain(
+        Path(snakemake.output.chain),
+        specification=snakemake.params.specification,
+        version=snakemake.params.version,
+        seeds=snakemake.params.seeds,
+    )

@@ -1,0 +1,13 @@
+"""Summarise all experiments of the study in one short table."""
+
+from pathlib import Path
+
+from collapse import jobs
+
+with jobs.guarded(snakemake.log[0]):
+    jobs.summarise(
+        snakemake.input.metrics,
+        verdicts=Path(snakemake.input.verdicts),
+        text=Path(snakemake.output.text),
+        table=Path(snakemake.output.table),
+    )
