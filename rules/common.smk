@@ -6,7 +6,7 @@ import sys
 
 sys.path.insert(0, str(PROJECT / "scripts"))
 
-from collapse import families
+from collapse import families, study_file
 from collapse import study as studies
 from collapse.results import is_damaged
 
@@ -19,15 +19,8 @@ wildcard_constraints:
 
 def load_study():
     """Load the study, or end with the one line that says what is wrong with it."""
-    unknown = set(config) - {"study"}
-    if unknown:
-        sys.exit(
-            f"error: config: found the keys {sorted(unknown)}, expected only study"
-        )
-    named = Path(config["study"])
-    path = named if named.exists() else PROJECT / named
     try:
-        return studies.load(path if path.exists() else named)
+        return studies.load(study_file.find(config, [Path(), PROJECT]))
     except studies.StudyError as error:
         sys.exit(f"error: {error}")
 

@@ -77,7 +77,7 @@ def run_chain(spec: ChainSpec, seeds: Sequence[int]) -> dict[str, NDArray[np.flo
     # One seed tells the width of a sample, and so how many seeds fit into memory at once.
     probe = family.Chain(parameters, spec.samples, _streams(spec, seeds[:1]))
     width = sum(array[0, 0].nbytes for array in probe.real(1, 1))
-    batch = max(1, MEMORY // max(1, width * sum(_kept_rows(spec))))
+    batch = max(1, MEMORY // max(1, width * _rows_in_memory(spec)))
     results = []
     for start in range(0, len(seeds), batch):
         streams = _streams(spec, seeds[start : start + batch])
@@ -89,11 +89,13 @@ def _streams(spec: ChainSpec, seeds: Sequence[int]) -> Streams:
     return Streams(spec.experiment, spec.point, spec.regime_name, seeds)
 
 
-def _kept_rows(spec: ChainSpec) -> Iterator[int]:
-    """Yield sizes of the shards of the largest pool: an upper bound of what is in memory."""
-    yield spec.samples
-    for source in spec.regime.pool(spec.iterations, spec.samples):
-        yield source.size
+def _rows_in_memory(spec: ChainSpec) -> int:
+    """Bound the samples of a seed that are in memory at once."""
+    regime, n = spec.regime, spec.samples
+    if regime.budget is None:
+        return n + max(regime.pool_sizes(spec.iterations, n))
+    later = range(2, spec.iterations + 1)
+    return n + sum(regime.generated(t, n) + regime.fresh(t, n) for t in later)
 
 
 def _run_batch(
@@ -172,9 +174,11 @@ def _subsets(spec: ChainSpec, chain: ClosedForm, streams: Streams) -> Iterator[A
             if source.kind == "synthetic":
                 _store(storage, slots, chain.sample(model, width, t - 1))
             else:
-                _store(storage, slots, chain.real(t, width))
+                _store(storage, slots, chain.real(t, source.size))
         rows = layout.training[t]
-        model = chain.fit(chain.summarise(tuple(array[seeds, rows] for array in storage)))
+        # Contiguous whatever the number of seeds: sums must not depend on the layout.
+        drawn = (np.ascontiguousarray(array[seeds, rows]) for array in storage)
+        model = chain.fit(chain.summarise(tuple(drawn)))
         yield model
 
 

@@ -72,7 +72,8 @@ def compare(values: Array, expectation: Expectation) -> Comparison:
     if expectation.deviation is not None:
         spread = np.fmax(spread, expectation.deviation)
     standard_error = spread / np.sqrt(seeds)
-    difference = simulated - expectation.mean
+    with np.errstate(invalid="ignore"):  # a singular covariance: -inf, as expected
+        difference = simulated - expectation.mean
     # Where both are exact (iteration 1 of a difference, a chain that cannot move) rounding is
     # all that is left, and says nothing.
     exact = np.abs(difference) <= 1e-9 * np.abs(expectation.mean) + 1e-300
@@ -81,7 +82,7 @@ def compare(values: Array, expectation: Expectation) -> Comparison:
     # The spread is an estimate too: the normal score of the same tail of Student's t.
     z = np.sign(z) * norm.isf(student.sf(np.abs(z), max(1, seeds - 1)))
     z = np.where(np.isfinite(expectation.mean) & np.isfinite(simulated), z, np.nan)
-    return Comparison(simulated, standard_error, expectation.mean + 0 * simulated, z)
+    return Comparison(simulated, standard_error, np.broadcast_to(expectation.mean, z.shape), z)
 
 
 def table(chains: Iterable[ChainSpec], datasets: dict[str, xr.Dataset]) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from collapse import checks, families
 from collapse.chain import ChainSpec
 from collapse.families import Figure
+from collapse.study import JOINT
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,6 +43,10 @@ STYLE: Any = {
     "svg.hashsalt": "collapse",
     "svg.fonttype": "none",
 }
+#: Line and name of theory, exact or not.
+THEORY: dict[bool, Any] = {True: ("--", "theory"), False: (":", "approximation")}
+#: Resamples of the seeds for a confidence band.
+RESAMPLES = 400
 #: Every regime keeps its colour, in the titles of its panels.
 REGIME_COLOURS = {
     "replace": "#c0392b",
@@ -65,6 +70,8 @@ def draw(dataset: xr.Dataset, chains: Sequence[ChainSpec], directory: Path) -> l
             path = directory / (figure.name + suffix)
             with plt.rc_context(STYLE):
                 drawing = _page(page, figure, by_cell, dataset)
+                drawing.draw_without_rendering()  # lays it out, once for both kinds
+                drawing.set_layout_engine("none")
                 for kind in ("png", "svg"):
                     metadata = {"Date": None} if kind == "svg" else None
                     drawing.savefig(
@@ -91,7 +98,7 @@ def _pages(dataset: xr.Dataset, figure: Figure) -> Iterator[tuple[str, xr.Datase
     for values in itertools.product(*(dataset[name].values for name in others)):
         chosen = dict(zip(others, values, strict=True))
         varied = [f"{name}={value}" for name, value in chosen.items() if dataset.sizes[name] > 1]
-        suffix = "".join(f",{part}" for part in varied)
+        suffix = "".join(JOINT + part for part in varied)
         yield suffix, dataset.sel({name: [value] for name, value in chosen.items()})
 
 
@@ -107,20 +114,21 @@ def _page(page: xr.Dataset, figure: Figure, by_cell: Any, dataset: xr.Dataset) -
         squeeze=False,
     )
     colours = _colours(page[figure.colour].values)
+    theories: set[bool] = set()
     for (i, row), (j, regime) in itertools.product(enumerate(rows), enumerate(regimes)):
         axes = panels[i, j]
         shown = page.sel(regime=regime)
         if row is not None:
             shown = shown.sel({figure.rows: row})
         for value, colour in colours.items():
-            _curve(
-                axes, shown.sel({figure.colour: value}), figure, colour, regime, by_cell, dataset
-            )
+            curve = shown.sel({figure.colour: value})
+            exact = _curve(axes, curve, figure, colour, regime, by_cell, dataset)
+            theories |= set() if exact is None else {exact}
         axes.set_xscale(figure.xscale)
         if figure.yscale == "log":
             axes.set_yscale("log", nonpositive="mask")
         if i == 0:
-            axes.set_title(regime.replace(",", "\n"), color=REGIME_COLOURS.get(regime, "black"))
+            axes.set_title(regime.replace(JOINT, "\n"), color=REGIME_COLOURS.get(regime, "black"))
         if j == 0 and row is not None:
             axes.set_ylabel(f"{figure.rows} = {row}")
         _limit(axes)
@@ -129,7 +137,7 @@ def _page(page: xr.Dataset, figure: Figure, by_cell: Any, dataset: xr.Dataset) -
     label = textwrap.fill(f"{variable.attrs['long_name']}{units}", 22 * len(rows) + 8)
     drawing.supylabel(label, fontsize=9)
     drawing.supxlabel(page[figure.x].attrs["long_name"], fontsize=9)
-    _legend(drawing, page[figure.colour].name, colours, figure)
+    _legend(drawing, figure.colour, colours, theories)
     return drawing
 
 
@@ -146,8 +154,11 @@ def _curve(
     regime: str,
     by_cell: Any,
     dataset: xr.Dataset,
-) -> None:
-    """Draw one curve: the average over seeds with its band, and theory dashed over it."""
+) -> bool | None:
+    """Draw one curve: the average over seeds with its band, and theory dashed over it.
+
+    Returns whether the theory is exact, if there is one.
+    """
     array = shown[figure.metric].squeeze(drop=True)
     x = np.atleast_1d(shown[figure.x].values)
     values = array.transpose("seed", ...).values.reshape(len(shown["seed"]), len(x))
@@ -157,23 +168,31 @@ def _curve(
     expected = _expected(shown, figure, regime, by_cell, dataset)
     if expected is not None:
         theory, exact = expected
-        axes.plot(x, theory, color="black", linestyle="--" if exact else ":", linewidth=0.9)
+        axes.plot(x, theory, color="black", linestyle=THEORY[exact][0], linewidth=0.9)
+        return exact
+    return None
 
 
 def band(values: Array, average: str) -> tuple[Array, Array, Array]:
     """Average over seeds (axis 0), with the ends of its band.
 
-    A mean comes with its 95 % confidence interval, a median with the quartiles. Seeds
-    without a value are left out; an infinite one makes the mean infinite.
+    A median comes with the quartiles, a mean with its 95 % confidence interval by the
+    bootstrap over seeds, which stays positive on a log axis. Seeds without a value are left
+    out; an infinite one makes the mean infinite and leaves no band.
     """
-    with np.errstate(invalid="ignore"):
-        if average == "median":
-            low, centre, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
-            return centre, low, high
-        centre = np.nanmean(values, axis=0)
-        count = np.maximum(1, (~np.isnan(values)).sum(axis=0))
-        half = 1.96 * np.nanstd(values, axis=0) / np.sqrt(count)
-    return centre, centre - half, centre + half
+    if average == "median":
+        low, centre, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
+        return centre, low, high
+    seeds = len(values)
+    weights = np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES)
+    valid = ~np.isnan(values)
+    finite = np.where(np.isfinite(values), values, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        centre = np.where(valid, values, 0).sum(axis=0) / valid.sum(axis=0)
+        resampled = (weights @ finite) / (weights @ valid)
+        low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
+    banded = np.isfinite(centre)
+    return centre, np.where(banded, low, np.nan), np.where(banded, high, np.nan)
 
 
 def _expected(
@@ -203,7 +222,8 @@ def _limit(axes: Axes) -> None:
         axes.set_ylim(bottom=high * 1e-12)
 
 
-def _legend(drawing: Drawing, name: Any, colours: dict[Any, Any], figure: Figure) -> None:
+def _legend(drawing: Drawing, name: str, colours: dict[Any, Any], theories: set[bool]) -> None:
     handles = [Line2D([], [], color=c, label=f"{name} = {value}") for value, c in colours.items()]
-    handles.append(Line2D([], [], color="black", linestyle="--", linewidth=0.9, label="theory"))
+    for style, label in (THEORY[exact] for exact in sorted(theories, reverse=True)):
+        handles.append(Line2D([], [], color="black", linestyle=style, linewidth=0.9, label=label))
     drawing.legend(handles=handles, loc="outside right center")

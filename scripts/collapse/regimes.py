@@ -15,7 +15,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 _SIZE = r"^(\d+(\.\d+)?)?t?n(\*\d+(\.\d+)?\^\(t-1\))?$"
 _SIZE_PARTS = re.compile(r"(?P<factor>[\d.]+)?(?P<t>t)?n(\*(?P<ratio>[\d.]+)\^\(t-1\))?")
@@ -33,7 +33,10 @@ def samples_in(size: int | str, n: int, t: int) -> int:
     if isinstance(size, int):
         return size
     factor, linear, ratio = _parse(size)
-    return int(factor * (t if linear else 1) * n * ratio ** (t - 1) + 0.5)
+    try:
+        return int(factor * (t if linear else 1) * n * ratio ** (t - 1) + 0.5)
+    except OverflowError:
+        raise ValueError(f"{size} is beyond all numbers of samples at iteration {t}") from None
 
 
 @functools.cache
@@ -56,12 +59,22 @@ class Source(NamedTuple):
     size: int
 
 
+def _all_or_none(value: object) -> object:
+    """Write true and false as the sizes they stand for, so that equal regimes compare equal."""
+    return {True: "n", False: 0}[value] if isinstance(value, bool) else value
+
+
 class Regime(BaseModel):
-    """What iteration t >= 2 trains on. n is the number of samples of the experiment."""
+    """What iteration t >= 2 trains on. n is the number of samples of the experiment.
+
+    Regimes are values: hashable, and equal only if they are the same rule.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    keep_real: Annotated[bool, Field(strict=True)] | Size = Field(
+    keep_real: Annotated[
+        Size, BeforeValidator(_all_or_none, json_schema_input_type=bool | Size)
+    ] = Field(
         description="Is the initial real data in the pool at t >= 2: true, false, or how many "
         "of its samples (the first of a seeded order, so that smaller sets are nested).",
     )
@@ -86,8 +99,6 @@ class Regime(BaseModel):
 
     def kept_real(self, n: int) -> int:
         """How many of the n initial real samples are in the pool at t >= 2."""
-        if isinstance(self.keep_real, bool):
-            return n if self.keep_real else 0
         return samples_in(self.keep_real, n, 1)
 
     def generated(self, t: int, n: int) -> int:

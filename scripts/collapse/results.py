@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,7 @@ def write_chain(
     identity : mapping
         All that the numbers depend on besides the seeds, as plain values.
     """
-    with files.whole(path) as partial, netCDF4.Dataset(partial, "w") as dataset:
+    with _written(path) as partial, netCDF4.Dataset(partial, "w") as dataset:
         dataset.setncattr("identity", json.dumps(identity, sort_keys=True))
         for name, values in (("seed", seeds), ("iteration", iterations)):
             dataset.createDimension(name, len(values))
@@ -164,8 +165,18 @@ def coordinate(values: list[Any]) -> NDArray[Any]:
 
 def write_dataset(path: str | Path, dataset: xr.Dataset) -> None:
     """Write a Dataset as NetCDF, whole."""
-    with files.whole(path) as partial:
+    with _written(path) as partial:
         dataset.to_netcdf(partial, engine="netcdf4")
+
+
+@contextmanager
+def _written(path: str | Path) -> Iterator[Path]:
+    """Write a NetCDF file whole; HDF5 reports a full disk as a mere RuntimeError."""
+    try:
+        with files.whole(path) as partial:
+            yield partial
+    except RuntimeError as error:
+        raise OSError(f"{path}: can't be written ({error}); is the disk full?") from None
 
 
 def provenance(directory: str | Path) -> dict[str, str]:

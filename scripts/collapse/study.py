@@ -8,36 +8,35 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Union
 
 import numpy as np
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    create_model,
-)
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
-from collapse import families, regimes, study_errors
+from collapse import families, regimes, study_checks, study_errors, study_file
 from collapse.chain import ChainSpec
 from collapse.regimes import Regime
-from collapse.seeding import REAL
-from collapse.study_errors import Mistake, StudyError
+from collapse.study_errors import StudyError
 
 __all__ = ["Experiment", "Point", "Study", "StudyError", "json_schema", "load", "resolved"]
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", strict=True)]
-Count = Annotated[int, Field(strict=True, ge=1)]
-Seed = Annotated[int, Field(strict=True, ge=0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=100)]
+_NAMED = Field(json_schema_extra={"additionalProperties": False})
+Samples = Annotated[int, Field(ge=1, le=10**9)]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
-#: Names that stand for something else among the results.
-RESERVED = ("figures", "tables", "report")
+#: Between the parameters in the name of a point or a regime. Not a comma: Snakemake cuts the
+#: wildcards of a job on a cluster at commas (its issue 2366).
+JOINT = "__"
+
+#: What is expected where pydantic's location ends so: the name of an entry; a size.
+_WORDS = {
+    "[key]": "a name of at most 100 letters, digits, - and _ that begins with a letter",
+    "constrained-str": "a multiple of the samples n, such as n, 0.5n, tn or n*1.1^(t-1)",
+}
 
 
 class Point(NamedTuple):
@@ -48,46 +47,44 @@ class Point(NamedTuple):
     samples: int
 
 
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
+def _several(annotation: Any) -> Any:
+    """Return the type of a list of different values, at least one."""
+    return Annotated[list[annotation], Field(min_length=1, json_schema_extra={"uniqueItems": True})]
 
 
-def _one_or_list(annotation: Any) -> Any:
+def _one_or_several(annotation: Any) -> Any:
     """Return the type of an axis: a value, or a list of different values."""
-    return Annotated[
-        list[annotation],
-        BeforeValidator(_as_list, json_schema_input_type=annotation | list[annotation]),
-        Field(min_length=1),
-    ]
+    listed = BeforeValidator(
+        lambda value: value if isinstance(value, list) else [value],
+        json_schema_input_type=annotation | _several(annotation),
+    )
+    return Annotated[list[annotation], Field(min_length=1), listed]
 
 
-def _annotation(field: FieldInfo) -> Any:
-    """Return the type of a field with its constraints."""
-    return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Experiment(BaseModel):
+class Experiment(_Strict):
     """A family, its parameter grid, regimes, iterations and seeds."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     family: str = Field(description="What is fitted.")
-    regimes: Annotated[list[str], Field(min_length=1)] = Field(
-        description="Names of regimes: the papers' " + ", ".join(regimes.NAMED) + ", or those "
-        "that this study defines.",
+    regimes: _several(str) = Field(  # type: ignore[valid-type]
+        description=f"Names: {', '.join(regimes.NAMED)}, or those that the study defines."
     )
-    iterations: Count = Field(
+    iterations: Annotated[int, Field(ge=1, le=100_000)] = Field(
         description="Model-fitting iterations T; iteration 1 is on real data."
     )
-    seeds: Count | Annotated[list[Seed], Field(min_length=1)] = Field(
+    seeds: Annotated[int, Field(ge=1, le=1_000_000)] | _several(Seed) = Field(  # type: ignore[valid-type]
         description="How many seeds (0, 1, ...), or a list of them."
     )
-    samples: _one_or_list(Count) = Field(  # type: ignore[valid-type]
+    samples: _one_or_several(Samples) = Field(  # type: ignore[valid-type]
         description="Samples n per iteration: a number or a list, an axis like those of the grid."
     )
     grid: Any = Field(default=None, description="Parameters of the family, each a value or a list.")
-    evaluations: Count | None = Field(
+    evaluations: int | None = Field(
         default=None,
+        ge=2,
         description="Evaluate this many logarithmically spaced iterations instead of all.",
     )
 
@@ -98,8 +95,9 @@ class Experiment(BaseModel):
 
     @property
     def axes(self) -> dict[str, list[Any]]:
-        """The axes of the grid that the study names, in its order; samples come last."""
-        named = {key: getattr(self.grid, key) for key in self.grid.given}
+        """The axes that the study names, in the order of the family's; samples come last."""
+        given = self.grid.model_fields_set
+        named = {key: values for key, values in self.grid if key in given}
         return {**named, "samples": self.samples}
 
     @property
@@ -126,105 +124,97 @@ class Experiment(BaseModel):
         points = []
         for values in itertools.product(*self.axes.values()):
             cell = dict(zip(self.axes, values, strict=True))
-            name = ",".join(f"{key}={text(value)}" for key, value in cell.items())
+            name = JOINT.join(f"{key}={_text(value)}" for key, value in cell.items())
             points.append(Point(name, cell, cell.pop("samples")))
         return points
 
 
-def text(value: Any) -> str:
-    """Write a value as it appears in the names of points and regimes."""
-    return str(value).lower() if isinstance(value, bool) else str(value).replace("*", "x")
+def _text(value: Any) -> str:
+    """Write a value as it appears in the names of points and regimes, safe in a path."""
+    written = value if isinstance(value, str) else json.dumps(value)
+    return written.translate(str.maketrans("*", "x", "()"))
 
 
-class _Grid(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @property
-    def given(self) -> list[str]:
-        """The keys that the study names, in its order."""
-        return list(self.model_dump(exclude_unset=True))
+def _axes(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the fields of a model as axes, each a value or a list of different values."""
+    axes = {}
+    for key, field in model.model_fields.items():
+        annotation: Any = field.annotation
+        if field.metadata:
+            annotation = Annotated[annotation, *field.metadata]
+        default = ... if field.is_required() else [field.default]
+        axes[key] = (_one_or_several(annotation), Field(default, description=field.description))
+    return axes
 
 
 def _experiment_model(family: str) -> Any:
     """Build the schema of one family's experiments from its `Parameters`."""
     title = "".join(part.title() for part in family.split("_"))
-    fields = families.load(family).Parameters.model_fields
-    grid = create_model(  # type: ignore[call-overload]
-        f"{title}Grid",
-        __base__=_Grid,
-        **{
-            key: (
-                _one_or_list(_annotation(field)),
-                Field(default=[field.default], description=field.description),
-            )
-            for key, field in fields.items()
-        },
-    )
+    axes = _axes(families.load(family).Parameters)
+    grid = create_model(f"{title}Grid", __base__=_Strict, **axes)
+    description = Experiment.model_fields["grid"].description
+    family_name: Any = Literal[family]
     return create_model(
         f"{title}Experiment",
         __base__=Experiment,
-        family=(Literal[family], Field(description="What is fitted.")),
-        grid=(
-            grid,
-            Field(default_factory=grid, description=Experiment.model_fields["grid"].description),
-        ),
+        family=(family_name, Field(description="What is fitted.")),
+        grid=(grid, Field(default_factory=grid, description=description)),
     )
 
 
 #: A regime of the study's own; a field that is a list stands for several regimes.
-RegimeDefinition: Any = create_model(  # type: ignore[call-overload]
+RegimeDefinition: Any = create_model(
     "RegimeDefinition",
-    __config__=ConfigDict(extra="forbid", frozen=True),
+    __base__=_Strict,
     __doc__="A regime: what iteration t >= 2 trains on. A field may be a list, which defines "
-    "one regime for each combination, named <name>,<field>=<value>.",
-    **{
-        key: (
-            _one_or_list(_annotation(field)),
-            Field(description=field.description)
-            if field.is_required()
-            else Field(default=[field.default], description=field.description),
-        )
-        for key, field in Regime.model_fields.items()
-    },
+    "one regime for each combination, named <name>__<field>=<value>.",
+    **_axes(Regime),
 )
 
-AnyExperiment = Annotated[
-    Union[tuple(_experiment_model(family) for family in families.MODULES)],
-    Field(discriminator="family"),
-]
+if TYPE_CHECKING:
+    AnyExperiment = Experiment
+else:
+    _models = tuple(_experiment_model(family) for family in families.MODULES)
+    AnyExperiment = Annotated[Union[_models], Field(discriminator="family")]  # noqa: UP007
 
 
-class Study(BaseModel):
+class Study(_Strict):
     """A set of named experiments."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    experiments: Annotated[dict[Name, AnyExperiment], Field(min_length=1)] = Field(  # type: ignore[valid-type]
+    experiments: Annotated[dict[Name, AnyExperiment], _NAMED, Field(min_length=1)] = Field(
         description="The experiments, by name."
     )
-    regimes: dict[Name, RegimeDefinition] = Field(
+    regimes: Annotated[dict[Name, RegimeDefinition], _NAMED] = Field(
         default_factory=dict, description="Regimes beyond those of the papers, by name."
     )
 
     @functools.cached_property
-    def regime_table(self) -> dict[str, Regime]:
-        """Every regime an experiment may name."""
-        table = dict(regimes.NAMED)
-        for name, definition in self.regimes.items():
-            table.update(_expand(name, definition))
-        return table
+    def expansions(self) -> dict[str, dict[str, Regime]]:
+        """What an experiment may name: a regime, or the regimes that a definition stands for."""
+        named = {name: {name: regime} for name, regime in regimes.NAMED.items()}
+        return named | {name: _expand(name, each) for name, each in self.regimes.items()}
 
     def regimes_of(self, experiment: str) -> list[str]:
-        """Return the regimes of an experiment; a name defined with lists stands for its regimes."""
-        names: list[str] = []
-        for name in self.experiments[experiment].regimes:
-            names.extend(_expand(name, self.regimes[name]) if name in self.regimes else [name])
-        return names
+        """Return the names of the regimes of an experiment."""
+        written = self.experiments[experiment].regimes
+        return [name for each in written for name in self.expansions[each]]
+
+    @functools.cached_property
+    def regime_table(self) -> dict[str, Regime]:
+        """Every regime by its name."""
+        return {name: each for group in self.expansions.values() for name, each in group.items()}
+
+    @functools.cached_property
+    def _cells(self) -> dict[str, dict[str, Point]]:
+        return {
+            name: {point.name: point for point in experiment.points()}
+            for name, experiment in self.experiments.items()
+        }
 
     def chain(self, experiment: str, point: str, regime: str) -> ChainSpec:
         """Return what the numbers of one chain depend on."""
         plan = self.experiments[experiment]
-        cell = self._points(experiment)[point]
+        cell = self._cells[experiment][point]
         parameters = families.load(plan.family).Parameters(**cell.parameters)
         return ChainSpec(
             experiment=experiment,
@@ -240,17 +230,9 @@ class Study(BaseModel):
 
     def chains(self, experiment: str) -> Iterator[ChainSpec]:
         """Yield every chain of an experiment."""
-        for point, regime in itertools.product(
-            self._points(experiment), self.regimes_of(experiment)
-        ):
-            yield self.chain(experiment, point, regime)
-
-    def _points(self, experiment: str) -> dict[str, Point]:
-        cache = self.__dict__.setdefault("_point_cache", {})
-        if experiment not in cache:
-            cache[experiment] = {p.name: p for p in self.experiments[experiment].points()}
-        found: dict[str, Point] = cache[experiment]
-        return found
+        for point in self._cells[experiment]:
+            for regime in self.regimes_of(experiment):
+                yield self.chain(experiment, point, regime)
 
 
 def _expand(name: str, definition: Any) -> dict[str, Regime]:
@@ -259,7 +241,7 @@ def _expand(name: str, definition: Any) -> dict[str, Regime]:
     expanded = {}
     for values in itertools.product(*fields.values()):
         chosen = dict(zip(fields, values, strict=True))
-        varied = [f",{key}={text(chosen[key])}" for key in fields if len(fields[key]) > 1]
+        varied = [f"{JOINT}{key}={_text(chosen[key])}" for key in fields if len(fields[key]) > 1]
         expanded[name + "".join(varied)] = Regime(**chosen)
     return expanded
 
@@ -272,12 +254,13 @@ def load(path: str | Path) -> Study:
     StudyError
         With one line: file and line, key, what was found, what was expected.
     """
-    document = study_errors.read(Path(path))
+    document = study_file.read(Path(path))
     try:
         study = Study.model_validate(document.content)
     except ValidationError as error:
-        raise document.explain(error, _known_keys) from None
-    for mistake in _mistakes(study):
+        mistake = study_errors.explain(error, document.content, _known_keys, _WORDS)
+        raise document.error(mistake) from None
+    for mistake in study_checks.mistakes(study):
         raise document.error(mistake)
     return study
 
@@ -289,57 +272,12 @@ def json_schema() -> dict[str, Any]:
 
 def _known_keys(path: tuple[Any, ...], content: Any) -> list[str]:
     """List the keys that may stand where an unknown one was found."""
-    if not path:
-        return list(Study.model_fields)
-    if path[0] == "regimes":
-        return list(Regime.model_fields)
-    if len(path) == 2:
-        return list(Experiment.model_fields)
-    family = content["experiments"][path[1]]["family"]
-    return list(families.load(family).Parameters.model_fields)
-
-
-def _mistakes(study: Study) -> Iterator[Mistake]:
-    """Yield what the types alone can't refuse."""
-    for name, definition in study.regimes.items():
-        if name in regimes.NAMED or name == REAL:
-            yield Mistake(("regimes", name), name, "a name that is not taken")
-        for key in Regime.model_fields:
-            yield from _repeated(("regimes", name, key), getattr(definition, key))
-    known = [*regimes.NAMED, *study.regimes]
-    for name, experiment in study.experiments.items():
-        here = ("experiments", name)
-        if name in RESERVED:
-            yield Mistake(here, name, f"a name other than {', '.join(RESERVED)}")
-        for index, regime in enumerate(experiment.regimes):
-            if regime not in known:
-                yield Mistake((*here, "regimes", index), regime, study_errors.one_of(known, regime))
-        yield from _repeated((*here, "regimes"), experiment.regimes)
-        yield from _repeated((*here, "seeds"), experiment.seed_list)
-        for key, values in experiment.axes.items():
-            place = ("samples",) if key == "samples" else ("grid", key)
-            yield from _repeated((*here, *place), values)
-        yield from _impossible(study, name, experiment)
-
-
-def _repeated(path: tuple[Any, ...], values: list[Any]) -> Iterator[Mistake]:
-    for index, value in enumerate(values):
-        if value in values[:index] and type(value) is type(values[values.index(value)]):
-            yield Mistake((*path, index), value, "values that differ")
-
-
-def _impossible(study: Study, name: str, experiment: Experiment) -> Iterator[Mistake]:
-    family = families.load(experiment.family)
-    for index, n in enumerate(experiment.samples):
-        if n < family.MINIMUM_SAMPLES:
-            least = f"at least {family.MINIMUM_SAMPLES} for the family {experiment.family}"
-            yield Mistake(("experiments", name, "samples", index), n, least)
-        for regime in study.regimes_of(name):
-            try:
-                study.regime_table[regime].check(experiment.iterations, n, family.MINIMUM_SAMPLES)
-            except ValueError as error:
-                path = ("experiments", name, "regimes", regime)
-                yield Mistake(path, str(error), "a training set that the pool can provide")
+    model: type[BaseModel] = Experiment if path else Study
+    if path[:1] == ("regimes",):
+        model = Regime
+    elif path[2:] == ("grid",):
+        model = families.load(content["experiments"][path[1]]["family"]).Parameters
+    return list(model.model_fields)
 
 
 def plain(study: Study, only: Sequence[str] | None = None) -> dict[str, Any]:
@@ -352,6 +290,10 @@ def plain(study: Study, only: Sequence[str] | None = None) -> dict[str, Any]:
 
 def resolved(study: Study, experiment: str) -> dict[str, Any]:
     """Return the study as far as one experiment is concerned, defaults and all, as plain values."""
-    plan = study.experiments[experiment]
+    plan = study.experiments[experiment].model_dump(mode="json")
     table = {name: study.regime_table[name].model_dump() for name in study.regimes_of(experiment)}
-    return {"experiments": {experiment: plan.model_dump(mode="json")}, "regimes": table}
+    return {"experiments": {experiment: plan}, "regimes": table}
+
+
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=2))

@@ -1,14 +1,10 @@
-"""Reading a YAML file, and saying in one line what is wrong with it.
-
-A line names the file and line, the key, what was found and what was expected.
-"""
+"""Saying in one line what is wrong with a study: where, what was found, what was expected."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Hashable, Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import yaml
@@ -16,30 +12,27 @@ from pydantic import ValidationError
 
 Key = tuple[Any, ...]
 
-#: What pydantic's types of error say was expected, where its own message says it less well.
-_EXPECTED = {
+#: What pydantic's types of error say was expected of a value of another type.
+_TYPES = {
     "int_type": "an integer",
-    "int_from_float": "an integer",
-    "int_parsing": "an integer",
     "float_type": "a number",
-    "float_parsing": "a number",
-    "finite_number": "a finite number",
     "string_type": "a string",
     "bool_type": "true or false",
+    "list_type": "a list",
+    "none_required": "null",
     "dict_type": "keys and values",
     "model_type": "keys and values",
     "model_attributes_type": "keys and values",
-    "list_type": "a list",
-    "none_required": "null",
+}
+
+#: The same of a value of the right type.
+_BOUNDS = {
+    "finite_number": "a finite number",
     "greater_than": "more than {gt}",
     "greater_than_equal": "at least {ge}",
     "less_than": "less than {lt}",
     "less_than_equal": "at most {le}",
-    "too_short": "at least {min_length} of them",
-    "literal_error": "{expected}",
-    "union_tag_invalid": "one of {expected_tags}",
-    "union_tag_not_found": "the key 'family'",
-    "missing": "this key",
+    "too_short": "at least {min_length} entry",
 }
 
 
@@ -48,150 +41,131 @@ class StudyError(ValueError):
 
 
 class Mistake(NamedTuple):
-    """Where, what was found, and what was expected there."""
+    """Where, what was found, and what was expected there; of several, the lowest rank tells most.
+
+    An unknown key (0) may be why another is missing (3), and a value out of bounds (1) need
+    not be told of the other types that it could have had (2).
+    """
 
     path: Key
     found: Any
     expected: str
+    rank: int = 0
+
+
+class Words(str):
+    """What was found, in words instead of as a value."""
+
+    __slots__ = ()
 
 
 def one_of(known: Iterable[str], found: object) -> str:
     """Say which names are known, and which of them was probably meant."""
     names = list(known)
     close = difflib.get_close_matches(str(found), names, n=1)
-    return f"one of {', '.join(names)}" + (f" (did you mean {close[0]}?)" if close else "")
+    several = "one of " if len(names) > 1 else ""
+    return f"{several}{', '.join(names)}" + (f" (did you mean {close[0]}?)" if close else "")
 
 
-class Document(NamedTuple):
-    """A YAML file: its path, its content, and its nodes, which know their lines."""
-
-    path: Path
-    content: Any
-    root: yaml.Node
-
-    def error(self, mistake: Mistake) -> StudyError:
-        """Describe a mistake."""
-        where = "".join(
-            f"[{part}]" if isinstance(part, int) else f".{part}" for part in mistake.path
-        ).lstrip(".")
-        found = repr(mistake.found)
-        found = found if len(found) <= 80 else found[:77] + "..."
-        return StudyError(
-            f"{self.path}:{self._line(mistake.path)}: {where or 'the file'}: "
-            f"found {found}, expected {mistake.expected}"
-        )
-
-    def explain(
-        self, error: ValidationError, known_keys: Callable[[Key, Any], list[str]]
-    ) -> StudyError:
-        """Describe the most specific problem that pydantic found."""
-        problems = [
-            (self._resolve(problem["loc"], problem["type"]), problem)
-            for problem in error.errors(include_url=False)
-        ]
-        path = max((path for path, _ in problems), key=len)
-        here = [problem for where, problem in problems if where == path]
-        first = here[0]
-        if first["type"] == "extra_forbidden":
-            expected = one_of(known_keys(path[:-1], self.content), path[-1])
-            return self.error(Mistake(path, _Word(f"unknown key {path[-1]!r}"), expected))
-        found = _Word("nothing") if first["type"] == "missing" else first["input"]
-        expectations = dict.fromkeys(_expected(problem) for problem in here)
-        return self.error(Mistake(path, found, " or ".join(expectations)))
-
-    def _resolve(self, location: tuple[Any, ...], kind: str) -> Key:
-        """Keep of pydantic's location what is in the file: not the tags of unions."""
-        node, path = self.content, []
-        for part in location:
-            if (isinstance(node, dict) and part in node) or (
-                isinstance(node, list) and isinstance(part, int) and part < len(node)
-            ):
-                node = node[part]
-                path.append(part)
-        if kind == "missing":
-            path.append(location[-1])
-        return tuple(path)
-
-    def _line(self, path: Key) -> int:
-        node: yaml.Node = self.root
-        line = node.start_mark.line
-        for part in path:
-            children: list[tuple[Any, yaml.Node, yaml.Node]] = []
-            if isinstance(node, yaml.MappingNode):
-                children = [(key.value, key, value) for key, value in node.value]
-            elif isinstance(node, yaml.SequenceNode):
-                children = [(index, value, value) for index, value in enumerate(node.value)]
-            for name, key, value in children:
-                if name == part:
-                    line, node = key.start_mark.line, value
-                    break
-        return line + 1
+def shown(value: Any, width: int = 80) -> str:
+    """Write a value in one line, as it stands in a YAML file."""
+    if isinstance(value, Words):
+        written, width = str(value), 2 * width
+    else:
+        written = yaml.safe_dump(
+            value, default_flow_style=True, allow_unicode=True, width=10**9, sort_keys=False
+        ).removesuffix("...\n")
+    line = " ".join(written.split())
+    return line if len(line) <= width else line[: width - 3] + "..."
 
 
-class _Word(str):
-    """A word that is shown as it is, without quotes."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-def _expected(problem: Any) -> str:
-    context = problem.get("ctx", {})
-    template = _EXPECTED.get(problem["type"])
-    if template is not None:
-        return template.format(**context)
-    message: str = problem["msg"]
-    return message.removeprefix("Value error, ").removeprefix("Input should be ")
+def shown_path(path: Key) -> str:
+    """Write the path of a key: ``experiments.name.samples[0]``."""
+    written = "".join(
+        f"[{part}]" if type(part) is int and index > 1 else f".{shown(part, 40)}"
+        for index, part in enumerate(path)
+    )
+    return written.removeprefix(".") or "the file"
 
 
-def read(path: Path) -> Document:
-    """Read a YAML file whose top level is a mapping.
+def explain(
+    error: ValidationError,
+    content: Any,
+    known_keys: Callable[[Key, Any], Iterable[str]],
+    words: Mapping[str, str],
+) -> Mistake:
+    """Return the most telling of the problems that pydantic found, the first of them.
 
-    Raises
-    ------
-    StudyError
-        If it can't be read, isn't YAML, repeats a key, or holds no mapping.
+    Parameters
+    ----------
+    error : ValidationError
+        From validating the content.
+    content : object
+        What stands in the file.
+    known_keys : callable
+        Given the path of a mapping and the content, the keys it may have.
+    words : mapping of str to str
+        What was expected where pydantic's location ends with such a tag.
     """
-    try:
-        source = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise StudyError(f"{path}: found {reason}, expected a readable study file") from None
-    try:
-        root = yaml.compose(source, Loader=_Loader)
-        content = yaml.load(source, Loader=_Loader)  # noqa: S506 (a safe loader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        problem = " ".join(str(error.problem).split())
-        raise StudyError(f"{path}:{line}: found {problem}, expected YAML") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise StudyError(f"{path}: found {' '.join(str(error).split())}, expected YAML") from None
-    if not isinstance(content, dict) or root is None:
-        found = "nothing" if content is None else type(content).__name__
-        raise StudyError(f"{path}:1: found {found}, expected the key 'experiments'")
-    return Document(path, content, root)
+    mistakes = [
+        _mistake(problem, content, known_keys, words) for problem in error.errors(include_url=False)
+    ]
+    rank = min(each.rank for each in mistakes)
+    telling = [each for each in mistakes if each.rank == rank]
+    # A list with a wrong entry is not also wrong for being a list.
+    parents = {each.path[:depth] for each in telling for depth in range(len(each.path))}
+    first = next(each for each in telling if each.path not in parents)
+    expected = dict.fromkeys(each.expected for each in telling if each.path == first.path)
+    return first._replace(expected=" or ".join(expected))
 
 
-class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses a key that stands twice, and reads 1e-3 as a number."""
+def _mistake(
+    problem: Any,
+    content: Any,
+    known_keys: Callable[[Key, Any], Iterable[str]],
+    words: Mapping[str, str],
+) -> Mistake:
+    kind, location, found = problem["type"], problem["loc"], problem["input"]
+    context = problem.get("ctx", {})
+    tag: Any = location[-1] if location else None
+    path = _resolve(location, content)
+    if kind == "invalid_key" or tag == "[key]":
+        # Where a key is no string, pydantic's location has it as one.
+        path = (*_resolve(location[: -1 if kind == "invalid_key" else -2], content), found)
+    if kind in ("extra_forbidden", "invalid_key"):
+        return Mistake(
+            path, Words("an unknown key"), one_of(known_keys(path[:-1], content), path[-1])
+        )
+    if kind == "missing":
+        return Mistake((*path, location[-1]), Words("nothing"), "this key", rank=3)
+    if kind in ("union_tag_not_found", "union_tag_invalid"):
+        key = context["discriminator"].strip("'")
+        tag = found.get(key, Words("nothing"))
+        tags = _quoted(context.get("expected_tags", ""))
+        return Mistake((*path, key), tag, one_of(tags, tag) if tags else "this key", rank=2)
+    if kind in _BOUNDS:
+        return Mistake(path, found, _BOUNDS[kind].format(**context), rank=1)
+    if tag in words:
+        expected = words[tag]
+    elif kind == "literal_error":
+        expected = one_of(_quoted(context["expected"]), found)
+    else:
+        message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        expected = _TYPES.get(kind, message)
+    return Mistake(path, found, expected, rank=2)
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable) or key in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key {key!r} twice" if isinstance(key, Hashable) else "such a key",
-                    problem_mark=key_node.start_mark,
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+
+def _quoted(names: str) -> list[str]:
+    return re.findall(r"'([^']*)'", names)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
+def _resolve(location: Key, content: Any) -> Key:
+    """Keep of pydantic's location what is in the file: not the tags of unions."""
+    path = []
+    for part in location:
+        if (isinstance(content, dict) and part in content) or (
+            isinstance(content, list) and isinstance(part, int) and part < len(content)
+        ):
+            content = content[part]
+            path.append(part)
+    return tuple(path)

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+#: A metric has collapsed when this share of its first value, or less, is left.
+LOST = 0.01
 #: A metric has levelled off if this share of its change or less is in the second half.
 LEVEL = 0.15
-#: Below this factor (log scale) or share of its first value (linear scale) it has hardly changed.
+#: Below this factor (log scale) or share of its first value (linear scale) it hardly changed.
 STABLE = 0.25
+#: From worst to best.
+VERDICTS = ("collapses", "degrades", "levels off", "stable", "improves")
 
 
 def summarise(experiment: str, dataset: xr.Dataset, agreement: dict[str, bool]) -> pd.DataFrame:
@@ -36,7 +40,8 @@ def summarise(experiment: str, dataset: xr.Dataset, agreement: dict[str, bool]) 
     Returns
     -------
     pandas.DataFrame
-        Medians over points of the mean over seeds (geometric for metrics on a log scale).
+        First and last value: the median over points of the mean over seeds (geometric for
+        metrics on a log scale). The verdict is the most frequent one among points.
     """
     import pandas as pd
 
@@ -45,9 +50,9 @@ def summarise(experiment: str, dataset: xr.Dataset, agreement: dict[str, bool]) 
     for regime in dataset["regime"].values:
         array = dataset[headline.metric].sel(regime=regime)
         array = array.stack(point=[d for d in array.dims if d not in ("seed", "iteration")])
-        curves = _scaled(array.transpose("point", "seed", "iteration").values, headline.scale)
-        curve = np.median(curves.mean(axis=1), axis=0)
-        first, last = (np.exp(curve) if headline.scale == "log" else curve)[[0, -1]]
+        curves = _curves(array.transpose("point", "seed", "iteration").values, headline.scale)
+        judged = [verdict(curve, headline) for curve in curves]
+        first, last = np.median(curves, axis=0)[[0, -1]]
         theory = agreement.get(regime)
         rows.append(
             {
@@ -56,27 +61,33 @@ def summarise(experiment: str, dataset: xr.Dataset, agreement: dict[str, bool]) 
                 "metric": headline.metric,
                 "first": first,
                 "last": last,
-                "verdict": verdict(curve, headline),
+                "verdict": max(VERDICTS, key=judged.count),
                 "theory": {None: "-", True: "agrees", False: "DISAGREES"}[theory],
             }
         )
     return pd.DataFrame(rows)
 
 
-def _scaled(values: Array, scale: str) -> Array:
-    return np.log(np.maximum(values, 1e-300)) if scale == "log" else values
+def _curves(values: Array, scale: str) -> Array:
+    """Average (points, seeds, iterations) over seeds, geometrically on a log scale."""
+    if scale == "linear":
+        return values.mean(axis=1)
+    return np.exp(np.log(np.maximum(values, 1e-300)).mean(axis=1))
 
 
 def verdict(curve: Array, headline: families.Headline) -> str:
-    """Judge a curve over iterations: stable, levels off, improves or degrades.
+    """Judge a curve over iterations by its change and by how much of it came late.
 
-    It degrades if it is still getting worse in the second half of the iterations, and
-    levels off if it got worse but has all but stopped.
+    It collapses if hardly anything is left of what should stay, degrades if it is still
+    getting worse in the second half of the iterations, levels off if it got worse but has
+    all but stopped.
     """
-    worse = curve if headline.worse == "higher" else -curve
+    if headline.worse == "lower" and curve[-1] <= LOST * curve[0]:
+        return "collapses"
+    scaled = np.log(np.maximum(curve, 1e-300)) if headline.scale == "log" else curve
+    worse = scaled if headline.worse == "higher" else -scaled
     change = worse[-1] - worse[0]
-    unit = 1.0 if headline.scale == "log" else abs(worse[0])
-    if abs(change) <= STABLE * unit:
+    if abs(change) <= STABLE * (1.0 if headline.scale == "log" else abs(worse[0])):
         return "stable"
     if change < 0:
         return "improves"

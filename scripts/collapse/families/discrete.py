@@ -136,9 +136,11 @@ class Chain:
         collapse = np.where(self._collapse <= self.cap, self._collapse, np.nan)
         if later is not None:
             generators = self.streams.each("beyond the record", iteration)
-            copies = itertools.tee(later, len(collapse))
+            # Samples that grow without bound stop drifting long before they can't be counted.
+            countable = itertools.takewhile(lambda size: size < 2**53, later)
+            copies = itertools.tee(countable, len(collapse))
             for seed, (generator, sizes) in enumerate(zip(generators, copies, strict=True)):
-                if np.isnan(collapse[seed]):
+                if np.isnan(self._collapse[seed]):
                     alive = model.counts[seed][model.counts[seed] > 0]
                     limit = itertools.islice(sizes, max(0, self.cap - iteration))
                     collapse[seed] = iteration + _steps_to_collapse(alive, limit, generator)
@@ -178,7 +180,12 @@ def expectations(
 
     outcomes = parameters.outcomes
     gini = theory.discrete_gini_simpson(regime, samples, outcomes, iterations)
-    found = {"gini_simpson": Expectation(gini)}
+    deviation = None
+    if theory.memoryless_sizes(regime, samples, iterations) is not None:
+        # Few chains are undecided late on, often none of those simulated. They have two outcomes
+        # left at a uniform frequency x: the mean of 2x(1-x) is 1/3, that of its square 2/15.
+        deviation = np.sqrt(np.maximum(0.4 * gini - gini**2, 0))
+    found = {"gini_simpson": Expectation(gini, deviation)}
     if regime == NAMED["replace"]:
         steps = theory.discrete_iterations_to_collapse(samples, outcomes)
         found["iterations_to_collapse"] = Expectation(np.asarray(steps))

@@ -37,6 +37,8 @@ FIGURES = (
 
 Array = NDArray[np.floating[Any]]
 
+_BLOCK = 64
+
 
 class Parameters(_Parameters):
     """Grid keys of the gaussian family."""
@@ -98,7 +100,7 @@ class Chain:
         mean = values.mean(axis=1)
         rank = self._rank(count - 1)
         factor = lower_factor((values - mean[:, None]).transpose(0, 2, 1), rank)
-        return Statistics(count, mean, factor, rank)
+        return Statistics(count, mean, factor, min(rank, factor.shape[2]))
 
     def merge(self, pool: Statistics, shard: Statistics) -> Statistics:
         size = pool.size + shard.size
@@ -107,20 +109,24 @@ class Chain:
         rank = self._rank(pool.rank + shard.rank + 1)
         blocks = np.concatenate((pool.factor, shard.factor, between[..., None]), axis=2)
         factor = lower_factor(blocks, rank)
-        return Statistics(size, pool.mean + step * (shard.size / size), factor, rank)
+        return Statistics(
+            size, pool.mean + step * (shard.size / size), factor, min(rank, factor.shape[2])
+        )
 
     def fit(self, statistics: Statistics) -> Model:
         divisor = statistics.size - self.unbiased
         return Model(statistics.mean, statistics.factor / np.sqrt(divisor), statistics.rank)
 
     def sample(self, model: Model, count: int, iteration: int) -> Samples:
-        draws = np.empty((count, model.factor.shape[2]))
-        samples = np.empty((len(self.streams), count, self.dimension))
+        # In blocks of a fixed size: what BLAS makes of a row depends on how many there are.
+        blocks = -(-count // _BLOCK)
+        draws = np.empty((blocks, _BLOCK, model.factor.shape[2]))
+        samples = np.empty((len(self.streams), blocks, _BLOCK, self.dimension))
         for row, generator in enumerate(self.streams.each("samples", iteration)):
             generator.standard_normal(out=draws)
             np.matmul(draws, model.factor[row].T, out=samples[row])
-        samples += model.mean[:, None]
-        return (samples,)
+        samples += model.mean[:, None, None]
+        return (samples.reshape(len(samples), -1, self.dimension)[:, :count],)
 
     def sample_statistics(self, model: Model, count: int, iteration: int) -> Statistics:
         """Mean and scatter of ``count`` draws: a normal vector and a Wishart matrix.
@@ -186,6 +192,8 @@ def lower_factor(blocks: Array, rank: int) -> Array:
         so that no seed's numbers depend on another's.
     """
     columns = blocks.shape[2]
+    if rank == 0:
+        return blocks[:, :, :0]
     if columns < rank:
         return blocks
     if columns == rank:
@@ -210,7 +218,12 @@ def lower_factor(blocks: Array, rank: int) -> Array:
 
 def _by_qr(blocks: Array, rank: int) -> Array:
     upper: Array = np.asarray(np.linalg.qr(blocks.transpose(0, 2, 1), mode="r"))
-    return upper.transpose(0, 2, 1)[:, :, :rank]
+    factor = upper.transpose(0, 2, 1)[:, :, :rank]
+    # What is left of a direction that no sample has is rounding: it is zero.
+    diagonal = np.abs(np.einsum("sii->si", factor[:, :rank]))
+    seeds, lost = np.nonzero(diagonal < 1e-13 * diagonal.max(axis=1, keepdims=True))
+    factor[seeds, lost, lost] = 0
+    return factor
 
 
 def _cholesky_or_nan(square: Array) -> Array:

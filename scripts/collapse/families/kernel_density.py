@@ -181,8 +181,10 @@ class Chain:
     def evaluate(self, model: Model) -> dict[str, Array]:
         training = model.points
         start, tally = training.tally or (0, np.full(self.test.shape[:2], -np.inf))
-        new = log_kernel_sums(training.points[:, start:], self.test, model.bandwidth, self.kernel)
-        tally = np.logaddexp(tally, new)
+        if start < training.count:
+            new = training.points[:, start:]
+            sums = log_kernel_sums(new, self.test, model.bandwidth, self.kernel)
+            tally = np.logaddexp(tally, sums)
         if isinstance(self.bandwidth, float):
             training.tally = (training.count, tally)
         normaliser = log_normaliser(self.kernel, self.dimension) + self.dimension * np.log(
@@ -306,6 +308,8 @@ def expectations(
     rule, dimension = parameters.bandwidth, toy.DIMENSIONS[parameters.dataset]
     if isinstance(rule, str) and rule.endswith("scaled"):
         return {}
+    if any(regime.fresh(t, samples) not in (0, samples) for t in range(2, iterations + 1)):
+        return {}  # evenly spaced points: a real shard of another size has other moments
     counts = [
         regime.training_size(t, samples, size)
         for t, size in enumerate(regime.pool_sizes(iterations, samples), start=1)

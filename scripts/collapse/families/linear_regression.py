@@ -115,12 +115,12 @@ class FreshDesign(_Regression):
 
     def real(self, iteration: int, count: int) -> Samples:
         rows = self._design(iteration, count, real=True)
-        labels = _apply(rows, self.truth) + self._noise(iteration, count, real=True)
+        labels = _label(rows, self.truth) + self._noise(iteration, count, real=True)
         return rows, labels
 
     def sample(self, model: Model, count: int, iteration: int) -> Samples:
         rows = self._design(iteration, count, real=False)
-        labels = _apply(rows, model.weights) + self._noise(iteration, count, real=False)
+        labels = _label(rows, model.weights) + self._noise(iteration, count, real=False)
         return rows, labels
 
     def sample_statistics(self, model: Model, count: int, iteration: int) -> Rows:
@@ -230,6 +230,11 @@ class ReusedDesign(_Regression):
 def _apply(matrix: Array, vector: Array) -> Array:
     """Matrix times vector, seed by seed."""
     return (matrix @ vector[..., None])[..., 0]
+
+
+def _label(rows: Array, weights: Array) -> Array:
+    """Noiseless labels; unlike BLAS, the same for a row however many there are."""
+    return (rows * weights[:, None]).sum(axis=2)
 
 
 def least_squares(rows: Array, labels: Array) -> Array:

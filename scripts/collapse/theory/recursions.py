@@ -1,12 +1,12 @@
-"""Exact expectations of the closed-form families: the dashed lines of the figures.
+"""Recursions that give the exact expectation under any regime.
 
-First the formulas of FACTS.md, one small function each; then recursions that are exact for
-*any* regime, of which those formulas are special cases. Arrays run over the model-fitting
-iterations t = 1..T; the sources of the pools come from ``Regime.pool``.
+The sources of the pools come from ``Regime.pool``; arrays run over the model-fitting
+iterations t = 1..T.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,66 +22,6 @@ Array = NDArray[np.float64]
 #: Above this many samples the iterations to collapse come from the diffusion limit.
 EXACT_COLLAPSE_LIMIT = 10_000
 _TRUTH = ("truth", 0)
-
-
-def _t(iterations: int) -> Array:
-    return np.arange(1, iterations + 1, dtype=np.float64)
-
-
-def gaussian_replace_variance(n: int, iterations: int) -> Array:
-    """E[σ_t²] under replace, maximum likelihood: (1 - 1/n)^t (FACTS.md, Gaussian)."""
-    return (1 - 1 / n) ** _t(iterations)
-
-
-def gaussian_accumulate_variance(n: int, iterations: int) -> Array:
-    """E[σ_t²] under accumulate: ∏_{k≤t} (1 - 1/(n k²)) (FACTS.md, Gaussian)."""
-    return np.cumprod(1 - 1 / (n * _t(iterations) ** 2), dtype=np.float64)
-
-
-def gaussian_accumulate_variance_limit(n: int) -> float:
-    """Limit of E[σ_t²] under accumulate: sin(π/√n) / (π/√n) (FACTS.md, Gaussian)."""
-    return float(np.sinc(1 / np.sqrt(n)))
-
-
-def gaussian_accumulate_subsample_variance(n: int, iterations: int) -> Array:
-    """E[σ_t²] under accumulate-subsample, w_t (1 - f_t/n) (FACTS.md, Gaussian)."""
-    t = _t(iterations)
-    f = (t - 1) * n / np.maximum(t * n - 1, 1)
-    steps = 1 - (1 + f - f / n) / (n * (t + 1) ** 2)
-    w = (1 - 1 / n) * np.cumprod(np.append(1.0, steps[:-1]))
-    return w * (1 - f / n)
-
-
-def gaussian_unbiased_replace_squared_error(n: int, iterations: int) -> Array:
-    """E[(μ_t - μ0)²] under replace with the n - 1 covariance: t/n, as E[σ_t²] = 1 (FACTS.md)."""
-    return _t(iterations) / n
-
-
-def linear_regression_replace_factor(iterations: int) -> Array:
-    """Test error over that of the first fit, replace: t (P1, section 2; FACTS.md)."""
-    return _t(iterations)
-
-
-def linear_regression_accumulate_factor(iterations: int) -> Array:
-    """Test error over that of the first fit, accumulate: Σ_{i≤t} 1/i² (P1, section 2)."""
-    return np.cumsum(1 / _t(iterations) ** 2)
-
-
-def linear_regression_accumulate_subsample_factor(iterations: int) -> Array:
-    """Approximate test error over that of the first fit for n ≫ d: u_t + 1 - 1/t (FACTS.md)."""
-    t = _t(iterations)
-    u = np.cumsum(np.append(1.0, (2 - 1 / t[:-1]) / t[1:] ** 2))
-    return u + 1 - 1 / t
-
-
-def kde_replace_excess(bandwidth: float, iterations: int) -> Array:
-    """Growth of E‖x‖² per dimension under replace: h² (t - 1) (FACTS.md, Kernel density)."""
-    return bandwidth**2 * (_t(iterations) - 1)
-
-
-def kde_accumulate_excess(bandwidth: float, iterations: int) -> Array:
-    """Growth of E‖x‖² per dimension under accumulate: h² (H_t - 1) (FACTS.md)."""
-    return bandwidth**2 * (np.cumsum(1 / _t(iterations)) - 1)
 
 
 class _Pairs:
@@ -131,6 +71,7 @@ class VarianceFractions(NamedTuple):
     squared_error: Array
 
 
+@functools.lru_cache(maxsize=256)
 def variance_fractions(
     regime: Regime, n: int, iterations: int, unbiased: bool = False
 ) -> VarianceFractions:
@@ -232,13 +173,14 @@ def gaussian_replace_log_determinant(
     """
     m = np.broadcast_to(sizes, iterations).astype(float)
     singular = np.logical_or.accumulate(m <= dimension)
-    half = (np.where(singular, dimension + 1, m)[:, None] - _t(dimension)) / 2
+    half = (np.where(singular, dimension + 1, m)[:, None] - np.arange(1.0, dimension + 1)) / 2
     divisor = np.where(singular, 1, m - 1 if unbiased else m)[:, None]
     mean = np.cumsum((digamma(half) + np.log(2 / divisor)).sum(axis=1))
     deviation = np.sqrt(np.cumsum(polygamma(1, half).sum(axis=1)))
     return LogDeterminant(np.where(singular, -np.inf, mean), np.where(singular, np.nan, deviation))
 
 
+@functools.lru_cache(maxsize=256)
 def linear_regression_factor(regime: Regime, n: int, iterations: int) -> Array | None:
     """Variance of the fit over that of the first fit, one design X reused (derived here).
 
@@ -307,13 +249,15 @@ def kde_mean_squared_norm_excess(
     bandwidth 1: 1 for the Gaussian, 1/(d+2) for the top-hat. A sample of model t is a point of
     its training set plus h_t times kernel noise (derived here; FACTS.md, Kernel density).
     """
-    excess = np.empty(iterations)
-    written: dict[int, float] = {}
-    for t in range(1, iterations + 1):
-        pool = regime.pool(t, n)
-        total = sum(s.size * written[s.iteration] for s in pool if s.kind == "synthetic")
-        excess[t - 1] = total / sum(s.size for s in pool)
-        written[t] = excess[t - 1] + kernel_variance * dimension * bandwidths[t - 1] ** 2
+    excess = np.zeros(iterations)
+    sizes = regime.pool_sizes(iterations, n)
+    shards, window = [0.0, 0.0], 0.0  # what each shard adds to the pool's total, and their sum
+    for t in range(2, iterations + 1):
+        written = excess[t - 2] + kernel_variance * dimension * bandwidths[t - 2] ** 2
+        shards.append(regime.generated(t, n) * written)
+        oldest = 2 if regime.memory is None else max(2, t - regime.memory + 1)
+        window = window + shards[t] if regime.memory is None else sum(shards[oldest:])
+        excess[t - 1] = window / sizes[t - 1]
     return excess
 
 
@@ -325,6 +269,7 @@ def discrete_gini_simpson(regime: Regime, n: int, outcomes: int, iterations: int
     return (1 - 1 / outcomes) * variance_fractions(regime, n, iterations).variance
 
 
+@functools.lru_cache(maxsize=256)
 def discrete_iterations_to_collapse(n: int, outcomes: int) -> float:
     """E[T], T the first fit with one outcome left, under replace from a uniform start.
 

@@ -1,0 +1,112 @@
+"""What the types of a study alone can't refuse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from collapse import families, regimes
+from collapse.regimes import Regime
+from collapse.seeding import REAL
+from collapse.study_errors import Key, Mistake, Words, one_of, shown
+
+if TYPE_CHECKING:
+    from collapse.study import Experiment, Study
+
+#: Names that stand for something else among the results.
+RESERVED = ("figures", "tables", "report")
+
+#: Names become file names, with suffixes; file systems take 255 bytes.
+LONGEST_NAME = 200
+
+#: More regimes, or chains of an experiment, than anyone means.
+MOST = 100_000
+
+#: More samples in a pool than anyone means, and than positions in it can be counted.
+LARGEST_POOL = 10**12
+
+
+def mistakes(study: Study) -> Iterator[Mistake]:
+    """Yield what is wrong with a study; later checks rely on earlier ones."""
+    for name, definition in study.regimes.items():
+        yield from _in_regime(("regimes", name), definition)
+    for name, experiment in study.experiments.items():
+        here = ("experiments", name)
+        yield from _in_experiment(here, experiment, [*regimes.NAMED, *study.regimes])
+        yield from _in_chains(here, study, name)
+
+
+def _in_regime(here: Key, definition: Any) -> Iterator[Mistake]:
+    taken = [*regimes.NAMED, REAL]
+    if here[-1] in taken:
+        yield Mistake(here, here[-1], f"a name other than {', '.join(taken)}")
+    axes = {key: getattr(definition, key) for key in Regime.model_fields}
+    for key, values in axes.items():
+        yield from _repeated((*here, key), values)
+    yield from _too_many(here, math.prod(map(len, axes.values())), "regimes")
+
+
+def _in_experiment(here: Key, experiment: Experiment, known: list[str]) -> Iterator[Mistake]:
+    if here[-1] in RESERVED:
+        yield Mistake(here, here[-1], f"a name other than {', '.join(RESERVED)}")
+    for index, regime in enumerate(experiment.regimes):
+        if regime not in known:
+            yield Mistake((*here, "regimes", index), regime, one_of(known, regime))
+    yield from _repeated((*here, "regimes"), experiment.regimes)
+    yield from _repeated((*here, "seeds"), experiment.seed_list)
+    for key, values in experiment.axes.items():
+        place = ("samples",) if key == "samples" else ("grid", key)
+        yield from _repeated((*here, *place), values)
+    least = families.load(experiment.family).MINIMUM_SAMPLES
+    for index, n in enumerate(experiment.samples):
+        if n < least:
+            expected = f"at least {least} for the family {experiment.family}"
+            yield Mistake((*here, "samples", index), n, expected)
+
+
+def _in_chains(here: Key, study: Study, name: str) -> Iterator[Mistake]:
+    experiment = study.experiments[name]
+    points = math.prod(map(len, experiment.axes.values()))
+    names = study.regimes_of(name)
+    yield from _too_many(here, points * len(names), "chains")
+    for point in experiment.points():
+        yield from _too_long((*here, "grid"), point.name)
+    for index, written in enumerate(experiment.regimes):
+        for regime_name, regime in study.expansions[written].items():
+            path = (*here, "regimes", index)
+            yield from _too_long(path, regime_name)
+            for n in experiment.samples:
+                problem = _impossible(regime, experiment, n)
+                if problem:
+                    found = Words(f"{regime_name}, where {problem}")
+                    yield Mistake(path, found, "training sets that its pools can provide")
+
+
+def _impossible(regime: Regime, experiment: Experiment, n: int) -> str | None:
+    """Say why a regime can't provide the training sets of a chain."""
+    try:
+        regime.check(experiment.iterations, n, families.load(experiment.family).MINIMUM_SAMPLES)
+        last = sum(source.size for source in regime.pool(experiment.iterations, n))
+    except ValueError as error:
+        return str(error)
+    return f"the pool grows beyond {LARGEST_POOL} samples" if last > LARGEST_POOL else None
+
+
+def _repeated(path: Key, values: list[Any]) -> Iterator[Mistake]:
+    seen = set()
+    for index, value in enumerate(values):
+        if (type(value), value) in seen:
+            yield Mistake((*path, index), Words(f"{shown(value)} twice"), "it once")
+        seen.add((type(value), value))
+
+
+def _too_many(path: Key, count: int, what: str) -> Iterator[Mistake]:
+    if count > MOST:
+        yield Mistake(path, Words(f"{count} {what}"), f"at most {MOST}")
+
+
+def _too_long(path: Key, name: str) -> Iterator[Mistake]:
+    if len(name.encode()) > LONGEST_NAME:
+        expected = f"values whose names are of at most {LONGEST_NAME} characters"
+        yield Mistake(path, name, expected)

@@ -1,0 +1,6 @@
+"""Makes `reference` importable from the tests beside it, and property tests repeatable."""
+
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")

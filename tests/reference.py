@@ -1,0 +1,235 @@
+"""The plain loop of a paper's author: one seed, one iteration at a time, every sample kept.
+
+Each iteration concatenates its pool, draws its training set from it, fits from scratch and
+samples. It shares the policy (`collapse.regimes`) and the grid keys with the package, and
+nothing else: no vectorising over seeds, no statistics that merge, no streams. The tests
+hold the package against it, and it is the other side of the benchmark.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+from scipy.spatial.distance import cdist
+from scipy.special import gammaln, logsumexp
+from sklearn import datasets
+from sklearn.neighbors import KernelDensity
+
+from collapse import families
+
+TEST_POINTS = 500
+
+
+def reference_chain(family, parameters, regime, samples, iterations, generator):
+    """Run one seed of one chain.
+
+    Parameters
+    ----------
+    family : str
+        A family of the package, or ``kernel_density_by_tree`` for scikit-learn's own scores.
+    parameters : dict
+        Grid keys of the family; those left out have the package's defaults.
+    regime : collapse.regimes.Regime
+    samples, iterations : int
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    dict of str to ndarray, shape (iterations,)
+        The metrics that the package records at every iteration.
+    """
+    model = MODELS[family](parameters, samples, generator)
+    metrics = defaultdict(list)
+    shards = {("real", 1): model.real(samples)}
+    for t in range(1, iterations + 1):
+        if t > 1:
+            shards["synthetic", t - 1] = model.sample(regime.generated(t, samples))
+            if regime.fresh(t, samples):
+                shards["fresh", t] = model.real(regime.fresh(t, samples))
+        pool = np.concatenate(
+            [shards[kind, iteration][:size] for kind, iteration, size in regime.pool(t, samples)]
+        )
+        size = regime.training_size(t, samples, len(pool))
+        training = pool
+        if size < len(pool):
+            training = pool[generator.choice(len(pool), size, replace=False)]
+        model.fit(training)
+        for name, value in model.evaluate().items():
+            metrics[name].append(value)
+    return {name: np.array(values) for name, values in metrics.items()}
+
+
+class Gaussian:
+    """Sample mean and covariance."""
+
+    def __init__(self, parameters, samples, generator):
+        self.parameters = families.load("gaussian").Parameters(**parameters)
+        self.generator = generator
+
+    def real(self, count):
+        scale = np.sqrt(self.parameters.variance)
+        return self.generator.normal(scale=scale, size=(count, self.parameters.dimension))
+
+    def fit(self, training):
+        ddof = int(self.parameters.estimator == "unbiased")
+        self.mean = training.mean(axis=0)
+        self.covariance = np.atleast_2d(np.cov(training, rowvar=False, ddof=ddof))
+
+    def sample(self, count):
+        return self.generator.multivariate_normal(self.mean, self.covariance, size=count)
+
+    def evaluate(self):
+        truth = self.parameters.variance * np.eye(self.parameters.dimension)
+        return {
+            "squared_error_of_mean": np.sum(self.mean**2),
+            "trace_ratio": np.trace(self.covariance) / np.trace(truth),
+            "log_determinant_ratio": np.linalg.slogdet(self.covariance)[1]
+            - np.linalg.slogdet(truth)[1],
+        }
+
+
+class LinearRegression:
+    """Least squares on stacked rows; a row of the training set is its features and its label."""
+
+    def __init__(self, parameters, samples, generator):
+        self.parameters = families.load("linear_regression").Parameters(**parameters)
+        self.generator = generator
+        dimension = self.parameters.dimension
+        self.scale = np.arange(1, dimension + 1) ** (-self.parameters.covariance_decay / 2)
+        self.truth = generator.standard_normal(dimension)
+        self.design = self.features(samples)
+
+    def features(self, count):
+        return self.generator.standard_normal((count, len(self.truth))) * self.scale
+
+    def labelled(self, weights, count):
+        if self.parameters.design == "fresh":
+            rows = self.features(count)
+        else:
+            rows = np.resize(self.design, (count, len(weights)))
+        noise = np.sqrt(self.parameters.noise_variance) * self.generator.standard_normal(count)
+        return np.column_stack((rows, rows @ weights + noise))
+
+    def real(self, count):
+        return self.labelled(self.truth, count)
+
+    def fit(self, training):
+        rows, labels = training[:, :-1], training[:, -1]
+        self.weights = np.linalg.lstsq(rows, labels, rcond=None)[0]
+
+    def sample(self, count):
+        return self.labelled(self.weights, count)
+
+    def evaluate(self):
+        """Expected error on noiseless test data, what the authors' 1000 test points estimate."""
+        return {"test_error": np.sum(((self.weights - self.truth) * self.scale) ** 2)}
+
+
+class KernelDensityEstimate:
+    """scikit-learn's data sets and bandwidth rules; densities from all pairs of points."""
+
+    def __init__(self, parameters, samples, generator):
+        self.parameters = families.load("kernel_density").Parameters(**parameters)
+        self.generator = generator
+        self.centres = generator.uniform(-10, 10, size=(3, 2))
+        self.test = self.real(TEST_POINTS)
+
+    def real(self, count):
+        seed = int(self.generator.integers(2**32))
+        if self.parameters.dataset == "blobs":
+            return datasets.make_blobs(count, centers=self.centres, random_state=seed)[0]
+        make = getattr(datasets, f"make_{self.parameters.dataset}")
+        return make(count, noise=0.05, random_state=seed)[0]
+
+    def fit(self, training):
+        self.training = training
+        count, dimension = training.shape
+        rule = self.parameters.bandwidth
+        if isinstance(rule, float):
+            self.bandwidth = rule
+            return
+        size = count if rule.startswith("scott") else count * (dimension + 2) / 4
+        self.bandwidth = size ** (-1 / (dimension + 4))
+        if rule.endswith("-scaled"):
+            self.bandwidth *= np.sqrt(training.var(axis=0).mean())
+
+    def sample(self, count):
+        chosen = self.training[self.generator.integers(len(self.training), size=count)]
+        steps = self.generator.standard_normal(chosen.shape)
+        if self.parameters.kernel == "tophat":
+            steps /= np.linalg.norm(steps, axis=1, keepdims=True)
+            steps *= self.generator.random((count, 1)) ** (1 / chosen.shape[1])
+        return chosen + self.bandwidth * steps
+
+    def log_density(self):
+        """Log-density at the test points."""
+        count, dimension = self.training.shape
+        distances = cdist(self.test, self.training) / self.bandwidth
+        if self.parameters.kernel == "gaussian":
+            logarithms = logsumexp(-(distances**2) / 2, axis=1)
+            volume = dimension / 2 * np.log(2 * np.pi)
+        else:
+            with np.errstate(divide="ignore"):
+                logarithms = np.log((distances < 1).sum(axis=1))
+            volume = dimension / 2 * np.log(np.pi) - gammaln(dimension / 2 + 1)
+        return logarithms - np.log(count) - volume - dimension * np.log(self.bandwidth)
+
+    def evaluate(self):
+        return {
+            "test_nll": -self.log_density().mean(),
+            "mean_squared_norm": (self.training**2).sum(axis=1).mean(),
+        }
+
+
+class KernelDensityByTree(KernelDensityEstimate):
+    """The same with scikit-learn's KernelDensity, whose tree is inaccurate at far points."""
+
+    def log_density(self):
+        model = KernelDensity(bandwidth=self.bandwidth, kernel=self.parameters.kernel)
+        return model.fit(self.training).score_samples(self.test)
+
+
+class Discrete:
+    """Observed frequencies."""
+
+    def __init__(self, parameters, samples, generator):
+        self.outcomes = families.load("discrete").Parameters(**parameters).outcomes
+        self.generator = generator
+
+    def real(self, count):
+        return self.generator.integers(self.outcomes, size=count)
+
+    def fit(self, training):
+        self.frequencies = np.bincount(training, minlength=self.outcomes) / len(training)
+
+    def sample(self, count):
+        return self.generator.choice(self.outcomes, size=count, p=self.frequencies)
+
+    def evaluate(self):
+        positive = self.frequencies[self.frequencies > 0]
+        return {
+            "entropy": -np.sum(positive * np.log(positive)),
+            "gini_simpson": 1 - np.sum(positive**2),
+            "support": len(positive),
+        }
+
+
+def reference_collapse(outcomes, samples, generator):
+    """Resample a discrete distribution until its entropy is below 1e-8; count the fits."""
+    model = Discrete({"outcomes": outcomes}, samples, generator)
+    model.fit(model.real(samples))
+    iterations = 1
+    while model.evaluate()["entropy"] > 1e-8:
+        model.fit(model.sample(samples))
+        iterations += 1
+    return iterations
+
+
+MODELS = {
+    "gaussian": Gaussian,
+    "linear_regression": LinearRegression,
+    "kernel_density": KernelDensityEstimate,
+    "kernel_density_by_tree": KernelDensityByTree,
+    "discrete": Discrete,
+}

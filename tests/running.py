@@ -1,0 +1,52 @@
+"""Running the workflow as its users do: the `snakemake` command, in a directory of its own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+PROJECT = Path(__file__).parents[1]
+
+
+class Workflow:
+    """A working directory with a study in it."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.study = directory / "study.yaml"
+
+    def write(self, **experiments: dict) -> None:
+        """Write the study file."""
+        self.study.write_text(yaml.safe_dump({"experiments": experiments}, sort_keys=False))
+
+    def command(self, *arguments: str, cores: int = 2) -> list[str]:
+        return [
+            *(sys.executable, "-m", "snakemake"),
+            *("--snakefile", str(PROJECT / "Snakefile"), "--directory", str(self.directory)),
+            *("--profile", str(PROJECT / "profiles" / "local"), "--cores", str(cores)),
+            *("--config", f"study={self.study}"),
+            *arguments,
+        ]
+
+    def run(self, *arguments: str, cores: int = 2, fails: bool = False) -> str:
+        """Run the workflow, and return what it printed."""
+        done = subprocess.run(
+            self.command(*arguments, cores=cores), capture_output=True, text=True, timeout=900
+        )
+        printed = done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, printed
+        return printed
+
+    def planned(self) -> dict[str, int]:
+        """Count the jobs that a run would start, by rule."""
+        printed = self.run("--dry-run", "--quiet", "progress")
+        counts = {}
+        for line in printed.partition("Job stats:")[2].splitlines():
+            words = line.split()
+            if len(words) == 2 and words[1].isdigit():
+                counts[words[0]] = int(words[1])
+        return counts
+
+    def path(self, name: str) -> Path:
+        return self.directory / "results" / name

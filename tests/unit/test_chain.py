@@ -1,0 +1,178 @@
+"""The loop: invariants of every family under every kind of regime."""
+
+from __future__ import annotations
+
+import tracemalloc
+from itertools import product
+
+import numpy as np
+import pytest
+
+from collapse import chain, families
+from collapse.chain import ChainSpec, run_chain
+from collapse.regimes import NAMED, Regime, mixture
+
+N, ITERATIONS, SEEDS = 10, 6, [0, 1, 2, 3, 4]
+REGIMES = {
+    **NAMED,
+    "window": Regime(keep_real=True, memory=2),
+    "window without real": Regime(keep_real=False, memory=3),
+    "fresh real": Regime(keep_real=False, memory=1, fresh_real="0.5n"),
+    "one fresh": Regime(keep_real=False, memory=1, fresh_real=1),
+    "mixture": mixture(4, 7),
+    "one real": mixture(1, 7),
+    "growing": Regime(keep_real=False, memory=1, generate="n*1.3^(t-1)"),
+    "shrinking": Regime(keep_real=True, generate="n*0.6^(t-1)"),
+    "nothing generated": Regime(keep_real=True, generate=0),
+    "some real in a budget": Regime(keep_real=3, budget="n"),
+    "window in a budget": Regime(keep_real=True, memory=2, budget="0.5n"),
+    "fresh in a budget": Regime(keep_real=False, memory=2, fresh_real="0.5n", budget="n"),
+    "growing budget": Regime(keep_real=True, fresh_real=2, budget="0.7tn"),
+}
+CASES = {
+    "gaussian": ("gaussian", {"dimension": 3}),
+    "gaussian in more dimensions than samples": ("gaussian", {"dimension": 20}),
+    "regression": ("linear_regression", {"dimension": 3}),
+    "regression, fresh design": ("linear_regression", {"dimension": 15, "design": "fresh"}),
+    "regression, below threshold": ("linear_regression", {"dimension": 15}),
+    "kernel density": ("kernel_density", {"dataset": "blobs", "bandwidth": 0.5}),
+    "kernel density, rule": ("kernel_density", {"dataset": "moons", "bandwidth": "scott-scaled"}),
+    "tophat": ("kernel_density", {"dataset": "swiss_roll", "kernel": "tophat", "bandwidth": 5.0}),
+    "discrete": ("discrete", {"outcomes": 4, "cap": 500}),
+}
+
+
+def specification(case, regime, iterations=ITERATIONS, evaluated=None, samples=N):
+    family, parameters = CASES[case]
+    every = tuple(range(1, iterations + 1))
+    return ChainSpec(
+        experiment="e",
+        point="p",
+        regime_name=regime,
+        regime=REGIMES[regime],
+        family=family,
+        parameters=parameters,
+        samples=samples,
+        iterations=iterations,
+        evaluated=evaluated or every,
+    )
+
+
+def of_all(*pairs):
+    """Parametrise over pairs of a case and a regime: all, or those given."""
+    return pytest.mark.parametrize(("case", "regime"), pairs or [*product(CASES, REGIMES)])
+
+
+def assert_same(actual, expected):
+    """Assert equality to the last bit, metric by metric."""
+    assert actual.keys() == expected.keys()
+    for name in expected:
+        np.testing.assert_array_equal(actual[name], expected[name], err_msg=name)
+
+
+@of_all()
+def test_a_seed_does_not_depend_on_the_others(case, regime, monkeypatch):
+    """To the last bit, so that seeds may be added to a study and chains run in batches."""
+    together = run_chain(specification(case, regime), SEEDS)
+    batches = []
+    run_batch = chain._run_batch
+
+    def counted(spec, model, streams):
+        batches.append(streams.seeds)
+        return run_batch(spec, model, streams)
+
+    monkeypatch.setattr(chain, "_run_batch", counted)
+    monkeypatch.setattr(chain, "MEMORY", 1)
+    one_by_one = run_chain(specification(case, regime), SEEDS)
+    assert batches == [(seed,) for seed in SEEDS]
+    assert_same(one_by_one, together)
+
+
+#: Of a shard that is drawn from, the rows that are ever trained on are realised: which those
+#: are depends on the number of iterations. A reused design realises whole shards.
+PREFIXES = [
+    (case, regime)
+    for case, regime in product(CASES, REGIMES)
+    if REGIMES[regime].budget is None or case in ("regression", "regression, below threshold")
+]
+
+
+@of_all(*PREFIXES)
+def test_a_longer_chain_starts_with_the_shorter(case, regime):
+    short = run_chain(specification(case, regime), SEEDS)
+    long = run_chain(specification(case, regime, ITERATIONS + 3), SEEDS)
+    for name, values in short.items():
+        if values.ndim == 2:
+            np.testing.assert_array_equal(long[name][:, :ITERATIONS], values, err_msg=name)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_all_regimes_start_from_the_same_fit(case):
+    first = {
+        regime: run_chain(specification(case, regime, evaluated=(1,)), SEEDS) for regime in REGIMES
+    }
+    for metrics in first.values():
+        for name, values in first["replace"].items():
+            if values.ndim == 2:
+                np.testing.assert_array_equal(metrics[name], values, err_msg=name)
+
+
+@of_all()
+def test_what_is_evaluated_does_not_change_the_chain(case, regime):
+    every = run_chain(specification(case, regime), SEEDS)
+    some = run_chain(specification(case, regime, evaluated=(1, 4, 6)), SEEDS)
+    # Densities at test points are then summed in other portions, in single precision.
+    tolerance = 1e-5 if "kernel" in case else 0
+    for name, values in every.items():
+        expected = values[:, [0, 3, 5]] if values.ndim == 2 else values
+        np.testing.assert_allclose(some[name], expected, rtol=tolerance, atol=0, err_msg=name)
+
+
+@of_all()
+def test_metrics_are_those_the_family_declares(case, regime):
+    spec = specification(case, regime)
+    declared = families.load(spec.family).METRICS
+    metrics = run_chain(spec, SEEDS)
+    assert metrics.keys() == declared.keys()
+    for name, values in metrics.items():
+        expected = (len(SEEDS), ITERATIONS) if declared[name].per_iteration else (len(SEEDS),)
+        assert values.shape == expected
+        if declared[name].per_iteration:
+            assert not np.isnan(values).any()
+
+
+def test_regimes_that_draw_all_of_the_pool_agree():
+    """A budget as large as the pool is no draw: both ways through the loop, the same law."""
+    REGIMES["all of the pool"] = Regime(keep_real=True, budget="tn")
+    try:
+        for case in ("gaussian", "discrete"):
+            drawn = run_chain(specification(case, "all of the pool"), range(3000))
+            whole = run_chain(specification(case, "accumulate"), range(3000))
+            for name in ("trace_ratio", "squared_error_of_mean", "entropy"):
+                if name in drawn:
+                    # Paired by their real data, so the difference has the smaller error.
+                    difference = drawn[name] - whole[name]
+                    error = difference.std(axis=0) / np.sqrt(3000)
+                    assert np.all(np.abs(difference.mean(axis=0)) <= 5 * error)
+                    np.testing.assert_array_equal(drawn[name][:, 0], whole[name][:, 0])
+    finally:
+        del REGIMES["all of the pool"]
+
+
+def test_a_specification_survives_being_written():
+    for regime in REGIMES:
+        spec = specification("kernel density", regime, evaluated=(1, 3))
+        assert ChainSpec.parse(spec.as_dict()) == spec
+
+
+@pytest.mark.parametrize("regime", ["accumulate", "accumulate-subsample", "window in a budget"])
+@pytest.mark.parametrize("case", ["gaussian in more dimensions than samples", "regression"])
+def test_memory_is_bounded_whatever_the_number_of_seeds(case, regime, monkeypatch):
+    monkeypatch.setattr(chain, "MEMORY", 1_000_000)
+    spec = specification(case, regime, iterations=60, evaluated=(60,), samples=50)
+    tracemalloc.start()
+    try:
+        run_chain(spec, range(60))
+        assert tracemalloc.get_traced_memory()[1] < 5 * chain.MEMORY
+    finally:
+        tracemalloc.stop()

@@ -1,0 +1,151 @@
+"""The discrete family: drift to one outcome, and how long it takes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import chisquare, ks_2samp
+
+from collapse import theory
+from collapse.chain import ChainSpec, run_chain
+from collapse.families.discrete import Chain, Counts, Parameters
+from collapse.regimes import NAMED, Regime
+from collapse.seeding import Streams
+from reference import reference_collapse
+
+
+def run(regime, n, iterations, seeds, **parameters):
+    spec = ChainSpec(
+        experiment="discrete",
+        point="p",
+        regime_name="r",
+        regime=regime,
+        family="discrete",
+        parameters=parameters,
+        samples=n,
+        iterations=iterations,
+        evaluated=tuple(range(1, iterations + 1)),
+    )
+    return run_chain(spec, range(seeds))
+
+
+def assert_within(values, expected, errors=5):
+    """Assert that means over seeds are within some standard errors of what is expected."""
+    error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+    assert np.all(np.abs(values.mean(axis=0) - expected) <= errors * error)
+
+
+@pytest.mark.parametrize("outcomes", [2, 10])
+@pytest.mark.parametrize("n", [10, 30])
+def test_iterations_to_collapse_are_those_of_theory_and_of_the_plain_loop(outcomes, n):
+    steps = run(NAMED["replace"], n, 1, 1500, outcomes=outcomes)["iterations_to_collapse"]
+    assert_within(steps, theory.discrete_iterations_to_collapse(n, outcomes))
+    generator = np.random.default_rng(outcomes * n)
+    plain = [reference_collapse(outcomes, n, generator) for _ in range(150)]
+    assert ks_2samp(steps, plain).pvalue > 1e-4
+
+
+def test_the_laws_of_facts():
+    """About 2n ln 2 iterations for K = 2, 1.9 n for K = 10, 2n for many."""
+    for outcomes, factor in {2: 2 * np.log(2), 10: 1.9, 200: 2.0}.items():
+        steps = run(NAMED["replace"], 300, 1, 400, outcomes=outcomes)["iterations_to_collapse"]
+        assert abs(steps.mean() / 300 - factor) < 5 * steps.std() / 20 / 300 + 0.02
+
+
+@pytest.mark.parametrize("iterations", [1, 7, 40])
+def test_collapse_may_come_within_or_beyond_the_record(iterations):
+    """The same law however much of the chain is recorded; agreeing with the record."""
+    metrics = run(NAMED["replace"], 10, iterations, 1500, outcomes=3)
+    steps = metrics["iterations_to_collapse"]
+    assert_within(steps, theory.discrete_iterations_to_collapse(10, 3))
+    for t in range(1, iterations + 1):
+        np.testing.assert_array_equal(metrics["support"][:, t - 1] == 1, steps <= t)
+
+
+def test_the_cap_gives_up():
+    """Within the record and beyond it, to the same iteration."""
+    free = run(NAMED["replace"], 10, 5, 300, outcomes=3)["iterations_to_collapse"]
+    for cap in (3, 5, 20):
+        capped = run(NAMED["replace"], 10, 5, 300, outcomes=3, cap=cap)["iterations_to_collapse"]
+        np.testing.assert_array_equal(capped, np.where(free <= cap, free, np.nan))
+        assert 0 < np.isnan(capped).sum() < 300
+
+
+@pytest.mark.parametrize(
+    "regime",
+    [
+        NAMED["accumulate"],
+        NAMED["accumulate-subsample"],
+        Regime(keep_real=1, memory=1),
+        Regime(keep_real=False, memory=2),
+        Regime(keep_real=False, memory=1, fresh_real=1),
+    ],
+)
+def test_other_regimes_do_not_go_on_beyond_the_record(regime):
+    metrics = run(regime, 10, 6, 200, outcomes=2)
+    steps = metrics["iterations_to_collapse"]
+    single = metrics["support"] == 1
+    first = np.where(single.any(axis=1), 1 + single.argmax(axis=1), np.nan)
+    np.testing.assert_array_equal(steps, first)
+    assert np.isnan(steps).any()
+
+
+def test_growing_samples_need_not_collapse():
+    """Replacing by ever more samples keeps outcomes alive for good; the chain must still end."""
+    growing = Regime(keep_real=False, memory=1, generate="n*1.5^(t-1)")
+    steps = run(growing, 10, 2, 50, outcomes=2, cap=2000)["iterations_to_collapse"]
+    assert np.isnan(steps).any()
+    multiple = run(NAMED["replace-multiple"], 10, 2, 50, outcomes=2, cap=2000)
+    assert np.isnan(multiple["iterations_to_collapse"]).any()
+
+
+@given(
+    counts=st.lists(st.integers(0, 50), min_size=2, max_size=8).filter(any),
+)
+def test_bounds_of_the_metrics(counts):
+    chain = Chain(Parameters(outcomes=len(counts)), 10, Streams("d", "p", "r", [0]))
+    metrics = chain.evaluate(Counts(np.array([counts]), sum(counts)))
+    support = np.count_nonzero(counts)
+    assert metrics["support"][0] == support
+    assert 0 <= metrics["entropy"][0] <= np.log(support) + 1e-12
+    assert -1e-12 <= metrics["gini_simpson"][0] <= 1 - 1 / support + 1e-12
+    assert (metrics["entropy"][0] == 0) == (support == 1)
+    assert not np.signbit(metrics["entropy"][0])
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_gini_simpson_is_that_of_theory(name):
+    metrics = run(NAMED[name], 8, 12, 2000, outcomes=4, cap=12)
+    assert_within(metrics["gini_simpson"], theory.discrete_gini_simpson(NAMED[name], 8, 4, 12))
+
+
+def test_lost_outcomes_never_return():
+    support = run(NAMED["replace"], 10, 30, 100, outcomes=10)["support"]
+    assert np.all(np.diff(support, axis=1) <= 0)
+    assert support[:, -1].mean() < 2
+
+
+def test_counts_drawn_at_once_have_the_law_of_counts_of_samples():
+    seeds = 3000
+    chain = Chain(Parameters(outcomes=4), 10, Streams("d", "p", "r", range(seeds)))
+    model = Counts(np.tile([5, 0, 2, 3], (seeds, 1)), 10)
+    for statistics in (
+        chain.sample_statistics(model, 7, 1),
+        chain.summarise(chain.sample(model, 7, 1)),
+    ):
+        assert statistics.total == 7
+        assert np.all(statistics.counts.sum(axis=1) == 7)
+        seen = statistics.counts.sum(axis=0)
+        assert seen[1] == 0
+        assert chisquare(seen[[0, 2, 3]], 7 * seeds * np.array([0.5, 0.2, 0.3])).pvalue > 1e-4
+        variances = statistics.counts.var(axis=0)
+        np.testing.assert_allclose(variances, 7 * np.array([0.25, 0, 0.16, 0.21]), rtol=0.12)
+
+
+def test_real_data_are_uniform():
+    seeds = 2000
+    chain = Chain(Parameters(outcomes=5), 10, Streams("d", "p", "r", range(seeds)))
+    seen = chain.summarise(chain.real(1, 20)).counts.sum(axis=0)
+    assert chisquare(seen).pvalue > 1e-4

@@ -1,0 +1,225 @@
+"""The Gaussian family: statistics that merge, factors that stay accurate, laws of FACTS.md."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import ks_2samp
+
+from collapse import theory
+from collapse.chain import ChainSpec, run_chain
+from collapse.families.gaussian import Chain, Model, Parameters, lower_factor
+from collapse.regimes import NAMED, Regime
+from collapse.seeding import Streams
+
+
+def world(dimension, seeds=3, **parameters):
+    streams = Streams("gaussian", "p", "r", range(seeds))
+    return Chain(Parameters(dimension=dimension, **parameters), 10, streams)
+
+
+def run(regime, n, iterations, seeds, evaluated=None, **parameters):
+    spec = ChainSpec(
+        experiment="gaussian",
+        point="p",
+        regime_name="r",
+        regime=regime,
+        family="gaussian",
+        parameters=parameters,
+        samples=n,
+        iterations=iterations,
+        evaluated=tuple(evaluated or range(1, iterations + 1)),
+    )
+    return run_chain(spec, range(seeds))
+
+
+def assert_within(values, expected, errors=5):
+    """Assert that means over seeds are within some standard errors of what is expected."""
+    error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+    assert np.all(np.abs(values.mean(axis=0) - expected) <= errors * error)
+
+
+def square(factor):
+    return factor @ factor.transpose(0, 2, 1)
+
+
+def assert_scatter(factor, values):
+    """Assert that a factor is that of the scatter of samples, entry by entry on its own scale."""
+    centred = values - values.mean(axis=1, keepdims=True)
+    expected = centred.transpose(0, 2, 1) @ centred
+    deviation = np.sqrt(np.einsum("sii->si", expected))
+    scale = deviation[:, :, None] * deviation[:, None, :]
+    assert np.all(np.abs(square(factor) - expected) <= 1e-6 * scale)
+
+
+@given(
+    dimension=st.integers(1, 8),
+    real=st.integers(2, 10),
+    sizes=st.lists(st.integers(1, 10), min_size=2, max_size=4),
+    scales=st.lists(st.sampled_from([1.0, 1e-6, 1e3]), min_size=8, max_size=8),
+    seed=st.integers(0, 99),
+)
+def test_merged_statistics_are_those_of_the_union(dimension, real, sizes, scales, seed):
+    """Whatever the rank, of shards of one sample too, and of variances of 1e-12 beside 1e6."""
+    chain = world(dimension, seeds=2)
+    model = chain.fit(chain.summarise(chain.real(1, real)))
+    model = model._replace(factor=model.factor * np.array(scales)[:dimension, None])
+    shards = [chain.sample(model, size, seed + i)[0] for i, size in enumerate(sizes)]
+    statistics = chain.summarise((shards[0],))
+    for shard in shards[1:]:
+        statistics = chain.merge(statistics, chain.summarise((shard,)))
+    union = np.concatenate(shards, axis=1)
+    assert statistics.size == sum(sizes)
+    deviation = union.std(axis=1)
+    error = np.abs(statistics.mean - union.mean(axis=1))
+    assert np.all(error <= 1e-6 * deviation + 1e-15)
+    assert_scatter(statistics.factor, union)
+    assert_scatter(chain.summarise((union,)).factor, union)
+
+
+@given(
+    dimension=st.integers(1, 7),
+    rank=st.integers(1, 7),
+    more=st.integers(0, 5),
+    small=st.sampled_from([1.0, 1e-6, 1e-12, 1e-100]),
+    seed=st.integers(0, 99),
+)
+def test_lower_factor(dimension, rank, more, small, seed):
+    """F F' = B B', in few columns, lower trapezoidal, also with a degenerate seed beside."""
+    rank = min(rank, dimension)
+    generator = np.random.default_rng(seed)
+    blocks = generator.normal(size=(3, dimension, rank)) @ generator.normal(
+        size=(3, rank, rank + more)
+    )
+    blocks[1] *= small
+    blocks[2] = 0
+    factor = lower_factor(blocks, rank)
+    assert factor.shape == (3, dimension, rank)
+    expected = square(blocks)
+    scale = np.abs(expected).max(axis=(1, 2), keepdims=True)
+    assert np.all(np.abs(square(factor) - expected) <= 1e-9 * scale)
+    above = np.triu(np.ones((dimension, rank), dtype=bool), 1)
+    assert np.all(np.abs(factor[:, above]) <= 1e-9 * np.sqrt(scale[:, 0]))
+    for seed_alone in range(3):
+        alone = lower_factor(blocks[seed_alone : seed_alone + 1], rank)
+        np.testing.assert_array_equal(alone[0], factor[seed_alone])
+
+
+@pytest.mark.parametrize("tiny", [1e-3, 1e-6, 1e-9, 1e-12])
+def test_determinants_of_almost_dependent_coordinates_are_accurate(tiny):
+    chain = world(2, seeds=50)
+    (values,) = chain.real(1, 20)
+    values[:, :, 1] = values[:, :, 0] + tiny * values[:, :, 1]
+    ratio = chain.evaluate(chain.fit(chain.summarise((values,))))["log_determinant_ratio"]
+    centred = values - values.mean(axis=1, keepdims=True)
+    singular = np.linalg.svd(centred / np.sqrt(20), compute_uv=False)
+    # Subtracting the two coordinates leaves that part of the digits.
+    tolerance = max(1e-3, 10 * np.finfo(float).eps / tiny)
+    np.testing.assert_allclose(ratio, 2 * np.log(singular).sum(axis=1), atol=tolerance)
+
+
+@pytest.mark.parametrize(("dimension", "count"), [(1, 4), (3, 9), (4, 3), (4, 5), (5, 2), (3, 1)])
+def test_statistics_drawn_at_once_have_the_law_of_statistics_of_samples(dimension, count):
+    """Exact Wishart moments, and the same law as the scatter of drawn samples."""
+    seeds = 4000
+    generator = np.random.default_rng(dimension)
+    root = np.tril(generator.normal(size=(dimension, dimension)))
+    truth = root @ root.T
+    centre = generator.normal(size=dimension)
+    chain = world(dimension, seeds)
+    chain.real(1, 10)
+    model = Model(np.tile(centre, (seeds, 1)), np.tile(root, (seeds, 1, 1)), dimension)
+    drawn = chain.sample_statistics(model, count, 1)
+    samples = chain.sample(model, count, 1)[0]
+    mean = samples.mean(axis=1)
+    centred = samples - mean[:, None]
+    scatters = square(drawn.factor), centred.transpose(0, 2, 1) @ centred
+    diagonal = np.diag(truth)
+    variance = (count - 1) * (truth**2 + np.outer(diagonal, diagonal))
+    for scatter in scatters:
+        bound = 5 * np.sqrt(variance / seeds)
+        assert np.all(np.abs(scatter.mean(axis=0) - (count - 1) * truth) <= bound)
+        np.testing.assert_allclose(scatter.var(axis=0), variance, rtol=0.35)
+    for one, other in zip(scatters[0].reshape(seeds, -1).T, scatters[1].reshape(seeds, -1).T):
+        assert ks_2samp(one, other).pvalue > 1e-5
+    error = drawn.mean - centre
+    products = error[:, :, None] * error[:, None, :]
+    assert_within(products.reshape(seeds, -1), (truth / count).ravel())
+    if count > 1:
+        traces = np.einsum("sii->s", scatters[0])
+        assert abs(np.corrcoef((error**2).sum(axis=1), traces)[0, 1]) < 5 / np.sqrt(seeds)
+
+
+@pytest.mark.parametrize("estimator", ["maximum-likelihood", "unbiased"])
+@pytest.mark.parametrize("name", [*NAMED, "window", "fresh", "some real"])
+def test_moments_are_those_of_theory(name, estimator):
+    more = {
+        "window": Regime(keep_real=True, memory=2),
+        "fresh": Regime(keep_real=False, memory=1, fresh_real="0.5n"),
+        "some real": Regime(keep_real=3, memory=1),
+    }
+    regime = {**NAMED, **more}[name]
+    metrics = run(regime, 8, 20, 1500, dimension=3, variance=4.0, estimator=estimator)
+    expected = theory.variance_fractions(regime, 8, 20, unbiased=estimator == "unbiased")
+    assert_within(metrics["trace_ratio"], expected.variance)
+    assert_within(metrics["squared_error_of_mean"], expected.squared_error * 3 * 4)
+
+
+def test_deviations_under_replace_are_those_of_theory():
+    """At the first iterations, whose distribution has no heavy tail yet."""
+    metrics = run(NAMED["replace"], 10, 4, 8000, dimension=3)
+    expected = theory.gaussian_replace_moments(10, 3, 4)
+    deviation = metrics["trace_ratio"].std(axis=0)
+    np.testing.assert_allclose(deviation, expected.trace_ratio_deviation, rtol=0.06)
+    deviation = metrics["squared_error_of_mean"].std(axis=0)
+    np.testing.assert_allclose(deviation, expected.squared_error_deviation, rtol=0.06)
+
+
+def test_determinants_stay_accurate_down_to_any_size():
+    """Under replace down to 1e-600 and below, where the determinant itself is no number."""
+    at, seeds = [1, 10, 100, 400], 400
+    metrics = run(NAMED["replace"], 8, 400, seeds, at, dimension=5)
+    expected = theory.gaussian_replace_log_determinant(8, 5, 400)
+    ratio = metrics["log_determinant_ratio"]
+    rows = np.array(at) - 1
+    assert expected.mean[-1] < -600 * np.log(10)
+    error = expected.deviation[rows] / np.sqrt(seeds)
+    assert np.all(np.abs(ratio.mean(axis=0) - expected.mean[rows]) <= 5 * error)
+    np.testing.assert_allclose(ratio.std(axis=0), expected.deviation[rows], rtol=0.2)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_fewer_samples_than_dimensions_go_on(name):
+    metrics = run(NAMED[name], 10, 60, 60, dimension=100)
+    assert np.all(np.isneginf(metrics["log_determinant_ratio"]))
+    assert np.all(metrics["trace_ratio"] > 0)
+    # Later traces of replace are so skewed that 60 of them have no useful mean.
+    moments = theory.variance_fractions(NAMED[name], 10, 12)
+    assert_within(metrics["trace_ratio"][:, :12], moments.variance)
+    assert_within(metrics["squared_error_of_mean"][:, :12], 100 * moments.squared_error)
+
+
+@pytest.mark.parametrize(
+    ("regime", "n", "dimension"),
+    [
+        # The few samples of iteration 1 span a plane, which the many of iteration 2 stay in.
+        (Regime(keep_real=2, memory=1, generate="0.1n*2^(t-1)"), 10, 4),
+        # A draw may leave out the fresh sample that lies off the plane of the others.
+        (Regime(keep_real=True, fresh_real=1, budget="tn"), 3, 3),
+    ],
+)
+def test_a_singular_covariance_has_no_determinant(regime, n, dimension):
+    ratio = run(regime, n, 4, 60, dimension=dimension)["log_determinant_ratio"]
+    assert np.isneginf(ratio).any()
+    assert np.all(np.isneginf(ratio) | (ratio > -50))  # e^-50 is rounding
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_true_variance_only_sets_the_scale(name):
+    one, other = (run(NAMED[name], 6, 10, 5, dimension=2, variance=v) for v in (1.0, 1e-4))
+    for metric, scale in {"trace_ratio": 1, "squared_error_of_mean": 1e-4}.items():
+        np.testing.assert_allclose(other[metric], one[metric] * scale, rtol=1e-9)
+    difference = other["log_determinant_ratio"] - one["log_determinant_ratio"]
+    assert np.abs(difference).max() < 1e-9

@@ -1,0 +1,85 @@
+"""A chain's job: what is there is used again, what is damaged or outdated is not."""
+
+import numpy as np
+import pytest
+
+from collapse import jobs, results
+from collapse.chain import ChainSpec
+from collapse.regimes import NAMED
+
+
+@pytest.fixture
+def spec():
+    regime = NAMED["accumulate"]
+    return ChainSpec("e", "p", "accumulate", regime, "gaussian", {"dimension": 2}, 10, 3, (1, 2, 3))
+
+
+@pytest.fixture
+def simulated(monkeypatch):
+    """Seeds that were really run."""
+    ran = []
+
+    def simulate(spec, seeds):
+        ran.extend(seeds)
+        return real(spec, seeds)
+
+    real = jobs.simulate
+    monkeypatch.setattr(jobs, "simulate", simulate)
+    return ran
+
+
+def run(path, spec, seeds, version=1):
+    jobs.run_chain(path, specification=spec.as_dict(), version=version, seeds=seeds)
+    return results.read_chain(path)
+
+
+def test_only_new_seeds_are_run_and_all_are_as_if_run_at_once(tmp_path, spec, simulated):
+    run(tmp_path / "grown.nc", spec, [0, 5])
+    assert simulated == [0, 5]
+    grown, seeds, _ = run(tmp_path / "grown.nc", spec, [7, 0, 5])
+    assert simulated == [0, 5, 7]
+    assert seeds == [7, 0, 5]
+    at_once, _, _ = run(tmp_path / "at once.nc", spec, [7, 0, 5])
+    for name, values in at_once.items():
+        np.testing.assert_array_equal(grown[name], values)
+
+
+def test_seeds_that_are_no_longer_asked_for_are_dropped(tmp_path, spec, simulated):
+    run(tmp_path / "chain.nc", spec, [0, 1, 2])
+    _, seeds, _ = run(tmp_path / "chain.nc", spec, [2, 0])
+    assert seeds == [2, 0]
+    assert simulated == [0, 1, 2]
+
+
+def test_a_damaged_file_is_run_again(tmp_path, spec, simulated):
+    path = tmp_path / "chain.nc"
+    before, _, _ = run(path, spec, [0, 1])
+    path.write_bytes(path.read_bytes()[:1000])
+    after, _, _ = run(path, spec, [0, 1])
+    assert simulated == [0, 1, 0, 1]
+    np.testing.assert_array_equal(before["trace_ratio"], after["trace_ratio"])
+
+
+@pytest.mark.parametrize("change", ["version", "samples", "regime"])
+def test_what_other_code_or_another_chain_wrote_is_run_again(tmp_path, spec, simulated, change):
+    path = tmp_path / "chain.nc"
+    run(path, spec, [0])
+    changed = {
+        "samples": {"samples": 11},
+        "regime": {"regime": NAMED["replace"]},
+        "version": {},
+    }[change]
+    other = ChainSpec(**{**spec.__dict__, **changed})
+    run(path, other, [0], version=2 if change == "version" else 1)
+    assert simulated == [0, 0]
+
+
+def test_a_job_says_how_long_it_took_and_how_much_memory(tmp_path):
+    with jobs.guarded(tmp_path / "log"):
+        pass
+    assert "peak memory" in (tmp_path / "log").read_text()
+
+
+def test_a_bug_keeps_its_traceback(tmp_path):
+    with pytest.raises(ZeroDivisionError), jobs.guarded(tmp_path / "log"):
+        1 / 0  # noqa: B018

@@ -1,0 +1,42 @@
+"""What a study is said to cost."""
+
+import time
+
+import pytest
+
+from collapse import families, planning, study
+from collapse.chain import run_chain
+from running import PROJECT
+
+
+def test_every_experiment_has_a_line_and_the_total_adds_up():
+    plan = study.load(PROJECT / "config" / "studies" / "local.yaml")
+    costs = [planning.cost(plan, name) for name in plan.experiments]
+    lines = planning.render(plan).splitlines()
+    assert [line.split()[0] for line in lines] == ["experiment", *plan.experiments, "total"]
+    assert int(lines[-1].split()[1]) == sum(cost.jobs for cost in costs) + 2
+    assert all(cost.bytes > 0 and cost.core_hours > 0 for cost in costs)
+
+
+@pytest.mark.parametrize("family", families.MODULES)
+@pytest.mark.parametrize("regime", ["accumulate", "accumulate-subsample"])
+def test_the_estimate_is_of_the_right_order(family, regime):
+    plan = study.Study.model_validate(
+        {
+            "experiments": {
+                "e": {
+                    "family": family,
+                    "regimes": [regime],
+                    "iterations": 50,
+                    "seeds": 10,
+                    "samples": 300,
+                }
+            }
+        }
+    )
+    (spec,) = plan.chains("e")
+    run_chain(spec, range(2))
+    start = time.process_time()
+    run_chain(spec, range(10))
+    taken = (time.process_time() - start) / 10
+    assert planning.chain_seconds(spec) == pytest.approx(taken, rel=9, abs=1e-3)

@@ -1,0 +1,95 @@
+"""Chains' files and gathered datasets."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from collapse import results
+
+SEEDS, ITERATIONS = [3, 1], [1, 2, 4]
+
+
+def write(path, offset=0.0):
+    metrics = {"error": np.arange(6.0).reshape(2, 3) + offset, "steps": np.array([7.0, np.nan])}
+    results.write_chain(
+        path, metrics, seeds=SEEDS, iterations=ITERATIONS, identity={"n": 10, "offset": offset}
+    )
+    return metrics
+
+
+def test_a_chain_reads_back_as_it_was_written(tmp_path):
+    metrics = write(tmp_path / "chain.nc")
+    read, seeds, identity = results.read_chain(tmp_path / "chain.nc")
+    assert seeds == SEEDS
+    assert identity == {"n": 10, "offset": 0.0}
+    assert read.keys() == metrics.keys()
+    for name, array in metrics.items():
+        np.testing.assert_array_equal(read[name], array)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.99])
+def test_a_truncated_chain_is_damaged(tmp_path, share):
+    path = tmp_path / "chain.nc"
+    write(path)
+    content = path.read_bytes()
+    assert not results.is_damaged(path)
+    path.write_bytes(content[: int(share * len(content))])
+    assert results.is_damaged(path)
+    with pytest.raises(results.DamagedFileError, match=r"chain\.nc: damaged"):
+        results.read_chain(path)
+
+
+def test_an_altered_number_is_found(tmp_path):
+    path = tmp_path / "chain.nc"
+    metrics = write(path, offset=0.123)
+    content = bytearray(path.read_bytes())
+    where = content.find(metrics["error"].tobytes())
+    assert where > 0
+    content[where] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(results.DamagedFileError):
+        results.read_chain(path)
+
+
+def test_a_file_of_something_else_is_damaged(tmp_path):
+    xr.Dataset({"error": ("seed", [1.0])}).to_netcdf(tmp_path / "other.nc")
+    with pytest.raises(results.DamagedFileError):
+        results.read_chain(tmp_path / "other.nc")
+
+
+def test_gathering_puts_every_chain_in_its_place(tmp_path):
+    axes = {"bandwidth": [0.5, "scott"], "samples": [10, 20]}
+    chains, place = [], {}
+    for i, bandwidth in enumerate(axes["bandwidth"]):
+        for j, samples in enumerate(axes["samples"]):
+            for k, regime in enumerate(["replace", "accumulate"]):
+                path = tmp_path / f"{i}{j}{k}.nc"
+                place[str(bandwidth), samples, regime] = 100.0 * i + 10 * j + k
+                write(path, place[str(bandwidth), samples, regime])
+                cell = {"bandwidth": bandwidth, "samples": samples, "regime": regime}
+                chains.append((cell, path))
+    dataset = results.gather(
+        chains,
+        axes=axes,
+        regimes=["accumulate", "replace"],
+        seeds=[1, 3],
+        iterations=ITERATIONS,
+        descriptions={"error": ("test error", "m"), "samples": ("n", "1")},
+        attributes={"family": "f", "study": {"a": 1}},
+    )
+    results.write_dataset(tmp_path / "metrics.nc", dataset)
+    with xr.open_dataset(tmp_path / "metrics.nc") as read:
+        assert read["error"].dims == ("regime", "bandwidth", "samples", "seed", "iteration")
+        assert read["steps"].dims == ("regime", "bandwidth", "samples", "seed")
+        assert list(read["bandwidth"].values) == ["0.5", "scott"]
+        assert read["error"].attrs == {"long_name": "test error", "units": "m"}
+        assert read.attrs["study"] == '{"a": 1}'
+        for (bandwidth, samples, regime), offset in place.items():
+            cell = read.sel(bandwidth=bandwidth, samples=samples, regime=regime)
+            np.testing.assert_allclose(cell["error"].sel(seed=3), [0, 1, 2] + np.array(offset))
+            np.testing.assert_allclose(cell["error"].sel(seed=1), [3, 4, 5] + np.array(offset))
+            assert np.isnan(cell["steps"].sel(seed=1))
+
+
+def test_a_checkout_knows_its_commit_and_another_folder_does_not(tmp_path):
+    assert results.git_commit(tmp_path) == "unknown"

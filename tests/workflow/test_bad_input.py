@@ -1,0 +1,82 @@
+"""A user's mistake: one line on stderr, a non-zero exit status, and nothing started."""
+
+import subprocess
+import sys
+
+import pytest
+
+from running import PROJECT
+
+RIGHT = """\
+experiments:
+  one:
+    family: gaussian
+    regimes: [replace]
+    iterations: 2
+    seeds: 2
+    samples: 10
+"""
+
+#: What Snakemake itself says on its way to the study.
+NOTES = ("Using profile ", "Config file ", "Creating specified working directory ")
+
+
+def stopped(directory, *arguments):
+    """Run Snakemake, and return what it says about the mistake."""
+    before = sorted(directory.iterdir())
+    command = [
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile")),
+        *("--profile", str(PROJECT / "profiles" / "local"), "--cores", "1"),
+        *("--directory", str(directory), *arguments),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout + done.stderr
+    said = [line for line in done.stderr.splitlines() if not line.startswith(NOTES)]
+    assert len(said) == 1, said
+    noted = [line for line in done.stdout.splitlines() if not line.startswith(NOTES)]
+    assert not noted
+    assert [path for path in sorted(directory.iterdir()) if path.name != ".snakemake"] == before
+    return said[0]
+
+
+@pytest.mark.parametrize("how", [[], ["--dry-run"]], ids=["run", "dry-run"])
+def test_a_wrong_value(tmp_path, how):
+    study = tmp_path / "study.yaml"
+    study.write_text(RIGHT.replace("iterations: 2", "iterations: 0"))
+    assert stopped(tmp_path, *how, "--config", f"study={study}") == (
+        f"error: {study}:5: experiments.one.iterations: found 0, expected at least 1"
+    )
+
+
+def test_a_study_that_is_not_yaml(tmp_path):
+    (tmp_path / "study.yaml").write_text(RIGHT.replace("    seeds", "\tseeds"))
+    said = stopped(tmp_path, "--config", "study=study.yaml")
+    assert "study.yaml:6: found a mistake in the YAML (" in said
+
+
+def test_a_study_that_is_a_folder(tmp_path):
+    (tmp_path / "study.yaml").mkdir()
+    said = stopped(tmp_path, "--config", "study=study.yaml")
+    assert "study.yaml: found nothing readable (Is a directory), expected a study" in said
+
+
+def test_a_study_that_is_no_text(tmp_path):
+    (tmp_path / "study.yaml").write_bytes(b"\x89HDF\r\n\x1a\n\xff\xfe")
+    said = stopped(tmp_path, "--config", "study=study.yaml")
+    assert "study.yaml: found nothing readable (not UTF-8 text), expected a study" in said
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("study=missing.yaml", "study: found missing.yaml, expected the path of a study"),
+        ("study=", "study: found null, expected the path of a study"),
+        ("study=[a.yaml]", "study: found [a.yaml], expected the path of a study"),
+        ("stduy=study.yaml", "stduy: found an unknown key, expected study (did you mean study?)"),
+    ],
+)
+def test_a_configuration_that_names_no_study(tmp_path, config, said):
+    (tmp_path / "study.yaml").write_text(RIGHT)
+    found = stopped(tmp_path, "--config", config)
+    assert found.startswith(f"error: config/config.yaml or --config: {said}")

@@ -1,0 +1,126 @@
+"""The CI study, end to end: contract 4 of the design, and what a user sees."""
+
+import json
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from collapse import study as studies
+from running import PROJECT, Workflow
+
+CI = PROJECT / "config" / "studies" / "ci.yaml"
+VARIABLES = {
+    "gaussian": {"squared_error_of_mean", "trace_ratio", "log_determinant_ratio"},
+    "linear-regression": {"test_error"},
+    "kernel-density": {"test_nll"},
+    "discrete": {"entropy", "iterations_to_collapse"},
+}
+PARAMETERS = {
+    "gaussian": {"dimension", "variance"},
+    "mixture": {"dimension", "variance"},
+    "linear-regression": {"dimension", "noise_variance"},
+    "kernel-density": {"dataset", "bandwidth", "kernel"},
+    "discrete": {"outcomes"},
+}
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    workflow = Workflow(tmp_path_factory.mktemp("ci"))
+    workflow.study = CI
+    printed = workflow.run()
+    return SimpleNamespace(workflow=workflow, printed=printed, study=studies.load(CI))
+
+
+@pytest.mark.parametrize("experiment", PARAMETERS)
+def test_datasets_keep_the_contract(ran, experiment):
+    plan = ran.study.experiments[experiment]
+    with xr.open_dataset(ran.workflow.path(f"{experiment}/metrics.nc")) as dataset:
+        expected = {"regime", "seed", "iteration", "samples"} | PARAMETERS[experiment]
+        assert set(dataset.dims) == expected
+        assert list(dataset["regime"].values) == ran.study.regimes_of(experiment)
+        assert list(dataset["seed"].values) == plan.seed_list
+        assert list(dataset["iteration"].values) == list(plan.evaluated)
+        assert VARIABLES.get(experiment, set()) <= set(dataset.data_vars)
+        for variable in dataset.variables.values():
+            assert variable.attrs["long_name"]
+            assert variable.attrs["units"]
+        resolved = json.loads(dataset.attrs["study"])
+        assert resolved["experiments"][experiment]["iterations"] == plan.iterations
+        assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", dataset.attrs["git_commit"])
+        assert dataset.attrs["numpy_version"] == np.__version__
+
+
+def test_the_first_iteration_is_the_same_under_every_regime(ran):
+    for experiment, names in VARIABLES.items():
+        with xr.open_dataset(ran.workflow.path(f"{experiment}/metrics.nc")) as dataset:
+            for name in names - {"iterations_to_collapse"}:
+                first = dataset[name].sel(iteration=1)
+                assert (first == first.isel(regime=0)).all(), name
+
+
+def test_theory_is_checked_and_agrees(ran):
+    verdicts = pd.read_csv(ran.workflow.path("tables/theory_verdicts.csv"))
+    assert set(verdicts["experiment"]) == set(ran.study.experiments)
+    assert (verdicts["verdict"] == "agrees").all()
+    comparisons = pd.read_csv(ran.workflow.path("tables/theory_check.csv"))
+    assert verdicts["comparisons"].sum() == len(comparisons)
+    assert comparisons["z"].abs().max() > 1, "thousands of z-scores can't all be tiny"
+
+
+def test_the_terminal_ends_with_the_summary(ran):
+    table = ran.workflow.path("tables/summary.txt").read_text()
+    assert table in ran.printed
+    for experiment in ran.study.experiments:
+        for regime in ran.study.regimes_of(experiment):
+            assert re.search(rf"^{re.escape(experiment)} +{re.escape(regime)} ", table, re.M)
+
+
+def test_figures_are_drawn_as_pictures_and_as_vectors(ran):
+    for experiment in ran.study.experiments:
+        drawn = {path.suffix for path in ran.workflow.path(f"figures/{experiment}").iterdir()}
+        assert drawn == {".png", ".svg"}
+    pages = {path.name for path in ran.workflow.path("figures/kernel-density").glob("*.svg")}
+    assert pages == {"test-nll__bandwidth=0.5.svg", "test-nll__bandwidth=scott.svg"}
+
+
+def test_a_second_run_has_nothing_to_do(ran):
+    assert "Nothing to be done" in ran.workflow.run()
+
+
+def test_the_report_is_one_file_that_needs_no_network(ran):
+    ran.workflow.run("--report", "results/report.html")
+    report = ran.workflow.path("report.html").read_text()
+    assert "trace-ratio" in report
+    assert not re.search(r"""<(script|link|img)[^>]+(src|href)=["']https?:""", report)
+
+
+def test_no_job_comes_near_two_gigabytes(ran):
+    logs = list((ran.workflow.directory / "logs" / "chain").rglob("*.log"))
+    peaks = [float(re.search(r"peak memory (\d+) MiB", log.read_text())[1]) for log in logs]
+    assert len(peaks) == sum(len(list(ran.study.chains(name))) for name in ran.study.experiments)
+    assert max(peaks) < 1000
+
+
+def test_the_plan_is_printed_without_running_anything(tmp_path):
+    workflow = Workflow(tmp_path)
+    workflow.study = PROJECT / "config" / "studies" / "paper.yaml"
+    printed = workflow.run("plan")
+    study = studies.load(workflow.study)
+    for experiment in study.experiments:
+        jobs = int(re.search(rf"^{experiment} +(\d+) ", printed, re.M)[1])
+        assert jobs == len(list(study.chains(experiment))) + 2
+    assert not workflow.path("").exists()
+
+
+def test_a_dry_run_of_the_paper_study_lists_every_chain(tmp_path):
+    workflow = Workflow(tmp_path)
+    workflow.study = PROJECT / "config" / "studies" / "paper.yaml"
+    study = studies.load(workflow.study)
+    planned = workflow.planned()
+    assert planned["chain"] == sum(len(list(study.chains(name))) for name in study.experiments)
+    assert planned["gather"] == len(study.experiments)
