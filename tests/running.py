@@ -22,11 +22,10 @@ class Workflow:
 
     def command(self, *arguments: str, cores: int = 2) -> list[str]:
         return [
-            *(sys.executable, "-m", "snakemake"),
+            *(sys.executable, "-m", "snakemake", *arguments),
             *("--snakefile", str(PROJECT / "Snakefile"), "--directory", str(self.directory)),
             *("--profile", str(PROJECT / "profiles" / "local"), "--cores", str(cores)),
             *("--config", f"study={self.study}"),
-            *arguments,
         ]
 
     def run(self, *arguments: str, cores: int = 2, fails: bool = False) -> str:
@@ -40,7 +39,7 @@ class Workflow:
 
     def planned(self) -> dict[str, int]:
         """Count the jobs that a run would start, by rule."""
-        printed = self.run("--dry-run", "--quiet", "progress")
+        printed = self.run("--dry-run")
         counts = {}
         for line in printed.partition("Job stats:")[2].splitlines():
             words = line.split()

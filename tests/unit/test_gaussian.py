@@ -142,7 +142,9 @@ def test_statistics_drawn_at_once_have_the_law_of_statistics_of_samples(dimensio
         bound = 5 * np.sqrt(variance / seeds)
         assert np.all(np.abs(scatter.mean(axis=0) - (count - 1) * truth) <= bound)
         np.testing.assert_allclose(scatter.var(axis=0), variance, rtol=0.35)
-    for one, other in zip(scatters[0].reshape(seeds, -1).T, scatters[1].reshape(seeds, -1).T):
+    for one, other in zip(
+        scatters[0].reshape(seeds, -1).T, scatters[1].reshape(seeds, -1).T, strict=True
+    ):
         assert ks_2samp(one, other).pvalue > 1e-5
     error = drawn.mean - centre
     products = error[:, :, None] * error[:, None, :]
@@ -196,9 +198,9 @@ def test_fewer_samples_than_dimensions_go_on(name):
     assert np.all(np.isneginf(metrics["log_determinant_ratio"]))
     assert np.all(metrics["trace_ratio"] > 0)
     # Later traces of replace are so skewed that 60 of them have no useful mean.
-    moments = theory.variance_fractions(NAMED[name], 10, 12)
-    assert_within(metrics["trace_ratio"][:, :12], moments.variance)
-    assert_within(metrics["squared_error_of_mean"][:, :12], 100 * moments.squared_error)
+    moments = theory.variance_fractions(NAMED[name], 10, 6)
+    assert_within(metrics["trace_ratio"][:, :6], moments.variance)
+    assert_within(metrics["squared_error_of_mean"][:, :6], 100 * moments.squared_error)
 
 
 @pytest.mark.parametrize(

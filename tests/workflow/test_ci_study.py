@@ -82,8 +82,8 @@ def test_the_terminal_ends_with_the_summary(ran):
 
 def test_figures_are_drawn_as_pictures_and_as_vectors(ran):
     for experiment in ran.study.experiments:
-        drawn = {path.suffix for path in ran.workflow.path(f"figures/{experiment}").iterdir()}
-        assert drawn == {".png", ".svg"}
+        drawn = [path.name for path in ran.workflow.path(f"figures/{experiment}").glob("[!.]*")]
+        assert {name[-4:] for name in drawn} == {".png", ".svg"}
     pages = {path.name for path in ran.workflow.path("figures/kernel-density").glob("*.svg")}
     assert pages == {"test-nll__bandwidth=0.5.svg", "test-nll__bandwidth=scott.svg"}
 

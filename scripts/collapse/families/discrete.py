@@ -180,11 +180,13 @@ def expectations(
 
     outcomes = parameters.outcomes
     gini = theory.discrete_gini_simpson(regime, samples, outcomes, iterations)
-    deviation = None
+    # Near the truth the deficit is a chi-square of K - 1 degrees of freedom.
+    most = 1 - 1 / outcomes
+    deviation = np.where(gini > 0.75 * most, (most - gini) * np.sqrt(2 / (outcomes - 1)), 0.0)
     if theory.memoryless_sizes(regime, samples, iterations) is not None:
         # Few chains are undecided late on, often none of those simulated. They have two outcomes
         # left at a uniform frequency x: the mean of 2x(1-x) is 1/3, that of its square 2/15.
-        deviation = np.sqrt(np.maximum(0.4 * gini - gini**2, 0))
+        deviation = np.fmax(deviation, np.sqrt(np.maximum(0.4 * gini - gini**2, 0)))
     found = {"gini_simpson": Expectation(gini, deviation)}
     if regime == NAMED["replace"]:
         steps = theory.discrete_iterations_to_collapse(samples, outcomes)
