@@ -34,6 +34,13 @@ rule all:
     """Every figure and table of the study."""
     default_target: True
     input:
+        # Named here, so that one that is lost is made again though what followed is there.
+        chains=[
+            chain_file(spec)
+            for name in STUDY.experiments
+            for spec in STUDY.chains(name)
+        ],
+        metrics=all_metrics,
         figures=expand("results/figures/{experiment}", experiment=STUDY.experiments),
         theory="results/tables/theory_check.csv",
         summary="results/tables/summary.txt",
