@@ -1,6 +1,7 @@
 # make run    set up, run the study named in config/config.yaml, and write its report
 # make test   set up and run the tests
-# make lint   ruff, mypy, snakefmt and Snakemake's own linter
+# make slurm-test   the same study on a real SLURM on this machine, as root
+# make lint   ruff, mypy and snakefmt
 # make bench  our chains beside a plain per-seed loop: ratios and peak memory
 # make plan   what the study costs
 # make schema regenerate the JSON schema of the study file
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --profile profiles/local
 PIP := $(BIN)/python -m pip install --quiet --no-deps --disable-pip-version-check
 
-.PHONY: run test lint bench plan schema lock clean
+.PHONY: run test slurm-test lint bench plan schema lock clean
 
 run: $(VENV)/core
 	$(SNAKEMAKE)
@@ -21,12 +22,17 @@ run: $(VENV)/core
 test: $(VENV)/dev
 	$(BIN)/python -m pytest --numprocesses 2
 
+# Starts a cluster of two nodes; needs root, and Debian's packages, which it installs.
+slurm-test: $(VENV)/dev
+	tests/slurm/cluster start $(VENV)/slurm
+	$(BIN)/python -m pytest tests/slurm; status=$$?; \
+	  tests/slurm/cluster stop $(VENV)/slurm; exit $$status
+
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules
-	$(BIN)/snakemake --lint
 
 bench: $(VENV)/dev
 	PYTHONPATH=scripts $(BIN)/python benchmarks/bench.py

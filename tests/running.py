@@ -15,6 +15,7 @@ class Workflow:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.study = directory / "study.yaml"
+        self.profile = PROJECT / "profiles" / "local"
 
     def write(self, **experiments: dict) -> None:
         """Write the study file."""
@@ -24,7 +25,7 @@ class Workflow:
         return [
             *(sys.executable, "-m", "snakemake", *arguments),
             *("--snakefile", str(PROJECT / "Snakefile"), "--directory", str(self.directory)),
-            *("--profile", str(PROJECT / "profiles" / "local"), "--cores", str(cores)),
+            *("--profile", str(self.profile), "--cores", str(cores)),
             *("--config", f"study={self.study}"),
         ]
 
