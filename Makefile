@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip install --quiet --no-deps --disable-pip-version-chec
 
 run: $(VENV)/core
 	$(SNAKEMAKE)
-	$(SNAKEMAKE) --quiet all --report results/report.html
+	$(SNAKEMAKE) --report results/report.html --quiet all
 	@cat results/tables/summary.txt && echo "report: results/report.html"
 
 test: $(VENV)/dev
@@ -38,7 +38,7 @@ bench: $(VENV)/dev
 	PYTHONPATH=scripts $(BIN)/python benchmarks/bench.py
 
 plan: $(VENV)/core
-	@$(SNAKEMAKE) --quiet all plan
+	@$(SNAKEMAKE) plan --quiet all
 
 schema: $(VENV)/core
 	PYTHONPATH=scripts $(BIN)/python -m collapse.study > config/schemas/study.schema.json
