@@ -6,9 +6,8 @@ import sys
 
 sys.path.insert(0, str(PROJECT / "scripts"))
 
-from collapse import families, study_file
+from collapse import families, results, study_file
 from collapse import study as studies
-from collapse.results import is_damaged
 
 
 wildcard_constraints:
@@ -86,13 +85,13 @@ def print_summary():
         print(f"\n{text.read_text()}", file=sys.stderr)
 
 
-def remove_damaged_results():
-    """Remove result files that can't be opened, so that this run makes them again."""
+def set_damaged_results_aside():
+    """Rename result files that can't be opened, so that this run makes them again."""
     for path in sorted(Path("results").glob("*/**/*.nc")):
-        if not path.name.startswith(".") and is_damaged(path):
+        if results.is_damaged(path):
             print(f"{path} is damaged: it will be made again", file=sys.stderr)
-            path.unlink()
+            results.set_aside(path)
 
 
-if workflow.is_main_process and not workflow.dryrun:
-    remove_damaged_results()
+if workflow.is_main_process:
+    set_damaged_results_aside()

@@ -84,7 +84,7 @@ def gather(
 ) -> None:
     """Gather the chains of an experiment, with provenance.
 
-    A chain's file that fails its checksums is removed, so that the next run rebuilds it.
+    A chain's file that fails its checksums is set aside, so that the next run makes it again.
     """
     from collapse import families
 
@@ -102,8 +102,8 @@ def gather(
         try:
             results.read_chain(chain)
         except results.DamagedFileError as error:
-            Path(chain).unlink(missing_ok=True)
-            raise results.DamagedFileError(f"{error}; removed: run again to rebuild it") from None
+            results.set_aside(chain)
+            raise results.DamagedFileError(f"{error}; run again to make it again") from None
     attributes = {
         "family": layout["family"],
         "study": study,

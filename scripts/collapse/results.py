@@ -96,6 +96,11 @@ def is_damaged(path: str | Path) -> bool:
     return False
 
 
+def set_aside(path: str | Path) -> None:
+    """Rename a damaged file, out of the way of the one that will be made again."""
+    Path(path).replace(f"{path}.damaged")
+
+
 def gather(
     chains: Iterable[tuple[Mapping[str, Any], str | Path]],
     *,
@@ -191,7 +196,16 @@ def provenance(directory: str | Path) -> dict[str, str]:
 
 def git_commit(directory: str | Path) -> str:
     """Return the commit of a checkout, with ``-dirty`` if it was changed; else ``unknown``."""
-    command = ["git", "-C", str(directory), "describe", "--always", "--dirty", "--abbrev=40"]
+    command = [
+        "git",
+        "-C",
+        str(directory),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=40",
+        "--exclude=*",
+    ]
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):

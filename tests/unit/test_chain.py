@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tracemalloc
 from itertools import product
 
@@ -139,6 +140,32 @@ def test_metrics_are_those_the_family_declares(case, regime):
         assert values.shape == expected
         if declared[name].per_iteration:
             assert not np.isnan(values).any()
+
+
+@pytest.mark.parametrize("budget", [None, "all that is kept"])
+def test_smaller_sets_of_real_data_are_the_first_of_larger_ones(budget):
+    """So that mixtures of different sizes are nested (FACTS.md, mistake 8)."""
+    spec = specification("kernel density", "replace")
+    model = families.load("kernel_density")
+    streams = chain._streams(spec, SEEDS)
+    (real,) = model.Chain(model.Parameters(**spec.parameters), N, streams).real(1, N)
+    for kept in range(2, N + 1):
+        size = kept if budget else None
+        regime = Regime(keep_real=kept, memory=1, generate=0, budget=size)
+        trained = run_chain(dataclasses.replace(spec, regime=regime), SEEDS)["mean_squared_norm"]
+        expected = (real[:, :kept] ** 2).sum(axis=2).mean(axis=1)
+        np.testing.assert_allclose(trained[:, 1:], np.tile(expected[:, None], ITERATIONS - 1))
+
+
+def test_every_iteration_draws_its_own_subset():
+    """Half of the real data alone, again and again: given the data, no two draws alike."""
+    regime = Regime(keep_real=True, generate=0, budget="0.5n")
+    spec = dataclasses.replace(specification("gaussian", "replace"), regime=regime)
+    means = run_chain(spec, range(2000))["squared_error_of_mean"]
+    # Differences from their own mean correlate by -1/4 where five draws have no more in common.
+    residual = means[:, 1:] - means[:, 1:].mean(axis=1, keepdims=True)
+    correlation = np.corrcoef(residual.T)[np.triu_indices(ITERATIONS - 1, 1)]
+    assert np.all(np.abs(correlation + 1 / (ITERATIONS - 2)) < 0.15)
 
 
 def test_regimes_that_draw_all_of_the_pool_agree():

@@ -12,7 +12,7 @@ from collapse.chain import ChainSpec, run_chain
 from collapse.regimes import NAMED, Regime, mixture
 from reference import reference_chain
 
-RUNS, ITERATIONS = 400, 6
+RUNS, ITERATIONS = 250, 6
 WINDOW = Regime(keep_real=True, memory=2)
 FRESH = Regime(keep_real=3, memory=1, fresh_real="0.5n")
 FRESH_BUDGET = Regime(keep_real=False, memory=2, fresh_real="0.5n", budget="n")
@@ -55,7 +55,7 @@ CASES = [
     ("linear_regression", {**REGRESSION, "dimension": 15}, ACCUMULATE, 10),
     ("linear_regression", {**REGRESSION, "dimension": 15}, SUBSAMPLE, 10),
     ("linear_regression", {**FRESH_DESIGN, "dimension": 15}, ACCUMULATE, 10),
-    ("linear_regression", {**REGRESSION, "dimension": 6, "covariance_decay": 1.5}, SUBSAMPLE, 10),
+    ("linear_regression", {**REGRESSION, "dimension": 15, "covariance_decay": 1.5}, SUBSAMPLE, 10),
     ("kernel_density", MOONS, REPLACE, 12),
     ("kernel_density", MOONS, ACCUMULATE, 12),
     ("kernel_density", {**MOONS, "dataset": "blobs"}, SUBSAMPLE, 12),

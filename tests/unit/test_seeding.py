@@ -69,8 +69,13 @@ def test_iterations_of_a_stream_share_no_numbers():
     assert len(np.unique(words)) == 16_000
 
 
-def test_streams_of_neighbouring_seeds_are_uncorrelated():
-    rows = Streams("e", "p", "r", range(40)).normal("x", 1, (5000,))
+@pytest.mark.parametrize("part", ["seeds", "iterations"])
+def test_neighbouring_streams_are_uncorrelated(part):
+    if part == "seeds":
+        rows = Streams("e", "p", "r", range(40)).normal("x", 1, (5000,))
+    else:
+        one = Streams("e", "p", "r", [0])
+        rows = np.concatenate([one.normal("x", t, (5000,)) for t in range(40)])
     correlation = np.corrcoef(rows)[np.triu_indices(40, 1)] * np.sqrt(5000)
     assert np.abs(correlation).max() < 5
     assert abs(correlation.std() - 1) < 5 / np.sqrt(2 * len(correlation))
