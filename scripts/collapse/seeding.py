@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,19 +46,22 @@ def stream(
 ) -> np.random.Generator:
     """Return the generator of one named stream, at its beginning."""
     bits = np.random.SFC64(0)
-    _begin(bits, key(experiment, point, regime, seed, purpose), iteration)
+    _begin(bits, bits.state, key(experiment, point, regime, seed, purpose), iteration)
     return np.random.Generator(bits)
 
 
-def _begin(bits: np.random.SFC64, name: NDArray[np.uint64], iteration: int) -> None:
-    """Put a generator at the beginning of a stream: its three words of state and a counter."""
-    bits.state = {
-        "bit_generator": "SFC64",
-        "state": {"state": np.array([*name, iteration, 1], dtype=np.uint64)},
-        "has_uint32": 0,
-        "uinteger": 0,
-    }
-    bits.random_raw(_ROUNDS, output=False)
+def _begin(bits: np.random.SFC64, state: Any, name: NDArray[np.uint64], iteration: int) -> None:
+    """Put a generator at the beginning of a stream: its three words of state and a counter.
+
+    ``state`` is a state of it to write into, for it is done millions of times.
+    """
+    words = state["state"]["state"]
+    words[:2] = name
+    words[2] = iteration
+    words[3] = 1
+    state["has_uint32"] = state["uinteger"] = 0
+    bits.state = state
+    bits.random_raw(_ROUNDS, False)
 
 
 class Streams:
@@ -77,6 +81,7 @@ class Streams:
         self._regime = regime
         self._keys: dict[tuple[str, str], list[NDArray[np.uint64]]] = {}
         self._bits = np.random.SFC64(0)
+        self._state = self._bits.state
         self._generator = np.random.Generator(self._bits)
 
     def __len__(self) -> int:
@@ -96,7 +101,7 @@ class Streams:
             keys = [key(*self._name, regime, seed, purpose) for seed in self.seeds]
             self._keys[regime, purpose] = keys
         for name in keys:
-            _begin(self._bits, name, iteration)
+            _begin(self._bits, self._state, name, iteration)
             yield self._generator
 
     def normal(

@@ -169,6 +169,20 @@ def test_anisotropic_features_have_the_same_error():
     assert_within(metrics["test_error"], expected)
 
 
+@pytest.mark.parametrize("design", ["reused", "fresh"])
+def test_features_and_errors_have_the_covariance_that_is_asked_for(design):
+    chain = world(50, 200, dimension=4, design=design, covariance_decay=1.5)
+    rows = chain.design if design == "reused" else chain.real(1, 50)[0]
+    variances = np.arange(1, 5) ** -1.5
+    size = 200 * 50
+    assert np.all(np.abs((rows**2).mean(axis=(0, 1)) / variances - 1) < 5 * np.sqrt(2 / size))
+    model = chain.fit(chain.summarise(chain.real(1, 50)))
+    for feature, variance in enumerate(variances):
+        wrong = chain.truth + 3 * np.eye(4)[feature]
+        error = chain.evaluate(model._replace(weights=wrong))["test_error"]
+        np.testing.assert_allclose(error, 9 * variance)
+
+
 def test_the_finite_sample_excess_of_subsampling():
     """T = 100, d = 5, t = 20: 2.90 simulated in FACTS.md where the formula says 2.79."""
     metrics = run(NAMED["accumulate-subsample"], 100, 20, 1500, [20], dimension=5)
