@@ -162,7 +162,6 @@ def _subsets(spec: ChainSpec, chain: ClosedForm, streams: Streams) -> Iterator[A
     real = chain.real(1, n)
     model = chain.fit(chain.summarise(real))
     yield model
-    seeds = np.arange(len(streams))[:, None]
     storage = tuple(
         np.empty((len(streams), layout.rows, *array.shape[2:]), array.dtype) for array in real
     )
@@ -176,10 +175,17 @@ def _subsets(spec: ChainSpec, chain: ClosedForm, streams: Streams) -> Iterator[A
             else:
                 _store(storage, slots, chain.real(t, source.size))
         rows = layout.training[t]
-        # Contiguous whatever the number of seeds: sums must not depend on the layout.
-        drawn = (np.ascontiguousarray(array[seeds, rows]) for array in storage)
-        model = chain.fit(chain.summarise(tuple(drawn)))
+        drawn = tuple(_rows(array, rows) for array in storage)
+        model = chain.fit(chain.summarise(drawn))
         yield model
+
+
+def _rows(held: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Return the given rows of each seed: contiguous, so that sums never depend on the layout."""
+    drawn = np.empty((*rows.shape, *held.shape[2:]), held.dtype)
+    for source, chosen, target in zip(held, rows, drawn, strict=True):
+        np.take(source, chosen, axis=0, out=target, mode="clip")  # "raise" would buffer
+    return drawn
 
 
 def _store(storage: Samples, slots: slice, samples: Samples) -> None:
