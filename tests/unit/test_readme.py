@@ -2,9 +2,8 @@
 
 import re
 
-from running import PROJECT
-
 from collapse import families, study
+from running import PROJECT
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 
