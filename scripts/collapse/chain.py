@@ -117,9 +117,12 @@ def _run_batch(
 def _later(spec: ChainSpec) -> Iterator[int] | None:
     regime, n = spec.regime, spec.samples
     alone = regime.memory == 1 and not regime.kept_real(n) and regime.fresh_real == 0
-    if not alone or regime.budget is not None:
+    # Growing samples may never collapse, shrinking ones end: neither is followed.
+    after = spec.iterations + 1
+    steady = regime.generated(after, n) == regime.generated(after + 1, n)
+    if not alone or not steady or regime.budget is not None:
         return None
-    return regime.generated_from(spec.iterations + 1, n)
+    return regime.generated_from(after, n)
 
 
 def _wholes(spec: ChainSpec, chain: ClosedForm) -> Iterator[Any]:
