@@ -17,7 +17,9 @@ configfile: PROJECT / "config" / "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/lineage.smk"
 include: "rules/closed_form.smk"
+include: "rules/iterations.smk"
 include: "rules/results.smk"
 include: "rules/plan.smk"
 

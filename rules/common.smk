@@ -14,6 +14,10 @@ wildcard_constraints:
     experiment=r"[A-Za-z][A-Za-z0-9_-]*",
     point=r"[^/]+",
     regime=r"[^/]+",
+    seed=r"\d+",
+    iteration=r"[1-9]\d*",
+    start=r"\d+",
+    stop=r"\d+",
 
 
 def load_study():

@@ -17,6 +17,8 @@ from threadpoolctl import threadpool_limits
 from collapse import files, results
 from collapse.chain import ChainSpec
 from collapse.chain import run_chain as simulate
+from collapse.errors import JobError
+from collapse.files import DamagedFileError
 
 
 @contextmanager
@@ -28,7 +30,7 @@ def guarded(log: str | Path) -> Iterator[None]:
     start = time.perf_counter()
     try:
         yield
-    except (results.DamagedFileError, OSError) as error:
+    except (JobError, OSError) as error:
         message = f"error: {error}"
         Path(log).write_text(message + "\n", encoding="utf-8")
         sys.exit(message)
@@ -63,7 +65,7 @@ def _previous(path: Path, identity: Mapping[str, Any]) -> dict[int, dict[str, An
     """Return the metrics of each seed in an existing file of the very same chain."""
     try:
         metrics, seeds, written = results.read_chain(path)
-    except results.DamagedFileError:
+    except DamagedFileError:
         return {}
     # Compare as JSON has it: tuples and numpy scalars do not survive being written.
     if written != json.loads(json.dumps(identity)):
@@ -101,9 +103,9 @@ def gather(
     for _, chain in chains:
         try:
             results.read_chain(chain)
-        except results.DamagedFileError as error:
+        except DamagedFileError as error:
             results.set_aside(chain)
-            raise results.DamagedFileError(f"{error}; run again to make it again") from None
+            raise DamagedFileError(f"{error}; run again to make it again") from None
     attributes = {
         "family": layout["family"],
         "study": study,

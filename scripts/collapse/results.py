@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collapse import files
+from collapse.files import DamagedFileError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,10 +29,6 @@ Metrics = Mapping[str, NDArray[np.float64]]
 
 #: Packages whose versions the numbers may depend on.
 PACKAGES = ("numpy", "scipy", "xarray", "netCDF4", "pydantic", "snakemake")
-
-
-class DamagedFileError(ValueError):
-    """A result file that is truncated, altered, or not what its name says."""
 
 
 def write_chain(

@@ -13,7 +13,8 @@ overlap has a probability of the order of 2**-150.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,24 @@ def stream(
     bits = np.random.SFC64(0)
     _begin(bits, bits.state, key(experiment, point, regime, seed, purpose), iteration)
     return np.random.Generator(bits)
+
+
+def integers(
+    experiment: str,
+    point: str,
+    regime: str,
+    seed: int,
+    iteration: int,
+    purpose: str,
+    indices: Iterable[int],
+) -> list[int]:
+    """Return an integer of 63 bits for each index, to seed a generator of another library.
+
+    Each depends on the name and its own index alone.
+    """
+    name = key(experiment, point, regime, seed, purpose).tobytes() + struct.pack("<q", iteration)
+    digests = (hashlib.sha256(name + struct.pack("<q", index)).digest() for index in indices)
+    return [int.from_bytes(digest[:8], "little") >> 1 for digest in digests]
 
 
 def _begin(bits: np.random.SFC64, state: Any, name: NDArray[np.uint64], iteration: int) -> None:

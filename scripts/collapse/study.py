@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Union
 
@@ -40,9 +40,14 @@ _WORDS = {
 
 
 class Point(NamedTuple):
-    """A cell of an experiment's parameter grid: its name in paths, and its values."""
+    """A cell of an experiment's parameter grid.
+
+    ``axes`` are its values on the axes that the study names, of which its ``name`` in paths is
+    made; ``parameters`` are those and what the study sets for all points.
+    """
 
     name: str
+    axes: dict[str, Any]
     parameters: dict[str, Any]
     samples: int
 
@@ -82,6 +87,10 @@ class Experiment(_Strict):
         description="Samples n per iteration: a number or a list, an axis like those of the grid."
     )
     grid: Any = Field(default=None, description="Parameters of the family, each a value or a list.")
+    settings: Any = Field(
+        default=None,
+        description="Parameters of the family at one value each, which are no axis of the results.",
+    )
     evaluations: int | None = Field(
         default=None,
         ge=2,
@@ -101,15 +110,25 @@ class Experiment(_Strict):
         return {**named, "samples": self.samples}
 
     @property
+    def fixed(self) -> dict[str, Any]:
+        """The parameters that the study sets for all points."""
+        return {key: getattr(self.settings, key) for key in self.settings.model_fields_set}
+
+    @property
     def all_axes(self) -> dict[str, list[Any]]:
-        """The axes of the results: those named, and the family's others at their default."""
+        """The axes of the results: those named, and the family's others at their one value."""
         fields = families.load(self.family).Parameters.model_fields
-        defaults = {
-            key: [field.default]
+        others = {
+            key: [self.fixed.get(key, field.default)]
             for key, field in fields.items()
             if not (field.json_schema_extra or {}).get("variant")
         }
-        return {**defaults, **self.axes}
+        return {**others, **self.axes}
+
+    @property
+    def by_iteration(self) -> bool:
+        """Whether every step of every iteration is a job with files."""
+        return False
 
     @property
     def evaluated(self) -> tuple[int, ...]:
@@ -124,9 +143,47 @@ class Experiment(_Strict):
         points = []
         for values in itertools.product(*self.axes.values()):
             cell = dict(zip(self.axes, values, strict=True))
-            name = JOINT.join(f"{key}={_text(value)}" for key, value in cell.items())
-            points.append(Point(name, cell, cell.pop("samples")))
+            parameters = {**self.fixed, **cell}
+            samples = parameters.pop("samples")
+            points.append(Point(point_name(cell), cell, parameters, samples))
         return points
+
+
+class IterativeExperiment(Experiment):
+    """An experiment whose steps are jobs with files."""
+
+    shard_size: Annotated[int, Field(ge=1)] | None = Field(
+        default=None,
+        description="Synthetic samples in a file, each written by a job of its own; null: n.",
+    )
+    keep_models: Literal["all", "last", "none"] = Field(
+        default="all",
+        description="Checkpoints to keep once they have been sampled from and evaluated; one "
+        "that is needed again is trained again.",
+    )
+
+    @property
+    def by_iteration(self) -> bool:
+        return True
+
+
+class EitherExperiment(IterativeExperiment):
+    """An experiment of a closed-form family that can also run step by step."""
+
+    per_iteration: bool = Field(
+        default=False,
+        description="Run every step of every iteration as a job with files, as neural families "
+        "do, instead of a chain at once: slow, to try the workflow out.",
+    )
+
+    @property
+    def by_iteration(self) -> bool:
+        return self.per_iteration
+
+
+def point_name(cell: Mapping[str, Any]) -> str:
+    """Return the name of a cell of a grid, as in paths and random streams."""
+    return JOINT.join(f"{key}={_text(value)}" for key, value in cell.items())
 
 
 def _text(value: Any) -> str:
@@ -150,15 +207,26 @@ def _axes(model: type[BaseModel]) -> dict[str, Any]:
 def _experiment_model(family: str) -> Any:
     """Build the schema of one family's experiments from its `Parameters`."""
     title = "".join(part.title() for part in family.split("_"))
-    axes = _axes(families.load(family).Parameters)
+    module = families.load(family)
+    axes = _axes(module.Parameters)
     grid = create_model(f"{title}Grid", __base__=_Strict, **axes)
-    description = Experiment.model_fields["grid"].description
+    settings = create_model(f"{title}Settings", __base__=(module.Parameters, _Strict))
+    described = Experiment.model_fields
     family_name: Any = Literal[family]
+    base = {
+        (True, False): Experiment,
+        (False, True): IterativeExperiment,
+        (True, True): EitherExperiment,
+    }[families.runs_at_once(module), families.runs_by_iteration(module)]
     return create_model(
         f"{title}Experiment",
-        __base__=Experiment,
+        __base__=base,
         family=(family_name, Field(description="What is fitted.")),
-        grid=(grid, Field(default_factory=grid, description=description)),
+        grid=(grid, Field(default_factory=grid, description=described["grid"].description)),
+        settings=(
+            settings,
+            Field(default_factory=settings, description=described["settings"].description),
+        ),
     )
 
 
@@ -205,7 +273,8 @@ class Study(_Strict):
         return {name: each for group in self.expansions.values() for name, each in group.items()}
 
     @functools.cached_property
-    def _cells(self) -> dict[str, dict[str, Point]]:
+    def cells(self) -> dict[str, dict[str, Point]]:
+        """The points of every experiment, by name."""
         return {
             name: {point.name: point for point in experiment.points()}
             for name, experiment in self.experiments.items()
@@ -214,7 +283,7 @@ class Study(_Strict):
     def chain(self, experiment: str, point: str, regime: str) -> ChainSpec:
         """Return what the numbers of one chain depend on."""
         plan = self.experiments[experiment]
-        cell = self._cells[experiment][point]
+        cell = self.cells[experiment][point]
         parameters = families.load(plan.family).Parameters(**cell.parameters)
         return ChainSpec(
             experiment=experiment,
@@ -230,7 +299,7 @@ class Study(_Strict):
 
     def chains(self, experiment: str) -> Iterator[ChainSpec]:
         """Yield every chain of an experiment."""
-        for point in self._cells[experiment]:
+        for point in self.cells[experiment]:
             for regime in self.regimes_of(experiment):
                 yield self.chain(experiment, point, regime)
 
@@ -272,10 +341,10 @@ def json_schema() -> dict[str, Any]:
 
 def _known_keys(path: tuple[Any, ...], content: Any) -> list[str]:
     """List the keys that may stand where an unknown one was found."""
-    model: type[BaseModel] = Experiment if path else Study
+    model: type[BaseModel] = EitherExperiment if path else Study
     if path[:1] == ("regimes",):
         model = Regime
-    elif path[2:] == ("grid",):
+    elif path[2:] in (("grid",), ("settings",)):
         model = families.load(content["experiments"][path[1]]["family"]).Parameters
     return list(model.model_fields)
 

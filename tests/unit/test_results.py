@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from collapse import results
+from collapse import files, results
 
 SEEDS, ITERATIONS = [3, 1], [1, 2, 4]
 
@@ -35,7 +35,7 @@ def test_a_truncated_chain_is_damaged(tmp_path, share):
     assert not results.is_damaged(path)
     path.write_bytes(content[: int(share * len(content))])
     assert results.is_damaged(path)
-    with pytest.raises(results.DamagedFileError, match=r"chain\.nc: damaged"):
+    with pytest.raises(files.DamagedFileError, match=r"chain\.nc: damaged"):
         results.read_chain(path)
 
 
@@ -47,13 +47,13 @@ def test_an_altered_number_is_found(tmp_path):
     assert where > 0
     content[where] ^= 1
     path.write_bytes(content)
-    with pytest.raises(results.DamagedFileError):
+    with pytest.raises(files.DamagedFileError):
         results.read_chain(path)
 
 
 def test_a_file_of_something_else_is_damaged(tmp_path):
     xr.Dataset({"error": ("seed", [1.0])}).to_netcdf(tmp_path / "other.nc")
-    with pytest.raises(results.DamagedFileError):
+    with pytest.raises(files.DamagedFileError):
         results.read_chain(tmp_path / "other.nc")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -40,9 +41,24 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def variant(**extra: Any) -> dict[str, Any]:
-    """Mark a field of `Parameters` as a variant (its ``json_schema_extra``)."""
-    return {"variant": True, **extra}
+#: The steps of an iteration, in the order in which parameters begin to matter to them. A
+#: checkpoint of iteration 1, say, serves all points that differ only in what comes later.
+STAGES = ("data", "training", "generation", "evaluation")
+
+
+def variant(stage: str = "training") -> dict[str, Any]:
+    """Mark a field of `Parameters` as a variant (its ``json_schema_extra``).
+
+    ``stage`` is the first of `STAGES` to which the parameter matters.
+    """
+    return {"variant": True, "stage": stage}
+
+
+def stage_of(family: Any, parameter: str) -> int:
+    """Return the index of the first of `STAGES` to which a parameter, or ``samples``, matters."""
+    field = family.Parameters.model_fields.get(parameter)
+    extra = (field.json_schema_extra if field else None) or {}
+    return STAGES.index(extra.get("stage", "training"))
 
 
 class Metric(NamedTuple):
@@ -149,6 +165,73 @@ class ClosedForm(Protocol):
         ...
 
 
+class Prepared(NamedTuple):
+    """The files of the real data, with the number of samples in each, and what to note of them."""
+
+    train: Sequence[tuple[str, int]]
+    test: Sequence[tuple[str, int]]
+    details: dict[str, Any]
+
+
+class Steps(Protocol):
+    """What a family does in the steps of an iteration: the module that its ``STEPS`` names.
+
+    ``step`` tells where in which chain, and gives the random streams; ``parameters`` are the
+    family's. `collapse.steps` reads, checks and writes everything around.
+    """
+
+    def prepare(self, step: Any, parameters: Any, directory: Path) -> Prepared:
+        """Write the real data, training and test, into a directory."""
+        ...
+
+    def train(
+        self,
+        step: Any,
+        parameters: Any,
+        selections: Sequence[Any],
+        *,
+        data: Path | None,
+        fingerprint: str,
+        scratch: Path,
+        model: Path,
+    ) -> dict[str, Any]:
+        """Train on the selected samples, write the checkpoint, and return what to note of it.
+
+        An interrupted training goes on from what it left in ``scratch``, if that has the same
+        ``fingerprint`` (of the training set) and parameters.
+        """
+        ...
+
+    def generate(
+        self,
+        step: Any,
+        parameters: Any,
+        slots: range,
+        *,
+        model: Path,
+        data: Path | None,
+        output: Path,
+    ) -> dict[str, Any]:
+        """Write one sample for each slot to a Parquet file, and return what to note of it.
+
+        A sample depends on its slot, not on which others are asked for with it.
+        """
+        ...
+
+    def evaluate(
+        self,
+        step: Any,
+        parameters: Any,
+        *,
+        model: Path,
+        data: Path | None,
+        selections: Sequence[Any],
+        shards: Sequence[Any],
+    ) -> dict[str, float]:
+        """Return the metrics of a model on real test data, and of its samples."""
+        ...
+
+
 class FamilyModule(Protocol):
     """What the module of a closed-form family holds."""
 
@@ -179,6 +262,21 @@ class FamilyModule(Protocol):
         iterations evaluated, and ``whole`` says whether it trains on whole pools.
         """
         ...
+
+
+def runs_at_once(family: Any) -> bool:
+    """Tell whether one job can run a whole chain of a family: whether it is in closed form."""
+    return hasattr(family, "Chain")
+
+
+def runs_by_iteration(family: Any) -> bool:
+    """Tell whether the steps of a family's iterations can be jobs with files."""
+    return hasattr(family, "STEPS")
+
+
+def load_steps(name: str) -> Any:
+    """Import the module of a family's steps, which may be heavy: for jobs alone."""
+    return importlib.import_module(load(name).STEPS)
 
 
 def load(name: str) -> Any:

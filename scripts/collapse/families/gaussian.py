@@ -20,6 +20,10 @@ from collapse.regimes import Regime
 from collapse.seeding import Streams
 
 VERSION = 1
+#: Its chains can also run iteration by iteration; the real data is drawn, not read.
+STEPS = "collapse.families.stepwise"
+STEP_VERSIONS = {"prepare": 1, "assemble": 1, "train": 1, "generate": 1, "evaluate": 1}
+DATASET = False
 MINIMUM_SAMPLES = 2
 METRICS = {
     "squared_error_of_mean": Metric("squared distance of the fitted mean from the true mean"),
@@ -86,10 +90,10 @@ class Chain:
         self.unbiased = parameters.estimator == "unbiased"
         self.streams = streams
         # Synthetic data never leaves the affine span of the real data it descends from.
-        self._real_seen = 0
+        self.real_seen = 0
 
     def real(self, iteration: int, count: int) -> Samples:
-        self._real_seen += count
+        self.real_seen += count
         shape = (count, self.dimension)
         draws = self.streams.normal("real data", iteration, shape, real=True)
         return (draws * np.sqrt(self.variance),)
@@ -174,7 +178,7 @@ class Chain:
 
     def _rank(self, bound: int) -> int:
         """Bound the rank of a scatter, also by the span of all real data so far."""
-        return min(self.dimension, bound, self._real_seen - 1)
+        return min(self.dimension, bound, self.real_seen - 1)
 
 
 def lower_factor(blocks: Array, rank: int) -> Array:

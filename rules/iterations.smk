@@ -1,0 +1,154 @@
+# Iterative families: every step of every iteration is a job with files.
+#
+# in:  nothing but the study, and the data files it names
+# out: results/{experiment}/data/{point}/                            real data, training and test
+#      results/{experiment}/{point}/{regime}/seed{seed}/iter{t}/
+#        training_set.json    sources, counts, checksums
+#        model/               checkpoint
+#        training.json        learning curve, cost
+#        synthetic/           shards as Parquet, each with its record
+#        metrics.json         on real test data
+#      results/{experiment}/{point}/{regime}.nc                      metrics, seed x iteration
+#
+# Iteration 1 stands under the regime `real`, and a file's point names only what matters to it
+# (scripts/collapse/lineage.py). What an interrupted training goes on from is in {iter}/.training,
+# which is no output: Snakemake deletes those of failed jobs.
+ITERATION = "results/{experiment}/{point}/{regime}/seed{seed}/iter{iteration}"
+STEP_LOG = "{experiment}/{point}/{regime}/seed{seed}/iter{iteration}"
+
+
+rule prepare:
+    """Write the real data of an experiment."""
+    input:
+        source=source_files,
+    output:
+        data=directory("results/{experiment}/data/{point}"),
+    log:
+        "logs/prepare/{experiment}/{point}.log",
+    benchmark:
+        "logs/prepare/{experiment}/{point}.benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        step=step_at("data"),
+        version=versions_of("prepare"),
+    script:
+        "../scripts/prepare.py"
+
+
+rule assemble:
+    """Decide what an iteration trains on."""
+    input:
+        unpack(sources_of),
+    output:
+        training_set=f"{ITERATION}/training_set.json",
+    log:
+        f"logs/assemble/{STEP_LOG}.log",
+    benchmark:
+        f"logs/assemble/{STEP_LOG}.benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        step=step_at("data"),
+        regime=regime_of,
+        version=versions_of("assemble"),
+    script:
+        "../scripts/assemble.py"
+
+
+rule train:
+    """Train the model of an iteration from a fresh start."""
+    input:
+        unpack(training_data_of),
+    output:
+        model=directory(f"{ITERATION}/model"),
+        record=f"{ITERATION}/training.json",
+    log:
+        f"logs/train/{STEP_LOG}.log",
+    benchmark:
+        f"logs/train/{STEP_LOG}.benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=8000,
+    params:
+        step=step_at("training"),
+        version=versions_of("train"),
+        scratch=f"{ITERATION}/.training",
+    script:
+        "../scripts/train.py"
+
+
+use rule train as train_unkept with:
+    output:
+        model=temp(directory(f"{ITERATION}/model")),
+        record=f"{ITERATION}/training.json",
+    wildcard_constraints:
+        experiment=UNKEPT,
+
+
+ruleorder: train_unkept > train
+
+
+rule generate:
+    """Sample one shard from the model of an iteration."""
+    input:
+        unpack(model_of),
+    output:
+        shard=f"{ITERATION}/synthetic/{{start}}-{{stop}}.parquet",
+        record=f"{ITERATION}/synthetic/{{start}}-{{stop}}.json",
+    log:
+        f"logs/generate/{STEP_LOG}-{{start}}-{{stop}}.log",
+    benchmark:
+        f"logs/generate/{STEP_LOG}-{{start}}-{{stop}}.benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=8000,
+    params:
+        step=step_at("generation"),
+        version=versions_of("generate"),
+    script:
+        "../scripts/generate.py"
+
+
+rule evaluate:
+    """Evaluate a model on real test data, and its samples."""
+    input:
+        unpack(evaluated_of),
+    output:
+        metrics=f"{ITERATION}/metrics.json",
+    log:
+        f"logs/evaluate/{STEP_LOG}.log",
+    benchmark:
+        f"logs/evaluate/{STEP_LOG}.benchmark.tsv"
+    threads: 1
+    resources:
+        mem_mb=8000,
+    params:
+        step=step_at("evaluation"),
+        version=versions_of("evaluate"),
+    script:
+        "../scripts/evaluate.py"
+
+
+rule collect:
+    """Collect the metrics of a chain, for all its seeds."""
+    input:
+        metrics=metrics_of,
+    output:
+        chain="results/{experiment}/{point}/{regime}.nc",
+    log:
+        "logs/collect/{experiment}/{point}/{regime}.log",
+    benchmark:
+        "logs/collect/{experiment}/{point}/{regime}.benchmark.tsv"
+    wildcard_constraints:
+        experiment=any_of(BRANCHES),
+    threads: 1
+    resources:
+        mem_mb=1000,
+    params:
+        specification=chain_of,
+        seeds=seeds_of,
+    script:
+        "../scripts/collect.py"

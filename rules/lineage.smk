@@ -1,0 +1,137 @@
+# What follows from what in an iterative chain: the functions that rules/iterations.smk asks.
+#
+# in:  STUDY
+# out: BRANCHES, UNKEPT, and the inputs and params of the steps
+from collapse.branches import Branches
+from collapse.seeding import REAL
+
+BRANCHES = {
+    name: Branches(STUDY, name)
+    for name, plan in STUDY.experiments.items()
+    if plan.by_iteration
+}
+
+
+def any_of(names):
+    """Regular expression of these names alone."""
+    return "|".join(names) or "(?!)"
+
+
+def _unkept():
+    """Regular expression of experiments in a path whose model needs not be kept."""
+    for name, branches in BRANCHES.items():
+        if branches.plan.keep_models == "none":
+            yield name
+        elif branches.plan.keep_models == "last":
+            yield rf"{name}(?=/.*/iter(?!{branches.plan.iterations}/))"
+
+
+UNKEPT = any_of(_unkept())
+
+
+def branch_of(wildcards):
+    """Chain of a step."""
+    branches = BRANCHES[wildcards.experiment]
+    return branches.branch(wildcards.point, wildcards.regime, wildcards.seed)
+
+
+def step_at(stage):
+    """Function that says where a step stands, and what may matter up to this stage."""
+
+    def step(wildcards):
+        regime, seed, iteration = (
+            wildcards.get("regime", REAL),
+            wildcards.get("seed", 0),
+            wildcards.get("iteration", 1),
+        )
+        branches = BRANCHES[wildcards.experiment]
+        found = branches.step(wildcards.point, regime, seed, iteration, stage)
+        return found.as_dict()
+
+    return step
+
+
+def versions_of(step):
+    """Function that gives the version of a family's numbers in a step."""
+
+    def version(wildcards):
+        return family_of(wildcards).STEP_VERSIONS[step]
+
+    return version
+
+
+def family_of(wildcards):
+    """Module of an experiment's family."""
+    return families.load(STUDY.experiments[wildcards.experiment].family)
+
+
+def regime_of(wildcards):
+    """Regime of a step, as plain values; iteration 1 is the same under every one."""
+    return branch_of(wildcards).regime.model_dump()
+
+
+def source_files(wildcards):
+    """Files that a study names as its real data."""
+    parameters = (
+        BRANCHES[wildcards.experiment]
+        .step(wildcards.point, REAL, 0, 1, "data")
+        .parameters
+    )
+    return family_of(wildcards).source_files(parameters)
+
+
+def _data(wildcards, branch):
+    return {"data": branch.data} if family_of(wildcards).DATASET else {}
+
+
+def sources_of(wildcards):
+    """What an iteration's training set follows from: the one before, and the newest shards."""
+    branch, t = branch_of(wildcards), int(wildcards.iteration)
+    if t == 1:
+        return _data(wildcards, branch)
+    return {
+        "previous": branch.training_set(t - 1),
+        "shards": [shard.path for shard in branch.shards(t - 1)],
+        "records": [shard.record for shard in branch.shards(t - 1)],
+    }
+
+
+def training_data_of(wildcards):
+    """What a model is trained on; older shards are named by the manifest alone."""
+    branch, t = branch_of(wildcards), int(wildcards.iteration)
+    newest = branch.shards(t - 1) if t > 1 else []
+    return {
+        "training_set": branch.training_set(t),
+        "shards": [shard.path for shard in newest],
+        **_data(wildcards, branch),
+    }
+
+
+def model_of(wildcards):
+    """Model that a shard is sampled from."""
+    branch, t = branch_of(wildcards), int(wildcards.iteration)
+    return {"model": branch.model(t), **_data(wildcards, branch)}
+
+
+def evaluated_of(wildcards):
+    """What an iteration is judged by."""
+    branch, t = branch_of(wildcards), int(wildcards.iteration)
+    shards = branch.evaluated_shards(t)
+    return {
+        "model": branch.model(t),
+        "training_set": branch.training_set(t),
+        "shards": [shard.path for shard in shards],
+        "records": [shard.record for shard in shards],
+        **_data(wildcards, branch),
+    }
+
+
+def metrics_of(wildcards):
+    """Metrics of a chain, seed by seed, iteration by iteration."""
+    plan = STUDY.experiments[wildcards.experiment]
+    branches = BRANCHES[wildcards.experiment]
+    found = []
+    for seed in plan.seed_list:
+        branch = branches.branch(wildcards.point, wildcards.regime, seed)
+        found += [branch.metrics(t) for t in plan.evaluated]
+    return found

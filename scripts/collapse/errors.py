@@ -1,0 +1,5 @@
+"""Failures that a job reports in one line, without a traceback."""
+
+
+class JobError(ValueError):
+    """What stops a job, told to the person who runs it: file or key, found, expected."""

@@ -1,0 +1,96 @@
+"""Where the files of an iterative chain are, and which of them follow from which.
+
+Iteration 1 trains on real data alone, so its files stand under the regime ``real`` and all
+regimes of a point and seed branch from them. A file's point names only the parameters that
+matter to it: points that differ in their temperature share the checkpoint of iteration 1,
+and points that differ in their model share the real data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from collapse.regimes import Regime
+from collapse.seeding import REAL
+
+#: Name of a point of which nothing matters.
+ANY = "any"
+
+
+class Shard(NamedTuple):
+    """A file of synthetic samples ``start`` to ``stop`` of an iteration, and its record."""
+
+    start: int
+    stop: int
+    path: str
+    record: str
+
+
+class Points(NamedTuple):
+    """The name of a point as far as each stage of an iteration knows it."""
+
+    data: str
+    training: str
+    generation: str
+    evaluation: str
+
+
+@dataclass(frozen=True)
+class Branch:
+    """The chain of one regime and one seed at a point, from the shared iteration 1 on."""
+
+    experiment: str
+    points: Points
+    regime_name: str
+    regime: Regime
+    seed: int
+    samples: int
+    shard_size: int
+
+    @property
+    def data(self) -> str:
+        """Folder of the real data, training and test."""
+        return f"results/{self.experiment}/data/{self.points.data}"
+
+    def training_set(self, t: int) -> str:
+        """Manifest of the training set of iteration t."""
+        return f"{self._folder(t, self.points.training)}/training_set.json"
+
+    def model(self, t: int) -> str:
+        """Folder of the checkpoint of iteration t."""
+        return f"{self._folder(t, self.points.training)}/model"
+
+    def training(self, t: int) -> str:
+        """Record of the training of iteration t: its learning curve and what it cost."""
+        return f"{self._folder(t, self.points.training)}/training.json"
+
+    def metrics(self, t: int) -> str:
+        """Metrics of the model of iteration t and of its samples."""
+        return f"{self._folder(t, self.points.evaluation)}/metrics.json"
+
+    def shards(self, t: int) -> list[Shard]:
+        """Files of the samples that the model of iteration t writes for iteration t + 1."""
+        return list(self._cut(t, self.regime.generated(t + 1, self.samples)))
+
+    def evaluated_shards(self, t: int) -> list[Shard]:
+        """Files of the samples by which iteration t is judged: the first one, if any is written.
+
+        Those of iteration 1 are the same for every regime.
+        """
+        written = self.samples if t == 1 else self.regime.generated(t + 1, self.samples)
+        return list(self._cut(t, min(self.shard_size, written)))
+
+    def _cut(self, t: int, count: int) -> Iterator[Shard]:
+        folder = f"{self._folder(t, self.points.generation)}/synthetic"
+        for start in range(0, count, self.shard_size):
+            stop = min(start + self.shard_size, count)
+            name = f"{folder}/{start}-{stop}"
+            yield Shard(start, stop, f"{name}.parquet", f"{name}.json")
+
+    def _folder(self, t: int, shared_point: str) -> str:
+        point, regime = (
+            (shared_point, REAL) if t == 1 else (self.points.evaluation, self.regime_name)
+        )
+        return f"results/{self.experiment}/{point}/{regime}/seed{self.seed}/iter{t}"

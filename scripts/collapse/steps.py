@@ -1,0 +1,381 @@
+"""The steps of an iteration, from files to files: prepare, assemble, train, generate, evaluate.
+
+What a family does in a step is in its ``STEPS`` module (`collapse.families.Steps`); which
+samples it trains on is decided here, by its regime, and which files these are by lineage.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collapse import families, files, manifest, results, seeding
+from collapse.errors import JobError
+from collapse.files import DamagedFileError
+from collapse.manifest import ShardFile, ShardRecord, SourceRecord, TrainingSet
+from collapse.regimes import Regime, Source, draw_counts
+
+#: What describes the files of the real data, in their folder.
+DATASET = "dataset.json"
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where in a chain a step stands, and all that its numbers may depend on besides its files.
+
+    ``point`` and ``parameters`` hold what matters up to this step, and ``regime`` is ``real``
+    at iteration 1, so that what is shared is made once.
+    """
+
+    experiment: str
+    point: str
+    data_point: str
+    regime: str
+    seed: int
+    iteration: int
+    family: str
+    parameters: Mapping[str, Any]
+    samples: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, as a job's parameters hold them."""
+        return asdict(self)
+
+    def stream(self, purpose: str) -> np.random.Generator:
+        """Return the random stream of a purpose of this step."""
+        return seeding.stream(
+            self.experiment, self.point, self.regime, self.seed, self.iteration, purpose
+        )
+
+    def integers(self, purpose: str, indices: Sequence[int]) -> list[int]:
+        """Return a seed of 63 bits for each index, which depends on no other."""
+        name = (self.experiment, self.point, self.regime, self.seed, self.iteration, purpose)
+        return seeding.integers(*name, indices)
+
+    def order_of_real_data(self, count: int) -> NDArray[np.int64]:
+        """Return the order in which this seed sees the real data, the same for every regime."""
+        name = (self.experiment, self.data_point, seeding.REAL, self.seed, 1, "order of real data")
+        return seeding.stream(*name).permutation(count)
+
+
+class Selection(NamedTuple):
+    """Samples of one file: ``rows`` counted from the file's first, ascending.
+
+    Without a path, the rows of the real data that a family draws at that iteration, of which
+    there are ``size``.
+    """
+
+    kind: str
+    iteration: int
+    path: str | None
+    rows: NDArray[np.int64]
+    size: int
+
+
+def prepare(directory: str | Path, step: Step) -> None:
+    """Write the real data of an experiment: its files, and what they are."""
+    steps = families.load_steps(step.family)
+    with files.whole_directory(directory) as partial:
+        prepared = steps.prepare(step, _parameters(step), partial)
+        described = {
+            split: [
+                ShardFile(
+                    path=str(Path(directory, name)),
+                    start=0,
+                    stop=count,
+                    sha256=manifest.checksum(partial / name),
+                ).model_dump()
+                for name, count in parts
+            ]
+            for split, parts in (("train", prepared.train), ("test", prepared.test))
+        }
+        described["details"] = prepared.details
+        files.write_text(partial / DATASET, json.dumps(described, indent=1) + "\n")
+
+
+def read_dataset(directory: str | Path) -> dict[str, Any]:
+    """Read what `prepare` noted: the files of both splits, and the family's details."""
+    path = Path(directory, DATASET)
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+        for split in ("train", "test"):
+            described[split] = tuple(ShardFile(**entry) for entry in described[split])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedFileError(f"{path}: damaged ({error})") from None
+    return dict(described)
+
+
+def assemble(
+    output: str | Path,
+    step: Step,
+    regime: Regime,
+    *,
+    data: str | Path | None,
+    previous: str | Path | None,
+    records: Sequence[str],
+) -> None:
+    """Write the manifest of a training set.
+
+    Parameters
+    ----------
+    output : path
+        Where to.
+    step : Step
+        The iteration it is for.
+    regime : Regime
+        What decides; at iteration 1 it says nothing.
+    data : path or None
+        Folder of the real data, at iteration 1; None for a family that draws its own.
+    previous : path or None
+        Manifest of the iteration before.
+    records : sequence of path
+        Records of the shards that the iteration before wrote.
+    """
+    t, n = step.iteration, step.samples
+    if previous is None:
+        real = read_dataset(data)["train"] if data is not None else ()
+        available = _length(real)
+        if data is not None and available < n:
+            raise JobError(f"{data}: found {available} samples of real data, expected at least {n}")
+        pools: dict[tuple[str, int], tuple[ShardFile, ...]] = {}
+    else:
+        before = manifest.read_training_set(previous)
+        real = before.real
+        pools = {(source.kind, source.iteration): source.files for source in before.sources}
+    newest = tuple(manifest.read_shard_record(path).shard for path in records)
+    if newest:
+        pools["synthetic", t - 1] = newest
+    pool = regime.pool(t, n)
+    budget = regime.training_size(t, n, sum(source.size for source in pool))
+    counts = draw_counts(pool, budget, step.stream("counts")) if t > 1 else [n]
+    sources = []
+    for source, count in zip(pool, counts, strict=True):
+        stored = real if source.kind != "synthetic" else pools[source.kind, source.iteration]
+        first = _first(regime, source, n)
+        held = _length(stored) - first
+        if stored and held < source.size:
+            raise JobError(
+                f"{output}: found {held} samples of {_named(source)}, expected {source.size}"
+            )
+        sources.append(
+            SourceRecord(
+                kind=source.kind,
+                iteration=source.iteration,
+                size=source.size,
+                count=int(count),
+                first=first,
+                files=() if source.kind != "synthetic" else stored,
+            )
+        )
+    training_set = TrainingSet(
+        experiment=step.experiment,
+        point=step.point,
+        regime=step.regime,
+        seed=step.seed,
+        iteration=t,
+        real=real,
+        sources=tuple(sources),
+    )
+    manifest.write(output, training_set)
+
+
+def _first(regime: Regime, source: Source, n: int) -> int:
+    """Where in the seed's order of the real data a source begins: fresh data follows the rest."""
+    if source.kind != "fresh":
+        return 0
+    return n + sum(regime.fresh(t, n) for t in range(2, source.iteration))
+
+
+def _named(source: Source) -> str:
+    return f"{source.kind} data of iteration {source.iteration}"
+
+
+def _length(stored: Sequence[ShardFile]) -> int:
+    return sum(part.stop - part.start for part in stored)
+
+
+def selections(step: Step, training_set: TrainingSet) -> list[Selection]:
+    """Say which rows of which files a training set consists of, file by file."""
+    order = step.order_of_real_data(_length(training_set.real)) if training_set.real else None
+    selected = []
+    for source in training_set.sources:
+        subset = np.arange(source.size)
+        if source.count < source.size:
+            shuffle = step.stream(f"subset of {source.kind} {source.iteration}")
+            subset = np.sort(shuffle.permutation(source.size)[: source.count])
+        stored = source.files
+        if source.kind != "synthetic":
+            stored = training_set.real
+            if order is None:
+                selected.append(Selection(source.kind, source.iteration, None, subset, source.size))
+                continue
+            subset = np.sort(order[source.first : source.first + source.size][subset])
+        begin = 0
+        for part in stored:
+            end = begin + part.stop - part.start
+            low, high = np.searchsorted(subset, (begin, end))
+            if high > low:
+                rows = subset[low:high] - begin
+                selected.append(
+                    Selection(source.kind, source.iteration, part.path, rows, end - begin)
+                )
+            begin = end
+    return selected
+
+
+def train(
+    model: str | Path,
+    record: str | Path,
+    step: Step,
+    *,
+    training_set: str,
+    data: str | None,
+    scratch: Path,
+) -> None:
+    """Train the model of an iteration, after checking that its data is what was written.
+
+    Parameters
+    ----------
+    model, record : path
+        The checkpoint's folder and the record of its training.
+    step : Step
+        The iteration.
+    training_set : path
+        Its manifest.
+    data : path or None
+        Folder of the real data.
+    scratch : path
+        Where a family keeps what an interrupted job goes on from; removed after success.
+    """
+    started = time.perf_counter()
+    described = read_verified(step, training_set)
+    steps = families.load_steps(step.family)
+    with files.whole_directory(model) as partial:
+        details = steps.train(
+            step,
+            _parameters(step),
+            selections(step, described),
+            data=Path(data) if data else None,
+            fingerprint=manifest.checksum(training_set),
+            scratch=scratch,
+            model=partial,
+        )
+    details["seconds"] = time.perf_counter() - started
+    files.write_text(record, json.dumps(details, indent=1) + "\n")
+    files.remove_directory(scratch)
+
+
+def read_verified(step: Step, path: str) -> TrainingSet:
+    """Read the manifest of a step's training set, and verify all files that it uses."""
+    described = manifest.read_training_set(path)
+    belongs = (described.experiment, described.seed, described.iteration)
+    if belongs != (step.experiment, step.seed, step.iteration):
+        raise DamagedFileError(f"{path}: belongs to {belongs}, not to this chain")
+    used = set()
+    for source in described.sources:
+        if source.count:
+            used |= set(source.files if source.kind == "synthetic" else described.real)
+    for part in sorted(used, key=lambda part: part.path):
+        manifest.verify(part)
+    return described
+
+
+def generate(
+    shard: str, record: str, step: Step, *, start: int, stop: int, model: str, data: str | None
+) -> None:
+    """Write samples ``start`` to ``stop`` of a model as Parquet, and the record beside them."""
+    started = time.perf_counter()
+    steps = families.load_steps(step.family)
+    slots = range(start, stop)
+    with files.whole(shard) as partial:
+        details = steps.generate(
+            step,
+            _parameters(step),
+            slots,
+            model=Path(model),
+            data=Path(data) if data else None,
+            output=partial,
+        )
+        found = files.parquet_rows(partial)
+        if found != len(slots):
+            raise DamagedFileError(f"{shard}: found {found} samples, expected {len(slots)}")
+    details["seconds"] = time.perf_counter() - started
+    written = ShardFile(path=shard, start=start, stop=stop, sha256=manifest.checksum(shard))
+    manifest.write(record, ShardRecord(shard=written, details=details))
+
+
+def evaluate(
+    output: str | Path,
+    step: Step,
+    *,
+    model: str,
+    data: str | None,
+    training_set: str,
+    records: Sequence[str],
+) -> None:
+    """Write the metrics of a model on real test data, and of its samples."""
+    described = manifest.read_training_set(training_set)
+    shards = [manifest.read_shard_record(path) for path in records]
+    for each in shards:
+        manifest.verify(each.shard)
+    if data is not None:
+        for part in read_dataset(data)["test"]:
+            manifest.verify(part)
+    metrics = families.load_steps(step.family).evaluate(
+        step,
+        _parameters(step),
+        model=Path(model),
+        data=Path(data) if data else None,
+        selections=selections(step, described),
+        shards=shards,
+    )
+    known = families.load(step.family).METRICS
+    written = {name: float(metrics.get(name, np.nan)) for name in known}
+    files.write_text(output, json.dumps(written, indent=1) + "\n")
+
+
+def collect(
+    output: str | Path,
+    metrics: Sequence[str],
+    *,
+    seeds: Sequence[int],
+    specification: Mapping[str, Any],
+) -> None:
+    """Write the metrics of a chain, for all its seeds, as closed-form chains are written.
+
+    Parameters
+    ----------
+    output : path
+        The chain's file.
+    metrics : sequence of path
+        Metrics of every iteration that is evaluated, seed by seed.
+    seeds : sequence of int
+        Which seeds these are.
+    specification : mapping
+        What the chain is (`collapse.chain.ChainSpec`), as plain values.
+    """
+    iterations = specification["evaluated"]
+    found = [_read_metrics(path) for path in metrics]
+    shape = (len(seeds), len(iterations))
+    arrays = {name: np.array([one[name] for one in found]).reshape(shape) for name in found[0]}
+    results.write_chain(output, arrays, seeds=seeds, iterations=iterations, identity=specification)
+
+
+def _read_metrics(path: str) -> dict[str, float]:
+    try:
+        return {
+            str(name): float(value) for name, value in json.loads(Path(path).read_text()).items()
+        }
+    except (ValueError, AttributeError, TypeError) as error:
+        raise DamagedFileError(f"{path}: damaged ({error}); delete it and run again") from None
+
+
+def _parameters(step: Step) -> Any:
+    return families.load(step.family).Parameters(**step.parameters)

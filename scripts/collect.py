@@ -1,0 +1,11 @@
+"""Collect the metrics of an iterative chain, for all its seeds."""
+
+from collapse import jobs, steps
+
+with jobs.guarded(snakemake.log[0]):
+    steps.collect(
+        snakemake.output.chain,
+        snakemake.input.metrics,
+        seeds=snakemake.params.seeds,
+        specification=snakemake.params.specification,
+    )

@@ -1,0 +1,14 @@
+"""Sample a shard from the model of an iteration."""
+
+from collapse import jobs, steps
+
+with jobs.guarded(snakemake.log[0]):
+    steps.generate(
+        snakemake.output.shard,
+        snakemake.output.record,
+        steps.Step(**snakemake.params.step),
+        start=int(snakemake.wildcards.start),
+        stop=int(snakemake.wildcards.stop),
+        model=snakemake.input.model,
+        data=snakemake.input.get("data"),
+    )
