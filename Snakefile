@@ -44,6 +44,8 @@ rule all:
         ],
         metrics=all_metrics,
         figures=expand("results/figures/{experiment}", experiment=STUDY.experiments),
+        samples=expand("results/tables/samples-{experiment}.csv", experiment=WRITING),
+        published="results/tables/published.csv" if PUBLISHED else [],
         theory="results/tables/theory_check.csv",
         summary="results/tables/summary.txt",
 

@@ -51,7 +51,7 @@ rule assemble:
     resources:
         mem_mb=1000,
     params:
-        step=step_at("data"),
+        step=step_at("training"),
         regime=regime_of,
         version=versions_of("assemble"),
     script:

@@ -23,7 +23,7 @@ def _unkept():
         if branches.plan.keep_models == "none":
             yield name
         elif branches.plan.keep_models == "last":
-            yield rf"{name}(?=/.*/iter(?!{branches.plan.iterations}/))"
+            yield rf"{name}(?=/.*/iter(?!{branches.plan.iterations}/)\d+/[^/]+$)"
 
 
 UNKEPT = any_of(_unkept())
@@ -135,3 +135,49 @@ def metrics_of(wildcards):
         branch = branches.branch(wildcards.point, wildcards.regime, seed)
         found += [branch.metrics(t) for t in plan.evaluated]
     return found
+
+
+def _shown(wildcards, written=False):
+    """Iterations, of one seed, that figures and tables show one by one: (place, branch)."""
+    if wildcards.experiment not in BRANCHES:
+        return
+    branches = BRANCHES[wildcards.experiment]
+    for branch in branches.all():
+        if branch.seed != branches.plan.seed_list[0]:
+            continue
+        for t in branches.plan.evaluated:
+            if not written or branch.evaluated_shards(t):
+                yield (branch.points.evaluation, branch.regime_name, t), branch
+
+
+def shown_places(wildcards, written=False):
+    """Point, regime and iteration of what is shown."""
+    return [place for place, _ in _shown(wildcards, written)]
+
+
+def shown_files(wildcards, what):
+    """Records of training, or first shards, of what is shown."""
+    if what == "training":
+        return [branch.training(place[2]) for place, branch in _shown(wildcards)]
+    return [
+        branch.evaluated_shards(place[2])[0].path
+        for place, branch in _shown(wildcards, written=True)
+    ]
+
+
+def _with(attribute):
+    """Experiments whose family has something."""
+    return [
+        name
+        for name, plan in STUDY.experiments.items()
+        if hasattr(families.load(plan.family), attribute)
+    ]
+
+
+WRITING = _with("SAMPLES_ARE_TEXT")
+PUBLISHED = _with("PUBLISHED")
+
+
+def published_metrics(wildcards):
+    """Datasets of the experiments of whose family something is published as a table."""
+    return expand("results/{experiment}/metrics.nc", experiment=PUBLISHED)

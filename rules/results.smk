@@ -3,7 +3,8 @@
 # in:  results/{experiment}/{point}/{regime}.nc  every chain of the study
 # out: results/{experiment}/metrics.nc           one dataset per experiment
 #      results/figures/{experiment}/             PNG and SVG
-#      results/tables/                           theory_check, theory_verdicts, summary
+#      results/tables/                           theory_check, theory_verdicts, summary,
+#                                                samples-{experiment}, published
 
 
 rule gather:
@@ -53,6 +54,7 @@ rule figures:
     """Draw the figures of an experiment."""
     input:
         metrics="results/{experiment}/metrics.nc",
+        records=lambda wildcards: shown_files(wildcards, "training"),
     output:
         directory=report(
             directory("results/figures/{experiment}"),
@@ -69,9 +71,54 @@ rule figures:
     resources:
         mem_mb=2000,
     params:
+        places=lambda wildcards: shown_places(wildcards),
         study=lambda wildcards: studies.plain(STUDY, [wildcards.experiment]),
     script:
         "../scripts/draw_figures.py"
+
+
+rule samples:
+    """Show what the models of an experiment wrote (P1 Table 1)."""
+    input:
+        shards=lambda wildcards: shown_files(wildcards, "shards"),
+    output:
+        table=report(
+            "results/tables/samples-{experiment}.csv",
+            category="Tables",
+            caption="../docs/samples.rst",
+        ),
+    log:
+        "logs/samples/{experiment}.log",
+    benchmark:
+        "logs/samples/{experiment}.benchmark.tsv"
+    resources:
+        mem_mb=1000,
+    params:
+        places=lambda wildcards: shown_places(wildcards, written=True),
+    script:
+        "../scripts/show_samples.py"
+
+
+rule published:
+    """Put our results beside published ones (P1 Table 2)."""
+    input:
+        metrics=published_metrics,
+    output:
+        table=report(
+            "results/tables/published.csv",
+            category="Tables",
+            caption="../docs/published.rst",
+        ),
+    log:
+        "logs/published.log",
+    benchmark:
+        "logs/published.benchmark.tsv"
+    resources:
+        mem_mb=1000,
+    params:
+        study=lambda wildcards: studies.plain(STUDY),
+    script:
+        "../scripts/compare_published.py"
 
 
 rule summary:

@@ -7,6 +7,7 @@ from collapse import jobs
 with jobs.guarded(snakemake.log[0]):
     jobs.draw_figures(
         snakemake.input.metrics,
+        records=list(zip(snakemake.params.places, snakemake.input.records, strict=True)),
         study=snakemake.params.study,
         directory=Path(snakemake.output.directory),
     )

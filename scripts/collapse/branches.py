@@ -63,8 +63,9 @@ class Branches:
 
     def step(self, point: str, regime: str, seed: int, iteration: int, stage: str) -> Step:
         """Return what a step may depend on: its place, and the parameters up to its stage."""
-        parameters = self._parameters(point)
+        parameters = self.parameters(point)
         last = STAGES.index(stage)
+        sized = families.stage_of(self._family, "samples") <= last
         return Step(
             experiment=self.name,
             point=point,
@@ -78,11 +79,12 @@ class Branches:
                 for key, value in parameters.items()
                 if families.stage_of(self._family, key) <= last
             },
-            samples=self._cells[point].samples,
+            samples=self._cells[point].samples if sized else 0,
         )
 
     @functools.cache  # noqa: B019  one study lives as long as the process
-    def _parameters(self, point: str) -> dict[str, Any]:
+    def parameters(self, point: str) -> dict[str, Any]:
+        """Return all parameters of a point, those that later steps alone depend on, too."""
         parameters = self._family.Parameters(**self._cells[point].parameters)
         return dict(parameters.model_dump())
 

@@ -45,6 +45,8 @@ STYLE: Any = {
 }
 #: Line and name of theory, exact or not.
 THEORY: dict[bool, Any] = {True: ("--", "theory"), False: (":", "approximation")}
+#: Line of what a metric can't cross.
+REFERENCE: Any = {"color": "grey", "linestyle": "-.", "linewidth": 0.9}
 #: Resamples of the seeds for a confidence band.
 RESAMPLES = 400
 #: Every regime keeps its colour, in the titles of its panels.
@@ -66,20 +68,31 @@ def draw(dataset: xr.Dataset, chains: Sequence[ChainSpec], directory: Path) -> l
     by_cell = {(spec.regime_name, _cell(dataset, spec)): spec for spec in chains}
     written = []
     for figure in families.load(dataset.attrs["family"]).FIGURES:
+        if not _has_something_to_show(dataset, figure):
+            continue
         for suffix, page in _pages(dataset, figure):
             path = directory / (figure.name + suffix)
             with plt.rc_context(STYLE):
-                drawing = _page(page, figure, by_cell, dataset)
-                drawing.draw_without_rendering()  # lays it out, once for both kinds
-                drawing.set_layout_engine("none")
-                for kind in ("png", "svg"):
-                    metadata = {"Date": None} if kind == "svg" else None
-                    drawing.savefig(
-                        path.with_name(f"{path.name}.{kind}"), dpi=130, metadata=metadata
-                    )
-                plt.close(drawing)
+                save(_page(page, figure, by_cell, dataset), path)
             written.append(path)
     return written
+
+
+def save(drawing: Drawing, path: Path) -> None:
+    """Write a drawing as PNG and SVG, and close it."""
+    drawing.draw_without_rendering()  # lays it out, once for both kinds
+    drawing.set_layout_engine("none")
+    for kind in ("png", "svg"):
+        metadata = {"Date": None} if kind == "svg" else None
+        drawing.savefig(path.with_name(f"{path.name}.{kind}"), dpi=130, metadata=metadata)
+    plt.close(drawing)
+
+
+def _has_something_to_show(dataset: xr.Dataset, figure: Figure) -> bool:
+    """Tell whether the study varied what the figure is about, and measured it."""
+    if bool(dataset[figure.metric].isnull().all()):
+        return False
+    return not figure.compares or dataset.sizes.get(figure.colour, 1) > 1
 
 
 def _cell(dataset: xr.Dataset, spec: ChainSpec) -> tuple[tuple[str, str], ...]:
@@ -137,7 +150,8 @@ def _page(page: xr.Dataset, figure: Figure, by_cell: Any, dataset: xr.Dataset) -
     label = textwrap.fill(f"{variable.attrs['long_name']}{units}", 22 * len(rows) + 8)
     drawing.supylabel(label, fontsize=9)
     drawing.supxlabel(page[figure.x].attrs["long_name"], fontsize=9)
-    _legend(drawing, figure.colour, colours, theories)
+    reference = page[figure.reference].attrs["long_name"] if figure.reference else None
+    _legend(drawing, figure.colour, colours, theories, reference)
     return drawing
 
 
@@ -159,12 +173,15 @@ def _curve(
 
     Returns whether the theory is exact, if there is one.
     """
-    array = shown[figure.metric].squeeze(drop=True)
+    array = shown[figure.metric]
+    array = array.squeeze([d for d in array.dims if d not in ("seed", figure.x)], drop=True)
     x = np.atleast_1d(shown[figure.x].values)
     values = array.transpose("seed", ...).values.reshape(len(shown["seed"]), len(x))
     centre, low, high = band(values, figure.average)
     axes.plot(x, centre, color=colour)
     axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+    if figure.reference is not None:
+        axes.axhline(float(shown[figure.reference].mean()), **REFERENCE)
     expected = _expected(shown, figure, regime, by_cell, dataset)
     if expected is not None:
         theory, exact = expected
@@ -222,8 +239,16 @@ def _limit(axes: Axes) -> None:
         axes.set_ylim(bottom=high * 1e-12)
 
 
-def _legend(drawing: Drawing, name: str, colours: dict[Any, Any], theories: set[bool]) -> None:
+def _legend(
+    drawing: Drawing,
+    name: str,
+    colours: dict[Any, Any],
+    theories: set[bool],
+    reference: str | None,
+) -> None:
     handles = [Line2D([], [], color=c, label=f"{name} = {value}") for value, c in colours.items()]
     for style, label in (THEORY[exact] for exact in sorted(theories, reverse=True)):
         handles.append(Line2D([], [], color="black", linestyle=style, linewidth=0.9, label=label))
+    if reference is not None:
+        handles.append(Line2D([], [], label=textwrap.fill(reference, 24), **REFERENCE))
     drawing.legend(handles=handles, loc="outside right center")

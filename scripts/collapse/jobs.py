@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import time
@@ -19,6 +20,12 @@ from collapse.chain import ChainSpec
 from collapse.chain import run_chain as simulate
 from collapse.errors import JobError
 from collapse.files import DamagedFileError
+
+#: Samples of a shard in a table for people.
+SHOWN_SAMPLES = 3
+
+# One thread a job, whatever the machine has: sums of torch depend on how they are split.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @contextmanager
@@ -167,14 +174,54 @@ def summarise(metrics: Sequence[str], *, verdicts: Path, text: Path, table: Path
     files.write_text(text, summary.render(whole))
 
 
-def draw_figures(metrics: str, *, study: Mapping[str, Any], directory: Path) -> None:
-    """Draw the figures of an experiment, each as PNG and SVG."""
+def draw_figures(
+    metrics: str,
+    *,
+    records: Sequence[tuple[tuple[str, str, int], str]],
+    study: Mapping[str, Any],
+    directory: Path,
+) -> None:
+    """Draw the figures of an experiment, each as PNG and SVG.
+
+    ``records`` are those of the trainings of one seed, each with its point, regime and iteration.
+    """
     import xarray as xr
 
-    from collapse import figures
+    from collapse import figures, learning_curves
     from collapse.study import Study
 
     plan = Study.model_validate(study)
     experiment = Path(metrics).parent.name
     with xr.open_dataset(metrics) as dataset:
         figures.draw(dataset, list(plan.chains(experiment)), directory)
+    curves = [learning_curves.Record(*place, path) for place, path in records]
+    learning_curves.draw(curves, directory)
+
+
+def compare_published(metrics: Sequence[str], *, study: Mapping[str, Any], table: Path) -> None:
+    """Write the table of our results beside published ones."""
+    import xarray as xr
+
+    from collapse import comparison
+    from collapse.study import Study
+
+    plan = Study.model_validate(study)
+    datasets = {Path(path).parent.name: xr.open_dataset(path) for path in metrics}
+    chains = (spec for name in datasets for spec in plan.chains(name))
+    with files.whole(table) as partial:
+        comparison.table(chains, datasets).to_csv(partial, index=False, float_format="%.4g")
+
+
+def show_samples(shards: Sequence[tuple[tuple[str, str, int], str]], *, table: Path) -> None:
+    """Write a table of the first samples of each shard, with its point, regime and iteration."""
+    import pandas as pd
+    import pyarrow.parquet as parquet
+
+    rows = []
+    for (point, regime, iteration), path in shards:
+        with parquet.ParquetFile(path) as shard:
+            batch = next(shard.iter_batches(SHOWN_SAMPLES, columns=["text"]))
+        for text in batch["text"].to_pylist():
+            rows.append({"point": point, "regime": regime, "iteration": iteration, "text": text})
+    with files.whole(table) as partial:
+        pd.DataFrame(rows).to_csv(partial, index=False)

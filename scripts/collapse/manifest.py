@@ -39,6 +39,14 @@ class ShardRecord(_Record):
     details: dict[str, Any] = {}
 
 
+class Dataset(_Record):
+    """The files of the real data, training and test, and what a family notes of them."""
+
+    train: tuple[ShardFile, ...]
+    test: tuple[ShardFile, ...]
+    details: dict[str, Any] = {}
+
+
 class SourceRecord(_Record):
     """A source of a training set: ``count`` samples of the ``size`` that are in the pool.
 
@@ -92,6 +100,11 @@ def read_training_set(path: str | Path) -> TrainingSet:
 def read_shard_record(path: str | Path) -> ShardRecord:
     """Read the record of a shard; raises `DamagedFileError` if it isn't one."""
     return _read(path, ShardRecord)
+
+
+def read_dataset(path: str | Path) -> Dataset:
+    """Read what describes the real data; raises `DamagedFileError` if it doesn't."""
+    return _read(path, Dataset)
 
 
 def _read(path: str | Path, kind: type[_Model]) -> _Model:

@@ -1,11 +1,14 @@
-"""What a study costs before it runs: jobs, core-hours and bytes."""
+"""What a study costs before it runs: jobs, core-hours, GPU-hours and bytes."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from collapse import families
+from collapse.branches import Branches
 from collapse.chain import ChainSpec
+from collapse.families import Work
+from collapse.lineage import Branch
 from collapse.study import Study
 
 #: Core-seconds that any job costs: starting Python, importing, writing.
@@ -13,28 +16,39 @@ OVERHEAD = 1.0
 #: Bytes of a number in a result file, and of a file besides its numbers.
 NUMBER, FILE = 8, 20_000
 
+#: What a GPU is taken to sustain in training and in sampling, in floating-point operations per
+#: second: assumptions, by which the estimate can be scaled to another one.
+TRAINING, SAMPLING = 2e14, 1e13
+#: Seconds that a step of a neural family takes to begin: imports, loading, and in generation
+#: the start of vLLM.
+START_UP = {"prepare": 5.0, "train": 10.0, "generate": 60.0, "evaluate": 10.0}
+
 
 class Cost(NamedTuple):
-    """Cost of an experiment."""
+    """Cost of an experiment; ``start_up`` is the part of the GPU-hours spent on beginning."""
 
     jobs: int
     core_hours: float
-    bytes: int
+    gpu_hours: float
+    start_up: float
+    bytes: float
 
 
 def cost(study: Study, experiment: str) -> Cost:
     """Estimate an experiment: its chains, and the jobs that gather and draw them."""
     plan = study.experiments[experiment]
-    seeds = len(plan.seed_list)
     metrics = families.load(plan.family).METRICS.values()
     numbers = sum(len(plan.evaluated) if one.per_iteration else 1 for one in metrics)
-    jobs, seconds = 2, 10 * OVERHEAD
-    for spec in study.chains(experiment):
-        jobs += 1
-        seconds += OVERHEAD + seeds * chain_seconds(spec)
+    chains = list(study.chains(experiment))
     # Each number is in its chain's file and in the gathered dataset.
-    size = (jobs - 2) * (2 * seeds * numbers * NUMBER + FILE)
-    return Cost(jobs, seconds / 3600, size)
+    size = len(chains) * (2 * len(plan.seed_list) * numbers * NUMBER + FILE)
+    if plan.by_iteration:
+        steps = _steps_cost(study, experiment)
+        return steps._replace(jobs=steps.jobs + len(chains) + 2, bytes=steps.bytes + size)
+    seconds = 10 * OVERHEAD
+    for spec in chains:
+        seconds += OVERHEAD + len(plan.seed_list) * chain_seconds(spec)
+    return Cost(len(chains) + 2, seconds / 3600, 0.0, 0.0, size)
 
 
 def chain_seconds(spec: ChainSpec) -> float:
@@ -49,6 +63,50 @@ def chain_seconds(spec: ChainSpec) -> float:
     return seconds
 
 
+def _steps_cost(study: Study, experiment: str) -> Cost:
+    """Add up the steps of all iterations, each file of theirs once."""
+    branches = Branches(study, experiment)
+    plan = branches.plan
+    family = families.load(plan.family)
+    files: dict[str, tuple[str, float, float]] = {}
+    for branch in branches.all():
+        parameters = family.Parameters(**branches.parameters(branch.points.evaluation))
+        work = family.work(parameters) if hasattr(family, "work") else Work()
+        if family.DATASET:
+            files[branch.data] = ("prepare", 0.0, branch.samples * work.sample_bytes)
+        pools = branch.regime.pool_sizes(plan.iterations, branch.samples)
+        for t, pool in enumerate(pools, start=1):
+            trained = branch.regime.training_size(t, branch.samples, pool)
+            files |= _iteration(branch, t, trained, work, t in plan.evaluated, plan.iterations)
+    gpu = families.is_neural(family)
+    seconds = sum(one for _, one, _ in files.values())
+    start_up = sum(START_UP.get(step, 0.0) for step, _, _ in files.values()) if gpu else 0.0
+    core = OVERHEAD * len(files) / 3600
+    kept = plan.keep_models == "all"
+    size = sum(one for step, _, one in files.values() if kept or step != "train")
+    return Cost(len(files), core, (seconds + start_up) / 3600, start_up / 3600, size)
+
+
+def _iteration(
+    branch: Branch, t: int, trained: int, work: Work, evaluated: bool, last: int
+) -> dict[str, tuple[str, float, float]]:
+    """Return the step, GPU-seconds and bytes of each output of an iteration."""
+    seconds = trained * work.train_flops / TRAINING
+    files = {
+        branch.training_set(t): ("assemble", 0.0, 1000.0),
+        branch.model(t): ("train", seconds, work.model_bytes),
+    }
+    shards = branch.shards(t) if t < last else []
+    if evaluated:
+        shards = shards + branch.evaluated_shards(t)
+        files[branch.metrics(t)] = ("evaluate", 0.0, 1000.0)
+    for shard in shards:
+        count = shard.stop - shard.start
+        drawn = count * work.generate_flops / SAMPLING
+        files[shard.path] = ("generate", drawn, count * work.sample_bytes)
+    return files
+
+
 def render(study: Study) -> str:
     """Render the plan of a study as a table for the terminal."""
     costs = {name: cost(study, name) for name in study.experiments}
@@ -56,10 +114,20 @@ def render(study: Study) -> str:
     # The comparison with theory and the summary are jobs of the whole study.
     costs["total"] = total._replace(jobs=total.jobs + 2)
     width = max(map(len, costs))
-    lines = [f"{'experiment':<{width}}  {'jobs':>7}  {'core-hours':>10}  {'size':>9}"]
+    heads = f"{'experiment':<{width}}  {'jobs':>7}  {'core-hours':>10}"
+    neural = total.gpu_hours > 0
+    if neural:
+        heads += f"  {'GPU-hours':>9}  {'start-up':>8}"
+    lines = [f"{heads}  {'size':>9}"]
     for name, one in costs.items():
+        line = f"{name:<{width}}  {one.jobs:>7}  {one.core_hours:>10.2f}"
+        if neural:
+            line += f"  {one.gpu_hours:>9.2f}  {one.start_up:>8.2f}"
+        lines.append(f"{line}  {_size(one.bytes):>9}")
+    if neural:
         lines.append(
-            f"{name:<{width}}  {one.jobs:>7}  {one.core_hours:>10.2f}  {_size(one.bytes):>9}"
+            f"\nGPU-hours take {TRAINING:.0e} operations a second for training and {SAMPLING:.0e} "
+            "for sampling;\nof them, start-up is the steps' imports, loading and engine starts."
         )
     return "\n".join(lines) + "\n"
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,22 +51,12 @@ def stream(
     return np.random.Generator(bits)
 
 
-def integers(
-    experiment: str,
-    point: str,
-    regime: str,
-    seed: int,
-    iteration: int,
-    purpose: str,
-    indices: Iterable[int],
-) -> list[int]:
-    """Return an integer of 63 bits for each index, to seed a generator of another library.
-
-    Each depends on the name and its own index alone.
-    """
+def integer(
+    experiment: str, point: str, regime: str, seed: int, iteration: int, purpose: str
+) -> int:
+    """Return the 63 bits of a named stream, to seed a generator of another library."""
     name = key(experiment, point, regime, seed, purpose).tobytes() + struct.pack("<q", iteration)
-    digests = (hashlib.sha256(name + struct.pack("<q", index)).digest() for index in indices)
-    return [int.from_bytes(digest[:8], "little") >> 1 for digest in digests]
+    return int.from_bytes(hashlib.sha256(name).digest()[:8], "little") >> 1
 
 
 def _begin(bits: np.random.SFC64, state: Any, name: NDArray[np.uint64], iteration: int) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from collapse import families, files, manifest, results, seeding
 from collapse.errors import JobError
 from collapse.files import DamagedFileError
-from collapse.manifest import ShardFile, ShardRecord, SourceRecord, TrainingSet
+from collapse.manifest import Dataset, ShardFile, ShardRecord, SourceRecord, TrainingSet
 from collapse.regimes import Regime, Source, draw_counts
 
 #: What describes the files of the real data, in their folder.
@@ -31,7 +31,8 @@ class Step:
     """Where in a chain a step stands, and all that its numbers may depend on besides its files.
 
     ``point`` and ``parameters`` hold what matters up to this step, and ``regime`` is ``real``
-    at iteration 1, so that what is shared is made once.
+    at iteration 1, so that what is shared is made once. Real data is prepared for points of any
+    number of samples: ``samples`` is 0 there.
     """
 
     experiment: str
@@ -54,10 +55,11 @@ class Step:
             self.experiment, self.point, self.regime, self.seed, self.iteration, purpose
         )
 
-    def integers(self, purpose: str, indices: Sequence[int]) -> list[int]:
-        """Return a seed of 63 bits for each index, which depends on no other."""
-        name = (self.experiment, self.point, self.regime, self.seed, self.iteration, purpose)
-        return seeding.integers(*name, indices)
+    def integer(self, purpose: str) -> int:
+        """Return 63 bits of a purpose of this step, to seed a generator of another library."""
+        return seeding.integer(
+            self.experiment, self.point, self.regime, self.seed, self.iteration, purpose
+        )
 
     def order_of_real_data(self, count: int) -> NDArray[np.int64]:
         """Return the order in which this seed sees the real data, the same for every regime."""
@@ -84,32 +86,19 @@ def prepare(directory: str | Path, step: Step) -> None:
     steps = families.load_steps(step.family)
     with files.whole_directory(directory) as partial:
         prepared = steps.prepare(step, _parameters(step), partial)
-        described = {
-            split: [
+        written = {
+            split: tuple(
                 ShardFile(
                     path=str(Path(directory, name)),
                     start=0,
                     stop=count,
                     sha256=manifest.checksum(partial / name),
-                ).model_dump()
+                )
                 for name, count in parts
-            ]
+            )
             for split, parts in (("train", prepared.train), ("test", prepared.test))
         }
-        described["details"] = prepared.details
-        files.write_text(partial / DATASET, json.dumps(described, indent=1) + "\n")
-
-
-def read_dataset(directory: str | Path) -> dict[str, Any]:
-    """Read what `prepare` noted: the files of both splits, and the family's details."""
-    path = Path(directory, DATASET)
-    try:
-        described = json.loads(path.read_text(encoding="utf-8"))
-        for split in ("train", "test"):
-            described[split] = tuple(ShardFile(**entry) for entry in described[split])
-    except (ValueError, KeyError, TypeError) as error:
-        raise DamagedFileError(f"{path}: damaged ({error})") from None
-    return dict(described)
+        manifest.write(partial / DATASET, Dataset(**written, details=prepared.details))
 
 
 def assemble(
@@ -140,13 +129,13 @@ def assemble(
     """
     t, n = step.iteration, step.samples
     if previous is None:
-        real = read_dataset(data)["train"] if data is not None else ()
+        real = manifest.read_dataset(Path(data, DATASET)).train if data is not None else ()
         available = _length(real)
         if data is not None and available < n:
             raise JobError(f"{data}: found {available} samples of real data, expected at least {n}")
         pools: dict[tuple[str, int], tuple[ShardFile, ...]] = {}
     else:
-        before = manifest.read_training_set(previous)
+        before = _read_own(previous, step, t - 1)
         real = before.real
         pools = {(source.kind, source.iteration): source.files for source in before.sources}
     newest = tuple(manifest.read_shard_record(path).shard for path in records)
@@ -157,10 +146,11 @@ def assemble(
     counts = draw_counts(pool, budget, step.stream("counts")) if t > 1 else [n]
     sources = []
     for source, count in zip(pool, counts, strict=True):
-        stored = real if source.kind != "synthetic" else pools[source.kind, source.iteration]
+        written = source.kind == "synthetic"
+        stored = pools.get((source.kind, source.iteration), ()) if written else real
         first = _first(regime, source, n)
-        held = _length(stored) - first
-        if stored and held < source.size:
+        held = max(0, _length(stored) - first)
+        if (written or stored) and held < source.size:
             raise JobError(
                 f"{output}: found {held} samples of {_named(source)}, expected {source.size}"
             )
@@ -171,7 +161,7 @@ def assemble(
                 size=source.size,
                 count=int(count),
                 first=first,
-                files=() if source.kind != "synthetic" else stored,
+                files=stored if written else (),
             )
         )
     training_set = TrainingSet(
@@ -238,6 +228,7 @@ def train(
     training_set: str,
     data: str | None,
     scratch: Path,
+    ranks: int = 1,
 ) -> None:
     """Train the model of an iteration, after checking that its data is what was written.
 
@@ -253,37 +244,80 @@ def train(
         Folder of the real data.
     scratch : path
         Where a family keeps what an interrupted job goes on from; removed after success.
+    ranks : int
+        Processes that share the work, one a GPU.
     """
     started = time.perf_counter()
-    described = read_verified(step, training_set)
-    steps = families.load_steps(step.family)
+    read_verified(step, training_set)
     with files.whole_directory(model) as partial:
-        details = steps.train(
-            step,
-            _parameters(step),
-            selections(step, described),
-            data=Path(data) if data else None,
-            fingerprint=manifest.checksum(training_set),
-            scratch=scratch,
-            model=partial,
-        )
+        job = {
+            "step": step.as_dict(),
+            "training_set": training_set,
+            "data": data,
+            "scratch": str(scratch),
+            "model": str(partial),
+        }
+        details = train_rank(job) if ranks == 1 else _in_ranks(job, scratch, ranks)
     details["seconds"] = time.perf_counter() - started
     files.write_text(record, json.dumps(details, indent=1) + "\n")
     files.remove_directory(scratch)
 
 
+def train_rank(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Train in this process, alone or as one of several that have the same job."""
+    step = Step(**job["step"])
+    described = manifest.read_training_set(job["training_set"])
+    return dict(
+        families.load_steps(step.family).train(
+            step,
+            _parameters(step),
+            selections(step, described),
+            data=Path(job["data"]) if job["data"] else None,
+            fingerprint=manifest.checksum(job["training_set"]),
+            scratch=Path(job["scratch"]),
+            model=Path(job["model"]),
+        )
+    )
+
+
+def _in_ranks(job: Mapping[str, Any], scratch: Path, ranks: int) -> dict[str, Any]:
+    from collapse import distributed
+
+    described, noted = scratch / "job.json", scratch / "details.json"
+    files.write_text(described, json.dumps(job))
+    distributed.launch("collapse.rank", [str(described), str(noted)], ranks)
+    return dict(json.loads(noted.read_text(encoding="utf-8")))
+
+
 def read_verified(step: Step, path: str) -> TrainingSet:
     """Read the manifest of a step's training set, and verify all files that it uses."""
-    described = manifest.read_training_set(path)
-    belongs = (described.experiment, described.seed, described.iteration)
-    if belongs != (step.experiment, step.seed, step.iteration):
-        raise DamagedFileError(f"{path}: belongs to {belongs}, not to this chain")
+    described = _read_own(path, step, step.iteration)
     used = set()
     for source in described.sources:
         if source.count:
             used |= set(source.files if source.kind == "synthetic" else described.real)
     for part in sorted(used, key=lambda part: part.path):
         manifest.verify(part)
+    return described
+
+
+def _read_own(path: str | Path, step: Step, iteration: int) -> TrainingSet:
+    """Read the manifest of an iteration of a step's own chain."""
+    described = manifest.read_training_set(path)
+    first = iteration == 1
+    belongs = {
+        "experiment": step.experiment,
+        "point": described.point if first else step.point,  # several points share iteration 1
+        "regime": seeding.REAL if first else step.regime,
+        "seed": step.seed,
+        "iteration": iteration,
+    }
+    for key, expected in belongs.items():
+        found = getattr(described, key)
+        if found != expected:
+            raise DamagedFileError(
+                f"{path}: belongs to another chain (found {key} {found}, expected {expected})"
+            )
     return described
 
 
@@ -321,12 +355,12 @@ def evaluate(
     records: Sequence[str],
 ) -> None:
     """Write the metrics of a model on real test data, and of its samples."""
-    described = manifest.read_training_set(training_set)
+    described = _read_own(training_set, step, step.iteration)
     shards = [manifest.read_shard_record(path) for path in records]
     for each in shards:
         manifest.verify(each.shard)
     if data is not None:
-        for part in read_dataset(data)["test"]:
+        for part in manifest.read_dataset(Path(data, DATASET)).test:
             manifest.verify(part)
     metrics = families.load_steps(step.family).evaluate(
         step,

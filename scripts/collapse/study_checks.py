@@ -58,11 +58,27 @@ def _in_experiment(here: Key, experiment: Experiment, known: list[str]) -> Itera
     for key, values in experiment.axes.items():
         place = ("samples",) if key == "samples" else ("grid", key)
         yield from _repeated((*here, *place), values)
+    for key in experiment.fixed:
+        if key in experiment.axes:
+            yield Mistake((*here, "settings", key), Words("a key of the grid"), "it in one of both")
+    yield from _unfit(here, experiment)
     least = families.load(experiment.family).MINIMUM_SAMPLES
     for index, n in enumerate(experiment.samples):
         if n < least:
             expected = f"at least {least} for the family {experiment.family}"
             yield Mistake((*here, "samples", index), n, expected)
+
+
+def _unfit(here: Key, experiment: Experiment) -> Iterator[Mistake]:
+    """Yield the parameters that don't fit the others of their point."""
+    family = families.load(experiment.family)
+    if not hasattr(family, "problems"):
+        return
+    for point in experiment.points():
+        parameters = family.Parameters(**point.parameters)
+        for key, expected in family.problems(parameters):
+            place = "grid" if key in experiment.axes else "settings"
+            yield Mistake((*here, place, key), getattr(parameters, key), expected)
 
 
 def _in_chains(here: Key, study: Study, name: str) -> Iterator[Mistake]:

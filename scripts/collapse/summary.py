@@ -19,8 +19,6 @@ Array = NDArray[np.float64]
 LOST = 0.01
 #: A metric has levelled off if this share of its change or less is in the second half.
 LEVEL = 0.15
-#: Below this factor (log scale) or share of its first value (linear scale) it hardly changed.
-STABLE = 0.25
 #: From worst to best.
 VERDICTS = ("collapses", "degrades", "levels off", "stable", "improves")
 
@@ -87,7 +85,7 @@ def verdict(curve: Array, headline: families.Headline) -> str:
     scaled = np.log(np.maximum(curve, 1e-300)) if headline.scale == "log" else curve
     worse = scaled if headline.worse == "higher" else -scaled
     change = worse[-1] - worse[0]
-    if abs(change) <= STABLE * (1.0 if headline.scale == "log" else abs(worse[0])):
+    if abs(change) <= headline.stable * (1.0 if headline.scale == "log" else abs(worse[0])):
         return "stable"
     if change < 0:
         return "improves"

@@ -25,6 +25,7 @@ MODULES = {
     "linear_regression": "collapse.families.linear_regression",
     "kernel_density": "collapse.families.kernel_density",
     "discrete": "collapse.families.discrete",
+    "language_model": "collapse.families.language_model",
 }
 
 #: The samples of a shard for several seeds: arrays of shape (seeds, samples, ...).
@@ -70,11 +71,16 @@ class Metric(NamedTuple):
 
 
 class Headline(NamedTuple):
-    """The metric by which a chain is judged: which way is worse, and on which scale."""
+    """The metric by which a chain is judged: which way is worse, and on which scale.
+
+    Below a change of ``stable`` (a share of the first value, or on a log scale of e) it
+    hardly changed.
+    """
 
     metric: str
     worse: Literal["higher", "lower"]
     scale: Literal["linear", "log"] = "linear"
+    stable: float = 0.25
 
 
 class Figure(NamedTuple):
@@ -83,6 +89,8 @@ class Figure(NamedTuple):
     ``rows`` is the grid parameter of the rows of panels, regimes are the columns, and
     ``colour`` the parameter of the curves. Every other axis gives a figure of its own.
     ``average`` is over seeds: a mean with a 95 % confidence band, or a median with quartiles.
+    ``reference`` is a variable drawn as a line that the metric can't cross. A figure that
+    ``compares`` is drawn where the study has several values of its colour.
     """
 
     name: str
@@ -93,6 +101,22 @@ class Figure(NamedTuple):
     xscale: Literal["linear", "log"] = "linear"
     yscale: Literal["linear", "log"] = "linear"
     average: Literal["mean", "median"] = "mean"
+    reference: str | None = None
+    compares: bool = False
+
+
+class Published(NamedTuple):
+    """A published value of a metric, and the parameters and samples under which it was found.
+
+    Without a regime it holds under every one: at iteration 1 they are the same.
+    """
+
+    metric: str
+    regime: str | None
+    iteration: int
+    value: float
+    conditions: Mapping[str, Any]
+    source: str
 
 
 class Expectation(NamedTuple):
@@ -163,6 +187,15 @@ class ClosedForm(Protocol):
         its last recorded iteration; it is None under every other regime.
         """
         ...
+
+
+class Work(NamedTuple):
+    """What one sample costs in the steps of an iteration, roughly, and a checkpoint's size."""
+
+    train_flops: float = 0.0
+    generate_flops: float = 0.0
+    sample_bytes: float = 100.0
+    model_bytes: float = 1000.0
 
 
 class Prepared(NamedTuple):
@@ -272,6 +305,11 @@ def runs_at_once(family: Any) -> bool:
 def runs_by_iteration(family: Any) -> bool:
     """Tell whether the steps of a family's iterations can be jobs with files."""
     return hasattr(family, "STEPS")
+
+
+def is_neural(family: Any) -> bool:
+    """Tell whether the steps of a family want a GPU."""
+    return not runs_at_once(family)
 
 
 def load_steps(name: str) -> Any:

@@ -54,7 +54,8 @@ def train(
     # With new real data at every iteration, nothing bounds the span of the samples.
     chain.real_seen = np.iinfo(np.int64).max if fresh else step.samples
     fitted = chain.fit(chain.summarise((np.concatenate(parts)[None],)))
-    np.savez(model / _MODEL, **{name: np.asarray(value) for name, value in _fields(fitted)})
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in _fields(fitted)}
+    np.savez(model / _MODEL, **arrays)
     return {"samples": sum(len(part) for part in parts)}
 
 

@@ -1,0 +1,104 @@
+"""Our results beside published ones: a table with the difference (P1 Table 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from collapse import families
+from collapse.chain import ChainSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+COLUMNS = (
+    "experiment",
+    "point",
+    "regime",
+    "iteration",
+    "metric",
+    "ours",
+    "standard_error",
+    "change_from_first",
+    "published",
+    "difference",
+    "source",
+)
+
+
+def table(chains: Iterable[ChainSpec], datasets: Mapping[str, xr.Dataset]) -> pd.DataFrame:
+    """Return our value and the published one, for every regime and iteration that was published.
+
+    Rows of conditions under which nothing was published (another model, other data) have ours
+    alone.
+
+    Parameters
+    ----------
+    chains : iterable of ChainSpec
+    datasets : mapping of str to xarray.Dataset
+        Gathered metrics, by experiment.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Ours is the mean over seeds with its standard error.
+    """
+    import pandas as pd
+
+    rows = []
+    for spec in chains:
+        published = getattr(families.load(spec.family), "PUBLISHED", ())
+        dataset = datasets[spec.experiment]
+        places = dict.fromkeys(
+            (one.iteration, one.metric)
+            for one in published
+            if one.regime in (spec.regime_name, None)
+        )
+        for iteration, metric in places:
+            if iteration not in spec.evaluated:
+                continue
+            first, value = (_values(dataset[metric], spec, t) for t in (1, iteration))
+            known = [
+                one
+                for one in published
+                if (one.iteration, one.metric) == (iteration, metric)
+                and one.regime in (spec.regime_name, None)
+                and _same(one.conditions, spec)
+            ]
+            ours = float(value.mean())
+            row = {
+                "experiment": spec.experiment,
+                "point": spec.point,
+                "regime": spec.regime_name,
+                "iteration": iteration,
+                "metric": metric,
+                "ours": ours,
+                "standard_error": float(value.std(ddof=1) / np.sqrt(len(value)))
+                if len(value) > 1
+                else np.nan,
+                "change_from_first": float((value - first).mean()),
+            }
+            for one in known or [None]:
+                beside = {}
+                if one is not None:
+                    beside = {
+                        "published": one.value,
+                        "difference": ours - one.value,
+                        "source": one.source,
+                    }
+                rows.append({**row, **beside})
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _values(array: xr.DataArray, spec: ChainSpec, iteration: int) -> Any:
+    cell = {**spec.parameters, "samples": spec.samples, "regime": spec.regime_name}
+    chosen = {name: cell[name] for name in array.dims if name in cell}
+    return array.sel({**chosen, "iteration": iteration}).values.ravel()
+
+
+def _same(conditions: Mapping[str, Any], spec: ChainSpec) -> bool:
+    found = {**spec.parameters, "samples": spec.samples}
+    return all(found[key] == value for key, value in conditions.items())

@@ -1,0 +1,283 @@
+"""Tokens: training a tokenizer, and shards of tokenised text as Parquet.
+
+Both are streams: memory does not grow with the corpus, but for the counts of its distinct
+words while a tokenizer is trained. No number depends on the threads of `tokenizers`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from collapse import files
+from collapse.data.documents import DataError
+from collapse.files import DamagedFileError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+#: The special tokens; their places are their ids.
+SPECIAL = ("<pad>", "<s>", "</s>")
+PAD, BOS, EOS = range(3)
+
+COLUMNS = ("tokens", "text", "ended")
+#: Documents that are tokenised together, and batches of them that make a row group.
+BATCH = 1_000
+GROUP = 10
+
+LongDocuments = Literal["refuse", "drop", "truncate"]
+
+
+class Counts(NamedTuple):
+    """What became of the documents.
+
+    ``tokens`` are those in the file, BOS and EOS aside; ``longest`` is the context that the
+    longest document needs, BOS and EOS included, whether it was kept or not.
+    """
+
+    documents: int
+    tokens: int
+    dropped: int
+    truncated: int
+    longest: int
+
+
+def schema(vocabulary: int) -> pa.Schema:
+    """Return the schema of all shards of text.
+
+    ``tokens`` are without BOS and EOS; ``ended`` tells whether EOS follows, as it does a
+    whole document and not one that was cut off.
+    """
+    token = pa.uint16() if vocabulary <= 1 << 16 else pa.uint32()
+    return pa.schema([("tokens", pa.list_(token)), ("text", pa.string()), ("ended", pa.bool_())])
+
+
+def train_tokenizer(documents: Iterable[str], vocabulary: int, path: Path) -> None:
+    """Train a byte-level BPE tokenizer and save it as Hugging Face's `AutoTokenizer` reads it.
+
+    Every text is decoded to the very bytes that were encoded; no special token is added or
+    found in a text.
+
+    Parameters
+    ----------
+    documents : iterable of str
+    vocabulary : int
+        Entries in all: 3 special tokens, 256 bytes, and merges.
+    path : Path
+        A directory.
+
+    Raises
+    ------
+    DataError
+        If the documents don't have as many merges, or the vocabulary has no place for bytes.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    least = len(SPECIAL) + len(alphabet)
+    if vocabulary < least:
+        raise DataError(f"{path}: a vocabulary of {vocabulary}; expected at least {least}")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=list(SPECIAL),
+        initial_alphabet=alphabet,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_batched(documents, BATCH), trainer)
+    found = tokenizer.get_vocab_size()
+    if found < vocabulary:
+        raise DataError(
+            f"{path}: a vocabulary of {vocabulary:,}, but the training documents allow {found:,}"
+        )
+    # Written here because transformers would put its own version's class name there.
+    configuration = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "pad_token": SPECIAL[PAD],
+        "bos_token": SPECIAL[BOS],
+        "eos_token": SPECIAL[EOS],
+        "split_special_tokens": True,
+        "clean_up_tokenization_spaces": False,
+    }
+    files.write_text(path / "tokenizer_config.json", json.dumps(configuration, indent=2) + "\n")
+    files.write_text(path / "tokenizer.json", tokenizer.to_str(pretty=True) + "\n")
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """Load a saved tokenizer, without transformers; special tokens in a text are text."""
+    from tokenizers import Tokenizer
+
+    file = path / "tokenizer.json"
+    if not file.is_file():
+        raise DataError(f"{file}: no such file; expected a saved tokenizer")
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def write_documents(
+    path: Path,
+    documents: Iterable[str],
+    tokenizer_path: Path,
+    *,
+    context: int,
+    long_documents: LongDocuments,
+) -> Counts:
+    """Tokenise documents into a shard.
+
+    Parameters
+    ----------
+    path : Path
+        Where to; the file appears whole or not at all.
+    documents : iterable of str
+    tokenizer_path : Path
+        A directory.
+    context : int
+        Tokens that the model sees at once, BOS and EOS included.
+    long_documents : {"refuse", "drop", "truncate"}
+        What to do with those that exceed it. A truncated one fills it and is not ended;
+        its text is what its tokens decode to, so a character may be cut to U+FFFD.
+
+    Raises
+    ------
+    DataError
+        If a document is too long and to be refused, or none is left.
+    """
+    tokenizer = load_tokenizer(tokenizer_path)
+    layout = schema(tokenizer.get_vocab_size())
+
+    def fitted(text: str, ids: list[int]) -> _Row | None:
+        if len(ids) + 2 <= context:
+            return _Row(ids, text, True)
+        if long_documents == "truncate":
+            ids = ids[: context - 1]
+            return _Row(ids, tokenizer.decode(ids, skip_special_tokens=False), False)
+        return None
+
+    written = tokens = dropped = truncated = longest = 0
+    with files.whole(path) as partial, _writer(partial, layout) as writer:
+        group: list[pa.Table] = []
+        for texts in _batched(documents, BATCH):
+            encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+            ids = [encoding.ids for encoding in encodings]
+            rows = [row for row in map(fitted, texts, ids) if row is not None]
+            written += len(rows)
+            tokens += sum(len(row.tokens) for row in rows)
+            dropped += len(texts) - len(rows)
+            truncated += sum(not row.ended for row in rows)
+            longest = max(longest, 2 + max(map(len, ids)))
+            group.append(_table(rows, layout))
+            if len(group) == GROUP:
+                writer.write_table(pa.concat_tables(group))
+                group.clear()
+        if group:
+            writer.write_table(pa.concat_tables(group))
+        if long_documents == "refuse" and dropped:
+            raise DataError(
+                f"{path}: {dropped:,} of {written + dropped:,} documents are longer than the "
+                f"context of {context:,} tokens, BOS and EOS included; raise context to "
+                f"{longest:,}, or set long_documents: drop or truncate"
+            )
+        if not written:
+            raise DataError(f"{path}: no documents are left, {dropped:,} dropped as too long")
+    return Counts(written, tokens, dropped, truncated, longest)
+
+
+def read(
+    path: Path,
+    positions: NDArray[np.integer[Any]] | None = None,
+    columns: Sequence[str] = COLUMNS,
+) -> Iterator[pa.Table]:
+    """Yield the rows of a shard, one row group after another.
+
+    Parameters
+    ----------
+    path : Path
+    positions : ndarray of int, optional
+        Which rows, in ascending order; all by default. Row groups without any are not read.
+    columns : sequence of str
+
+    Raises
+    ------
+    DamagedFileError
+        If the file can't be read or lacks a column.
+    ValueError
+        If positions are not in order or not in the file.
+    """
+    try:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            missing = set(columns) - set(file.schema_arrow.names)
+            if missing:
+                raise DamagedFileError(
+                    f"{path}: no column {min(missing)!r}; found "
+                    + ", ".join(file.schema_arrow.names)
+                )
+            if positions is not None:
+                _check_positions(path, positions, file.metadata.num_rows)
+            start = 0
+            for group in range(file.num_row_groups):
+                stop = start + file.metadata.row_group(group).num_rows
+                if positions is None:
+                    yield file.read_row_group(group, columns=list(columns))
+                else:
+                    first, last = np.searchsorted(positions, (start, stop))
+                    if last > first:
+                        whole = file.read_row_group(group, columns=list(columns))
+                        yield whole.take(positions[first:last] - start)
+                start = stop
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise DamagedFileError(f"{path}: can't be read as Parquet ({reason})") from None
+
+
+class _Row(NamedTuple):
+    tokens: list[int]
+    text: str
+    ended: bool
+
+
+def _batched(documents: Iterable[str], size: int) -> Iterator[list[str]]:
+    iterator = iter(documents)
+    return iter(lambda: list(islice(iterator, size)), [])
+
+
+def _writer(path: Path, layout: pa.Schema) -> pq.ParquetWriter:
+    """Open a file to write to. Dictionaries pay for tokens, which are few, not for text."""
+    return pq.ParquetWriter(
+        path,
+        layout,
+        compression="zstd",
+        use_dictionary=["tokens.list.element"],
+        write_statistics=False,
+    )
+
+
+def _table(rows: Sequence[_Row], layout: pa.Schema) -> pa.Table:
+    lengths = [len(row.tokens) for row in rows]
+    token = layout.field("tokens").type.value_type
+    joined = chain.from_iterable(row.tokens for row in rows)
+    flat = np.fromiter(joined, np.dtype(str(token)), sum(lengths))
+    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
+    tokens = pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat))
+    texts = pa.array([row.text for row in rows], pa.string())
+    ended = pa.array([row.ended for row in rows], pa.bool_())
+    return pa.Table.from_arrays([tokens, texts, ended], schema=layout)
+
+
+def _check_positions(path: Path, positions: NDArray[np.integer[Any]], rows: int) -> None:
+    if len(positions) and (positions[0] < 0 or positions[-1] >= rows):
+        raise ValueError(
+            f"{path}: positions {positions[0]} to {positions[-1]}, but the file has {rows} rows"
+        )
+    if np.any(positions[1:] < positions[:-1]):
+        raise ValueError(f"{path}: positions are not in ascending order")

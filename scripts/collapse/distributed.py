@@ -1,0 +1,262 @@
+"""Data-parallel ranks: one process a GPU, which share the rows of every batch.
+
+Ranks are started by `launch` on one machine, by torchrun, or across machines by SLURM's
+srun or submitit; what they then say to each other is all in `Ranks`. A single process is
+one rank, which has nobody to talk to and pays nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from collapse.optimisation import Interrupted, TrainingError
+
+#: Signals that ask to save and stop: SLURM's before a time limit or a preemption, and Ctrl-C.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
+
+#: Seconds that the other ranks have to end by themselves once one has failed.
+GRACE = 30.0
+
+#: Numbers of an all-reduce of gradients: 128 MB of float32, enough to fill any network.
+BUCKET = 2**25
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """A process, this one, among those that train together.
+
+    Attributes
+    ----------
+    rank, world : int
+        Which process this is, of how many.
+    device : torch.device
+        What it computes on.
+    """
+
+    rank: int = 0
+    world: int = 1
+    device: torch.device = field(default_factory=lambda: _device(0))
+
+    @property
+    def first(self) -> bool:
+        """Whether this rank is the one that evaluates and writes files."""
+        return self.rank == 0
+
+    def share(self, values: Tensor) -> Tensor:
+        """Return this rank's rows of a global batch."""
+        return values[self.rank :: self.world] if self.world > 1 else values
+
+    def maximum(self, number: int) -> int:
+        """Return the largest of the numbers of all ranks.
+
+        It travels between CPUs, so that no rank waits for its GPU.
+        """
+        if self.world == 1:
+            return number
+        shared = torch.tensor(number)
+        dist.all_reduce(shared, dist.ReduceOp.MAX)
+        return int(shared)
+
+    def wait(self) -> None:
+        """Wait until all ranks are here."""
+        self.maximum(0)
+
+    def replicate(self, model: torch.nn.Module) -> None:
+        """Give all ranks the parameters and buffers of the first."""
+        if self.world > 1:
+            for tensor in (*model.parameters(), *model.buffers()):
+                dist.broadcast(tensor.detach(), src=0)
+
+    def add_up(self, parameters: Iterable[torch.nn.Parameter], loss: Tensor) -> Tensor:
+        """Replace gradients by their sum over the ranks, and return that of the losses.
+
+        Unlike DistributedDataParallel this asks nothing of the model or its loss, and the
+        ranks may have different numbers of rows, or none.
+        """
+        if self.world == 1:
+            return loss
+        loss = loss.clone()
+        tensors = [loss]
+        for parameter in parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            tensors.append(parameter.grad)
+        for bucket in _buckets(tensors):
+            flat = torch.cat([tensor.flatten() for tensor in bucket])
+            dist.all_reduce(flat)
+            parts = torch.split(flat, [tensor.numel() for tensor in bucket])
+            for tensor, part in zip(bucket, parts, strict=True):
+                tensor.copy_(part.view_as(tensor))
+        return loss
+
+
+def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """Group tensors of one type: few large messages are faster than many small ones."""
+    bucket: list[Tensor] = []
+    size = 0
+    for tensor in sorted(tensors, key=lambda tensor: str(tensor.dtype)):
+        if bucket and (size + tensor.numel() > BUCKET or bucket[0].dtype != tensor.dtype):
+            yield bucket
+            bucket, size = [], 0
+        bucket.append(tensor)
+        size += tensor.numel()
+    yield bucket
+
+
+def _device(local: int) -> torch.device:
+    if torch.cuda.is_available():
+        # A launcher may show each rank only its own GPU, which is then number 0.
+        return torch.device("cuda", local % torch.cuda.device_count())
+    return torch.device("cpu")
+
+
+@contextmanager
+def joined() -> Iterator[Ranks]:
+    """Join the other ranks, if the environment names any, and leave them afterwards.
+
+    The environment is that of torchrun, of `launch`, of submitit's
+    ``TorchDistributedEnvironment``, or of the tasks of a SLURM step. Messages between GPUs
+    go by NCCL and those between CPUs by Gloo. Inside itself it does nothing more.
+    """
+    _read_slurm()
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield Ranks()
+        return
+    device = _device(int(os.environ.get("LOCAL_RANK", "0")))
+    ranks = Ranks(int(os.environ["RANK"]), world, device)
+    if dist.is_initialized():
+        yield ranks
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield ranks
+    finally:
+        dist.destroy_process_group()
+
+
+def _read_slurm() -> None:
+    """Name the ranks of a SLURM step of several tasks as torchrun does.
+
+    Only a step counts: a batch script sees the job's number of tasks too, but is alone. The
+    step must have the first node of its job. Steps side by side in a job have ports of
+    their own.
+    """
+    if "WORLD_SIZE" in os.environ or int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) == 1:
+        return
+    from submitit.helpers import TorchDistributedEnvironment
+
+    os.environ.setdefault("SUBMITIT_EXECUTOR", "slurm")
+    number = 7919 * int(os.environ["SLURM_JOB_ID"]) + int(os.environ["SLURM_STEP_ID"])
+    os.environ.setdefault("MASTER_PORT", str(20_000 + number % 40_000))
+    TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+
+
+@contextmanager
+def on_stop(handle: Callable[[signal.Signals], None]) -> Iterator[None]:
+    """Call a function at `STOP_SIGNALS`, instead of what else they do, within the block.
+
+    A second Ctrl-C does what it always did. Outside the main thread, where Python handles
+    no signals, nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def received(number: int, _: object) -> None:
+        if number == signal.SIGINT:
+            signal.signal(number, before[signal.SIGINT])
+        handle(signal.Signals(number))
+
+    # None stands for a handler that is not Python's, which cannot be put back.
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in STOP_SIGNALS}
+    for number in STOP_SIGNALS:
+        signal.signal(number, received)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def launch(module: str, arguments: Sequence[str], ranks: int) -> None:
+    """Run a module in several ranks on this machine, and wait for them.
+
+    Signals to stop are passed on, and the ranks then have all the time they need. Not by
+    torchrun: its agent abandons the ranks at a second signal, and SLURM signals every
+    process of a job, so that they would get the signal twice.
+
+    Raises
+    ------
+    TrainingError
+        If a rank ends with another status than 0; the others are then ended too.
+    Interrupted
+        If it did after a signal.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    package = str(Path(__file__).resolve().parents[1])
+    path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
+    shared = {
+        "OMP_NUM_THREADS": "1",
+        **({"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}),
+        **os.environ,
+        "PYTHONPATH": path,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(ranks),
+        "LOCAL_WORLD_SIZE": str(ranks),
+    }
+    command = [sys.executable, "-m", module, *arguments]
+    processes: list[subprocess.Popen[bytes]] = []
+    received: list[signal.Signals] = []
+
+    def pass_on(number: signal.Signals) -> None:
+        received.append(number)
+        for process in processes:
+            process.send_signal(number)
+
+    with on_stop(pass_on):
+        try:
+            for rank in range(ranks):
+                named = {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+                # Of their own session: Ctrl-C reaches them once, through here.
+                processes.append(subprocess.Popen(command, env=named, start_new_session=True))
+            _wait(processes)
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+    statuses = [process.returncode for process in processes]
+    if any(statuses):
+        if received:
+            raise Interrupted(f"{ranks} ranks of {module} were stopped by {received[0].name}")
+        raise TrainingError(f"{ranks} ranks of {module} ended with statuses {statuses}")
+
+
+def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Wait until all have ended, but not long once one has failed."""
+    deadline = float("inf")
+    while (statuses := [process.poll() for process in processes]).count(None):
+        if any(statuses):
+            deadline = min(deadline, time.monotonic() + GRACE)
+        if time.monotonic() > deadline:
+            return
+        time.sleep(0.1)

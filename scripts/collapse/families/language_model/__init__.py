@@ -1,0 +1,289 @@
+"""Causal language models pretrained from scratch (P1 section 3.1; P2 adds the fixed budget).
+
+Here is what the workflow asks while it plans; what its jobs do is in the modules beside this
+one, which import torch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from collapse.families import Expectation, Figure, Headline, Metric, Work, variant
+from collapse.families import Parameters as _Parameters
+from collapse.families.language_model.architectures import ARCHITECTURES
+from collapse.families.language_model.published import TABLE_2
+from collapse.regimes import Regime
+
+VERSION = 1
+STEPS = "collapse.families.language_model.steps"
+STEP_VERSIONS = {"prepare": 1, "assemble": 1, "train": 1, "generate": 1, "evaluate": 1}
+#: The real data is read from files that `prepare` writes.
+DATASET = True
+#: Shards have a column of text that people can read.
+SAMPLES_ARE_TEXT = True
+MINIMUM_SAMPLES = 2
+METRICS = {
+    "test_cross_entropy": Metric("cross-entropy on real test data", "nats per token"),
+    "perplexity": Metric("perplexity on real test data"),
+    "entropy_floor": Metric("entropy of the real data, where it is known", "nats per token"),
+    "distinct_1": Metric("different tokens over all tokens of the samples"),
+    "distinct_2": Metric("different pairs of tokens over all pairs of the samples"),
+    "distinct_3": Metric("different triples of tokens over all triples of the samples"),
+    "duplicate_rate": Metric("share of samples that are copies of another sample"),
+    "copied_share": Metric("share of samples that are copies of a training document"),
+    "self_overlap": Metric("share of a sample's 4-grams that another sample has too"),
+    "mean_length": Metric("mean length of the samples", "tokens"),
+    "length_distance": Metric("distance of sample lengths from real ones (Wasserstein)", "tokens"),
+    "truncated_share": Metric("share of samples that were cut off at the limit"),
+    "acceptance_rate": Metric("samples kept over samples drawn"),
+    "grammatical_share": Metric("share of grammatical samples"),
+    "mode_coverage": Metric("share of the plots that occur among the samples"),
+    "mode_distance": Metric("distance of plot frequencies from the real ones (total variation)"),
+}
+HEADLINE = Headline("test_cross_entropy", worse="higher", stable=0.03)
+FIGURES = (
+    Figure(
+        "cross-entropy", "test_cross_entropy", rows=None, colour="model", reference="entropy_floor"
+    ),
+    Figure(
+        "cross-entropy-by-temperature",
+        "test_cross_entropy",
+        rows=None,
+        colour="temperature",
+        compares=True,
+    ),
+    Figure(
+        "cross-entropy-by-first-training",
+        "test_cross_entropy",
+        rows=None,
+        colour="first_epochs",
+        compares=True,
+    ),
+    Figure("distinct-2", "distinct_2", rows=None, colour="model"),
+    Figure("duplicate-rate", "duplicate_rate", rows=None, colour="model"),
+    Figure("self-overlap", "self_overlap", rows=None, colour="model"),
+    Figure("grammatical-share", "grammatical_share", rows=None, colour="model"),
+    Figure("mode-coverage", "mode_coverage", rows=None, colour="model"),
+)
+
+#: Tokens of a document, of sources of which it is known (FACTS.md: 470 M in 2.12 M stories).
+TOKENS = {"stories": 50, "tinystories": 222}
+
+#: vLLM raises lower temperatures to this one.
+LOWEST_TEMPERATURE = 0.01
+
+PUBLISHED = TABLE_2
+
+ModelName = Literal["tiny", "gpt2-9m", "llama2-12m", "llama2-42m", "llama2-126m"]
+
+
+class Parameters(_Parameters):
+    """Grid keys of the language_model family.
+
+    Head counts, learning rate and schedule of the published runs are not known; the defaults
+    are ours (FACTS.md, "Language-model pretraining").
+    """
+
+    data: str = Field(
+        default="stories",
+        min_length=1,
+        description="Real data: stories (built in), tinystories, hub:<owner>/<name>, or a file "
+        "or folder of text, JSON lines or Parquet.",
+        json_schema_extra=variant("data"),
+    )
+    separator: str = Field(
+        default="\n\n",
+        min_length=1,
+        description="What separates the documents of a text file.",
+        json_schema_extra=variant("data"),
+    )
+    column: str = Field(
+        default="text",
+        min_length=1,
+        description="Column of JSON lines or Parquet that holds the text.",
+        json_schema_extra=variant("data"),
+    )
+    documents: int | None = Field(
+        default=None,
+        ge=1,
+        strict=True,
+        description="Training documents to read; null: all (of the built-in stories, 20000).",
+        json_schema_extra=variant("data"),
+    )
+    test_documents: int | None = Field(
+        default=None,
+        ge=1,
+        strict=True,
+        description="Test documents; null: all of the source's own test split, else 5 % (of the "
+        "built-in stories, 1000).",
+        json_schema_extra=variant("data"),
+    )
+    vocabulary: int = Field(
+        default=768,
+        ge=260,
+        le=2**20,
+        strict=True,
+        description="Entries of the byte-pair vocabulary, with 256 bytes and 3 special tokens.",
+        json_schema_extra=variant("data"),
+    )
+    context: int = Field(
+        default=128,
+        ge=8,
+        le=2048,
+        strict=True,
+        description="Tokens of a training sequence; also the longest document, with its begin "
+        "and end.",
+        json_schema_extra=variant("data"),
+    )
+    long_documents: Literal["refuse", "drop", "truncate"] = Field(
+        default="refuse",
+        description="What to do with documents longer than the context.",
+        json_schema_extra=variant("data"),
+    )
+    model: ModelName = Field(default="tiny", description="Architecture and size.")
+    epochs: float = Field(
+        default=1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Passes over the training set.",
+        json_schema_extra=variant(),
+    )
+    first_epochs: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Passes over the real data at iteration 1; null: epochs.",
+        json_schema_extra=variant(),
+    )
+    batch: int = Field(
+        default=4,
+        ge=1,
+        strict=True,
+        description="Packed sequences in a training step.",
+        json_schema_extra=variant(),
+    )
+    learning_rate: float = Field(
+        default=3e-3,
+        gt=0,
+        allow_inf_nan=False,
+        description="Peak learning rate of AdamW.",
+        json_schema_extra=variant(),
+    )
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        default="cosine",
+        description="How the learning rate goes on after the warm-up.",
+        json_schema_extra=variant(),
+    )
+    warmup: float = Field(
+        default=0.05,
+        ge=0,
+        lt=1,
+        allow_inf_nan=False,
+        description="Share of the steps in which the learning rate rises.",
+        json_schema_extra=variant(),
+    )
+    weight_decay: float = Field(
+        default=0.1,
+        ge=0,
+        allow_inf_nan=False,
+        description="Weight decay of matrices.",
+        json_schema_extra=variant(),
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="Of the arithmetic; weights are float32. auto: bfloat16 on GPUs that have it.",
+        json_schema_extra=variant(),
+    )
+    curve_points: int = Field(
+        default=20,
+        ge=0,
+        strict=True,
+        description="Test losses along the learning curve of an iteration.",
+        json_schema_extra=variant(),
+    )
+    temperature: float = Field(
+        default=1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Of sampling; 0 takes the likeliest token.",
+        json_schema_extra={"stage": "generation"},
+    )
+    start: Literal["bos", "first-token"] = Field(
+        default="bos",
+        description="Begin samples with the model's own first token, or with one drawn from the "
+        "first tokens of its training set.",
+        json_schema_extra=variant("generation"),
+    )
+    truncated: Literal["redraw", "keep"] = Field(
+        default="redraw",
+        description="Samples that reach the context without an end: draw anew, or keep.",
+        json_schema_extra=variant("generation"),
+    )
+    fixed_length: int | None = Field(
+        default=None,
+        ge=1,
+        strict=True,
+        description="Tokens of every sample, whether it ends or not; null: until it ends.",
+        json_schema_extra=variant("generation"),
+    )
+    backend: Literal["auto", "vllm", "transformers"] = Field(
+        default="auto",
+        description="What generates: auto takes vLLM where it and a GPU are.",
+        json_schema_extra=variant("generation"),
+    )
+    judged: int = Field(
+        default=1000,
+        ge=2,
+        strict=True,
+        description="Samples, at most, by which an iteration is judged.",
+        json_schema_extra=variant("evaluation"),
+    )
+
+
+def is_local(source: str) -> bool:
+    """Tell whether the real data is read from local files."""
+    return source not in ("stories", "tinystories") and not source.startswith("hub:")
+
+
+def source_files(parameters: Mapping[str, Any]) -> list[str]:
+    """Return the local files that the real data is read from, if it is."""
+    source = str(parameters["data"])
+    return [os.path.expanduser(source)] if is_local(source) else []
+
+
+def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
+    """Yield the parameters that don't fit the others, and what was expected of them."""
+    for path in source_files(parameters.model_dump()):
+        if not os.path.exists(path):
+            yield "data", "stories, tinystories, hub:<owner>/<name>, or an existing file or folder"
+    positions = ARCHITECTURES[parameters.model].positions
+    if parameters.context > positions:
+        yield "context", f"at most the {positions} positions of {parameters.model}"
+    if parameters.fixed_length and parameters.fixed_length > parameters.context - 1:
+        yield "fixed_length", f"at most context - 1 = {parameters.context - 1}"
+    if 0 < parameters.temperature < LOWEST_TEMPERATURE:
+        yield "temperature", f"0 (the likeliest token) or at least {LOWEST_TEMPERATURE}"
+
+
+def expectations(
+    parameters: Parameters, regime: Regime, samples: int, iterations: int
+) -> dict[str, Expectation]:
+    """Nothing is known exactly of neural networks."""
+    return {}
+
+
+def work(parameters: Parameters) -> Work:
+    """Estimate what a sample costs in the steps of an iteration, for the plan of a study."""
+    size = ARCHITECTURES[parameters.model].parameters(parameters.vocabulary)
+    tokens = TOKENS.get(parameters.data, parameters.context / 2)
+    return Work(
+        train_flops=6 * size * tokens * parameters.epochs,
+        generate_flops=2 * size * tokens,
+        # Tokens as 16 bits and text, compressed.
+        sample_bytes=3 * tokens,
+        model_bytes=4 * size,
+    )

@@ -1,0 +1,58 @@
+"""The models, from configurations of transformers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import transformers
+
+from collapse.data.tokens import BOS, EOS, PAD
+from collapse.families.language_model.architectures import ARCHITECTURES
+
+
+def configuration(name: str, vocabulary: int) -> Any:
+    """Return the transformers configuration of a model."""
+    shape = ARCHITECTURES[name]
+    common = {
+        "vocab_size": vocabulary,
+        "bos_token_id": BOS,
+        "eos_token_id": EOS,
+        "pad_token_id": PAD,
+        "attn_implementation": "sdpa",
+    }
+    if shape.kind == "gpt2":
+        return transformers.GPT2Config(
+            n_embd=shape.hidden,
+            n_layer=shape.layers,
+            n_head=shape.heads,
+            n_inner=shape.feed_forward,
+            n_positions=shape.positions,
+            # One epoch of data that is never seen twice needs no dropout.
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+            **common,
+        )
+    return transformers.LlamaConfig(
+        hidden_size=shape.hidden,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.heads,
+        intermediate_size=shape.feed_forward,
+        max_position_embeddings=shape.positions,
+        tie_word_embeddings=False,
+        **common,
+    )
+
+
+def initialised(name: str, vocabulary: int, seed: int) -> Any:
+    """Return a newly initialised model, the same for the same seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return transformers.AutoModelForCausalLM.from_config(configuration(name, vocabulary))
+
+
+def parameter_count(model: torch.nn.Module) -> int:
+    """Number of parameters, tied ones once."""
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,0 +1,207 @@
+"""Documents packed into training sequences, batch by batch, from a file of tokens.
+
+A sequence holds whole documents, each with its BOS and EOS, as many as fit. A document sees
+no other: positions begin anew with each, which is how transformers' attention masks know.
+So training, evaluation and generation see documents alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from collapse import files
+from collapse.data.tokens import BOS, EOS, PAD
+from collapse.errors import JobError
+
+_TOKENS, _BOUNDS = "tokens", "bounds.npy"
+
+#: What cross-entropy takes for: predict nothing here.
+IGNORED = -100
+
+
+class Tokens(NamedTuple):
+    """Documents end to end, with BOS and EOS: document i is ``tokens[bounds[i]:bounds[i + 1]]``."""
+
+    tokens: NDArray[np.unsignedinteger]
+    bounds: NDArray[np.int64]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each document."""
+        return np.diff(self.bounds)
+
+
+def store(tables: Iterable[pa.Table], folder: Path) -> None:
+    """Write documents to a file of tokens, table by table, for `mapped` to read.
+
+    Parameters
+    ----------
+    tables : iterable of pyarrow.Table
+        With the columns ``tokens`` and ``ended``; an EOS is put where a document ended.
+    folder : path
+        Where the files go.
+    """
+    bounds = [np.zeros(1, np.int64)]
+    with files.whole(folder / _TOKENS) as partial, open(partial, "wb") as output:
+        for table in tables:
+            block, lengths = _framed(table)
+            block.tofile(output)
+            bounds.append(bounds[-1][-1] + np.cumsum(lengths))
+    with files.whole(folder / _BOUNDS) as partial, open(partial, "wb") as output:
+        np.save(output, np.concatenate(bounds))
+
+
+def mapped(folder: Path) -> Tokens:
+    """Return stored documents, backed by their file: memory is what the system can spare."""
+    bounds = np.load(folder / _BOUNDS, allow_pickle=False)
+    path = folder / _TOKENS
+    kind = np.dtype(f"u{path.stat().st_size // bounds[-1]}")
+    return Tokens(np.memmap(path, dtype=kind, mode="r"), bounds)
+
+
+def in_memory(tables: Iterable[pa.Table]) -> Tokens:
+    """Return documents as `store` does, without a file: for test sets and shards."""
+    framed = [_framed(table) for table in tables]
+    lengths = np.concatenate([lengths for _, lengths in framed])
+    tokens = np.concatenate([block for block, _ in framed])
+    return Tokens(tokens, np.concatenate(([0], np.cumsum(lengths))))
+
+
+def _framed(table: pa.Table) -> tuple[NDArray[np.unsignedinteger], NDArray[np.int64]]:
+    """Put BOS before every document of a table and EOS after those that ended."""
+    column = table["tokens"].combine_chunks()
+    ended = table["ended"].to_numpy(zero_copy_only=False)
+    content = np.asarray(column.flatten())
+    inner = np.asarray(column.value_lengths(), dtype=np.int64)
+    lengths = inner + 1 + ended
+    ends = np.cumsum(lengths)
+    block = np.empty(int(ends[-1]) if len(ends) else 0, dtype=content.dtype)
+    first = ends - lengths
+    is_content = np.ones(len(block), dtype=bool)
+    is_content[first] = is_content[ends[ended] - 1] = False
+    block[first] = BOS
+    block[ends[ended] - 1] = EOS
+    block[is_content] = content
+    return block, lengths
+
+
+class Packer:
+    """The training sequences of every epoch, in batches that depend on the step alone.
+
+    Parameters
+    ----------
+    documents : Tokens
+        What to train on.
+    context : int
+        Tokens of a sequence.
+    batch : int
+        Sequences of a step.
+    shuffle : callable
+        Given an epoch, the generator of its order.
+    whole : bool
+        Give batches the full width even where no sequence needs it: for compiled models.
+    """
+
+    def __init__(
+        self,
+        documents: Tokens,
+        context: int,
+        batch: int,
+        shuffle: Callable[[int], np.random.Generator],
+        *,
+        whole: bool = False,
+    ) -> None:
+        if documents.lengths.max() > context:
+            raise JobError(
+                f"a training document has {documents.lengths.max()} tokens with its BOS and EOS, "
+                f"expected at most the context of {context}"
+            )
+        self.documents = documents
+        self.context = context
+        self.whole = whole
+        self._shuffle = shuffle
+        self._epoch = -1
+        self._begin(0)
+        sequences = len(self._cuts) - 1
+        self.size = min(batch, sequences)
+        #: Of the first epoch; later ones pack in another order, and so differ a little.
+        self.steps_per_epoch = -(-sequences // self.size)
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        """Return the sequences of a step (from 0).
+
+        Returns
+        -------
+        dict of str to Tensor, shape (sequences, tokens)
+            ``input_ids``, ``position_ids``, and ``labels``: what follows each token in its
+            document.
+        """
+        epoch, within = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._begin(epoch)
+        # The last batch of an epoch is filled up with its first sequences.
+        chosen = (within * self.size + np.arange(self.size)) % (len(self._cuts) - 1)
+        return self._gather([self._order[self._cuts[s] : self._cuts[s + 1]] for s in chosen])
+
+    def _begin(self, epoch: int) -> None:
+        """Order the documents anew and cut the order where the next one doesn't fit."""
+        order = self._shuffle(epoch).permutation(len(self.documents.lengths))
+        ends = np.cumsum(self.documents.lengths[order])
+        cuts, used = [0], 0
+        while cuts[-1] < len(order):
+            # Where all of the rest would fit, the last sequence ends.
+            stop = int(np.searchsorted(ends, used + self.context, side="right"))
+            cuts.append(stop)
+            used = int(ends[stop - 1])
+        self._epoch, self._order, self._cuts = epoch, order, np.array(cuts)
+
+    def _gather(self, sequences: list[NDArray[np.int64]]) -> dict[str, Tensor]:
+        rows = np.repeat(np.arange(len(sequences)), [len(each) for each in sequences])
+        chosen = np.concatenate(sequences)
+        lengths = self.documents.lengths[chosen]
+        ends = np.cumsum(lengths)
+        within = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
+        source = np.repeat(self.documents.bounds[chosen], lengths) + within
+        # The column in which a document begins: what its row holds before it.
+        row_starts = np.searchsorted(rows, np.arange(len(sequences)))
+        before = (ends - lengths) - (ends - lengths)[row_starts][rows]
+        columns = np.repeat(before, lengths) + within
+        target = np.repeat(rows, lengths)
+        width = self.context if self.whole else int(columns.max()) + 1
+        shape = (len(sequences), width)
+        inputs = np.full(shape, PAD, dtype=np.int64)
+        inputs[target, columns] = self.documents.tokens[source]
+        # Padding is a document of its own at the end of a row.
+        used = np.zeros(len(sequences), np.int64)
+        np.add.at(used, rows, lengths)
+        positions = np.arange(width) - used[:, None]
+        positions[target, columns] = within
+        labels = np.full(shape, IGNORED, dtype=np.int64)
+        follows = within > 0
+        labels[target[follows], columns[follows] - 1] = inputs[target[follows], columns[follows]]
+        return {
+            "input_ids": torch.from_numpy(inputs),
+            "position_ids": torch.from_numpy(positions),
+            "labels": torch.from_numpy(labels),
+        }
+
+
+def padded(documents: Tokens, chosen: NDArray[np.int64]) -> dict[str, Tensor]:
+    """Return documents one to a row, padded at the end, for evaluation."""
+    lengths = documents.lengths[chosen]
+    width = int(lengths.max())
+    within = np.arange(width)
+    inside = within < lengths[:, None]
+    source = np.minimum(documents.bounds[chosen][:, None] + within, len(documents.tokens) - 1)
+    inputs = np.where(inside, documents.tokens[source], PAD).astype(np.int64)
+    labels = np.full(inputs.shape, IGNORED, dtype=np.int64)
+    labels[:, :-1] = np.where(inside[:, 1:], inputs[:, 1:], IGNORED)
+    return {"input_ids": torch.from_numpy(inputs), "labels": torch.from_numpy(labels)}

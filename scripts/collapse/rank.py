@@ -1,0 +1,23 @@
+"""One of several processes that train a model together: ``python -m collapse.rank JOB DETAILS``."""
+
+import json
+import sys
+from pathlib import Path
+
+from collapse import distributed, files, steps
+from collapse.errors import JobError
+
+
+def main(job: str, details: str) -> None:
+    """Do a job's training; the first rank notes what is to be noted of it."""
+    with distributed.joined() as ranks:
+        found = steps.train_rank(json.loads(Path(job).read_text(encoding="utf-8")))
+        if ranks.first:
+            files.write_text(details, json.dumps(found))
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except JobError as error:
+        sys.exit(f"error: {error}")

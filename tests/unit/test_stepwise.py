@@ -1,0 +1,110 @@
+"""A Gaussian chain step by step agrees with the chain at once, and with theory."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from collapse.chain import run_chain
+from collapse.families import gaussian
+from collapse.regimes import NAMED
+from stepping import Loop
+
+SEEDS = 200
+METRICS = ("trace_ratio", "squared_error_of_mean", "log_determinant_ratio")
+OWN = {
+    "sliding": {"keep_real": [4], "memory": [2], "budget": ["n"]},
+    "fed": {"keep_real": [0], "memory": [2], "fresh_real": ["0.5n"]},
+}
+
+
+@pytest.fixture(autouse=True)
+def at_home(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+def loop_of(regime, **experiment):
+    plan = {"samples": 8, "grid": {"dimension": [3], "variance": [2.0]}, "seeds": SEEDS}
+    return Loop(regime=regime, regimes=OWN, **plan | experiment)
+
+
+def by_steps(loop):
+    """Metrics of a chain that runs step by step: arrays (seeds, iterations)."""
+    iterations = range(1, loop.branches.plan.iterations + 1)
+    found = []
+    for seed in loop.branches.plan.seed_list:
+        chain = loop.chain(seed)
+        for t in iterations:
+            loop.iterate(t, seed)
+        found.append([json.loads(Path(chain.metrics(t)).read_text()) for t in iterations])
+    return {name: np.array([[each[name] for each in row] for row in found]) for name in METRICS}
+
+
+def at_once(loop):
+    """Metrics of the same chain in one job."""
+    return run_chain(
+        loop.study.chain("loop", loop.point, loop.regime), loop.branches.plan.seed_list
+    )
+
+
+@pytest.mark.parametrize("dimension", [1, 3, 20])
+def test_iteration_1_is_the_same_to_rounding_for_every_seed(dimension):
+    """Also with fewer samples than dimensions, where determinants vanish."""
+    loop = loop_of("replace", grid={"dimension": [dimension]}, iterations=1, seeds=20)
+    steps, chain = by_steps(loop), at_once(loop)
+    for name in METRICS:
+        np.testing.assert_allclose(steps[name], chain[name], rtol=1e-10)
+    assert np.isinf(steps["log_determinant_ratio"]).all() == (dimension == 20)
+
+
+@pytest.mark.parametrize("regime", [*NAMED, *OWN])
+def test_later_iterations_have_the_law_of_the_chain_at_once_and_of_theory(regime):
+    """Means over seeds within five standard errors; of theory, at once and step by step.
+
+    The chain at once has 20 times as many seeds, so that its own error hardly counts. Both
+    share the real data of their common seeds, which makes them closer, never farther.
+    """
+    loop = loop_of(regime)
+    steps = by_steps(loop)
+    many = loop_of(regime, seeds=20 * SEEDS)
+    chain = at_once(many)
+    parameters = gaussian.Parameters(dimension=3, variance=2.0)
+    expected = gaussian.expectations(parameters, many.chain().regime, 8, 3)
+    assert "trace_ratio" in expected or regime in OWN
+    for name in METRICS:
+        error = chain[name].std(axis=0) / np.sqrt(SEEDS)
+        assert np.all(np.abs(steps[name].mean(axis=0) - chain[name].mean(axis=0)) < 5 * error)
+        ratio = steps[name].std(axis=0) / chain[name].std(axis=0)
+        assert np.all((ratio > 0.6) & (ratio < 1.6))
+        if name in expected:
+            error = np.fmax(error, expected[name].deviation / np.sqrt(SEEDS))
+            assert np.all(np.abs(steps[name].mean(axis=0) - expected[name].mean) < 5 * error)
+    # The law is tested, not that nothing happens.
+    if regime == "replace":
+        assert steps["trace_ratio"].mean(axis=0)[2] < 0.8 * steps["trace_ratio"].mean(axis=0)[0]
+
+
+@pytest.mark.parametrize("regime", ["replace", "accumulate", "accumulate-subsample"])
+def test_a_chain_of_fewer_samples_than_dimensions_keeps_its_rank(regime):
+    """Its samples stay in the span of the real ones: the determinant is zero, not rounding."""
+    loop = loop_of(regime, samples=4, grid={"dimension": [6]}, seeds=3)
+    steps, chain = by_steps(loop), at_once(loop)
+    for found in (steps, chain):
+        assert np.isneginf(found["log_determinant_ratio"]).all()
+        assert np.isfinite(found["trace_ratio"]).all()
+
+
+def test_real_data_is_the_same_under_every_regime():
+    """Iteration 1 is paired, and stored once."""
+    firsts = []
+    for regime in NAMED:
+        loop = loop_of(regime, seeds=1)
+        loop.run()
+        firsts.append(Path(loop.chain().metrics(1)).read_text())
+    assert len(set(firsts)) == 1
+    assert len(list(Path().glob("results/loop/*/real/seed0/iter1/model"))) == 1

@@ -1,0 +1,324 @@
+"""Tokenizers that lose nothing, and shards that hold what was asked for."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collapse.data import tokens
+from collapse.data.documents import DataError
+from collapse.files import DamagedFileError
+
+WORDS = ("there", "was", "a", "little", "girl", "named", "Lily", "who", "found", "needle")
+
+
+def stories(count, seed=0):
+    generator = np.random.default_rng(seed)
+    for _ in range(count):
+        yield " ".join(generator.choice(WORDS, generator.integers(5, 30))) + "."
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tokenizer")
+    tokens.train_tokenizer(stories(200), 300, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def tokenizer(trained):
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(trained)
+
+
+# The tokenizer
+
+
+def test_a_tokenizer_has_exactly_the_vocabulary_asked_for(tokenizer):
+    assert len(tokenizer) == tokenizer.vocab_size == 300
+    assert sorted(tokenizer.get_vocab().values()) == list(range(300))
+
+
+def test_special_tokens_have_the_first_ids_and_transformers_knows_them(tokenizer):
+    assert tokenizer.convert_ids_to_tokens([0, 1, 2]) == ["<pad>", "<s>", "</s>"]
+    assert (tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id) == (0, 1, 2)
+    assert (tokens.PAD, tokens.BOS, tokens.EOS) == (0, 1, 2)
+
+
+any_text = st.one_of(
+    st.text(),
+    st.text(alphabet=" \n\r\t.,'s"),
+    st.lists(st.sampled_from(["</s>", "<s>", "<pad>", "Lily", " ", "é", "😀"])).map("".join),
+)
+
+
+@given(any_text)
+def test_decoding_gives_back_any_text_and_no_special_token_is_ever_in_it(trained, tokenizer, text):
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == text
+    assert not {0, 1, 2} & set(ids)
+    assert tokens.load_tokenizer(trained).encode(text, add_special_tokens=False).ids == ids
+
+
+def test_words_of_the_training_documents_are_merged(tokenizer):
+    text = "there was a little girl named Lily"
+    assert len(tokenizer.encode(text)) <= 8 < len(text)
+
+
+@pytest.mark.parametrize("architecture", ["GPT2Config", "LlamaConfig"])
+def test_a_tokenizer_saved_beside_a_model_is_the_same(architecture, tokenizer, tmp_path):
+    """Transformers may choose another tokenizer for the model's architecture."""
+    import transformers
+
+    tokenizer.save_pretrained(tmp_path)
+    getattr(transformers, architecture)().save_pretrained(tmp_path)
+    loaded = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    text = " there was a</s> girl…\r\n"
+    assert loaded.encode(text) == tokenizer.encode(text)
+    assert loaded.decode(loaded.encode(text)) == text
+    assert (loaded.pad_token_id, loaded.bos_token_id, loaded.eos_token_id) == (0, 1, 2)
+
+
+TRAIN = """
+import sys
+from pathlib import Path
+import numpy as np
+from collapse.data.tokens import train_tokenizer, write_documents
+
+directory = Path(sys.argv[1])
+# Words at random, so that many pairs are equally frequent and their order must be decided.
+words = [f"{number:x}" for number in np.random.default_rng(0).integers(0, 1 << 32, 30_000)]
+documents = [" ".join(words[start:start + 10]) for start in range(0, len(words), 10)]
+train_tokenizer(documents, 2000, directory)
+write_documents(directory / "a.parquet", documents, directory, context=128,
+                long_documents="refuse")
+"""
+
+
+def test_tokenizer_and_shard_do_not_depend_on_threads(tmp_path):
+    path = str(Path(__file__).parents[2] / "scripts")
+    for threads in ("1", "4"):
+        subprocess.run(
+            [sys.executable, "-c", TRAIN, tmp_path / threads],
+            env={**os.environ, "RAYON_NUM_THREADS": threads, "PYTHONPATH": path},
+            check=True,
+        )
+    for name in ("tokenizer.json", "tokenizer_config.json", "a.parquet"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "4" / name).read_bytes()
+
+
+def test_a_vocabulary_that_the_documents_do_not_allow_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"vocabulary of 8,000, but .* allow 262$"):
+        tokens.train_tokenizer(["aaa", "aaab"], 8000, tmp_path)
+    tokens.train_tokenizer(["aaa", "aaab"], 262, tmp_path)
+    with pytest.raises(DataError, match="a vocabulary of 258; expected at least 259"):
+        tokens.train_tokenizer(["a"], 258, tmp_path)
+
+
+def test_a_mistake_in_the_data_is_seen_through_the_tokenizer(tmp_path):
+    def documents():
+        yield "one"
+        raise DataError("a.txt: a mistake")
+
+    with pytest.raises(DataError, match=r"a\.txt: a mistake"):
+        tokens.train_tokenizer(documents(), 300, tmp_path)
+    with pytest.raises(DataError, match=r"no such file; expected a saved tokenizer"):
+        tokens.load_tokenizer(tmp_path)
+
+
+# Writing
+
+
+def write(path, documents, trained, *, context=128, long_documents="refuse"):
+    return tokens.write_documents(
+        path, documents, trained, context=context, long_documents=long_documents
+    )
+
+
+def test_a_shard_holds_the_text_and_its_tokens(trained, tokenizer, tmp_path):
+    path = tmp_path / "a.parquet"
+    texts = [*stories(50), "  ends in </s> and é😀\r\n", ""]
+    counts = write(path, texts, trained)
+    table = pq.read_table(path)
+    assert table.schema == tokens.schema(300)
+    assert table["text"].to_pylist() == texts
+    assert table["tokens"].to_pylist() == [tokenizer.encode(text) for text in texts]
+    assert table["ended"].to_pylist() == [True] * 52
+    lengths = [len(tokenizer.encode(text)) for text in texts]
+    assert counts == tokens.Counts(52, sum(lengths), 0, 0, max(lengths) + 2)
+
+
+def test_tokens_take_two_bytes_as_long_as_they_fit():
+    assert tokens.schema(1 << 16).field("tokens").type.value_type == pa.uint16()
+    assert tokens.schema((1 << 16) + 1).field("tokens").type.value_type == pa.uint32()
+
+
+def test_large_token_ids_survive(tmp_path):
+    layout = tokens.schema(200_000)
+    row = tokens._Row([199_999, 0], "x", True)
+    assert tokens._table([row], layout)["tokens"].to_pylist() == [[199_999, 0]]
+    row = tokens._Row([65_535], "x", True)
+    assert tokens._table([row], tokens.schema(1 << 16))["tokens"].to_pylist() == [[65_535]]
+
+
+@pytest.fixture
+def lengths(trained):
+    """Documents whose lengths, BOS and EOS included, are 10, 11, 12, 20."""
+    documents = ["é" * 4, "é" * 4 + "z", "é" * 5, "é" * 9]
+    encoder = tokens.load_tokenizer(trained)
+    assert [len(encoder.encode(text).ids) + 2 for text in documents] == [10, 11, 12, 20]
+    return documents
+
+
+def test_long_documents_are_refused_with_the_context_they_need(lengths, trained, tmp_path):
+    with pytest.raises(DataError) as caught:
+        write(tmp_path / "a.parquet", lengths, trained, context=11)
+    assert str(caught.value) == (
+        f"{tmp_path}/a.parquet: 2 of 4 documents are longer than the context of 11 tokens, BOS "
+        "and EOS included; raise context to 20, or set long_documents: drop or truncate"
+    )
+    assert os.listdir(tmp_path) == []
+    counts = write(tmp_path / "a.parquet", lengths, trained, context=20)
+    assert counts == tokens.Counts(4, 8 + 9 + 10 + 18, 0, 0, 20)
+
+
+def test_long_documents_are_dropped(lengths, trained, tmp_path):
+    path = tmp_path / "a.parquet"
+    counts = write(path, lengths, trained, context=11, long_documents="drop")
+    assert counts == tokens.Counts(2, 8 + 9, 2, 0, 20)
+    assert pq.read_table(path)["text"].to_pylist() == lengths[:2]
+    with pytest.raises(DataError, match=r"no documents are left, 4 dropped as too long"):
+        write(path, lengths, trained, context=9, long_documents="drop")
+
+
+def test_long_documents_are_truncated_and_not_ended(lengths, trained, tokenizer, tmp_path):
+    path = tmp_path / "a.parquet"
+    counts = write(path, lengths, trained, context=10, long_documents="truncate")
+    assert counts == tokens.Counts(4, 8 + 3 * 9, 0, 3, 20)
+    table = pq.read_table(path)
+    assert table["ended"].to_pylist() == [True, False, False, False]
+    whole = tokenizer.encode(lengths[3])
+    assert table["tokens"].to_pylist()[3] == whole[:9]
+    # With BOS the cut document fills the context; the character that was cut is replaced.
+    assert table["text"].to_pylist() == ["éééé", "ééééz", "éééé�", "éééé�"]
+
+
+def test_no_documents_are_refused(trained, tmp_path):
+    with pytest.raises(DataError, match="no documents are left"):
+        write(tmp_path / "a.parquet", [], trained)
+    assert os.listdir(tmp_path) == []
+
+
+def test_documents_are_written_as_they_come(trained, tmp_path, monkeypatch):
+    """No more than a row group is ever waiting: memory does not grow with the corpus."""
+    monkeypatch.setattr(tokens, "BATCH", 10)
+    monkeypatch.setattr(tokens, "GROUP", 3)
+    given = written = waiting = 0
+
+    def documents():
+        nonlocal given, waiting
+        for text in stories(1000):
+            given += 1
+            waiting = max(waiting, given - written)
+            yield text
+
+    write_table = pq.ParquetWriter.write_table
+
+    def counted(self, table):
+        nonlocal written
+        written += len(table)
+        write_table(self, table)
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", counted)
+    path = tmp_path / "a.parquet"
+    write(path, documents(), trained)
+    assert written == given == 1000
+    assert waiting <= 31
+    metadata = pq.read_metadata(path)
+    assert [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)] == [
+        *[30] * 33,
+        10,
+    ]
+
+
+# Reading
+
+
+@pytest.fixture(scope="module")
+def shard(trained, tmp_path_factory):
+    path = tmp_path_factory.mktemp("shard") / "a.parquet"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokens, "BATCH", 5)
+        patch.setattr(tokens, "GROUP", 2)
+        write(path, stories(47), trained)
+    return path
+
+
+def test_a_shard_is_read_row_group_by_row_group(shard):
+    read = list(tokens.read(shard))
+    assert [len(table) for table in read] == [10, 10, 10, 10, 7]
+    assert pa.concat_tables(read).equals(pq.read_table(shard))
+    for table in tokens.read(shard, columns=["ended", "text"]):
+        assert sorted(table.column_names) == ["ended", "text"]
+
+
+@given(st.lists(st.integers(0, 46)).map(sorted))
+def test_only_the_rows_asked_for_are_read(shard, positions):
+    read = list(tokens.read(shard, np.array(positions, np.int64), ["text"]))
+    assert all(len(table) for table in read)
+    texts = list(itertools.chain.from_iterable(table["text"].to_pylist() for table in read))
+    everything = list(stories(47))
+    assert texts == [everything[position] for position in positions]
+
+
+def test_row_groups_without_rows_asked_for_are_not_read(shard, monkeypatch):
+    read = []
+    original = pq.ParquetFile.read_row_group
+    monkeypatch.setattr(
+        pq.ParquetFile,
+        "read_row_group",
+        lambda self, group, **options: read.append(group) or original(self, group, **options),
+    )
+    assert [len(table) for table in tokens.read(shard, np.array([9, 10, 46]))] == [1, 1, 1]
+    assert read == [0, 1, 4]
+
+
+@pytest.mark.parametrize(
+    ("positions", "message"),
+    [
+        ([0, 47], "positions 0 to 47, but the file has 47 rows"),
+        ([-1, 3], "positions -1 to 3"),
+        ([3, 2], "not in ascending order"),
+    ],
+)
+def test_impossible_positions_are_refused(shard, positions, message):
+    with pytest.raises(ValueError, match=message):
+        list(tokens.read(shard, np.array(positions)))
+
+
+def test_damaged_shards_are_refused(shard, tmp_path):
+    path = tmp_path / "a.parquet"
+    path.write_bytes(shard.read_bytes()[:-100])
+    with pytest.raises(DamagedFileError, match=r"a\.parquet: can't be read as Parquet"):
+        list(tokens.read(path))
+    with pytest.raises(DamagedFileError, match=r"no\.parquet"):
+        list(tokens.read(tmp_path / "no.parquet"))
+    with pytest.raises(DamagedFileError, match="no column 'words'; found tokens, text, ended"):
+        list(tokens.read(shard, columns=["words"]))
+
+
+def test_the_saved_configuration_names_no_version_of_transformers(trained):
+    configuration = json.loads((trained / "tokenizer_config.json").read_text())
+    assert configuration["tokenizer_class"] == "PreTrainedTokenizerFast"

@@ -1,0 +1,576 @@
+"""Training goes on exactly where it was stopped, however it was stopped.
+
+Run as a program this file trains the same toy in a process of its own, to be killed.
+"""
+
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from collapse import distributed, training  # noqa: E402
+from collapse.optimisation import (  # noqa: E402
+    Interrupted,
+    Optimisation,
+    TrainingError,
+    learning_rate,
+)
+
+SCRIPTS = Path(training.__file__).parents[1]
+PLAN = Optimisation(
+    steps=40, learning_rate=3e-3, warmup_steps=5, schedule="cosine", weight_decay=0.1,
+    evaluate_every=7,
+)  # fmt: skip
+
+
+class Toy:
+    """Regression with a hidden layer, dropout and a norm: y is the sum of sines of x."""
+
+    def __init__(self, *, dropout=0.2, rows=16, before_step=lambda step: None):
+        torch.manual_seed(0)
+        self.model = torch.nn.Sequential(
+            torch.nn.Linear(4, 32),
+            torch.nn.LayerNorm(32),
+            torch.nn.GELU(),
+            torch.nn.Dropout(dropout),
+            torch.nn.Linear(32, 1),
+        )
+        self.rows = rows
+        self.before_step = before_step
+        self.steps = []
+        self.noises = set()
+
+    def data(self, seed, rows):
+        x = torch.randn(rows, 4, generator=torch.Generator().manual_seed(seed))
+        return {"x": x, "y": x.sin().sum(1, keepdim=True), "tokens": torch.arange(rows) % 3 + 1}
+
+    def batch(self, step):
+        self.steps.append(step)
+        self.before_step(step)
+        return self.data(1000 + step, self.rows)
+
+    def weight(self, batch):
+        return float(batch["tokens"].sum())
+
+    def loss(self, model, rows):
+        return (rows["tokens"] * (model(rows["x"]) - rows["y"]).square().sum(1)).sum()
+
+    def test_loss(self, model):
+        assert not model.training and not torch.is_grad_enabled()
+        device = next(model.parameters()).device
+        rows = {name: values.to(device) for name, values in self.data(5, 64).items()}
+        noise = torch.rand(()).item()  # of an evidence lower bound, say
+        self.noises.add(noise)
+        return self.loss(model, rows).item() / rows["tokens"].sum().item() + 1e-3 * noise
+
+
+def run(state, plan=PLAN, task=None, fingerprint="toy"):
+    """Train the toy; return its weights and the curve."""
+    task = task or Toy()
+    curve = training.train(
+        task, plan, state=state, fingerprint=fingerprint, seed_of=lambda step: 7**9 + step
+    )
+    return {name: value.clone() for name, value in task.model.state_dict().items()}, curve
+
+
+def change(plan, **fields):
+    return Optimisation(**{**plan.__dict__, **fields})
+
+
+def assert_same(one, other):
+    weights, curve = one
+    weights_of_other, curve_of_other = other
+    assert weights.keys() == weights_of_other.keys()
+    for name, value in weights.items():
+        assert torch.equal(value, weights_of_other[name]), name
+    assert curve == curve_of_other
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    torch.set_num_threads(1)
+    return run(tmp_path_factory.mktemp("uninterrupted"))
+
+
+def stop_at(*steps, number=signal.SIGTERM):
+    """Signal this process during each of these steps, the first time it gets there."""
+    left = set(steps)
+
+    def before_step(step):
+        if step in left:
+            left.remove(step)
+            signal.raise_signal(number)
+
+    return before_step
+
+
+# The science: what the numbers are.
+
+
+def test_it_learns(tmp_path):
+    task = Toy(dropout=0.0, rows=64)
+    plan = Optimisation(steps=300, learning_rate=1e-2, evaluate_every=100)
+    _, curve = run(tmp_path, plan, task)
+    assert [point.step for point in curve] == [100, 200, 300]
+    variance = 4 * (1 - math.exp(-2)) / 2  # of a sum of sines of normals: no model at all
+    assert curve[-1].test_loss < 0.05 * variance
+    assert curve[0].train_loss > curve[1].train_loss > curve[2].train_loss
+
+
+def test_it_is_adamw_as_torch_has_it(tmp_path):
+    plan = change(PLAN, steps=12, weight_decay=0.0, clip=None)
+    weights, curve = run(tmp_path, plan)
+    bare = Toy()
+    optimiser = torch.optim.AdamW(bare.model.parameters(), weight_decay=0.0)
+    losses = []
+    for step in range(plan.steps):
+        batch = bare.batch(step)
+        torch.manual_seed(7**9 + step)
+        loss = bare.loss(bare.model, batch) / bare.weight(batch)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.param_groups[0]["lr"] = learning_rate(plan, step)
+        optimiser.step()
+        losses.append(loss.item())
+    for name, value in bare.model.state_dict().items():
+        torch.testing.assert_close(weights[name], value, rtol=1e-5, atol=1e-6)
+    means = [sum(losses[:7]) / 7, sum(losses[7:]) / 5]
+    assert [point.train_loss for point in curve] == pytest.approx(means, rel=1e-5)
+
+
+def test_the_gradient_is_clipped(tmp_path):
+    plan = Optimisation(steps=1, learning_rate=1e-3, clip=1e-12)
+    before = Toy().model.state_dict()
+    weights, _ = run(tmp_path, plan)
+    # So small a gradient is lost beside AdamW's epsilon of 1e-8.
+    for name, value in before.items():
+        torch.testing.assert_close(weights[name], value, rtol=0, atol=1e-6)
+
+
+def test_schedules():
+    plan = Optimisation(steps=14, learning_rate=2.0, warmup_steps=4)
+    for schedule in ("constant", "linear", "cosine"):
+        rates = [learning_rate(change(plan, schedule=schedule), step) for step in range(14)]
+        assert rates[:5] == [0.5, 1.0, 1.5, 2.0, 2.0]
+        if schedule == "constant":
+            assert set(rates[4:]) == {2.0}
+        else:
+            assert rates[9] == pytest.approx(1.0)  # half of the way down
+            assert rates[4:] == sorted(rates[4:], reverse=True)
+            assert 0 < rates[13] < 0.25
+    linear = [learning_rate(change(plan, schedule="linear"), step) for step in range(4, 14)]
+    assert linear == pytest.approx([2.0 - 0.2 * step for step in range(10)])
+    no_warmup = change(plan, warmup_steps=0, schedule="cosine")
+    assert learning_rate(no_warmup, 0) == 2.0
+    assert learning_rate(no_warmup, 7) == pytest.approx(1.0)
+    only_warmup = change(plan, warmup_steps=14, schedule="cosine")
+    assert learning_rate(only_warmup, 13) == 2.0
+
+
+def test_only_matrices_decay(tmp_path):
+    class Still(Toy):
+        """No gradient but 0: what changes has decayed."""
+
+        def loss(self, model, rows):
+            return 0 * super().loss(model, rows)
+
+    plan = Optimisation(steps=3, learning_rate=0.1, weight_decay=0.5)
+    before = Toy().model.state_dict()
+    weights, _ = run(tmp_path, plan, Still())
+    for name, value in before.items():
+        decay = (1 - 0.1 * 0.5) ** 3 if value.ndim >= 2 else 1.0
+        torch.testing.assert_close(weights[name], decay * value)
+
+
+def test_the_noise_of_the_test_loss_is_the_same_at_every_point(tmp_path):
+    task = Toy()
+    run(tmp_path, task=task)
+    assert len(task.noises) == 1
+
+
+def test_points_of_the_curve(tmp_path, uninterrupted):
+    _, curve = uninterrupted
+    assert [point.step for point in curve] == [7, 14, 21, 28, 35, 40]
+    assert all(point.test_loss is not None for point in curve)
+    assert [point.learning_rate for point in curve] == [
+        learning_rate(PLAN, point.step - 1) for point in curve
+    ]
+    _, only_end = run(tmp_path, change(PLAN, evaluate_every=0))
+    assert [(point.step, point.test_loss) for point in only_end] == [(40, None)]
+    steps = [7, 7, 7, 7, 7, 5]
+    mean = sum(n * point.train_loss for n, point in zip(steps, curve, strict=True)) / 40
+    assert only_end[0].train_loss == pytest.approx(mean, rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 5, 16, 100])
+def test_micro_batches_change_only_rounding(tmp_path, size):
+    whole, curve = run(tmp_path / "whole", task=Toy(dropout=0.0))
+    split, curve_of_split = run(
+        tmp_path / "split", change(PLAN, micro_batch=size), Toy(dropout=0.0)
+    )
+    for name, value in whole.items():
+        torch.testing.assert_close(split[name], value, rtol=1e-4, atol=1e-5)
+    for point, other in zip(curve, curve_of_split, strict=True):
+        assert other == pytest.approx(point, rel=1e-4)
+
+
+def test_a_parameter_that_is_frozen_stays(tmp_path):
+    task = Toy()
+    task.model[0].requires_grad_(False)
+    weights, _ = run(tmp_path, task=task)
+    before = Toy().model.state_dict()
+    assert torch.equal(weights["0.weight"], before["0.weight"])
+    assert not torch.equal(weights["4.weight"], before["4.weight"])
+
+
+def test_bfloat16_learns_too(tmp_path):
+    plan = change(PLAN, precision="bfloat16")
+    weights, curve = run(tmp_path, plan)
+    _, exact = run(tmp_path / "exact")
+    assert all(value.dtype == torch.float32 for value in weights.values())
+    assert curve != exact
+    assert curve[-1].test_loss == pytest.approx(exact[-1].test_loss, rel=0.05)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_loss_that_is_not_finite_ends_training(tmp_path, bad):
+    class Diverging(Toy):
+        def loss(self, model, rows):
+            return super().loss(model, rows) * (bad if self.steps[-1] == 9 else 1.0)
+
+    message = f"the loss is {bad} at step 10 of 40, with a learning rate of 0.00"
+    with pytest.raises(TrainingError, match=message) as error:
+        run(tmp_path, change(PLAN, save_seconds=0), Diverging())
+    assert "\n" not in str(error.value)
+    saved = torch.load(tmp_path / "training.pt", weights_only=True)
+    assert saved["step"] == 9
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    class Exploding(Toy):
+        def loss(self, model, rows):
+            loss = super().loss(model, rows)
+            if loss.requires_grad and self.steps[-1] == 39:
+                loss.register_hook(lambda gradient: gradient * float("nan"))
+            return loss
+
+    with pytest.raises(TrainingError, match="weights are not finite after step 40 of 40"):
+        run(tmp_path, task=Exploding())
+    assert not (tmp_path / "training.pt").exists()
+
+
+# Interruptions.
+
+
+@pytest.mark.parametrize("steps", [(0,), (6,), (7, 8, 20), (13, 27, 34), (38,)])
+def test_resuming_is_exact(tmp_path, uninterrupted, steps):
+    before_step = stop_at(*steps)
+    for step in steps:
+        with pytest.raises(Interrupted, match=f"SIGTERM after step {step + 1} of 40") as stop:
+            run(tmp_path, task=Toy(before_step=before_step))
+        assert str(tmp_path) in str(stop.value) and "\n" not in str(stop.value)
+    assert_same(run(tmp_path, task=Toy(before_step=before_step)), uninterrupted)
+
+
+def test_a_signal_in_the_last_step_changes_nothing(tmp_path, uninterrupted):
+    task = Toy(before_step=stop_at(39))
+    assert_same(run(tmp_path, task=task), uninterrupted)
+
+
+def test_a_finished_run_is_not_run_again_until_it_is_discarded(tmp_path, uninterrupted):
+    state = tmp_path / "state"
+    run(state)
+    again = Toy()
+    assert_same(run(state, task=again), uninterrupted)
+    assert again.steps == []
+    training.discard(state)
+    assert not state.exists()
+    training.discard(state)
+    state.mkdir()
+    (state / "notes.txt").write_text("not ours")
+    training.discard(state)
+    assert (state / "notes.txt").exists()
+
+
+def test_signal_handlers_are_put_back(tmp_path):
+    before = [signal.getsignal(number) for number in distributed.STOP_SIGNALS]
+    run(tmp_path)
+    with pytest.raises(Interrupted, match="SIGUSR2"):
+        run(tmp_path / "other", task=Toy(before_step=stop_at(3, number=signal.SIGUSR2)))
+    assert [signal.getsignal(number) for number in distributed.STOP_SIGNALS] == before
+
+
+def test_a_second_interrupt_does_not_wait(tmp_path):
+    def twice(step):
+        if step == 3:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, task=Toy(before_step=twice))
+
+
+def test_it_runs_outside_the_main_thread(tmp_path, uninterrupted):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(run(tmp_path)))
+    thread.start()
+    thread.join()
+    assert_same(results[0], uninterrupted)
+
+
+def test_what_is_drawn_elsewhere_changes_nothing(tmp_path, uninterrupted):
+    task = Toy(before_step=lambda step: torch.rand(step))
+    assert_same(run(tmp_path, task=task), uninterrupted)
+
+
+def test_the_state_of_something_else_is_not_resumed(tmp_path, uninterrupted, capsys):
+    with pytest.raises(Interrupted):
+        run(tmp_path, task=Toy(before_step=stop_at(10)), fingerprint="other")
+    task = Toy()
+    assert_same(run(tmp_path, task=task), uninterrupted)
+    assert task.steps[0] == 0
+    note = capsys.readouterr().err
+    assert note.count("\n") == 1 and "other data or parameters: starting afresh" in note
+
+
+def test_a_damaged_state_is_not_resumed(tmp_path, uninterrupted, capsys):
+    with pytest.raises(Interrupted):
+        run(tmp_path, task=Toy(before_step=stop_at(10)))
+    path = tmp_path / "training.pt"
+    sound = path.read_bytes()
+    chance = random.Random(0)
+    damaged = [sound[: chance.randrange(len(sound))] for _ in range(20)] + [b"", b"PK" * 99]
+    weights = training._read_state(path, "toy")["model"]["0.weight"].numpy().tobytes()
+    place = sound.index(weights)
+    for position in (place, place + len(weights) - 1):
+        flipped = bytearray(sound)
+        flipped[position] ^= 1
+        damaged.append(bytes(flipped))
+    for content in damaged:
+        path.write_bytes(content)
+        assert training._read_state(path, "toy") is None
+    capsys.readouterr()
+    assert_same(run(tmp_path), uninterrupted)
+    note = capsys.readouterr().err
+    assert note.count("\n") == 1 and "is damaged: starting afresh" in note
+
+
+def test_the_state_is_saved_as_often_as_asked(tmp_path, monkeypatch):
+    saved = []
+    clock = iter(range(10**6))  # a second passes between any two looks at it
+    monkeypatch.setattr(training.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(training._Run, "save", lambda run, *_: saved.append(run.step))
+    run(tmp_path, change(PLAN, save_seconds=10))
+    assert saved == [10, 20, 30, 40]
+
+
+def test_batches_made_ahead_are_the_same():
+    # A device that is not a CPU, without needing one.
+    ranks = distributed.Ranks(rank=1, world=2, device=torch.device("meta"))
+    ahead, task = Toy(), Toy()
+    batches = training._batches(ahead, range(3, 8), ranks)
+    for step, (rows, weight) in enumerate(batches, start=3):
+        batch = task.batch(step)
+        assert weight == task.weight(batch)
+        assert all(torch.equal(rows[name], values[1::2]) for name, values in batch.items())
+    assert ahead.steps == [3, 4, 5, 6, 7]
+    failing = Toy(before_step=lambda step: 1 // (4 - step))
+    with pytest.raises(ZeroDivisionError):
+        list(training._batches(failing, range(3, 8), ranks))
+    assert failing.steps == [3, 4]
+
+
+def test_gradients_travel_in_few_messages_of_one_type(monkeypatch):
+    monkeypatch.setattr(distributed, "BUCKET", 10)
+    types = [torch.float32, torch.bfloat16, torch.float32, torch.float32, torch.bfloat16]
+    tensors = [torch.ones(size, dtype=of) for size, of in zip([4, 3, 6, 50, 2], types, strict=True)]
+    buckets = list(distributed._buckets(tensors))
+    assert [[len(tensor) for tensor in bucket] for bucket in buckets] == [[3, 2], [4, 6], [50]]
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_last_state(tmp_path, monkeypatch):
+    def full(*_):
+        raise RuntimeError("unexpected pos 576 vs 534")
+
+    with pytest.raises(Interrupted):
+        run(tmp_path, task=Toy(before_step=stop_at(10)))
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match=r"cannot write the state of .*: unexpected pos"):
+        run(tmp_path)
+    assert saved_step(tmp_path) == 11
+    assert [path.name for path in tmp_path.iterdir()] == ["training.pt"]
+
+
+# Processes of their own.
+
+
+def start(state, *options):
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, __file__, str(state), *options]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def wait_for(ready):
+    deadline = time.monotonic() + 60
+    while not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def saved_step(state):
+    found = training._read_state(state / "training.pt", "toy")
+    return found["step"] if found else 0
+
+
+def test_after_kill_minus_9(tmp_path, uninterrupted):
+    process = start(tmp_path, "--save-seconds=0", "--delay=0.02")
+    wait_for(lambda: saved_step(tmp_path) >= 9)
+    process.kill()
+    process.communicate()
+    task = Toy()
+    assert_same(run(tmp_path, task=task), uninterrupted)
+    assert task.steps[0] >= 9
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
+def test_after_a_signal(tmp_path, uninterrupted, number):
+    process = start(tmp_path, "--delay=0.05")
+    for line in process.stdout:
+        if line.strip() == "9":
+            process.send_signal(number)
+            break
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert f"training stopped by {number.name} after step" in rest
+    task = Toy()
+    assert_same(run(tmp_path, task=task), uninterrupted)
+    assert task.steps[0] >= 10
+
+
+def test_two_ranks_are_as_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    # Of 15 rows the ranks have 8 and 7: 3 micro-batches and 3, the last of other sizes.
+    options = ["--dropout=0", "--rows=15", "--micro-batch=3"]
+    distributed.launch("test_training", [str(tmp_path / "two"), *options], ranks=2)
+    weights, curve = run(tmp_path / "one", task=Toy(dropout=0.0, rows=15))
+    found = training._read_state(tmp_path / "two" / "training.pt", "toy")
+    for name, value in weights.items():
+        torch.testing.assert_close(found["model"][name], value, rtol=1e-5, atol=1e-5)
+    for point, other in zip(curve, found["curve"], strict=True):
+        assert other == pytest.approx(point, rel=1e-5)
+
+
+def test_ranks_without_a_row_and_stopped_together(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    state = tmp_path / "state"
+
+    def stop():
+        wait_for(lambda: saved_step(state) >= 3)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    threading.Thread(target=stop).start()
+    options = ["--dropout=0", "--rows=1", "--save-seconds=0", "--delay=0.05"]
+    with pytest.raises(Interrupted, match="2 ranks of test_training were stopped by SIGUSR1"):
+        distributed.launch("test_training", [str(state), *options], ranks=2)
+    # The number of ranks may change on the way, to rounding.
+    step = saved_step(state)
+    assert 3 <= step < 40
+    weights, curve = run(tmp_path / "one", task=Toy(dropout=0.0, rows=1))
+    task = Toy(dropout=0.0, rows=1)
+    resumed, curve_of_resumed = run(state, task=task)
+    assert task.steps[0] == step
+    for name, value in weights.items():
+        torch.testing.assert_close(resumed[name], value, rtol=1e-4, atol=1e-5)
+    for point, other in zip(curve, curve_of_resumed, strict=True):
+        assert other == pytest.approx(point, rel=1e-4)
+
+
+def test_ranks_that_fail_are_reported():
+    with pytest.raises(TrainingError, match=r"2 ranks of no_such_module ended with statuses \[1"):
+        distributed.launch("no_such_module", [], ranks=2)
+
+
+def test_one_rank_that_fails_ends_the_others(monkeypatch):
+    monkeypatch.setattr(distributed, "GRACE", 0.2)
+    program = "import os, sys, time; sys.exit(4) if os.environ['RANK'] == '1' else time.sleep(60)"
+    began = time.monotonic()
+    real = subprocess.Popen
+    monkeypatch.setattr(
+        distributed.subprocess, "Popen",
+        lambda command, **rest: real([sys.executable, "-c", program], **rest),
+    )  # fmt: skip
+    with pytest.raises(TrainingError, match=r"ended with statuses \[-9, 4\]"):
+        distributed.launch("whatever", [], ranks=2)
+    assert time.monotonic() - began < 30
+
+
+def test_ranks_are_read_from_a_slurm_step_but_not_from_its_batch_script(monkeypatch):
+    for name in (
+        "WORLD_SIZE",
+        "LOCAL_WORLD_SIZE",
+        "RANK",
+        "LOCAL_RANK",
+        "MASTER_ADDR",
+        "MASTER_PORT",
+    ):
+        monkeypatch.setenv(name, "so that it is put back as it was")
+        monkeypatch.delenv(name)
+    slurm = {"JOB_ID": 12, "NTASKS": 4, "PROCID": 3, "LOCALID": 1, "JOB_NUM_NODES": 2, "STEP_ID": 5}
+    for name, value in slurm.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    monkeypatch.setenv("SLURM_JOB_NODELIST", "gpu[07-08]")
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "slurm")
+    distributed._read_slurm()
+    assert "WORLD_SIZE" not in os.environ
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    distributed._read_slurm()
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR")
+    assert [os.environ[name] for name in names] == ["3", "4", "1", "gpu07"]
+    assert os.environ["MASTER_PORT"] == str(20_000 + (7919 * 12 + 5) % 40_000)
+
+
+def main():
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("state", type=Path)
+    parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--dropout", type=float, default=0.2)
+    parser.add_argument("--rows", type=int, default=16)
+    parser.add_argument("--micro-batch", type=int)
+    parser.add_argument("--save-seconds", type=float, default=600.0)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+
+    def before_step(step):
+        print(step, flush=True)
+        time.sleep(options.delay)
+
+    task = Toy(dropout=options.dropout, rows=options.rows, before_step=before_step)
+    plan = change(PLAN, save_seconds=options.save_seconds, micro_batch=options.micro_batch)
+    try:
+        run(options.state, plan, task)
+    except Interrupted as stop:
+        print(stop)
+        sys.exit(3)
+
+
+if __name__ == "__main__":
+    main()
