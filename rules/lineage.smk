@@ -84,6 +84,14 @@ def _data(wildcards, branch):
     return {"data": branch.data} if family_of(wildcards).DATASET else {}
 
 
+def _files(shards):
+    """Shards as inputs; their records, with their checksums, say whether they are others now.
+
+    So one that was lost and is made again runs nothing again that had been made of it.
+    """
+    return [ancient(shard.path) for shard in shards]
+
+
 def sources_of(wildcards):
     """What an iteration's training set follows from: the one before, and the newest shards."""
     branch, t = branch_of(wildcards), int(wildcards.iteration)
@@ -91,7 +99,7 @@ def sources_of(wildcards):
         return _data(wildcards, branch)
     return {
         "previous": branch.training_set(t - 1),
-        "shards": [shard.path for shard in branch.shards(t - 1)],
+        "shards": _files(branch.shards(t - 1)),
         "records": [shard.record for shard in branch.shards(t - 1)],
     }
 
@@ -102,7 +110,7 @@ def training_data_of(wildcards):
     newest = branch.shards(t - 1) if t > 1 else []
     return {
         "training_set": branch.training_set(t),
-        "shards": [shard.path for shard in newest],
+        "shards": _files(newest),
         **_data(wildcards, branch),
     }
 
@@ -120,7 +128,7 @@ def evaluated_of(wildcards):
     return {
         "model": branch.model(t),
         "training_set": branch.training_set(t),
-        "shards": [shard.path for shard in shards],
+        "shards": _files(shards),
         "records": [shard.record for shard in shards],
         **_data(wildcards, branch),
     }

@@ -38,9 +38,9 @@ class Workflow:
         assert (done.returncode != 0) == fails, printed
         return printed
 
-    def planned(self) -> dict[str, int]:
+    def planned(self, *arguments: str) -> dict[str, int]:
         """Count the jobs that a run would start, by rule."""
-        printed = self.run("--dry-run")
+        printed = self.run("--dry-run", *arguments)
         counts = {}
         for line in printed.partition("Job stats:")[2].splitlines():
             words = line.split()

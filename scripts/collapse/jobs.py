@@ -26,6 +26,9 @@ SHOWN_SAMPLES = 3
 
 # One thread a job, whatever the machine has: sums of torch depend on how they are split.
 os.environ["OMP_NUM_THREADS"] = "1"
+# The standard error of a job is for what goes wrong.
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("TQDM_DISABLE", "1")
 
 
 @contextmanager

@@ -44,7 +44,9 @@ def cost(study: Study, experiment: str) -> Cost:
     size = len(chains) * (2 * len(plan.seed_list) * numbers * NUMBER + FILE)
     if plan.by_iteration:
         steps = _steps_cost(study, experiment)
-        return steps._replace(jobs=steps.jobs + len(chains) + 2, bytes=steps.bytes + size)
+        tables = hasattr(families.load(plan.family), "SAMPLES_ARE_TEXT")
+        jobs = steps.jobs + len(chains) + 2 + tables
+        return steps._replace(jobs=jobs, bytes=steps.bytes + size)
     seconds = 10 * OVERHEAD
     for spec in chains:
         seconds += OVERHEAD + len(plan.seed_list) * chain_seconds(spec)
@@ -111,8 +113,11 @@ def render(study: Study) -> str:
     """Render the plan of a study as a table for the terminal."""
     costs = {name: cost(study, name) for name in study.experiments}
     total = Cost(*(sum(column) for column in zip(*costs.values(), strict=True)))
-    # The comparison with theory and the summary are jobs of the whole study.
-    costs["total"] = total._replace(jobs=total.jobs + 2)
+    # The comparisons with theory and with publications and the summary are of the whole study.
+    published = any(
+        hasattr(families.load(plan.family), "PUBLISHED") for plan in study.experiments.values()
+    )
+    costs["total"] = total._replace(jobs=total.jobs + 2 + published)
     width = max(map(len, costs))
     heads = f"{'experiment':<{width}}  {'jobs':>7}  {'core-hours':>10}"
     neural = total.gpu_hours > 0

@@ -325,7 +325,6 @@ def generate(
     shard: str, record: str, step: Step, *, start: int, stop: int, model: str, data: str | None
 ) -> None:
     """Write samples ``start`` to ``stop`` of a model as Parquet, and the record beside them."""
-    started = time.perf_counter()
     steps = families.load_steps(step.family)
     slots = range(start, stop)
     with files.whole(shard) as partial:
@@ -340,7 +339,7 @@ def generate(
         found = files.parquet_rows(partial)
         if found != len(slots):
             raise DamagedFileError(f"{shard}: found {found} samples, expected {len(slots)}")
-    details["seconds"] = time.perf_counter() - started
+    # Nothing of time: a shard that is made again has the same record.
     written = ShardFile(path=shard, start=start, stop=stop, sha256=manifest.checksum(shard))
     manifest.write(record, ShardRecord(shard=written, details=details))
 

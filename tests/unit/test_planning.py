@@ -12,9 +12,12 @@ from running import PROJECT
 def test_every_experiment_has_a_line_and_the_total_adds_up():
     plan = study.load(PROJECT / "config" / "studies" / "local.yaml")
     costs = [planning.cost(plan, name) for name in plan.experiments]
-    lines = planning.render(plan).splitlines()
+    table, _, explained = planning.render(plan).partition("\n\n")
+    lines = table.splitlines()
     assert [line.split()[0] for line in lines] == ["experiment", *plan.experiments, "total"]
-    assert int(lines[-1].split()[1]) == sum(cost.jobs for cost in costs) + 2
+    # Theory, publications and the summary are compared for the whole study.
+    assert int(lines[-1].split()[1]) == sum(cost.jobs for cost in costs) + 3
+    assert "GPU-hours" in lines[0] and "start-up" in explained
     assert all(cost.bytes > 0 and cost.core_hours > 0 for cost in costs)
 
 

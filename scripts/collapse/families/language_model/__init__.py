@@ -265,6 +265,8 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
         yield "context", f"at most the {positions} positions of {parameters.model}"
     if parameters.fixed_length and parameters.fixed_length > parameters.context - 1:
         yield "fixed_length", f"at most context - 1 = {parameters.context - 1}"
+    if parameters.fixed_length == 1 and parameters.start == "first-token":
+        yield "fixed_length", "at least 2, for the first token is the data's"
     if 0 < parameters.temperature < LOWEST_TEMPERATURE:
         yield "temperature", f"0 (the likeliest token) or at least {LOWEST_TEMPERATURE}"
 

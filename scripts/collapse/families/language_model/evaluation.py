@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-import transformers
 from torch.nn import functional
 
 from collapse import text_metrics
 from collapse.data import stories, tokens
-from collapse.errors import JobError
+from collapse.families.language_model import models
 from collapse.families.language_model.packing import IGNORED, Tokens, in_memory, padded
 from collapse.text_metrics import Documents
 
@@ -24,33 +23,8 @@ BATCH_TOKENS = 16_384
 
 def of_model(model: Path, test: Iterable[pa.Table]) -> dict[str, float]:
     """Return cross-entropy, in nats per token, and perplexity of a checkpoint."""
-    found = cross_entropy(load(model), in_memory(test))
+    found = cross_entropy(models.load(model), in_memory(test))
     return {"test_cross_entropy": found, "perplexity": float(np.exp(found))}
-
-
-def load(model: Path) -> Any:
-    """Load a checkpoint for evaluation, in 32 bits.
-
-    Raises
-    ------
-    JobError
-        If weights are missing or don't have the shapes that the configuration says.
-    """
-    try:
-        network, found = transformers.AutoModelForCausalLM.from_pretrained(
-            model, dtype=torch.float32, output_loading_info=True, local_files_only=True
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise JobError(f"{model}: the checkpoint can't be loaded ({reason})") from None
-    for problem in ("missing_keys", "mismatched_keys", "unexpected_keys"):
-        if found[problem]:
-            raise JobError(
-                f"{model}: the checkpoint doesn't match its configuration "
-                f"({problem.replace('_', ' ')}: {sorted(map(str, found[problem]))[0]})"
-            )
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return network.to(device).eval()
 
 
 def cross_entropy(model: Any, documents: Tokens, most: int | None = None) -> float:

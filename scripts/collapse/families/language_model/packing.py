@@ -49,12 +49,13 @@ def store(tables: Iterable[pa.Table], folder: Path) -> None:
     folder : path
         Where the files go.
     """
-    bounds = [np.zeros(1, np.int64)]
+    bounds, written = [np.zeros(1, np.int64)], 0
     with files.whole(folder / _TOKENS) as partial, open(partial, "wb") as output:
         for table in tables:
             block, lengths = _framed(table)
             block.tofile(output)
-            bounds.append(bounds[-1][-1] + np.cumsum(lengths))
+            bounds.append(written + np.cumsum(lengths))
+            written += len(block)
     with files.whole(folder / _BOUNDS) as partial, open(partial, "wb") as output:
         np.save(output, np.concatenate(bounds))
 

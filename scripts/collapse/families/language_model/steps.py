@@ -54,7 +54,8 @@ def prepare(step: Step, parameters: Parameters, directory: Path) -> Prepared:
         "corpus": corpus.counts._asdict(),
         **{split: found._asdict() for split, found in counts.items()},
     }
-    if parameters.data == "stories":
+    whole = not any(found.dropped or found.truncated for found in counts.values())
+    if parameters.data == "stories" and whole:
         # Tokens of a document and its EOS are predicted, so the entropy is shared among them.
         predicted = counts["train"].tokens / counts["train"].documents + 1
         details["entropy_floor"] = stories.entropy() / predicted

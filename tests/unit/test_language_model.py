@@ -1,0 +1,878 @@
+"""Language models: shapes, packing, losses, and the steps of an iteration on a few stories."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as parquet
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from collapse import families, steps, training  # noqa: E402
+from collapse import study as studies  # noqa: E402
+from collapse.branches import Branches  # noqa: E402
+from collapse.data import stories, tokens  # noqa: E402
+from collapse.data.tokens import BOS, EOS, PAD  # noqa: E402
+from collapse.errors import JobError  # noqa: E402
+from collapse.families import language_model  # noqa: E402
+from collapse.families.language_model import (  # noqa: E402
+    Parameters,
+    evaluation,
+    models,
+    packing,
+    pretraining,
+)
+from collapse.families.language_model.architectures import (  # noqa: E402
+    ARCHITECTURES,
+    Architecture,
+)
+from collapse.families.language_model.packing import IGNORED, Packer, Tokens  # noqa: E402
+from collapse.regimes import NAMED  # noqa: E402
+from collapse.sampling import SamplingError  # noqa: E402
+from collapse.study import Study, StudyError  # noqa: E402
+
+PROJECT = Path(__file__).parents[2]
+#: FACTS.md, "Language-model pretraining".
+PUBLISHED = {
+    "gpt2-9m": 8_890_880,
+    "llama2-12m": 12_488_960,
+    "llama2-42m": 41_755_136,
+    "llama2-126m": 125_553_408,
+}
+#: One of each kind, small enough to run.
+SMALL = {
+    "gpt2": Architecture("gpt2", 64, 2, 2, 128, 64),
+    "llama": Architecture("llama", 64, 2, 2, 128, 64),
+}
+VOCABULARY = 97
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+# Models.
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("vocabulary", [8000, 768])
+def test_numbers_of_parameters_are_those_published(name, vocabulary):
+    with torch.device("meta"):
+        configuration = models.configuration(name, vocabulary)
+        network = transformers.AutoModelForCausalLM.from_config(configuration)
+    found = models.parameter_count(network)
+    assert found == ARCHITECTURES[name].parameters(vocabulary)
+    if vocabulary == 8000:
+        assert found == PUBLISHED.get(name, found)
+    assert set(PUBLISHED) < set(ARCHITECTURES)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_configurations_have_the_shapes(name):
+    shape, found = ARCHITECTURES[name], models.configuration(name, 8000)
+    inner = found.n_inner if shape.kind == "gpt2" else found.intermediate_size
+    assert (shape.hidden, shape.layers, shape.heads, shape.feed_forward, shape.positions) == (
+        found.hidden_size,
+        found.num_hidden_layers,
+        found.num_attention_heads,
+        inner,
+        found.max_position_embeddings,
+    )
+    assert (found.pad_token_id, found.bos_token_id, found.eos_token_id) == (PAD, BOS, EOS)
+    assert found.vocab_size == 8000
+    if shape.kind == "llama":
+        assert found.num_key_value_heads == shape.heads  # no grouped queries
+    assert found.tie_word_embeddings == (shape.kind == "gpt2")
+    # vLLM on a CPU takes no heads of another width.
+    assert shape.hidden / shape.heads in (32, 64)
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_initialisation_follows_from_its_seed_alone(monkeypatch, kind):
+    monkeypatch.setitem(ARCHITECTURES, "small", SMALL[kind])
+
+    def weights(seed):
+        state = models.initialised("small", VOCABULARY, seed).state_dict()
+        return torch.cat([value.flatten() for value in state.values()])
+
+    first = weights(7)
+    torch.manual_seed(123)
+    before = torch.get_rng_state()
+    assert torch.equal(weights(7), first)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not torch.equal(weights(8), first)
+    assert 0 < weights(2**63 - 1).std() < 1  # the largest seed of a step
+
+
+# Packing.
+
+
+def framed(lengths, seed=0):
+    """Documents of these lengths, BOS and EOS included, each with tokens of its own."""
+    generator = np.random.default_rng(seed)
+    content = generator.integers(3, VOCABULARY, sum(lengths)).astype(np.uint16)
+    bounds = np.concatenate(([0], np.cumsum(lengths)))
+    content[bounds[:-1]], content[bounds[1:] - 1] = BOS, EOS
+    return Tokens(content, bounds)
+
+
+def each(documents):
+    pairs = zip(documents.bounds, documents.bounds[1:], strict=False)
+    return [tuple(documents.tokens[start:stop].tolist()) for start, stop in pairs]
+
+
+def packer(documents, context, batch, *, seed=0, whole=False):
+    return Packer(
+        documents, context, batch, lambda epoch: np.random.default_rng([seed, epoch]), whole=whole
+    )
+
+
+def unpack(batch):
+    """Return the documents of each row of a batch, after checking all there is to a row."""
+    rows = []
+    for inputs, positions, labels in zip(
+        *(batch[name].tolist() for name in ("input_ids", "position_ids", "labels")), strict=True
+    ):
+        starts = [i for i, position in enumerate(positions) if position == 0]
+        parts = []
+        for start, stop in zip(starts, [*starts[1:], len(inputs)], strict=True):
+            assert positions[start:stop] == list(range(stop - start))
+            part = inputs[start:stop]
+            if part[0] == PAD:
+                assert set(part) == {PAD} and set(labels[start:stop]) == {IGNORED}
+                assert stop == len(inputs)  # nothing follows padding
+            else:
+                assert labels[start:stop] == [*part[1:], IGNORED]
+                parts.append(tuple(part))
+        rows.append(parts)
+    return rows
+
+
+PACKINGS = given(
+    lengths=st.lists(st.integers(3, 12), min_size=1, max_size=40),
+    context=st.integers(12, 30),
+    batch=st.integers(1, 6),
+    whole=st.booleans(),
+)
+
+
+@PACKINGS
+def test_every_document_is_there_once_an_epoch_and_whole(lengths, context, batch, whole):
+    documents = framed(lengths)
+    packed = packer(documents, context, batch, whole=whole)
+    rows = []
+    for step in range(packed.steps_per_epoch):
+        found = packed.batch(step)
+        assert found["input_ids"].shape[1] <= context
+        assert not whole or found["input_ids"].shape[1] == context
+        assert len(found["input_ids"]) == packed.size <= batch
+        rows += unpack(found)
+    # The last batch is filled up with the first sequences.
+    assert len(rows) < (packed.steps_per_epoch + 1) * packed.size
+    surplus = 0
+    while Counter(part for row in rows[: len(rows) - surplus] for part in row) != Counter(
+        each(documents)
+    ):
+        surplus += 1
+        assert surplus < packed.size
+        assert rows[-surplus] == rows[packed.size * packed.steps_per_epoch - surplus]
+    assert rows[len(rows) - surplus :] == rows[:surplus]
+    # No two neighbours would have fitted into one.
+    sizes = [[sum(map(len, row)), len(row[0])] for row in rows[: len(rows) - surplus]]
+    for (used, _), (_, following) in zip(sizes, sizes[1:], strict=False):
+        assert used <= context < used + following
+
+
+@PACKINGS
+def test_a_batch_depends_on_its_step_alone(lengths, context, batch, whole):
+    documents = framed(lengths)
+    packed = packer(documents, context, batch, whole=whole)
+    wanted = [*range(2 * packed.steps_per_epoch + 1)]
+    found = {step: packed.batch(step) for step in wanted}
+    for step in (wanted[-1], 0, packed.steps_per_epoch):
+        again = packer(documents, context, batch, whole=whole).batch(step)
+        for name, values in again.items():
+            assert torch.equal(values, found[step][name])
+
+
+def test_epochs_and_seeds_have_orders_of_their_own():
+    documents = framed([5] * 60)
+
+    def order(step, seed=0):
+        return unpack(packer(documents, 10, 30, seed=seed).batch(step))
+
+    assert order(0) != order(1) != order(2)
+    assert order(0) != order(0, seed=1)
+    assert sorted(sum(order(0), [])) == sorted(sum(order(1), [])) == sorted(each(documents))
+
+
+def test_a_document_longer_than_the_context_is_refused_in_one_line():
+    with pytest.raises(JobError, match=r"^a training document has 13 tokens .* context of 12$"):
+        packer(framed([5, 13, 4]), 12, 2)
+    assert packer(framed([5, 12, 4]), 12, 2).steps_per_epoch == 1
+
+
+def test_stored_documents_are_those_in_memory(tmp_path):
+    schema = tokens.schema(VOCABULARY)
+    rows = [{"tokens": [5, 6], "text": "", "ended": True}, {"tokens": [7], "ended": False}, {}]
+    rows[2] = {"tokens": [8, 9, 10], "ended": True}
+    tables = [packing.pa.Table.from_pylist(part, schema=schema) for part in (rows[:2], [], rows[2:])]
+    packing.store(iter(tables), tmp_path)
+    expected = [(BOS, 5, 6, EOS), (BOS, 7), (BOS, 8, 9, 10, EOS)]
+    assert each(packing.mapped(tmp_path)) == each(packing.in_memory(tables)) == expected
+    large = [packing.pa.Table.from_pylist(rows, schema=tokens.schema(2**17))]
+    packing.store(large, tmp_path)
+    assert packing.mapped(tmp_path).tokens.dtype == np.uint32
+    assert each(packing.mapped(tmp_path)) == expected
+
+
+# Losses.
+
+
+@pytest.fixture(params=SMALL, scope="module")
+def network(request):
+    """A model far from uniform, to which its whole context matters."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ARCHITECTURES, "small", SMALL[request.param])
+        found = models.initialised("small", VOCABULARY, 0).eval()
+    with torch.no_grad():
+        for value in found.parameters():
+            if value.ndim == 2:
+                value.mul_(8)
+    return found
+
+
+def alone(network, document):
+    """Sum of -log p over a document's tokens after BOS, as transformers computes it."""
+    ids = torch.tensor([document])
+    with torch.no_grad():
+        return float(network(input_ids=ids, labels=ids).loss) * (len(document) - 1)
+
+
+def packed_loss(network, batch):
+    task = pretraining._Pretraining(network, None, None)
+    with torch.no_grad():
+        return float(task.loss(network, batch)), task.weight(batch)
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["narrow", "whole"])
+def test_a_packed_loss_is_that_of_each_document_alone(network, whole):
+    documents = framed([9, 3, 14, 20, 5, 5, 17, 2, 11, 30, 8])
+    packed = packer(documents, 32, 3, whole=whole)
+    assert packed.steps_per_epoch > 1
+    for step in range(packed.steps_per_epoch):
+        batch = packed.batch(step)
+        parts = [part for row in unpack(batch) for part in row]
+        assert len(parts) > 3, "nothing would be packed"
+        loss, weight = packed_loss(network, batch)
+        assert weight == sum(len(part) - 1 for part in parts)
+        assert loss == pytest.approx(sum(alone(network, part) for part in parts), rel=1e-4)
+    # The test has teeth: a model whose positions go on sees the documents before.
+    batch["position_ids"] = torch.arange(batch["input_ids"].shape[1]).expand_as(batch["input_ids"])
+    assert abs(packed_loss(network, batch)[0] / loss - 1) > 0.01
+
+
+def test_documents_do_not_see_each_other(network):
+    def logits(first):
+        documents = Tokens(
+            np.array([*first, BOS, 5, 6, 7, 8, EOS], np.uint16), np.array([0, len(first), 12])
+        )
+        order = Packer(documents, 12, 1, lambda _: _Unshuffled(), whole=True).batch(0)
+        with torch.no_grad():
+            return network(input_ids=order["input_ids"], position_ids=order["position_ids"]).logits
+
+    one, other = logits([BOS, 9, 10, 11, 12, EOS]), logits([BOS, 80, 81, 82, 83, EOS])
+    assert (one[0, :6] - other[0, :6]).abs().max() > 0.1
+    torch.testing.assert_close(one[0, 6:], other[0, 6:], rtol=0, atol=1e-4)
+
+
+class _Unshuffled:
+    def permutation(self, count):
+        return np.arange(count)
+
+
+@pytest.mark.parametrize("size", [1, 64, 200, 16_384])
+def test_cross_entropy_is_that_of_transformers_however_batched(network, monkeypatch, size):
+    documents = framed([9, 3, 14, 20, 5, 5, 17, 2, 11, 30, 8])
+    parts = each(documents)
+    expected = sum(alone(network, part) for part in parts) / sum(len(p) - 1 for p in parts)
+    seen = []
+    monkeypatch.setattr(evaluation, "BATCH_TOKENS", size)
+    monkeypatch.setattr(evaluation, "padded", lambda *a: seen.append(packing.padded(*a)) or seen[-1])
+    assert evaluation.cross_entropy(network, documents) == pytest.approx(expected, rel=1e-5)
+    shapes = [batch["input_ids"].shape for batch in seen]
+    assert sum(rows for rows, _ in shapes) == len(parts)
+    assert all(rows == 1 or rows * width <= size for rows, width in shapes)
+    backwards = Tokens(*_laid(parts[::-1]))
+    assert evaluation.cross_entropy(network, backwards) == pytest.approx(expected, rel=1e-5)
+    first = sum(alone(network, part) for part in parts[:4]) / sum(len(p) - 1 for p in parts[:4])
+    assert evaluation.cross_entropy(network, documents, 4) == pytest.approx(first, rel=1e-5)
+
+
+def _laid(parts):
+    bounds = np.concatenate(([0], np.cumsum([len(part) for part in parts])))
+    return np.array([token for part in parts for token in part], np.uint16), bounds
+
+
+# The steps of an iteration.
+
+SETTINGS = {
+    "documents": 600,
+    "test_documents": 400,
+    "vocabulary": 400,
+    "context": 128,
+    "epochs": 2.0,
+    "curve_points": 5,
+}
+
+
+class Loop:
+    """The first iterations of a chain, in the working directory."""
+
+    def __init__(self, samples=300, regime="replace", **settings):
+        experiment = {
+            "family": "language_model",
+            "regimes": [regime],
+            "iterations": 2,
+            "seeds": 1,
+            "samples": samples,
+            "settings": {**SETTINGS, **settings},
+        }
+        self.branches = Branches(Study.model_validate({"experiments": {"lm": experiment}}), "lm")
+        (self.branch,) = self.branches.all()
+        self.parameters = Parameters(**SETTINGS | settings)
+        self.data = Path(self.branch.data)
+        self.model = Path(self.branch.model(1))
+        self.scratch = self.model.with_name(".training")
+
+    def step(self, stage, t=1):
+        regime = "real" if t == 1 else self.branch.regime_name
+        return self.branches.step(self.branch.points.evaluation, regime, 0, t, stage)
+
+    def prepare(self):
+        steps.prepare(self.branch.data, self.step("data"))
+        return json.loads((self.data / "dataset.json").read_text())["details"]
+
+    def assemble(self):
+        steps.assemble(
+            self.branch.training_set(1),
+            self.step("training"),
+            self.branch.regime,
+            data=self.branch.data,
+            previous=None,
+            records=[],
+        )
+
+    def train(self):
+        steps.train(
+            self.model,
+            self.branch.training(1),
+            self.step("training"),
+            training_set=self.branch.training_set(1),
+            data=self.branch.data,
+            scratch=self.scratch,
+        )
+        return json.loads(Path(self.branch.training(1)).read_text())
+
+    def generate(self, start, stop, name="shard"):
+        steps.generate(
+            f"{name}.parquet",
+            f"{name}.json",
+            self.step("generation"),
+            start=start,
+            stop=stop,
+            model=str(self.model),
+            data=self.branch.data,
+        )
+        record = json.loads(Path(f"{name}.json").read_text())
+        return parquet.read_table(f"{name}.parquet"), record["details"]
+
+    def evaluate(self, *records):
+        steps.evaluate(
+            "metrics.json",
+            self.step("evaluation"),
+            model=str(self.model),
+            data=self.branch.data,
+            training_set=self.branch.training_set(1),
+            records=list(records),
+        )
+        return json.loads(Path("metrics.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def trained(home):
+    """An iteration up to its model, in a directory that tests may add files to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        loop = Loop()
+        details = loop.prepare()
+        loop.assemble()
+        return details, loop.train()
+
+
+@pytest.fixture
+def here(home, trained, monkeypatch):
+    monkeypatch.chdir(home)
+
+
+@pytest.fixture
+def copied(home, trained, tmp_path, monkeypatch):
+    shutil.copytree(home / "results", tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    return Loop()
+
+
+def test_the_checkpoint_is_of_hugging_face(here, trained):
+    _, record = trained
+    loop = Loop()
+    network = transformers.AutoModelForCausalLM.from_pretrained(loop.model)
+    assert models.parameter_count(network) == ARCHITECTURES["tiny"].parameters(400)
+    assert record["parameters"] == models.parameter_count(network)
+    assert {path.suffix for path in loop.model.iterdir()} == {".json", ".safetensors"}
+    decoder = transformers.AutoTokenizer.from_pretrained(loop.model)
+    assert (decoder.pad_token_id, decoder.bos_token_id, decoder.eos_token_id) == (PAD, BOS, EOS)
+    table, _ = loop.generate(0, 5)
+    for row in table.to_pylist():
+        assert decoder.decode(row["tokens"]) == row["text"]
+        assert decoder(row["text"], add_special_tokens=False)["input_ids"]
+    prompt = torch.tensor([[BOS]])
+    drawn = network.generate(prompt, max_new_tokens=100, do_sample=False)
+    assert "friend" in decoder.decode(drawn[0]) or " the " in decoder.decode(drawn[0])
+
+
+def test_the_record_of_a_training_tells_its_curve_and_its_size(here, trained):
+    details, record = trained
+    assert record["documents"] == 300
+    documents = packing.in_memory(_training_documents())
+    assert record["tokens"] == documents.lengths.sum()
+    curve = [training.CurvePoint(**point) for point in record["curve"]]
+    assert [point.step for point in curve][-1] == record["steps"]
+    assert len(curve) == 5
+    losses = [point.test_loss for point in curve]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[0] < math.log(400)
+    test = packing.in_memory(tokens.read(Loop().data / "test.parquet"))
+    found = evaluation.cross_entropy(models.load(Loop().model), test)
+    assert losses[-1] == pytest.approx(found, rel=1e-4)  # 400 test documents are below 512
+    assert details["test"]["documents"] == 400
+    assert not Loop().scratch.exists()
+
+
+def _training_documents():
+    loop = Loop()
+    described = steps.read_verified(loop.step("training"), loop.branch.training_set(1))
+    for selection in steps.selections(loop.step("training"), described):
+        yield from tokens.read(Path(selection.path), selection.rows)
+
+
+def test_test_documents_are_not_trained_on(here):
+    known = {text for table in _training_documents() for text in table["text"].to_pylist()}
+    test = parquet.read_table(Loop().data / "test.parquet")["text"].to_pylist()
+    assert len(known) == 300 and len(test) == 400
+    assert not known & set(test)
+
+
+def test_exactly_so_many_samples_with_the_schema_of_all_text(here):
+    table, details = Loop().generate(0, 150)
+    assert table.schema.equals(tokens.schema(400))
+    assert len(table) == 150
+    assert table["ended"].to_pylist() == [True] * 150
+    assert details["backend"] == "transformers"
+    assert details["drawn"] >= 150 and details["truncated"] == 0
+    assert details["acceptance_rate"] == 150 / details["drawn"]
+    decoder = tokens.load_tokenizer(Loop().data / "tokenizer")
+    for row in table.to_pylist():
+        assert row["text"] == decoder.decode(row["tokens"], skip_special_tokens=False)
+        assert 1 <= len(row["tokens"]) <= 126  # and EOS, within context - 1
+        assert EOS not in row["tokens"]
+    # A sample's seed is its own, so none is another.
+    assert len(set(table["text"].to_pylist())) == 150
+
+
+@pytest.mark.parametrize("settings", [{}, {"start": "first-token", "truncated": "keep"}])
+def test_a_sample_does_not_depend_on_how_they_are_split(here, settings):
+    loop = Loop(**settings)
+    whole, _ = loop.generate(0, 40)
+    parts = [loop.generate(start, stop)[0] for start, stop in ((0, 13), (13, 40), (39, 40))]
+    assert packing.pa.concat_tables(parts[:2]).equals(whole)
+    assert parts[2].equals(whole.slice(39))
+
+
+def test_truncated_samples_are_drawn_again_or_kept(here):
+    # Half of the stories are longer than this, and tests of data have refused them long ago.
+    settings = {"context": 84}
+    kept, details = Loop(**settings, truncated="keep").generate(0, 100)
+    cut = [row for row in kept.to_pylist() if not row["ended"]]
+    assert 10 < len(cut) < 90
+    assert {len(row["tokens"]) for row in cut} == {83}
+    assert details["truncated"] == len(cut)
+    assert details["acceptance_rate"] == 1
+    whole, details = Loop(**settings).generate(0, 100)
+    assert all(row["ended"] and len(row["tokens"]) <= 82 for row in whole.to_pylist())
+    assert details["truncated"] == 0
+    assert details["drawn"] >= 100 + len(cut)
+    # What ended at once is not drawn again.
+    for one, other in zip(kept.to_pylist(), whole.to_pylist(), strict=True):
+        assert one == other or not one["ended"]
+
+
+def test_samples_that_never_end_are_given_up_in_one_line(here, monkeypatch):
+    monkeypatch.setattr("collapse.families.language_model.steps.MOST_ATTEMPTS", 2)
+    with pytest.raises(SamplingError, match=r"^sample 0: none accepted in 2 attempts.*\(0.0%\)$"):
+        Loop(context=10).generate(0, 5)
+    assert not list(Path().glob("*.partial"))
+
+
+def test_samples_of_a_fixed_length(here):
+    table, details = Loop(fixed_length=100).generate(0, 60)
+    assert {len(row) for row in table["tokens"].to_pylist()} == {100}
+    assert not any(table["ended"].to_pylist())
+    assert any(EOS in row for row in table["tokens"].to_pylist())  # a token like any other
+    assert details["drawn"] == 60
+
+
+def test_first_tokens_are_those_of_the_training_set(here):
+    first = Counter(
+        row[0] for table in _training_documents() for row in table["tokens"].to_pylist()
+    )
+    assert len(first) > 5
+    loop = Loop(start="first-token", truncated="keep", fixed_length=2)
+    table, _ = loop.generate(0, 2000)
+    drawn = Counter(row[0] for row in table["tokens"].to_pylist())
+    assert set(drawn) <= set(first)
+    common = [token for token, count in first.items() if count >= 3]
+    rest = [token for token in first if token not in common]
+    observed = [drawn[token] for token in common] + [sum(drawn[token] for token in rest)]
+    expected = [first[token] for token in common] + [sum(first[token] for token in rest)]
+    keep = [i for i, count in enumerate(expected) if count]
+    expected = np.array(expected)[keep] * 2000 / 300
+    assert stats.chisquare(np.array(observed)[keep], expected).pvalue > 1e-3
+
+
+def test_first_tokens_at_the_ends_of_the_distribution(tmp_path):
+    (tmp_path / "first_tokens.json").write_text('{"tokens": [5, 9], "counts": [1, 3]}')
+    first = pretraining.read_first_tokens(tmp_path)
+    found = [first.at(uniform) for uniform in (0.0, 0.2499, 0.25, 1 - 2**-53)]
+    assert found == [5, 5, 9, 9]
+
+
+def test_metrics_are_there_and_finite(here):
+    loop = Loop()
+    loop.generate(0, 150, "evaluated")
+    found = loop.evaluate("evaluated.json")
+    assert set(found) == set(language_model.METRICS)
+    # A model this small writes no grammatical story yet, and so has no modes.
+    assert all(math.isfinite(found[name]) for name in set(found) - {"mode_distance"})
+    assert found["perplexity"] == pytest.approx(math.exp(found["test_cross_entropy"]))
+    shares = ("distinct_1", "distinct_2", "duplicate_rate", "self_overlap", "grammatical_share")
+    assert all(0 <= found[name] <= 1 for name in shares)
+    assert found["distinct_1"] < found["distinct_2"] < found["distinct_3"]
+    assert found["mean_length"] == pytest.approx(
+        np.mean([len(row) for row in parquet.read_table("evaluated.parquet")["tokens"].to_pylist()])
+    )
+    without = loop.evaluate()
+    assert without["test_cross_entropy"] == found["test_cross_entropy"]
+    assert math.isnan(without["distinct_2"]) and math.isnan(without["acceptance_rate"])
+
+
+def test_copies_of_the_training_set_are_counted(here, tmp_path):
+    real = packing.pa.concat_tables(_training_documents())
+    test = parquet.read_table(Loop().data / "test.parquet")
+    mixed = packing.pa.concat_tables([real.slice(0, 30), real.slice(0, 10), test.slice(0, 60)])
+    parquet.write_table(mixed, tmp_path / "mixed.parquet")
+    found = evaluation.of_samples(
+        [tmp_path / "mixed.parquet"],
+        most=1000,
+        training_set=_training_documents(),
+        test=Loop().data / "test.parquet",
+        grammar=True,
+    )
+    assert found["copied_share"] == pytest.approx(0.4)
+    assert found["duplicate_rate"] == pytest.approx(0.1)
+    assert found["grammatical_share"] == 1
+    assert found["truncated_share"] == 0
+    assert found["length_distance"] < 3
+    fewer = evaluation.of_samples(
+        [tmp_path / "mixed.parquet"],
+        most=30,
+        training_set=_training_documents(),
+        test=Loop().data / "test.parquet",
+        grammar=False,
+    )
+    assert fewer["copied_share"] == 1 and "mode_coverage" not in fewer
+
+
+def test_a_low_temperature_repeats_itself(here):
+    found = {}
+    for temperature in (1.0, 0.3):
+        loop = Loop(temperature=temperature)
+        # Colder models may loop without an end; lengths are the same this way.
+        loop = Loop(temperature=temperature, fixed_length=80)
+        loop.generate(0, 200, f"at-{temperature}")
+        found[temperature] = loop.evaluate(f"at-{temperature}.json")
+    assert found[0.3]["distinct_2"] < 0.7 * found[1.0]["distinct_2"]
+    assert found[0.3]["self_overlap"] > found[1.0]["self_overlap"] + 0.1
+
+
+# What is known of stories.
+
+
+def test_no_model_beats_the_entropy_floor(here, trained):
+    """The true distribution attains it, within the error of so many test stories."""
+    details, record = trained
+    texts = parquet.read_table(Loop().data / "test.parquet")["text"].to_pylist()
+    test = packing.in_memory(tokens.read(Loop().data / "test.parquet"))
+    surprise = -np.array([stories.log_probability(text) for text in texts])
+    predicted = test.lengths - 1
+    ratio = surprise.sum() / predicted.sum()
+    residual = surprise - ratio * predicted
+    error = residual.std(ddof=1) / math.sqrt(len(texts)) / predicted.mean()
+    assert abs(ratio - details["entropy_floor"]) < 4 * error
+    assert error < 0.02 * ratio  # it says something
+    assert all(point["test_loss"] > ratio for point in record["curve"])
+
+
+def test_the_floor_is_unknown_where_stories_are_cut(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for treatment in ("drop", "truncate"):
+        details = Loop(context=90, long_documents=treatment).prepare()
+        assert 0 < details["train"]["dropped"] + details["train"]["truncated"] < 600
+        assert "entropy_floor" not in details
+
+
+# Interruptions and damage.
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(home, trained, copied, monkeypatch):
+    _, record = trained
+    reference = (home / copied.model / "model.safetensors").read_bytes()
+    shutil.rmtree(copied.model)
+    batch, begun = Packer.batch, []
+
+    def stopping(self, step):
+        begun.append(step)
+        if begun == [*range(31)]:
+            os.kill(os.getpid(), 15)
+        return batch(self, step)
+
+    monkeypatch.setattr(Packer, "batch", stopping)
+    with pytest.raises(JobError, match=r"stopped by SIGTERM after step 31 of \d+; saved in"):
+        copied.train()
+    assert not copied.model.exists()
+    again = copied.train()
+    assert begun == [*range(record["steps"])]
+    assert (copied.model / "model.safetensors").read_bytes() == reference
+    assert again["curve"] == record["curve"]
+    assert not copied.scratch.exists()
+
+
+def configured(**changes):
+    def change(model):
+        path = model / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+    return change
+
+
+def shortened(size):
+    def change(model):
+        path = model / "model.safetensors"
+        path.write_bytes(path.read_bytes()[:size])
+
+    return change
+
+
+MISMATCH = "the checkpoint doesn't match its configuration"
+UNREADABLE = "the checkpoint can't be loaded"
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (configured(num_hidden_layers=3), rf"{MISMATCH} \(missing keys: model.layers.2"),
+        (configured(num_hidden_layers=1), rf"{MISMATCH} \(unexpected keys: model.layers.1"),
+        (configured(hidden_size=64), rf"{MISMATCH} \(mismatched keys: .*128.*64"),
+        (configured(vocab_size=500), rf"{MISMATCH} \(mismatched keys: .*400.*500"),
+        (configured(model_type="gpt2"), rf"{MISMATCH} \(missing keys: transformer"),
+        (configured(model_type="none"), rf"{UNREADABLE} \(.*`none`"),
+        (configured(num_attention_heads=3), rf"{UNREADABLE} \(.*not a multiple"),
+        (shortened(9999), UNREADABLE),
+        (shortened(0), UNREADABLE),
+        (lambda model: (model / "model.safetensors").unlink(), UNREADABLE),
+        (lambda model: (model / "config.json").write_text("{"), UNREADABLE),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_refused_in_one_line(copied, damage, said):
+    damage(copied.model)
+    with pytest.raises(JobError, match=rf"^{copied.model}: {said}") as refused:
+        copied.evaluate()
+    assert "\n" not in str(refused.value)
+    assert not Path("metrics.json").exists()
+
+
+def test_pickled_weights_are_not_read(copied):
+    network = models.load(copied.model)
+    torch.save(network.state_dict(), copied.model / "pytorch_model.bin")
+    (copied.model / "model.safetensors").unlink()
+    with pytest.raises(JobError, match="no file named model.safetensors"):
+        models.load(copied.model)
+
+
+# Studies.
+
+STUDY = {
+    "family": "language_model",
+    "regimes": ["replace"],
+    "iterations": 2,
+    "seeds": 1,
+    "samples": 10,
+}
+
+
+def load(folder, **experiment):
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump({"experiments": {"lm": {**STUDY, **experiment}}}))
+    return studies.load(path)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "said"),
+    [
+        (
+            {"grid": {"model": ["gpt2-9m", "tiny"], "context": [300]}},
+            "grid.context: found 300, expected at most the 256 positions of tiny",
+        ),
+        (
+            {"settings": {"context": 128, "fixed_length": 128}},
+            "settings.fixed_length: found 128, expected at most context - 1 = 127",
+        ),
+        (
+            {"settings": {"start": "first-token", "fixed_length": 1}},
+            "settings.fixed_length: found 1, expected at least 2, for the first token",
+        ),
+        (
+            {"grid": {"temperature": [1.0, 0.001]}},
+            "grid.temperature: found 0.001, expected 0 (the likeliest token) or at least 0.01",
+        ),
+        (
+            {"settings": {"data": "missing.txt"}},
+            "settings.data: found missing.txt, expected stories, tinystories, hub:<owner>/<name>, "
+            "or an existing file or folder",
+        ),
+        ({"grid": {"model": "gpt3"}}, "grid.model: found gpt3, expected one of tiny, gpt2-9m"),
+        ({"settings": {"vocabulary": 200}}, "settings.vocabulary: found 200, expected at least"),
+        ({"settings": {"epochs": 0}}, "settings.epochs: found 0, expected"),
+        ({"settings": {"backend": "vlm"}}, "settings.backend: found vlm, expected one of auto"),
+        ({"settings": {"temprature": 1}}, "settings.temprature: found an unknown key"),
+        (
+            {"grid": {"temperature": 1.0}, "settings": {"temperature": 1.0}},
+            "settings.temperature: found a key of the grid, expected it in one of both",
+        ),
+        ({"samples": 1}, "samples[0]: found 1, expected at least 2 for the family language_model"),
+    ],
+)
+def test_parameters_that_cannot_be_are_refused_in_one_line(tmp_path, experiment, said):
+    with pytest.raises(StudyError) as refused:
+        load(tmp_path, **experiment)
+    assert "\n" not in str(refused.value)
+    assert f"experiments.lm.{said}" in str(refused.value)
+
+
+def test_parameters_that_can_be_are_taken(tmp_path, monkeypatch):
+    (tmp_path / "text.txt").write_text("a\n\nb")
+    load(tmp_path, settings={"data": str(tmp_path / "text.txt"), "fixed_length": 127})
+    load(tmp_path, settings={"data": "hub:someone/something"})
+    load(tmp_path, grid={"temperature": [0, 0.01, 1.0], "context": 256})
+    monkeypatch.setenv("HOME", str(tmp_path))
+    load(tmp_path, settings={"data": "~/text.txt"})
+    files = language_model.source_files({"data": "~/text.txt"})
+    assert files == [str(tmp_path / "text.txt")]
+    assert language_model.source_files({"data": "stories"}) == []
+
+
+def test_every_parameter_says_to_which_stage_it_matters_and_what_it_is():
+    for key, field in Parameters.model_fields.items():
+        assert field.description.endswith("."), key
+        assert families.stage_of(language_model, key) in range(4)
+    stages = {
+        "data": "data", "vocabulary": "data", "context": "data", "model": "training",
+        "epochs": "training", "samples": "training", "temperature": "generation",
+        "backend": "generation", "judged": "evaluation",
+    }  # fmt: skip
+    for key, stage in stages.items():
+        assert families.STAGES[families.stage_of(language_model, key)] == stage
+
+
+def test_only_the_first_iteration_has_epochs_of_its_own():
+    packing_steps = 40
+
+    def steps_of(t, **settings):
+        loop = Loop(**settings)
+        found = pretraining._optimisation(loop.step("training", t), loop.parameters, packing_steps)
+        return found.steps
+
+    assert steps_of(1, epochs=2.0) == steps_of(2, epochs=2.0) == 80
+    assert (steps_of(1, first_epochs=0.5), steps_of(2, first_epochs=0.5)) == (20, 80)
+    assert steps_of(1, epochs=1e-6) == 1
+
+
+def test_theory_says_nothing_of_networks():
+    for regime in NAMED.values():
+        assert language_model.expectations(Parameters(), regime, 10, 5) == {}
+
+
+def test_work_grows_with_the_model():
+    small, large = (language_model.work(Parameters(model=m)) for m in ("tiny", "llama2-126m"))
+    assert large.train_flops > 50 * small.train_flops > 0
+    assert large.model_bytes == 4 * ARCHITECTURES["llama2-126m"].parameters(768)
+
+
+HEAVY = ("torch", "transformers", "tokenizers", "datasets", "vllm", "pyarrow")
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "import collapse.families.language_model",
+        *(
+            f"from collapse import study; study.load({str(path)!r})"
+            for path in sorted((PROJECT / "config" / "studies").glob("*.yaml"))
+        ),
+    ],
+    ids=lambda what: what.split("/")[-1].rstrip("')"),
+)
+def test_nothing_heavy_is_imported_to_plan(what):
+    code = f"{what}\nimport sys; print([name for name in {HEAVY!r} if name in sys.modules])"
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(PROJECT / "scripts")},
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == "[]"

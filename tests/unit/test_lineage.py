@@ -1,0 +1,353 @@
+"""Lineage: where the files of iterative chains are, and what follows from what."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collapse import families, seeding
+from collapse.branches import Branches
+from collapse.families import STAGES
+from collapse.lineage import Branch, Points
+from collapse.regimes import NAMED, Regime
+from collapse.study import Study
+
+PROJECT = Path(__file__).parents[2]
+POINT = "dimension=2__samples=10"
+GAUSSIAN = {
+    "family": "gaussian",
+    "per_iteration": True,
+    "regimes": ["replace", "accumulate-subsample"],
+    "iterations": 3,
+    "seeds": 1,
+    "samples": 10,
+    "grid": {"dimension": [2]},
+}
+TEXT = {
+    "family": "language_model",
+    "regimes": ["replace", "accumulate"],
+    "iterations": 3,
+    "seeds": 2,
+    "samples": 100,
+    "grid": {
+        "model": ["tiny", "gpt2-9m"],
+        "epochs": [1.0],
+        "vocabulary": [512],
+        "temperature": [1.0, 0.5],
+        "judged": [50, 60],
+    },
+}
+POINTS = Points("data", "training", "generation", "evaluation")
+
+
+def branch(regime, n=10, shard_size=10, seed=3):
+    return Branch("loop", POINTS, "mine", regime, seed, n, shard_size)
+
+
+def study(regimes=None, **experiments):
+    return Study.model_validate({"experiments": experiments, "regimes": regimes or {}})
+
+
+def rules(plan):
+    """Run the functions of rules/lineage.smk on a study, outside of Snakemake."""
+    names = {"STUDY": plan, "families": families, "ancient": str, "expand": None}
+    exec(compile((PROJECT / "rules" / "lineage.smk").read_text(), "lineage.smk", "exec"), names)
+    return SimpleNamespace(**names)
+
+
+class Wildcards(SimpleNamespace):
+    def get(self, name, default):
+        return getattr(self, name, default)
+
+
+def at(point, regime, iteration, seed=0, experiment="loop"):
+    return Wildcards(
+        experiment=experiment,
+        point=point,
+        regime=regime,
+        seed=str(seed),
+        iteration=str(iteration),
+    )
+
+
+def test_later_iterations_stand_under_their_regime():
+    chain, folder = branch(NAMED["replace"]), "results/loop/evaluation/mine/seed3/iter2"
+    assert chain.data == "results/loop/data/data"
+    assert chain.training_set(2) == f"{folder}/training_set.json"
+    assert chain.model(2) == f"{folder}/model"
+    assert chain.training(2) == f"{folder}/training.json"
+    assert chain.metrics(2) == f"{folder}/metrics.json"
+    (shard,) = chain.shards(2)
+    assert shard.path == f"{folder}/synthetic/0-10.parquet"
+    assert shard.record == f"{folder}/synthetic/0-10.json"
+
+
+def test_iteration_1_stands_under_real_at_the_point_that_each_step_knows():
+    chain = branch(NAMED["replace"])
+    assert chain.training_set(1) == "results/loop/training/real/seed3/iter1/training_set.json"
+    assert chain.model(1) == "results/loop/training/real/seed3/iter1/model"
+    assert chain.training(1) == "results/loop/training/real/seed3/iter1/training.json"
+    assert chain.metrics(1) == "results/loop/evaluation/real/seed3/iter1/metrics.json"
+    (shard,) = chain.shards(1)
+    assert shard.path == "results/loop/generation/real/seed3/iter1/synthetic/0-10.parquet"
+
+
+@given(
+    st.sampled_from([*NAMED.values(), Regime(keep_real=True, generate=7), Regime(keep_real=True)]),
+    st.integers(1, 6),
+    st.integers(1, 30),
+    st.integers(1, 40),
+)
+def test_shards_are_cut_by_their_size(regime, t, n, shard_size):
+    shards = branch(regime, n, shard_size).shards(t)
+    slots = [slot for shard in shards for slot in range(shard.start, shard.stop)]
+    assert slots == list(range(regime.generated(t + 1, n)))
+    assert all(shard.stop - shard.start == shard_size for shard in shards[:-1])
+    assert all(shard.path.endswith(f"/{shard.start}-{shard.stop}.parquet") for shard in shards)
+
+
+def test_replace_multiple_writes_ever_more_shards():
+    chain = branch(NAMED["replace-multiple"], n=10, shard_size=10)
+    assert [len(chain.shards(t)) for t in (1, 2, 3)] == [2, 3, 4]
+    bounds = [(shard.start, shard.stop) for shard in branch(chain.regime, 10, 8).shards(1)]
+    assert bounds == [(0, 8), (8, 16), (16, 20)]
+
+
+@given(
+    st.builds(Regime, keep_real=st.booleans(), generate=st.sampled_from(["n", "tn", "0.5n", 0, 3])),
+    st.integers(1, 30),
+    st.integers(1, 40),
+)
+def test_iteration_1_is_judged_by_the_same_samples_under_every_regime(regime, n, shard_size):
+    judged = branch(regime, n, shard_size).evaluated_shards(1)
+    assert judged == branch(NAMED["replace"], n, shard_size).evaluated_shards(1)
+    assert len(judged) == 1
+    assert (judged[0].start, judged[0].stop) == (0, min(n, shard_size))
+
+
+@given(st.sampled_from(list(NAMED.values())), st.integers(2, 6), st.integers(1, 40))
+def test_later_iterations_are_judged_by_what_is_trained_on(regime, t, shard_size):
+    """No sample is written for the metrics alone."""
+    chain = branch(regime, 10, shard_size)
+    assert chain.evaluated_shards(t) == chain.shards(t)[:1]
+
+
+def test_a_regime_without_synthetic_data_is_judged_without():
+    chain = branch(Regime(keep_real=True, generate=0))
+    assert chain.shards(2) == chain.evaluated_shards(2) == []
+
+
+def test_a_files_point_names_what_matters_to_it():
+    *_, last = Branches(study(text=TEXT), "text").all()
+    names = last.points
+    assert named(names.data) == {"vocabulary"}
+    assert named(names.training) == {"vocabulary", "model", "epochs", "samples"}
+    assert named(names.generation) == named(names.training) | {"temperature"}
+    assert named(names.evaluation) == named(names.generation) | {"judged"}
+
+
+def named(point):
+    return {each.split("=")[0] for each in point.split("__")}
+
+
+def test_points_share_what_does_not_tell_them_apart():
+    chains = list(Branches(study(text=TEXT), "text").all())
+    assert len(chains) == 2 * 2 * 2 * 2 * 2
+    assert len({chain.data for chain in chains}) == 1
+    assert len({chain.model(1) for chain in chains}) == 2 * 2  # models and seeds
+    assert len({chain.shards(1)[0].path for chain in chains}) == 2 * 2 * 2  # and temperatures
+    assert len({chain.metrics(1) for chain in chains}) == 2 * 2 * 2 * 2
+    assert len({chain.model(2) for chain in chains}) == len(chains)
+    assert len({chain.metrics(2) for chain in chains}) == len(chains)
+
+
+def test_a_data_folder_of_which_nothing_is_varied_is_that_of_any_point():
+    (chain, *_) = Branches(study(loop=GAUSSIAN), "loop").all()
+    assert chain.data == "results/loop/data/any"
+
+
+def test_planning_a_language_model_imports_no_torch():
+    code = (
+        "import sys\n"
+        "from collapse.branches import Branches\n"
+        "from collapse.study import Study\n"
+        f"plan = Study.model_validate({{'experiments': {{'text': {TEXT!r}}}}})\n"
+        "for chain in Branches(plan, 'text').all():\n"
+        "    chain.shards(2)\n"
+        "print({'torch', 'transformers', 'vllm'} & set(sys.modules))\n"
+    )
+    command = [sys.executable, "-c", code]
+    printed = subprocess.check_output(command, text=True, cwd=PROJECT / "scripts")
+    assert printed.strip() == "set()"
+
+
+def test_a_step_knows_the_parameters_up_to_its_stage():
+    branches = Branches(study(text=TEXT), "text")
+    family = families.load("language_model")
+    for chain in branches.all():
+        for index, stage in enumerate(STAGES):
+            step = branches.step(getattr(chain.points, stage), "real", 0, 1, stage)
+            for key in family.Parameters.model_fields:
+                assert (key in step.parameters) == (families.stage_of(family, key) <= index)
+
+
+def steps_of(plan, experiment="loop"):
+    """What every step of every chain of a study may depend on, by stage, file and step."""
+    branches = Branches(plan, experiment)
+    found = {}
+    for chain in branches.all():
+        iterations = range(1, branches.plan.iterations + 1)
+        for stage in STAGES:
+            for t in iterations:
+                shared = t == 1 or stage == "data"
+                regime = seeding.REAL if shared else chain.regime_name
+                seed = 0 if stage == "data" else chain.seed
+                point = getattr(chain.points, stage) if shared else chain.points.evaluation
+                step = branches.step(point, regime, seed, t, stage).as_dict()
+                place = (stage, point, regime, seed, t)
+                assert found.setdefault(place, step) == step
+    return found
+
+
+#: Other studies in which everything of the first is, too.
+EXTENSIONS = {
+    "iterations": {"iterations": 9},
+    "seeds": {"seeds": [5, 0, 1, 2]},
+    "regimes": {"regimes": ["accumulate", "replace", "accumulate-subsample"]},
+    "points": {"samples": [7, 10, 100]},
+    "grid": {"grid": {"dimension": [1, 2, 3]}},
+    "shard size": {"shard_size": 3},
+    "retention": {"keep_models": "none"},
+    "evaluations": {"iterations": 9, "evaluations": 3},
+}
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+def test_extending_a_study_changes_no_step_of_it(extension):
+    before = steps_of(study(loop=GAUSSIAN))
+    after = steps_of(study(loop=GAUSSIAN | EXTENSIONS[extension], other=GAUSSIAN))
+    assert before.items() <= after.items()
+
+
+@pytest.mark.parametrize("key", ["model", "temperature", "judged", "samples", "epochs"])
+def test_new_values_change_no_step_of_the_others(key):
+    """Also where they come first, and so are the first to name what all points share."""
+    before = steps_of(study(loop=TEXT))
+    values = {"model": "llama2-12m", "temperature": 0.1, "judged": 2, "samples": 7, "epochs": 3.0}
+    grown = {**TEXT, "grid": {**TEXT["grid"]}}
+    where = grown if key == "samples" else grown["grid"]
+    where[key] = [values[key], *([where[key]] if key == "samples" else where[key])]
+    after = steps_of(study(loop=grown))
+    assert before.items() <= after.items()
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "stage"),
+    [
+        ("documents", 50, "data"),
+        ("batch", 7, "training"),
+        ("start", "first-token", "generation"),
+        ("judged", 3, "evaluation"),
+    ],
+)
+def test_a_setting_matters_from_its_stage_on(key, value, stage):
+    grid = {"model": ["tiny"]}
+    plain = steps_of(study(loop={**TEXT, "grid": grid}))
+    changed = steps_of(study(loop={**TEXT, "grid": grid, "settings": {key: value}}))
+    assert plain.keys() == changed.keys()
+    first = STAGES.index(stage)
+    for place in plain:
+        assert (plain[place] != changed[place]) == (STAGES.index(place[0]) >= first)
+
+
+def test_an_unknown_point_is_an_error():
+    branches = Branches(study(loop=GAUSSIAN), "loop")
+    with pytest.raises(KeyError):
+        branches.branch("dimension=3__samples=10", "replace", 0)
+
+
+# rules/lineage.smk
+
+
+@pytest.mark.parametrize("regime", ["replace", "accumulate", "accumulate-subsample"])
+def test_a_step_has_as_many_inputs_at_iteration_400_as_at_iteration_3(regime):
+    """So that the DAG of a chain grows with its length, not with its square."""
+    asked = rules(study(loop=GAUSSIAN | {"regimes": [regime], "iterations": 400}))
+    for inputs in (asked.sources_of, asked.training_data_of, asked.model_of, asked.evaluated_of):
+        sizes = []
+        for t in (3, 400):
+            named = inputs(at(POINT, regime, t)).values()
+            sizes.append(sum(1 if isinstance(each, str) else len(each) for each in named))
+        assert sizes[0] == sizes[1] <= 4
+
+
+def test_a_training_set_follows_from_the_one_before_and_the_newest_shards():
+    asked = rules(study(loop=GAUSSIAN | {"regimes": ["replace-multiple"], "shard_size": 10}))
+    chain = asked.BRANCHES["loop"].branch(POINT, "replace-multiple", 0)
+    assert asked.sources_of(at(POINT, "replace-multiple", 3)) == {
+        "previous": chain.training_set(2),
+        "shards": [shard.path for shard in chain.shards(2)],
+        "records": [shard.record for shard in chain.shards(2)],
+    }
+    assert asked.sources_of(at(POINT, "real", 1)) == {}
+
+
+def test_what_is_read_from_files_is_an_input_of_all_that_reads_it():
+    asked = rules(study(loop=TEXT))
+    (chain, *_) = asked.BRANCHES["loop"].all()
+    where = at(chain.points.evaluation, "replace", 2)
+    for inputs in (asked.training_data_of, asked.model_of, asked.evaluated_of):
+        assert inputs(where)["data"] == chain.data
+    assert "data" not in asked.sources_of(where)
+    assert asked.sources_of(at(chain.points.training, "real", 1)) == {"data": chain.data}
+
+
+def test_the_metrics_of_a_chain_are_those_of_evaluated_iterations_seed_by_seed():
+    plan = GAUSSIAN | {"seeds": [4, 1], "iterations": 50, "evaluations": 3}
+    asked = rules(study(loop=plan))
+    named = asked.metrics_of(Wildcards(experiment="loop", point=POINT, regime="replace"))
+    assert [name.removeprefix(f"results/loop/{POINT}/") for name in named] == [
+        f"{'real' if t == 1 else 'replace'}/seed{seed}/iter{t}/metrics.json"
+        for seed in (4, 1)
+        for t in (1, 7, 50)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keep", "iteration", "unkept"),
+    [
+        ("all", 1, False),
+        ("all", 5, False),
+        ("none", 1, True),
+        ("none", 5, True),
+        ("last", 1, True),
+        ("last", 4, True),
+        ("last", 5, False),
+        ("last", 55, True),
+    ],
+)
+@pytest.mark.parametrize("regime", ["replace", "iter", "iterate", "iter7"])
+def test_which_models_are_not_kept(keep, iteration, unkept, regime):
+    own = {"iter": {"keep_real": True}, "iterate": {"keep_real": True}, "iter7": {"keep_real": 2}}
+    plan = GAUSSIAN | {"keep_models": keep, "iterations": 5, "regimes": [regime]}
+    other = GAUSSIAN | {"keep_models": "all"}
+    asked = rules(study(own, loop=plan, loop2=other))
+    for output in ("model", "training.json"):
+        for name in ("loop", "loop2"):
+            path = f"results/{name}/{POINT}/{regime}/seed0/iter{iteration}/{output}"
+            pattern = (
+                rf"results/(?P<experiment>{asked.UNKEPT})/[^/]+/[^/]+/seed\d+/iter\d+/{output}$"
+            )
+            assert bool(re.match(pattern, path)) == (unkept and name == "loop")
+
+
+def test_chains_that_run_at_once_have_no_steps():
+    asked = rules(study(fast=GAUSSIAN | {"per_iteration": False}, loop=GAUSSIAN))
+    assert set(asked.BRANCHES) == {"loop"}

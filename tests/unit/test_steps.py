@@ -1,0 +1,708 @@
+"""The steps of an iteration: what is trained on, and files from end to end."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy.stats import norm
+
+from collapse import files, manifest, steps
+from collapse.errors import JobError
+from collapse.families import stepwise
+from collapse.files import DamagedFileError
+from collapse.manifest import ShardFile, ShardRecord
+from collapse.regimes import NAMED, Regime
+from collapse.seeding import REAL
+from collapse.steps import Step, assemble, selections
+from stepping import Loop
+
+SIZES = st.integers(0, 12) | st.sampled_from(["n", "0.5n", "tn", "n*1.2^(t-1)"])
+REGIMES = st.sampled_from(list(NAMED.values())) | st.builds(
+    Regime,
+    keep_real=st.booleans() | st.integers(0, 5),
+    memory=st.none() | st.integers(1, 3),
+    budget=st.none() | st.integers(2, 8) | st.just("n"),
+    generate=SIZES,
+    fresh_real=st.just(0) | st.integers(0, 6) | st.just("0.5n"),
+)
+
+
+@pytest.fixture(autouse=True)
+def at_home(tmp_path, monkeypatch):
+    """Paths of a workflow are relative; and hundreds of small files need not reach the disk."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+def one_line(error, *expected):
+    message = str(error.value)
+    assert "\n" not in message
+    for words in expected:
+        assert words in message
+
+
+class Chain:
+    """Training sets of one chain over shards that exist in name only."""
+
+    def __init__(self, folder, regime, n, *, name="mine", seed=0, real=None, shard_size=None):
+        self.folder, self.regime, self.n = Path(folder), regime, n
+        self.name, self.seed = name, seed
+        self.shard_size = shard_size or n
+        self.data = None
+        if real is not None:
+            self.data = self.folder / "data"
+            write_dataset(self.data, real)
+
+    def step(self, t):
+        return Step(
+            experiment="e",
+            point="samples=10",
+            data_point="any",
+            regime=REAL if t == 1 else self.name,
+            seed=self.seed,
+            iteration=t,
+            family="gaussian",
+            parameters={},
+            samples=self.n,
+        )
+
+    def path(self, t):
+        return self.folder / f"{REAL if t == 1 else self.name}-{self.seed}-{t}.json"
+
+    def records(self, t):
+        """Write the records of the shards of iteration t."""
+        count, paths = self.regime.generated(t + 1, self.n), []
+        for start in range(0, count, self.shard_size):
+            stop = min(start + self.shard_size, count)
+            name = f"synthetic-{self.seed}-{t}-{start}"
+            shard = ShardFile(path=name, start=start, stop=stop, sha256="0" * 64)
+            manifest.write(self.folder / f"{name}.json", ShardRecord(shard=shard))
+            paths.append(str(self.folder / f"{name}.json"))
+        return paths
+
+    def assemble(self, t):
+        assemble(
+            self.path(t),
+            self.step(t),
+            self.regime,
+            data=self.data if t == 1 else None,
+            previous=self.path(t - 1) if t > 1 else None,
+            records=self.records(t - 1) if t > 1 else [],
+        )
+        return manifest.read_training_set(self.path(t))
+
+    def all(self, iterations):
+        return [self.assemble(t) for t in range(1, iterations + 1)]
+
+    def selected(self, t):
+        return selections(self.step(t), manifest.read_training_set(self.path(t)))
+
+
+def write_dataset(folder, sizes):
+    """Describe real data in files of these sizes, as `prepare` does."""
+    parts = [
+        ShardFile(path=str(folder / f"train-{i}"), start=0, stop=size, sha256="0" * 64).model_dump()
+        for i, size in enumerate(sizes)
+    ]
+    files.write_text(
+        folder / "dataset.json", json.dumps({"train": parts, "test": [], "details": {}})
+    )
+
+
+def samples_of(selected, kinds=("real", "fresh", "synthetic")):
+    """Every selected sample by its name: the file, or the draw, and the row."""
+    return [
+        (each.kind if each.path is None else "", each.path or each.iteration, int(row))
+        for each in selected
+        if each.kind in kinds
+        for row in each.rows
+    ]
+
+
+def possible(regime, iterations, n):
+    try:
+        regime.check(iterations, n)
+    except ValueError:
+        return False
+    return True
+
+
+@given(
+    regime=REGIMES,
+    n=st.integers(5, 12),
+    iterations=st.integers(1, 5),
+    real=st.none() | st.lists(st.integers(1, 40), min_size=1, max_size=4),
+    shard_size=st.integers(3, 20),
+    seed=st.integers(0, 3),
+)
+@settings(max_examples=150)
+def test_training_sets_are_those_of_the_regime(regime, n, iterations, real, shard_size, seed):
+    """Counts add up, no sample is there twice, and each is where its pool says it is."""
+    assume(possible(regime, iterations, n))
+    needed = n + sum(regime.fresh(t, n) for t in range(2, iterations + 1))
+    if real is not None:
+        real = [*real, needed]
+    with tempfile.TemporaryDirectory() as folder:
+        chain = Chain(folder, regime, n, seed=seed, real=real, shard_size=shard_size)
+        order = chain.step(1).order_of_real_data(sum(real or []))
+        ends = np.cumsum(real or [])
+        for t, training_set in enumerate(chain.all(iterations), start=1):
+            pool = regime.pool(t, n)
+            sources = training_set.sources
+            assert [(each.kind, each.iteration, each.size) for each in sources] == list(pool)
+            size = regime.training_size(t, n, sum(source.size for source in pool))
+            assert training_set.size == size
+            assert all(0 <= each.count <= each.size for each in sources)
+            selected = chain.selected(t)
+            named = samples_of(selected)
+            assert len(named) == len(set(named)) == size
+            for each in selected:
+                assert np.all(np.diff(each.rows) > 0)
+                assert set(each.rows) <= set(range(each.size))
+            for source in sources:
+                mine = [
+                    each
+                    for each in selected
+                    if (each.kind, each.iteration) == (source.kind, source.iteration)
+                ]
+                assert sum(len(each.rows) for each in mine) == source.count
+                if source.kind == "synthetic":
+                    for each in mine:
+                        assert each.path.startswith(f"synthetic-{seed}-{source.iteration}-")
+                elif real is None:
+                    assert all((each.path, each.size) == (None, source.size) for each in mine)
+                else:
+                    allowed = set(order[source.first : source.first + source.size])
+                    for each in mine:
+                        part = int(each.path.rpartition("-")[2])
+                        begin = ends[part] - real[part]
+                        assert {int(begin + row) for row in each.rows} <= allowed
+
+
+@given(regime=REGIMES, n=st.integers(5, 12), shard_size=st.integers(3, 20))
+@settings(max_examples=60)
+def test_how_samples_are_cut_into_files_does_not_matter(regime, n, shard_size):
+    assume(possible(regime, 4, n))
+    needed = n + sum(regime.fresh(t, n) for t in range(2, 5))
+    found = []
+    for size, real in ((shard_size, [3, needed]), (10**6, [needed + 3])):
+        with tempfile.TemporaryDirectory() as folder:
+            chain = Chain(folder, regime, n, shard_size=size, real=real)
+            chain.all(4)
+            rows = []
+            for each in chain.selected(4):
+                name = each.path.rpartition("-")
+                first = int(name[2])
+                if each.kind != "synthetic":
+                    first = 0 if first == 0 else real[0]
+                rows += [(each.kind, each.iteration, int(first + row)) for row in each.rows]
+            found.append(rows)
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("regime", ["accumulate", "replace", "replace-multiple"])
+def test_a_whole_pool_is_taken_in_its_order(tmp_path, regime):
+    chain = Chain(tmp_path, NAMED[regime], 10, shard_size=4)
+    chain.all(4)
+    selected = chain.selected(4)
+    place = [(each.kind, each.iteration, each.path or "") for each in selected]
+    iterations = [iteration for _, iteration, _ in place]
+    assert iterations == sorted(iterations)
+    assert all(np.array_equal(each.rows, np.arange(each.size)) for each in selected)
+
+
+def occurrences(folder, regime, n, t, seeds, real=None):
+    """How often each sample of the pool of iteration t is trained on, by its place in the pool."""
+    total = sum(source.size for source in regime.pool(t, n))
+    counts = np.zeros(total, dtype=int)
+    together = np.zeros((total, total), dtype=int)
+    for seed in range(seeds):
+        chain = Chain(folder, regime, n, seed=seed, real=real, shard_size=3)
+        training_sets = chain.all(t)
+        order = chain.step(1).order_of_real_data(sum(real or []))
+        begin, begins = 0, {}
+        for source in training_sets[-1].sources:
+            begins[source.kind, source.iteration] = begin
+            begin += source.size
+        rows = []
+        for each in chain.selected(t):
+            first = begins[each.kind, each.iteration]
+            if each.kind == "synthetic":
+                rows += [first + int(each.path.rpartition("-")[2]) + row for row in each.rows]
+            elif real is None:
+                rows += list(first + each.rows)
+            else:
+                sources = {(s.kind, s.iteration): s for s in training_sets[-1].sources}
+                source = sources[each.kind, each.iteration]
+                place = {int(sample): i for i, sample in enumerate(order[source.first :])}
+                offset = 0 if each.path.endswith("-0") else real[0]
+                rows += [first + place[int(offset + row)] for row in each.rows]
+        counts[rows] += 1
+        together[np.ix_(rows, rows)] += 1
+    return counts, together
+
+
+BUDGETS = {
+    "accumulate-subsample": (NAMED["accumulate-subsample"], None),
+    "files": (NAMED["accumulate-subsample"], [4, 30]),
+    "own": (Regime(keep_real=3, memory=2, budget=6, generate="0.5tn", fresh_real=2), [5, 20]),
+}
+
+
+@pytest.mark.parametrize("case", BUDGETS)
+def test_under_a_budget_every_sample_of_the_pool_is_equally_likely(tmp_path, case):
+    """And so is every pair of them: a uniform draw without replacement."""
+    regime, real = BUDGETS[case]
+    n, t, seeds = 6, 3, 500
+    counts, together = occurrences(tmp_path, regime, n, t, seeds, real)
+    pool = len(counts)
+    budget = regime.training_size(t, n, pool)
+    assert counts.sum() == seeds * budget
+    # Counts of draws without replacement vary less than those of a multinomial, by this factor.
+    spread = (1 - budget / pool) * pool / (pool - 1)
+    statistic = ((counts - counts.mean()) ** 2 / counts.mean()).sum() / spread
+    wide = norm.cdf((statistic - (pool - 1)) / np.sqrt(2 * (pool - 1)))
+    assert 1e-4 < wide < 1 - 1e-4
+    pairs = together[np.triu_indices(pool, 1)]
+    expected = seeds * budget * (budget - 1) / pool / (pool - 1)
+    assert pairs.mean() == pytest.approx(expected)
+    assert np.abs(pairs - expected).max() < 5 * np.sqrt(expected)
+
+
+def test_a_subset_is_drawn_anew_at_every_iteration(tmp_path):
+    chain = Chain(tmp_path, NAMED["accumulate-subsample"], 20)
+    chain.all(6)
+    drawn = {tuple(samples_of(chain.selected(t), ["real"])) for t in range(2, 7)}
+    assert len(drawn) == 5
+
+
+@given(st.integers(0, 10), st.integers(0, 10), st.integers(0, 100))
+@settings(max_examples=40)
+def test_smaller_sets_of_kept_real_samples_are_nested(few, many, seed):
+    few, many = sorted((few, many))
+    kept = []
+    with tempfile.TemporaryDirectory() as folder:
+        for count in (few, many):
+            chain = Chain(folder, Regime(keep_real=count), 10, seed=seed, real=[7, 50])
+            chain.all(2)
+            kept.append(set(samples_of(chain.selected(2), ["real"])))
+            chain.selected(1)
+        assert len(kept[0]) == few
+        assert kept[0] <= kept[1] <= set(samples_of(chain.selected(1)))
+
+
+@given(
+    st.integers(0, 10),
+    st.sampled_from(["n", "0.5n", "0.5tn", 3]),
+    st.none() | st.integers(1, 3),
+    st.integers(0, 100),
+)
+@settings(max_examples=40)
+def test_fresh_real_samples_are_new(kept, fresh, memory, seed):
+    """Never those of the beginning, never those that arrived before."""
+    regime = Regime(keep_real=kept, memory=memory, fresh_real=fresh)
+    with tempfile.TemporaryDirectory() as folder:
+        chain = Chain(folder, regime, 10, seed=seed, real=[7, 150])
+        chain.all(4)
+        seen = set(samples_of(chain.selected(1)))
+        for t in (2, 3, 4):
+            arriving = [
+                each for each in chain.selected(t) if (each.kind, each.iteration) == ("fresh", t)
+            ]
+            new = set(samples_of(arriving))
+            assert len(new) == regime.fresh(t, 10)
+            assert not seen & new
+            seen |= new
+
+
+@pytest.mark.parametrize("real", [None, [7, 30]])
+def test_regimes_share_the_real_data_of_a_seed_and_seeds_do_not(tmp_path, real):
+    firsts = {}
+    for seed in (0, 1):
+        for name in NAMED:
+            chain = Chain(tmp_path, NAMED[name], 10, name=name, seed=seed, real=real)
+            chain.all(2)
+            firsts[seed, name] = samples_of(chain.selected(1))
+            kept = samples_of(chain.selected(2), ["real"])
+            assert set(kept) <= set(firsts[seed, name])
+        assert len({tuple(firsts[seed, name]) for name in NAMED}) == 1
+    if real:
+        assert firsts[0, "replace"] != firsts[1, "replace"]
+
+
+def test_a_training_set_follows_from_the_one_before_and_the_newest_records_alone(tmp_path):
+    for name in NAMED:
+        chain = Chain(tmp_path / name, NAMED[name], 10, name=name, real=[20, 30], shard_size=4)
+        chain.all(4)
+        expected = chain.path(5)
+        chain.assemble(5)
+        content = expected.read_bytes()
+        before = chain.path(4).read_bytes()
+        for path in (tmp_path / name).rglob("*.json"):
+            path.unlink()
+        chain.path(4).write_bytes(before)
+        chain.assemble(5)
+        assert expected.read_bytes() == content
+
+
+@pytest.mark.parametrize("regime", ["accumulate", "accumulate-subsample", "replace"])
+def test_a_manifest_is_as_small_as_the_number_of_its_sources(tmp_path, regime):
+    lengths = {}
+    for n in (10, 10_000):
+        chain = Chain(tmp_path / str(n), NAMED[regime], n, name=regime, real=[2 * n])
+        chain.all(8)
+        lengths[n] = [chain.path(t).stat().st_size for t in range(1, 9)]
+    growth = np.diff(lengths[10_000][1:])
+    assert max(lengths[10_000]) < 8 * 500
+    assert np.all(np.abs(np.array(lengths[10_000]) - lengths[10]) < 200)
+    # One source more for each iteration, or none: no list of samples.
+    assert growth.max() < 500
+    if regime == "replace":
+        assert growth.max() < 10
+
+
+def test_too_little_real_data_is_refused(tmp_path):
+    chain = Chain(tmp_path, NAMED["replace"], 10, real=[4, 5])
+    with pytest.raises(JobError) as error:
+        chain.assemble(1)
+    one_line(error, str(chain.data), "found 9 samples", "at least 10")
+
+
+@pytest.mark.parametrize(("held", "found"), [(11, "found 1"), (10, "found 0"), (14, "found 4")])
+def test_too_little_fresh_real_data_is_refused(tmp_path, held, found):
+    chain = Chain(tmp_path, Regime(keep_real=True, fresh_real=5), 10, real=[held])
+    chain.assemble(1)
+    with pytest.raises(JobError) as error:
+        chain.assemble(2)
+    one_line(error, found, "fresh data of iteration 2", "expected 5")
+
+
+@pytest.mark.parametrize("missing", [1, 2])
+def test_too_few_synthetic_samples_are_refused(tmp_path, missing):
+    chain = Chain(tmp_path, NAMED["accumulate"], 10, shard_size=5)
+    chain.assemble(1)
+    records = chain.records(1)[missing:]
+    with pytest.raises(JobError) as error:
+        assemble(
+            chain.path(2),
+            chain.step(2),
+            chain.regime,
+            data=None,
+            previous=chain.path(1),
+            records=records,
+        )
+    one_line(error, f"found {10 - 5 * missing}", "synthetic data of iteration 1", "expected 10")
+
+
+OTHERS = {
+    "experiment": "other",
+    "point": "samples=11",
+    "regime": "other",
+    "seed": 1,
+    "iteration": 3,
+}
+
+
+@pytest.mark.parametrize("key", OTHERS)
+def test_a_manifest_of_another_chain_is_refused(tmp_path, key):
+    chain = Chain(tmp_path, NAMED["accumulate"], 10)
+    chain.all(2)
+    own = manifest.read_training_set(chain.path(2))
+    manifest.write(chain.path(2), own.model_copy(update={key: OTHERS[key]}))
+    expected = (str(chain.path(2)), "another chain", key, str(OTHERS[key]))
+    with pytest.raises(DamagedFileError) as error:
+        steps.read_verified(chain.step(2), str(chain.path(2)))
+    one_line(error, *expected)
+    with pytest.raises(DamagedFileError) as error:
+        chain.assemble(3)
+    one_line(error, *expected)
+    assert not chain.path(3).exists()
+
+
+@pytest.mark.parametrize("regime", ["accumulate", "replace"])
+def test_a_damaged_manifest_is_refused(tmp_path, regime):
+    chain = Chain(tmp_path, NAMED[regime], 10)
+    chain.all(2)
+    content = chain.path(2).read_bytes()
+    chain.path(2).write_bytes(content[: len(content) // 2])
+    with pytest.raises(DamagedFileError) as error:
+        chain.assemble(3)
+    one_line(error, f"{chain.path(2)}: damaged")
+
+
+def test_a_damaged_record_is_refused(tmp_path):
+    chain = Chain(tmp_path, NAMED["replace"], 10)
+    chain.assemble(1)
+    (record,) = chain.records(1)
+    Path(record).write_text(Path(record).read_text()[:50])
+    with pytest.raises(DamagedFileError) as error:
+        assemble(
+            tmp_path / "2.json",
+            chain.step(2),
+            chain.regime,
+            data=None,
+            previous=chain.path(1),
+            records=[record],
+        )
+    one_line(error, f"{record}: damaged")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"train": 1}', '{"train": [{}]}'])
+def test_a_damaged_description_of_the_real_data_is_refused(tmp_path, content):
+    chain = Chain(tmp_path, NAMED["replace"], 10, real=[20])
+    (chain.data / "dataset.json").write_text(content)
+    with pytest.raises(DamagedFileError) as error:
+        chain.assemble(1)
+    one_line(error, f"{chain.data / 'dataset.json'}: damaged")
+
+
+# From end to end, with the Gaussian.
+
+
+def metrics(loop, seed=0):
+    return [json.loads(Path(loop.chain(seed).metrics(t)).read_text()) for t in (1, 2, 3)]
+
+
+def values_of(shards):
+    return np.concatenate(
+        [np.array(parquet.read_table(shard.path)["values"].to_pylist()) for shard in shards]
+    )
+
+
+def leftovers():
+    return [path for path in Path().rglob(".*") if path.name != ".snakemake"]
+
+
+@pytest.mark.parametrize("regime", NAMED)
+def test_a_chain_again_gives_the_same_numbers(tmp_path, monkeypatch, regime):
+    found = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        loop = Loop(regime=regime)
+        loop.run()
+        assert not leftovers()
+        shards = [values_of(loop.chain().shards(t)) for t in (1, 2, 3)]
+        found.append((metrics(loop), [shard.tolist() for shard in shards]))
+    assert found[0] == found[1]
+    assert set(found[0][0][0]) == {"squared_error_of_mean", "trace_ratio", "log_determinant_ratio"}
+
+
+@pytest.mark.parametrize("regime", ["accumulate-subsample", "replace-multiple"])
+def test_shards_hold_the_same_samples_however_they_are_cut(tmp_path, monkeypatch, regime):
+    found = []
+    for size in (1, 7, None):
+        (tmp_path / str(size)).mkdir()
+        monkeypatch.chdir(tmp_path / str(size))
+        loop = Loop(regime=regime, shard_size=size)
+        loop.run()
+        found.append((metrics(loop), values_of(loop.chain().shards(3)).tolist()))
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("dimension", [1, 5, 40])
+def test_slots_0_to_10_and_10_to_20_are_slots_0_to_20(dimension):
+    loop = Loop(samples=20, grid={"dimension": [dimension]})
+    loop.iterate(1)
+    step, model = loop.step(1, "generation"), loop.chain().model(1)
+    for start, stop in ((0, 10), (10, 20), (0, 20), (13, 14)):
+        steps.generate(
+            f"{start}-{stop}.parquet",
+            f"{start}-{stop}.json",
+            step,
+            start=start,
+            stop=stop,
+            model=model,
+            data=None,
+        )
+        record = manifest.read_shard_record(f"{start}-{stop}.json").shard
+        manifest.verify(record)
+        assert (record.start, record.stop) == (start, stop)
+    table = {name: parquet.read_table(f"{name}.parquet") for name in ("0-10", "10-20", "0-20")}
+    assert pa.concat_tables([table["0-10"], table["10-20"]]).equals(table["0-20"])
+    assert parquet.read_table("13-14.parquet").equals(table["0-20"].slice(13, 1))
+
+
+def test_what_is_trained_on_is_what_is_selected(monkeypatch):
+    """Rows of the files themselves, in order, real ones as they are drawn at iteration 1."""
+    loop = Loop(regime="accumulate-subsample", shard_size=7)
+    fitted = []
+    summarise = stepwise.families.load("gaussian").Chain.summarise
+
+    def noting(self, samples):
+        fitted.append(samples[0][0])
+        return summarise(self, samples)
+
+    monkeypatch.setattr(stepwise.families.load("gaussian").Chain, "summarise", noting)
+    loop.run()
+    real = fitted[0]
+    described = manifest.read_training_set(loop.chain().training_set(3))
+    expected = []
+    for each in selections(loop.step(3, "training"), described):
+        held = real
+        if each.path:
+            held = np.array(parquet.read_table(each.path)["values"].to_pylist())
+        expected.append(held[each.rows])
+    np.testing.assert_array_equal(fitted[2], np.concatenate(expected))
+    assert described.size == 10
+
+
+@pytest.mark.parametrize("fault", ["raises", "too few"])
+def test_a_generation_that_fails_leaves_nothing_under_a_final_name(monkeypatch, fault):
+    loop = Loop()
+    loop.assemble(1)
+    loop.train(1)
+    generate = stepwise.generate
+
+    def failing(step, parameters, slots, *, output, **others):
+        if fault == "raises":
+            output.write_bytes(b"half of it")
+            raise OSError(28, "No space left on device")
+        return generate(step, parameters, slots[:-1], output=output, **others)
+
+    monkeypatch.setattr(stepwise, "generate", failing)
+    with pytest.raises((OSError, JobError)):
+        loop.generate(1)
+    folder = Path(loop.chain().shards(1)[0].path).parent
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("step", ["train", "evaluate"])
+def test_a_step_that_fails_leaves_nothing_under_a_final_name(monkeypatch, step):
+    loop = Loop()
+    loop.assemble(1)
+    if step == "evaluate":
+        loop.train(1)
+        loop.generate(1)
+    before = sorted(Path().rglob("*"))
+
+    def failing(*arguments, **named):
+        if step == "train":
+            (named["model"] / "model.npz").write_bytes(b"half of it")
+        raise MemoryError
+
+    monkeypatch.setattr(stepwise, step, failing)
+    with pytest.raises(MemoryError):
+        getattr(loop, step)(1)
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_a_model_takes_the_place_of_one_that_was_there():
+    loop = Loop()
+    loop.assemble(1)
+    folder = Path(loop.chain().model(1))
+    folder.mkdir()
+    (folder / "old").write_text("")
+    loop.train(1)
+    assert [path.name for path in folder.iterdir()] == ["model.npz"]
+
+
+def test_what_an_interrupted_training_left_is_gone_after_success():
+    loop = Loop()
+    loop.assemble(1)
+    scratch = Path(loop.chain().model(1)).with_name(".training")
+    scratch.mkdir()
+    (scratch / "state").write_text("")
+    loop.train(1)
+    assert not scratch.exists()
+
+
+DAMAGES = {
+    "truncated": lambda content: content[: len(content) // 2],
+    "altered": lambda content: content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
+    "missing": None,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("iteration", [1, 2])
+def test_a_damaged_shard_is_not_trained_on(damage, iteration):
+    """However old it is: the manifest knows the checksum of each."""
+    loop = Loop(regime="accumulate")
+    loop.run()
+    path = Path(loop.chain().shards(iteration)[0].path)
+    content = path.read_bytes()
+    path.unlink()
+    if DAMAGES[damage]:
+        path.write_bytes(DAMAGES[damage](content))
+    with pytest.raises(DamagedFileError) as error:
+        loop.train(3)
+    one_line(error, f"{path}: ", "missing" if damage == "missing" else "damaged")
+    with pytest.raises(DamagedFileError) as error:
+        loop.evaluate(iteration)
+    one_line(error, f"{path}: ")
+    path.write_bytes(content)
+    loop.train(3)
+
+
+def test_a_damaged_shard_of_which_nothing_is_used_disturbs_nobody():
+    loop = Loop(regime="replace")
+    loop.run()
+    Path(loop.chain().shards(1)[0].path).unlink()
+    loop.train(3)
+
+
+def test_metrics_of_another_iteration_are_not_written():
+    loop = Loop()
+    loop.run()
+    chain = loop.chain()
+    Path(chain.training_set(2)).write_bytes(Path(chain.training_set(3)).read_bytes())
+    with pytest.raises(DamagedFileError) as error:
+        loop.evaluate(2)
+    one_line(error, chain.training_set(2), "found iteration 3, expected 2")
+
+
+@pytest.mark.parametrize("content", ["", '{"a": 1.0', "[]", "null", '{"a": {}}', '{"a": ""}'])
+def test_damaged_metrics_are_not_collected(tmp_path, content):
+    loop = Loop()
+    loop.run()
+    chain = loop.chain()
+    paths = [chain.metrics(t) for t in (1, 2, 3)]
+    specification = loop.study.chain("loop", loop.point, "replace").as_dict()
+    Path(paths[1]).write_text(content)
+    with pytest.raises(DamagedFileError) as error:
+        steps.collect("replace.nc", paths, seeds=[0], specification=specification)
+    one_line(error, f"{paths[1]}: damaged", "delete it and run again")
+    assert not Path("replace.nc").exists()
+
+
+def test_metrics_are_collected_seed_by_seed():
+    from collapse import results
+
+    loop = Loop(seeds=[3, 1])
+    for seed in (3, 1):
+        loop.run(seed)
+    paths = [loop.chain(seed).metrics(t) for seed in (3, 1) for t in (1, 2, 3)]
+    specification = loop.study.chain("loop", loop.point, "replace").as_dict()
+    steps.collect("replace.nc", paths, seeds=[3, 1], specification=specification)
+    collected, seeds, identity = results.read_chain("replace.nc")
+    assert seeds == [3, 1]
+    assert identity == specification
+    for row, seed in enumerate((3, 1)):
+        for column, one in enumerate(metrics(loop, seed=seed)):
+            assert {name: values[row, column] for name, values in collected.items()} == one
+
+
+def test_prepared_data_is_described_with_its_checksums(monkeypatch):
+    def prepare(step, parameters, directory):
+        for name, content in (("a", b"1"), ("b", b"22"), ("t", b"333")):
+            (directory / name).write_bytes(content)
+        return stepwise.Prepared([("a", 5), ("b", 7)], [("t", 3)], {"source": "none"})
+
+    monkeypatch.setattr(stepwise, "prepare", prepare)
+    steps.prepare("data", Loop().step(1, "data"))
+    described = manifest.read_dataset("data/dataset.json")
+    assert described.details == {"source": "none"}
+    assert [(part.path, part.stop) for part in described.train] == [("data/a", 5), ("data/b", 7)]
+    assert [(part.path, part.stop) for part in described.test] == [("data/t", 3)]
+    for part in (*described.train, *described.test):
+        manifest.verify(part)

@@ -1,0 +1,344 @@
+"""Iterations as files: only what is missing runs, nothing is lost, and the numbers stay."""
+
+import base64
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+import running
+from running import PROJECT, Workflow
+
+EXPERIMENT = {
+    "family": "gaussian",
+    "per_iteration": True,
+    "regimes": ["replace", "accumulate-subsample"],
+    "iterations": 3,
+    "seeds": [0],
+    "samples": 10,
+    "grid": {"dimension": 2},
+}
+LONGER = {**EXPERIMENT, "iterations": 5}
+POINT = "dimension=2__samples=10"
+METRICS = "results/loop/metrics.nc"
+
+
+def new(directory: Path, experiment: dict, cores: int = 2) -> Workflow:
+    """Run a study up to its dataset: figures are tested elsewhere."""
+    directory.mkdir()
+    workflow = Workflow(directory)
+    workflow.write(loop=experiment)
+    workflow.run(METRICS, cores=cores)
+    return workflow
+
+
+def copy(workflow: Workflow, directory: Path, **changes) -> Workflow:
+    """Copy a directory with all that Snakemake knows of it, and change its study."""
+    shutil.copytree(workflow.directory, directory)
+    other = Workflow(directory)
+    other.write(loop={**EXPERIMENT, **changes})
+    return other
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    return new(tmp_path_factory.mktemp("iterations") / "ran", EXPERIMENT)
+
+
+@pytest.fixture(scope="module")
+def longer(ran, tmp_path_factory):
+    """The same study extended, which no run disturbed."""
+    workflow = copy(ran, tmp_path_factory.mktemp("iterations") / "longer", **LONGER)
+    workflow.run(METRICS)
+    return workflow
+
+
+def jobs(workflow: Workflow, target: str = METRICS) -> dict[str, int]:
+    """Jobs of iterations that a run would start, by rule."""
+    counts = workflow.planned(target)
+    counts.pop("total", None)
+    return counts
+
+
+def steps(count: int) -> dict[str, int]:
+    return dict.fromkeys(("assemble", "train", "generate", "evaluate"), count)
+
+
+def numbers(workflow: Workflow) -> xr.Dataset:
+    return xr.load_dataset(workflow.path("loop/metrics.nc")).drop_attrs()
+
+
+def assert_same(workflow: Workflow, reference: Workflow) -> None:
+    """Assert that all numbers of a workflow are those of another, which may have more."""
+    found, expected = numbers(workflow), numbers(reference)
+    expected = expected.sel({name: found[name].values for name in found.dims})
+    xr.testing.assert_identical(found, expected)
+
+
+def files(workflow: Workflow) -> dict[str, int]:
+    """Files of iterations, with the time of their last change."""
+    root = workflow.path("loop")
+    return {
+        str(path.relative_to(root)): path.stat().st_mtime_ns
+        for path in root.glob("*/*/seed*/**/*")
+        if path.is_file() and path.name != ".snakemake_timestamp"
+    }
+
+
+def models(workflow: Workflow) -> set[str]:
+    """Iterations whose model is there, as <regime>/iter<t>."""
+    found = workflow.path("loop").glob("*/*/seed0/iter*/model")
+    return {f"{path.parts[-4]}/{path.parts[-2]}" for path in found}
+
+
+def test_the_files_are_those_of_the_design(ran):
+    """And iteration 1 is there once, under `real`."""
+    iteration = {
+        "training_set.json",
+        "model/model.npz",
+        "training.json",
+        "synthetic/0-10.parquet",
+        "synthetic/0-10.json",
+        "metrics.json",
+    }
+    expected = {f"{POINT}/real/seed0/iter1/{name}" for name in iteration}
+    for regime in EXPERIMENT["regimes"]:
+        for t in (2, 3):
+            expected |= {f"{POINT}/{regime}/seed0/iter{t}/{name}" for name in iteration}
+    assert set(files(ran)) == expected
+    assert {path.name for path in ran.path(f"loop/{POINT}").glob("*.nc")} == {
+        f"{regime}.nc" for regime in EXPERIMENT["regimes"]
+    }
+    assert dict(numbers(ran).sizes) == {
+        "regime": 2, "dimension": 1, "variance": 1, "samples": 1, "seed": 1, "iteration": 3
+    }  # fmt: skip
+    record = json.loads(ran.path(f"loop/{POINT}/real/seed0/iter1/training.json").read_text())
+    assert record["samples"] == 10
+    assert record["seconds"] > 0
+
+
+def test_regimes_begin_alike_and_then_part(ran):
+    first, *_, last = (
+        numbers(ran)["trace_ratio"].sel(iteration=t).squeeze().values for t in (1, 2, 3)
+    )
+    assert first[0] == first[1]
+    assert last[0] != last[1]
+
+
+def test_nothing_is_to_be_done_afterwards(ran):
+    assert "Nothing to be done" in ran.run("--dry-run", METRICS)
+
+
+COLLECTED = {"collect": 2, "gather": 1}
+#: Which jobs a change of the study asks for.
+CHANGES = {
+    "iterations": ({"iterations": 5}, steps(2 * 2) | COLLECTED),
+    "regime": (
+        {"regimes": [*EXPERIMENT["regimes"], "accumulate"]},
+        steps(2) | {"collect": 1, "gather": 1},
+    ),
+    "longer regime": (
+        {"regimes": [*EXPERIMENT["regimes"], "replace-multiple"]},
+        # t·n samples for iteration t: one more shard of iteration 1, three of iteration 2, and
+        # one by which iteration 3 is judged.
+        steps(2) | {"generate": 1 + 3 + 1, "collect": 1, "gather": 1},
+    ),
+    "seed": ({"seeds": [7, 0]}, steps(1 + 2 * 2) | COLLECTED),
+    "smaller point": (
+        {"samples": [5, 10]},
+        steps(1 + 2 * 2) | COLLECTED,
+    ),
+    # The dataset has the study among its attributes.
+    "retention": ({"keep_models": "last"}, {"gather": 1}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_study_runs_only_what_is_missing(ran, change):
+    edit, expected = CHANGES[change]
+    try:
+        ran.write(loop={**EXPERIMENT, **edit})
+        assert jobs(ran) == expected
+    finally:
+        ran.write(loop=EXPERIMENT)
+
+
+@pytest.fixture
+def changed_project(tmp_path, monkeypatch):
+    """A copy of the workflow's code whose steps of the Gaussian family get other versions."""
+    project = tmp_path / "project"
+    for name in ("rules", "scripts", "config", "profiles", "docs"):
+        shutil.copytree(PROJECT / name, project / name)
+    shutil.copy2(PROJECT / "Snakefile", project)
+    monkeypatch.setattr(running, "PROJECT", project)
+    source = project / "scripts" / "collapse" / "families" / "gaussian.py"
+    original = source.read_text()
+
+    def change(**versions):
+        text = original
+        for step, version in versions.items():
+            assert text.count(f'"{step}": 1') == 1
+            text = text.replace(f'"{step}": 1', f'"{step}": {version}')
+        source.write_text(text)
+
+    return change
+
+
+def test_new_versions_run_their_step_and_what_follows(ran, changed_project):
+    """A new metric retrains nothing; a comment in the code runs nothing."""
+    changed_project()
+    assert jobs(ran) == {}
+    changed_project(evaluate=2)
+    assert jobs(ran) == {"evaluate": 5} | COLLECTED
+    changed_project(train=2)
+    assert jobs(ran)["train"] == 5
+
+
+def test_more_iterations_change_nothing_that_was_there(ran, longer):
+    before, after = files(ran), files(longer)
+    assert before.items() <= after.items()
+    assert {path.split("/")[3] for path in set(after) - set(before)} == {"iter4", "iter5"}
+    assert_same(ran, longer)
+
+
+def test_cores_and_the_size_of_shards_change_no_number(ran, tmp_path):
+    other = new(tmp_path / "other", {**EXPERIMENT, "shard_size": 7}, cores=1)
+    shards = {path.name for path in other.path("loop").rglob("*.parquet")}
+    assert shards == {"0-7.parquet", "7-10.parquet"}
+    assert_same(other, ran)
+
+
+def test_of_kept_models_the_last_is_kept_and_iterated_from(ran, longer, tmp_path):
+    workflow = new(tmp_path / "last", {**EXPERIMENT, "keep_models": "last"})
+    assert models(workflow) == {f"{regime}/iter3" for regime in EXPERIMENT["regimes"]}
+    assert_same(workflow, ran)
+    before = files(workflow)
+    workflow.write(loop={**LONGER, "keep_models": "last"})
+    assert jobs(workflow) == steps(2 * 2) | {"train": 2, "train_unkept": 2} | COLLECTED
+    workflow.run(METRICS)
+    assert {f"{regime}/iter5" for regime in EXPERIMENT["regimes"]} <= models(workflow)
+    assert not {each for each in models(workflow) if each.endswith(("iter1", "iter2", "iter4"))}
+    after = files(workflow)
+    assert {each: when for each, when in before.items() if "model" not in each}.items() <= (
+        after.items()
+    )
+    assert_same(workflow, longer)
+    assert "Nothing to be done" in workflow.run("--dry-run", METRICS)
+
+
+def test_models_need_not_be_kept(ran, tmp_path):
+    only = {**EXPERIMENT, "regimes": ["replace"], "keep_models": "none"}
+    workflow = new(tmp_path / "none", only)
+    assert models(workflow) == set()
+    assert len(list(workflow.path("loop").glob("*/*/seed0/iter*/training.json"))) == 3
+    assert_same(workflow, ran)
+    assert "Nothing to be done" in workflow.run("--dry-run", METRICS)
+
+
+def killed(workflow: Workflow, output: str) -> None:
+    """Run, and kill Snakemake and all its jobs while one writes this output."""
+    marker = base64.b64encode(f"results/loop/{POINT}/{output}".encode()).decode()
+    process = subprocess.Popen(
+        workflow.command(METRICS),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not (workflow.directory / ".snakemake" / "incomplete" / marker).exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=60)
+    workflow.run("--unlock")
+
+
+def test_a_killed_run_goes_on_and_ends_in_the_same_numbers(longer, tmp_path):
+    """Killed while a model is trained, and again while it is sampled from."""
+    workflow = Workflow(tmp_path)
+    workflow.write(loop=LONGER)
+    root = workflow.path(f"loop/{POINT}")
+    killed(workflow, "replace/seed0/iter2/model")
+    shared = {name: when for name, when in files(workflow).items() if "/real/" in name}
+    before = {name: when for name, when in shared.items() if "metrics" not in name}
+    assert len(before) == 5, "iteration 1 was there, but for its metrics perhaps"
+    assert not (root / "replace/seed0/iter2/metrics.json").exists()
+    # What is left if it was killed in the middle of writing.
+    left = root / "replace/seed0/iter2/.model.partial"
+    left.mkdir(parents=True, exist_ok=True)
+    (left / "model.npz").write_bytes(b"half of it")
+    killed(workflow, "accumulate-subsample/seed0/iter3/synthetic/0-10.parquet")
+    left = root / "accumulate-subsample/seed0/iter3/synthetic/.0-10.parquet.partial"
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"half of it")
+    workflow.run(METRICS)
+    assert_same(workflow, longer)
+    assert not list(tmp_path.rglob("*.partial"))
+    assert before.items() <= files(workflow).items()
+
+
+@pytest.fixture
+def spoiled(ran, tmp_path):
+    """One chain, to be extended by an iteration."""
+    return copy(ran, tmp_path / "spoiled", regimes=["accumulate-subsample"], iterations=4)
+
+
+def altered(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    path.write_bytes(content)
+
+
+def lines_with(printed: str, *words: str) -> list[str]:
+    return [line for line in printed.splitlines() if all(word in line for word in words)]
+
+
+def test_an_altered_shard_is_refused_until_it_is_made_again(spoiled, longer):
+    chain = f"loop/{POINT}/accumulate-subsample/seed0"
+    shard = spoiled.path(f"{chain}/iter3/synthetic/0-10.parquet")
+    altered(shard)
+    printed = spoiled.run(METRICS, fails=True)
+    assert lines_with(printed, "error: ", "iter3/synthetic/0-10.parquet", "damaged")
+    assert "Traceback" not in printed
+    assert not spoiled.path(f"{chain}/iter4/model").exists()
+    assert spoiled.path(f"{chain}/iter3/metrics.json").exists()
+    shard.unlink()
+    spoiled.run(METRICS)
+    assert_same(spoiled, longer)
+
+
+def test_a_lost_shard_of_old_is_named_with_what_makes_it_again(spoiled, longer):
+    """Only the manifest knows of it: it is no input of the training that draws from it."""
+    chain = f"loop/{POINT}/accumulate-subsample/seed0"
+    shard = f"results/loop/{POINT}/real/seed0/iter1/synthetic/0-10.parquet"
+    (spoiled.directory / shard).unlink()
+    printed = spoiled.run(METRICS, fails=True)
+    assert lines_with(printed, "error: ", f"{shard}: missing", f"snakemake {shard}")
+    assert "Traceback" not in printed
+    assert not spoiled.path(f"{chain}/iter4/model").exists()
+    spoiled.run(shard)
+    # It is the same again, so nothing that had been made of it is made again.
+    assert jobs(spoiled) == {
+        "train": 1, "generate": 1, "evaluate": 1, "collect": 1, "gather": 1
+    }  # fmt: skip
+    spoiled.run(METRICS)
+    assert_same(spoiled, longer)
+
+
+def test_truncated_metrics_are_refused_until_they_are_made_again(spoiled, longer):
+    metrics = spoiled.path(f"loop/{POINT}/accumulate-subsample/seed0/iter2/metrics.json")
+    metrics.write_bytes(metrics.read_bytes()[:20])
+    printed = spoiled.run(METRICS, fails=True)
+    assert lines_with(printed, "error: ", "iter2/metrics.json", "damaged")
+    assert "Traceback" not in printed
+    metrics.unlink()
+    assert jobs(spoiled) == {"evaluate": 1, "collect": 1, "gather": 1}
+    spoiled.run(METRICS)
+    assert_same(spoiled, longer)
