@@ -160,4 +160,5 @@ def verdicts(comparisons: pd.DataFrame) -> pd.DataFrame:
                 "verdict": "agrees" if holds else "DISAGREES",
             }
         )
-    return pd.DataFrame(rows)
+    columns = [*groups, "points", "comparisons", "largest_z", "limit", "largest_pooled_z"]
+    return pd.DataFrame(rows, columns=[*columns, "pooled_limit", "verdict"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from collapse import families
+from collapse import checks, families
 from collapse.chain import ChainSpec
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ def table(chains: Iterable[ChainSpec], datasets: Mapping[str, xr.Dataset]) -> pd
     rows = []
     for spec in chains:
         published = getattr(families.load(spec.family), "PUBLISHED", ())
-        dataset = datasets[spec.experiment]
         places = dict.fromkeys(
             (one.iteration, one.metric)
             for one in published
@@ -60,7 +59,8 @@ def table(chains: Iterable[ChainSpec], datasets: Mapping[str, xr.Dataset]) -> pd
         for iteration, metric in places:
             if iteration not in spec.evaluated:
                 continue
-            first, value = (_values(dataset[metric], spec, t) for t in (1, iteration))
+            values = checks.values_of(datasets[spec.experiment], spec, metric)
+            first, value = (values[:, spec.evaluated.index(t)] for t in (1, iteration))
             known = [
                 one
                 for one in published
@@ -91,12 +91,6 @@ def table(chains: Iterable[ChainSpec], datasets: Mapping[str, xr.Dataset]) -> pd
                     }
                 rows.append({**row, **beside})
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _values(array: xr.DataArray, spec: ChainSpec, iteration: int) -> Any:
-    cell = {**spec.parameters, "samples": spec.samples, "regime": spec.regime_name}
-    chosen = {name: cell[name] for name in array.dims if name in cell}
-    return array.sel({**chosen, "iteration": iteration}).values.ravel()
 
 
 def _same(conditions: Mapping[str, Any], spec: ChainSpec) -> bool:

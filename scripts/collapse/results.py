@@ -159,8 +159,8 @@ def gather(
 
 
 def coordinate(values: list[Any]) -> NDArray[Any]:
-    """Return the values of an axis as one type: text where numbers and names are mixed."""
-    if any(isinstance(value, str) for value in values):
+    """Return the values of an axis as one type: text where not all of them are numbers."""
+    if any(value is None or isinstance(value, str) for value in values):
         return np.array([str(value) for value in values], dtype=object)
     return np.array(values)
 

@@ -91,3 +91,10 @@ def test_verdicts_see_one_outlier_and_a_small_bias_everywhere():
 def test_without_theory_the_table_is_empty():
     empty = checks.table([], {})
     assert len(checks.verdicts(empty)) == 0
+
+
+def test_without_any_theory_there_are_empty_tables_with_their_columns(tmp_path):
+    nothing = checks.verdicts(checks.table([], {}))
+    nothing.to_csv(tmp_path / "verdicts.csv", index=False)
+    assert pd.read_csv(tmp_path / "verdicts.csv").columns.tolist() == nothing.columns.tolist()
+    assert "verdict" in nothing
