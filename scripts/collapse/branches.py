@@ -52,6 +52,7 @@ class Branches:
             seed=int(seed),
             samples=samples,
             shard_size=self.plan.shard_size or samples,
+            judged=self.parameters(point).get("judged", 1),
         )
 
     def all(self) -> Iterator[Branch]:

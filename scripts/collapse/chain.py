@@ -228,13 +228,16 @@ class _Layout:
             for shard, start in zip(shards, starts[:-1], strict=True)
         }
         self.training = self._draw(spec, start_of, streams)
-        drawn = np.zeros((len(streams), starts[-1]), dtype=bool)
-        drawn[:, :n] = True
-        for rows in self.training.values():
-            np.put_along_axis(drawn, rows, True, axis=1)
-        if not exchangeable:
-            drawn[:] = True
-        self._compact(shards, starts, drawn)
+        # The iteration that first trains on each row, or one that never comes.
+        never = spec.iterations + 1
+        kind = np.min_scalar_type(never)  # sorting two bytes is several times faster
+        first = np.full((len(streams), starts[-1]), never if exchangeable else 1, kind)
+        first[:, :n] = 1
+        for t in range(spec.iterations, 1, -1):
+            rows = self.training[t]
+            earlier = np.minimum(np.take_along_axis(first, rows, axis=1), kind.type(t))
+            np.put_along_axis(first, rows, earlier, axis=1)
+        self._compact(shards, starts, first, never)
 
     def _draw(
         self, spec: ChainSpec, start_of: Mapping[Any, int], streams: Streams
@@ -261,16 +264,26 @@ class _Layout:
         return training
 
     def _compact(
-        self, shards: list[Source], starts: NDArray[np.int64], drawn: NDArray[np.bool_]
+        self,
+        shards: list[Source],
+        starts: NDArray[np.int64],
+        first: NDArray[np.unsignedinteger[Any]],
+        never: int,
     ) -> None:
-        """Give each drawn row a slot; a shard is as wide as the seed that draws most of it."""
-        rank = np.empty(drawn.shape, dtype=np.int64)
+        """Give each drawn row a slot; a shard is as wide as the seed that draws most of it.
+
+        In the order of first use, so that a longer chain begins with the numbers of a
+        shorter one.
+        """
+        rank = np.empty(first.shape, dtype=np.int64)
         self.slots: dict[Source, slice] = {}
         self.rows = 0
         for shard, start, stop in zip(shards, starts[:-1], starts[1:], strict=True):
-            within = np.cumsum(drawn[:, start:stop], axis=1)
-            width = int(within[:, -1].max())
-            rank[:, start:stop] = within - 1 + self.rows
+            used = first[:, start:stop]
+            width = int((used < never).sum(axis=1).max())
+            order = np.argsort(used, axis=1, kind="stable")
+            slots = np.arange(self.rows, self.rows + stop - start)
+            np.put_along_axis(rank[:, start:stop], order, slots[None], axis=1)
             self.slots[shard] = slice(self.rows, self.rows + width)
             self.rows += width
         self.training = {

@@ -48,6 +48,7 @@ class Branch:
     seed: int
     samples: int
     shard_size: int
+    judged: int
 
     @property
     def data(self) -> str:
@@ -75,12 +76,12 @@ class Branch:
         return list(self._cut(t, self.regime.generated(t + 1, self.samples)))
 
     def evaluated_shards(self, t: int) -> list[Shard]:
-        """Files of the samples by which iteration t is judged: the first one, if any is written.
+        """Files of the samples by which iteration t is judged: the first that hold so many.
 
         Those of iteration 1 are the same for every regime.
         """
         written = self.samples if t == 1 else self.regime.generated(t + 1, self.samples)
-        return list(self._cut(t, min(self.shard_size, written)))
+        return [shard for shard in self._cut(t, written) if shard.start < self.judged]
 
     def _cut(self, t: int, count: int) -> Iterator[Shard]:
         folder = f"{self._folder(t, self.points.generation)}/synthetic"

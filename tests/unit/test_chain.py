@@ -89,16 +89,7 @@ def test_a_seed_does_not_depend_on_the_others(case, regime, monkeypatch):
     assert_same(one_by_one, together)
 
 
-#: Of a shard that is drawn from, the rows that are ever trained on are realised: which those
-#: are depends on the number of iterations. A reused design realises whole shards.
-PREFIXES = [
-    (case, regime)
-    for case, regime in product(CASES, REGIMES)
-    if REGIMES[regime].budget is None or case in ("regression", "regression, below threshold")
-]
-
-
-@of_all(*PREFIXES)
+@of_all(*product(CASES, REGIMES))
 def test_a_longer_chain_starts_with_the_shorter(case, regime):
     short = run_chain(specification(case, regime), SEEDS)
     long = run_chain(specification(case, regime, ITERATIONS + 3), SEEDS)

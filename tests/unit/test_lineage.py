@@ -47,8 +47,8 @@ TEXT = {
 POINTS = Points("data", "training", "generation", "evaluation")
 
 
-def branch(regime, n=10, shard_size=10, seed=3):
-    return Branch("loop", POINTS, "mine", regime, seed, n, shard_size)
+def branch(regime, n=10, shard_size=10, seed=3, judged=1):
+    return Branch("loop", POINTS, "mine", regime, seed, n, shard_size, judged)
 
 
 def study(regimes=None, **experiments):
@@ -137,6 +137,16 @@ def test_later_iterations_are_judged_by_what_is_trained_on(regime, t, shard_size
     """No sample is written for the metrics alone."""
     chain = branch(regime, 10, shard_size)
     assert chain.evaluated_shards(t) == chain.shards(t)[:1]
+
+
+@given(st.integers(1, 30), st.integers(1, 40), st.integers(1, 40))
+def test_so_many_samples_are_judged_however_they_are_cut(n, shard_size, judged):
+    chain = branch(NAMED["replace"], n, shard_size, judged=judged)
+    for t in (1, 2):
+        shards = chain.evaluated_shards(t)
+        assert shards[0].start == 0
+        assert shards[-1].start < judged
+        assert shards[-1].stop >= min(n, judged)
 
 
 def test_a_regime_without_synthetic_data_is_judged_without():

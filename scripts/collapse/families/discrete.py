@@ -19,7 +19,7 @@ from collapse.families import Parameters as _Parameters
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 
-VERSION = 1
+VERSION = 2
 MINIMUM_SAMPLES = 1
 METRICS = {
     "entropy": Metric("entropy of the fitted distribution", units="nat"),

@@ -19,7 +19,7 @@ from collapse.families import Parameters as _Parameters
 from collapse.regimes import Regime
 from collapse.seeding import Streams
 
-VERSION = 1
+VERSION = 2
 #: Its chains can also run iteration by iteration; the real data is drawn, not read.
 STEPS = "collapse.families.stepwise"
 STEP_VERSIONS = {"prepare": 1, "assemble": 1, "train": 1, "generate": 1, "evaluate": 1}

@@ -22,7 +22,7 @@ from collapse.kernels import log_kernel_sums, log_normaliser
 from collapse.regimes import Regime
 from collapse.seeding import Streams
 
-VERSION = 1
+VERSION = 2
 MINIMUM_SAMPLES = 2
 METRICS = {
     "test_nll": Metric("mean negative log-likelihood of real test points", units="nat"),
