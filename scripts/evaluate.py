@@ -1,11 +1,12 @@
 """Evaluate the model of an iteration and its samples."""
 
 from collapse import jobs, steps
+from collapse.lineage import Step
 
 with jobs.guarded(snakemake.log[0]):
     steps.evaluate(
         snakemake.output.metrics,
-        steps.Step(**snakemake.params.step),
+        Step(**snakemake.params.step),
         model=snakemake.input.model,
         data=snakemake.input.get("data"),
         training_set=snakemake.input.training_set,

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from collapse import jobs, steps
+from collapse.lineage import Step
 
 with jobs.guarded(snakemake.log[0]):
     steps.train(
         snakemake.output.model,
         snakemake.output.record,
-        steps.Step(**snakemake.params.step),
+        Step(**snakemake.params.step),
         training_set=snakemake.input.training_set,
         data=snakemake.input.get("data"),
         scratch=Path(snakemake.params.scratch),

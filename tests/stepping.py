@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from collapse import steps
+from collapse import steps, training_sets
 from collapse.branches import Branches
 from collapse.seeding import REAL
 from collapse.study import Study
@@ -36,7 +36,7 @@ class Loop:
 
     def assemble(self, t, seed=0):
         chain = self.chain(seed)
-        steps.assemble(
+        training_sets.assemble(
             chain.training_set(t),
             self.step(t, "training", seed),
             chain.regime,

@@ -8,10 +8,9 @@ from typing import Any
 
 from collapse import families, lineage
 from collapse.families import STAGES
-from collapse.lineage import Branch, Points
+from collapse.lineage import Branch, Points, Step
 from collapse.regimes import Regime
 from collapse.seeding import REAL
-from collapse.steps import Step
 from collapse.study import Point, Study, point_name
 
 #: Iteration 1 is the same under every regime.

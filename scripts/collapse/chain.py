@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collapse import families
-from collapse.families import ClosedForm, Samples
+from collapse.families.protocols import ClosedForm, Samples
 from collapse.regimes import Regime, Source, draw_positions
 from collapse.seeding import Streams
 

@@ -19,10 +19,11 @@ from collapse import files, manifest, steps
 from collapse.errors import JobError
 from collapse.families import stepwise
 from collapse.files import DamagedFileError
+from collapse.lineage import Step
 from collapse.manifest import ShardFile, ShardRecord
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import REAL
-from collapse.steps import Step, assemble, selections
+from collapse.training_sets import assemble, selections
 from stepping import Loop
 
 SIZES = st.integers(0, 12) | st.sampled_from(["n", "0.5n", "tn", "n*1.2^(t-1)"])

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from collapse.families import Expectation, Figure, Headline, Metric, Samples, variant
+from collapse.families import Expectation, Figure, Headline, Metric, variant
 from collapse.families import Parameters as _Parameters
+from collapse.families.protocols import Samples
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 

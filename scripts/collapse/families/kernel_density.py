@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from collapse.data import toy
-from collapse.families import Expectation, Figure, Headline, Metric, Samples
+from collapse.families import Expectation, Figure, Headline, Metric
 from collapse.families import Parameters as _Parameters
+from collapse.families.protocols import Samples
 from collapse.kernels import log_kernel_sums, log_normaliser
 from collapse.regimes import Regime
 from collapse.seeding import Streams

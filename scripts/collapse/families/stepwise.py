@@ -17,10 +17,11 @@ import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
 from collapse import families
-from collapse.families import Prepared
+from collapse.families.protocols import Prepared
+from collapse.lineage import Step
 from collapse.manifest import ShardRecord
 from collapse.seeding import Streams
-from collapse.steps import Selection, Step
+from collapse.training_sets import Selection
 
 _MODEL = "model.npz"
 

@@ -19,8 +19,8 @@ from torch.nn import functional
 from collapse import distributed, files, training
 from collapse.families.language_model import Parameters, evaluation, models, packing
 from collapse.families.language_model.packing import IGNORED, Packer, Tokens
+from collapse.lineage import Step
 from collapse.optimisation import Optimisation
-from collapse.steps import Step
 
 FIRST_TOKENS = "first_tokens.json"
 

@@ -15,11 +15,12 @@ import pyarrow.parquet as parquet
 from collapse import sampling
 from collapse.data import stories, text, tokens
 from collapse.data.tokens import BOS, EOS
-from collapse.families import Prepared
 from collapse.families.language_model import Parameters, evaluation, pretraining
+from collapse.families.protocols import Prepared
+from collapse.lineage import Step
 from collapse.manifest import ShardRecord
 from collapse.sampling import Decoding, Sample
-from collapse.steps import DATASET, Selection, Step
+from collapse.training_sets import DATASET, Selection
 
 TRAIN, TEST, TOKENIZER = "train.parquet", "test.parquet", "tokenizer"
 
