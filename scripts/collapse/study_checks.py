@@ -12,7 +12,8 @@ from collapse.seeding import REAL
 from collapse.study_errors import Key, Mistake, Words, one_of, shown
 
 if TYPE_CHECKING:
-    from collapse.study import Experiment, Study
+    from collapse.experiment import Experiment
+    from collapse.study import Study
 
 #: Names that stand for something else among the results.
 RESERVED = ("figures", "tables", "report")
