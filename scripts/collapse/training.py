@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-import sys
 import time
-import zipfile
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
@@ -24,7 +22,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from collapse import files
+from collapse import training_state
 from collapse.distributed import Ranks, joined, on_stop
 from collapse.optimisation import Interrupted, Optimisation, TrainingError, learning_rate
 
@@ -111,7 +109,7 @@ def train(
     optimisation : Optimisation
         How to.
     state : Path
-        Directory of the resumable state, seen by all ranks. Remove it with `discard` when
+        Directory of the resumable state, seen by all ranks. Remove it when
         what was trained is safely elsewhere.
     fingerprint : str
         Names all that the weights depend on; a state of another one is not resumed from.
@@ -152,18 +150,6 @@ def train(
                         f"{optimisation.steps}; saved in {state}, run again to go on"
                     )
         return run.curve
-
-
-def discard(state: Path) -> None:
-    """Remove a state, once what was trained is safely elsewhere."""
-    for path in (_file(state), *state.glob(".*.partial")):
-        path.unlink(missing_ok=True)
-    if state.is_dir() and not any(state.iterdir()):
-        state.rmdir()
-
-
-def _file(state: Path) -> Path:
-    return state / "training.pt"
 
 
 def _batches(task: Task, steps: range, ranks: Ranks) -> Generator[tuple[Batch, float]]:
@@ -331,15 +317,11 @@ class _Run:
             "model": self.task.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
-        with files.whole(_file(state)) as partial:
-            try:
-                torch.save(content, partial)
-            except RuntimeError as error:  # torch's own way to report a full disk
-                raise OSError(f"cannot write the state of training to {state}: {error}") from None
+        training_state.write(state, content)
 
     def resume(self, state: Path, fingerprint: str) -> None:
         """Go on from a saved state, if there is a sound one with this fingerprint."""
-        found = _read_state(_file(state), fingerprint)
+        found = training_state.read(state, fingerprint)
         step = int(found["step"]) if found else 0
         if self.ranks.maximum(step) != -self.ranks.maximum(-step):
             raise TrainingError(f"not all ranks see the same state of training in {state}")
@@ -378,23 +360,3 @@ def _optimiser(
     return torch.optim.AdamW(
         groups, lr=optimisation.learning_rate, betas=optimisation.betas, fused=True
     )
-
-
-def _read_state(path: Path, fingerprint: str) -> dict[str, Any] | None:
-    """Return a saved state; say so if there is one that is damaged or of something else."""
-    if not path.exists():
-        return None
-    try:
-        with zipfile.ZipFile(path) as archive:  # torch.load doesn't look at the checksums
-            sound = archive.testzip() is None
-        content = torch.load(path, map_location="cpu", weights_only=True) if sound else None
-    except Exception:  # damage may show as anything
-        content = None
-    if not isinstance(content, dict):
-        reason = "is damaged"
-    elif content.get("fingerprint") != fingerprint:
-        reason = "belongs to other data or parameters"
-    else:
-        return content
-    print(f"{path} {reason}: starting afresh", file=sys.stderr)
-    return None

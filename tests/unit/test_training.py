@@ -17,7 +17,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from collapse import distributed, training  # noqa: E402
+from collapse import distributed, training, training_state  # noqa: E402
 from collapse.optimisation import (  # noqa: E402
     Interrupted,
     Optimisation,
@@ -294,19 +294,12 @@ def test_a_signal_in_the_last_step_changes_nothing(tmp_path, uninterrupted):
     assert_same(run(tmp_path, task=task), uninterrupted)
 
 
-def test_a_finished_run_is_not_run_again_until_it_is_discarded(tmp_path, uninterrupted):
+def test_a_finished_run_is_not_run_again(tmp_path, uninterrupted):
     state = tmp_path / "state"
     run(state)
     again = Toy()
     assert_same(run(state, task=again), uninterrupted)
     assert again.steps == []
-    training.discard(state)
-    assert not state.exists()
-    training.discard(state)
-    state.mkdir()
-    (state / "notes.txt").write_text("not ours")
-    training.discard(state)
-    assert (state / "notes.txt").exists()
 
 
 def test_signal_handlers_are_put_back(tmp_path):
@@ -357,7 +350,7 @@ def test_a_damaged_state_is_not_resumed(tmp_path, uninterrupted, capsys):
     sound = path.read_bytes()
     chance = random.Random(0)
     damaged = [sound[: chance.randrange(len(sound))] for _ in range(20)] + [b"", b"PK" * 99]
-    weights = training._read_state(path, "toy")["model"]["0.weight"].numpy().tobytes()
+    weights = training_state.read(path.parent, "toy")["model"]["0.weight"].numpy().tobytes()
     place = sound.index(weights)
     for position in (place, place + len(weights) - 1):
         flipped = bytearray(sound)
@@ -365,7 +358,7 @@ def test_a_damaged_state_is_not_resumed(tmp_path, uninterrupted, capsys):
         damaged.append(bytes(flipped))
     for content in damaged:
         path.write_bytes(content)
-        assert training._read_state(path, "toy") is None
+        assert training_state.read(path.parent, "toy") is None
     capsys.readouterr()
     assert_same(run(tmp_path), uninterrupted)
     note = capsys.readouterr().err
@@ -435,7 +428,7 @@ def wait_for(ready):
 
 
 def saved_step(state):
-    found = training._read_state(state / "training.pt", "toy")
+    found = training_state.read(state, "toy")
     return found["step"] if found else 0
 
 
@@ -470,7 +463,7 @@ def test_two_ranks_are_as_one(tmp_path, monkeypatch):
     options = ["--dropout=0", "--rows=15", "--micro-batch=3"]
     distributed.launch("test_training", [str(tmp_path / "two"), *options], ranks=2)
     weights, curve = run(tmp_path / "one", task=Toy(dropout=0.0, rows=15))
-    found = training._read_state(tmp_path / "two" / "training.pt", "toy")
+    found = training_state.read(tmp_path / "two", "toy")
     for name, value in weights.items():
         torch.testing.assert_close(found["model"][name], value, rtol=1e-5, atol=1e-5)
     for point, other in zip(curve, found["curve"], strict=True):
