@@ -24,6 +24,7 @@ from collapse.families.kernel_density import (
 )
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
+from collapse.study import Study
 
 
 def world(seeds=3, **parameters):
@@ -243,3 +244,25 @@ def test_replacing_diverges_where_accumulating_hardly_moves():
         growth[name] = (values[:, -1] - values[:, 0]).mean()
     assert growth["replace"] > 1
     assert growth["accumulate"] < growth["replace"] / 3
+
+
+def test_a_density_that_shrank_to_points_is_infinitely_unlikely():
+    plan = Study.model_validate(
+        {
+            "experiments": {
+                "e": {
+                    "family": "kernel_density",
+                    "regimes": ["replace"],
+                    "iterations": 400,
+                    "seeds": 5,
+                    "samples": 2,
+                    "grid": {"bandwidth": ["scott-scaled"]},
+                }
+            }
+        }
+    )
+    (spec,) = plan.chains("e")
+    nll = run_chain(spec, range(5))["test_nll"]
+    assert not np.isnan(nll).any()
+    assert np.isposinf(nll[:, -1]).all()
+    assert np.isfinite(nll[:, 0]).all()

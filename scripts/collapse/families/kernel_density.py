@@ -34,6 +34,9 @@ FIGURES = (Figure("test-nll", "test_nll", rows="dataset"),)
 TEST_POINTS = 500
 
 Array = NDArray[np.floating[Any]]
+#: Bandwidth below which a kernel density is one of points: infinitely unlikely anywhere else.
+NARROWEST = 1e-150
+
 Rule = Literal["scott", "silverman", "scott-scaled", "silverman-scaled"]
 
 
@@ -182,6 +185,9 @@ class Chain:
 
     def evaluate(self, model: Model) -> dict[str, Array]:
         training = model.points
+        # Kernels too narrow for the squares of distances in units of their width.
+        points = model.bandwidth < NARROWEST
+        model = model._replace(bandwidth=np.where(points, 1.0, model.bandwidth))
         start, tally = training.tally or (0, np.full(self.test.shape[:2], -np.inf))
         if start < training.count:
             new = training.points[:, start:]
@@ -194,7 +200,8 @@ class Chain:
         )
         log_density = tally - math.log(training.count) - normaliser[:, None]
         squared_norm = training.spread / training.count + (training.mean**2).sum(axis=1)
-        return {"test_nll": -log_density.mean(axis=1), "mean_squared_norm": squared_norm}
+        nll = np.where(points, np.inf, -log_density.mean(axis=1))
+        return {"test_nll": nll, "mean_squared_norm": squared_norm}
 
     def finish(self, model: Model, iteration: int, later: Iterator[int] | None) -> dict[str, Array]:
         return {}
