@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from collapse import sampling
-from collapse.sampling import Decoding, opened
+from collapse.sampling import Decoding, by_transformers, opened
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -90,6 +90,6 @@ def test_a_token_of_probability_zero_is_never_drawn():
     scores = torch.full((4096, 50_000), float("-inf"), device="cuda")
     scores[:, ::7] = torch.randn(4096, len(range(0, 50_000, 7)), device="cuda")
     uniforms = torch.rand(4096, 1, dtype=torch.float64, device="cuda")
-    drawn = sampling._Draw(uniforms, 1, 1.0)
+    drawn = by_transformers._Draw(uniforms, 1, 1.0)
     left = drawn(torch.zeros(4096, 1, dtype=torch.long, device="cuda"), scores)
     assert (left.argmax(1) % 7 == 0).all() and drawn.finite

@@ -38,6 +38,10 @@ class Tokens(NamedTuple):
         """Tokens of each document."""
         return np.diff(self.bounds)
 
+    def lengths_of(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Tokens of some documents."""
+        return self.bounds[chosen + 1] - self.bounds[chosen]
+
 
 def store(tables: Iterable[pa.Table], folder: Path) -> None:
     """Write documents to a file of tokens, table by table, for `mapped` to read.
@@ -167,7 +171,7 @@ class Packer:
     def _gather(self, sequences: list[NDArray[np.int64]]) -> dict[str, Tensor]:
         rows = np.repeat(np.arange(len(sequences)), [len(each) for each in sequences])
         chosen = np.concatenate(sequences)
-        lengths = self.documents.lengths[chosen]
+        lengths = self.documents.lengths_of(chosen)
         ends = np.cumsum(lengths)
         within = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
         source = np.repeat(self.documents.bounds[chosen], lengths) + within
@@ -197,7 +201,7 @@ class Packer:
 
 def padded(documents: Tokens, chosen: NDArray[np.int64]) -> dict[str, Tensor]:
     """Return documents one to a row, padded at the end, for evaluation."""
-    lengths = documents.lengths[chosen]
+    lengths = documents.lengths_of(chosen)
     width = int(lengths.max())
     within = np.arange(width)
     inside = within < lengths[:, None]

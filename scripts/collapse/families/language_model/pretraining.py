@@ -64,7 +64,7 @@ def train(
         optimisation = _optimisation(step, parameters, packer.steps_per_epoch)
         noise = step.integer("noise")
         curve = training.train(
-            _Pretraining(network, packer, packing.in_memory(test)),
+            Pretraining(network, packer, packing.in_memory(test)),
             optimisation,
             state=scratch,
             fingerprint=_fingerprint(step, fingerprint),
@@ -107,7 +107,7 @@ def _fingerprint(step: Step, training_set: str) -> str:
     return json.dumps([step.as_dict(), training_set, torch.__version__], sort_keys=True)
 
 
-class _Pretraining:
+class Pretraining:
     """The task of the training loop: next tokens of packed documents."""
 
     def __init__(self, model: torch.nn.Module, packer: Packer, test: Tokens) -> None:

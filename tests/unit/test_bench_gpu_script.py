@@ -1,0 +1,68 @@
+"""The script that measures GPUs runs, tiny, without one; what it counts as work is right."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+SCRIPT = Path(__file__).parents[1] / "gpu" / "measure.py"
+PACKAGE = SCRIPT.parents[2] / "scripts"
+sys.path.insert(0, str(SCRIPT.parent))
+
+import measure  # noqa: E402
+
+from collapse.families.language_model import models  # noqa: E402
+from collapse.families.language_model.packing import Packer  # noqa: E402
+
+
+def test_it_measures_training_and_generation(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "--cpu-smoke", "--json", str(tmp_path / "found.json")],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(PACKAGE),
+            "OMP_NUM_THREADS": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert [row["context"] for row in found["training"]] == [64, 128]
+    for row in found["training"]:
+        assert row["share_of_peak"] == row["flops_per_second"] / found["peak_flops_per_second"]
+        assert row["share_of_peak"] > 0 and 0.3 < row["filled"] <= 1
+    assert [row["backend"] for row in found["generation"]] == ["transformers"]
+    assert found["generation"][0]["tokens_per_second"] > 0
+
+
+@pytest.mark.parametrize("name", measure.PUBLISHED)
+def test_the_weights_counted_are_those_of_the_linear_layers(name):
+    """By the modules themselves; norms and biases are the little that is counted besides."""
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    with torch.device("meta"):
+        config = models.configuration(name, measure.VOCABULARY)
+        network = models.transformers.AutoModelForCausalLM.from_config(config)
+    linear = (torch.nn.Linear, Conv1D)
+    weights = sum(m.weight.numel() for m in network.modules() if isinstance(m, linear))
+    assert weights <= measure.shape(name).weights < 1.01 * weights
+
+
+def test_attended_tokens_are_counted_document_by_document():
+    documents = measure.documents(40, 64)
+    batch = Packer(documents, 64, 1000, np.random.default_rng).batch(0)
+    expected = documents.lengths - 1  # the last token of a document predicts nothing
+    found = measure._work(batch).tolist()
+    assert found == [expected.sum(), (expected * (expected + 1) // 2).sum()]
