@@ -95,4 +95,7 @@ def table(chains: Iterable[ChainSpec], datasets: Mapping[str, xr.Dataset]) -> pd
 
 def _same(conditions: Mapping[str, Any], spec: ChainSpec) -> bool:
     found = {**spec.parameters, "samples": spec.samples}
-    return all(found[key] == value for key, value in conditions.items())
+    return all(
+        found[key] in (value if isinstance(value, tuple) else (value,))
+        for key, value in conditions.items()
+    )

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from collapse import families, files, manifest, results, training_sets
+from collapse.errors import JobError
 from collapse.files import DamagedFileError
 from collapse.lineage import Step
 from collapse.manifest import Dataset, ShardFile, ShardRecord, TrainingSet
@@ -24,7 +25,10 @@ def prepare(directory: str | Path, step: Step) -> None:
     """Write the real data of an experiment: its files, and what they are."""
     steps = families.load_steps(step.family)
     with files.whole_directory(directory) as partial:
-        prepared = steps.prepare(step, _parameters(step), partial)
+        try:
+            prepared = steps.prepare(step, _parameters(step), partial)
+        except JobError as error:  # of a folder that will not be there
+            raise type(error)(str(error).replace(str(partial), str(directory))) from None
         written = {
             split: tuple(
                 ShardFile(

@@ -98,7 +98,8 @@ class Figure(NamedTuple):
 class Published(NamedTuple):
     """A published value of a metric, and the parameters and samples under which it was found.
 
-    Without a regime it holds under every one: at iteration 1 they are the same.
+    Without a regime it holds under every one: at iteration 1 they are the same. A condition may
+    be a tuple of values that are all the same.
     """
 
     metric: str

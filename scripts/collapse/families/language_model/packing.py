@@ -7,6 +7,7 @@ So training, evaluation and generation see documents alike.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,9 @@ from collapse.data.tokens import BOS, EOS, PAD
 from collapse.errors import JobError
 
 _TOKENS, _BOUNDS = "tokens", "bounds.npy"
+
+#: Documents that are packed together.
+WINDOW = 1024
 
 #: What cross-entropy takes for: predict nothing here.
 IGNORED = -100
@@ -98,6 +102,33 @@ def _framed(table: pa.Table) -> tuple[NDArray[np.unsignedinteger], NDArray[np.in
     return block, lengths
 
 
+def best_fit(lengths: list[int], context: int) -> list[list[int]]:
+    """Pack documents into sequences of at most ``context`` tokens.
+
+    Of every `WINDOW` documents the longest goes first, each where it leaves the least room.
+    (Closing a sequence at the first document that doesn't fit leaves half a document's room.)
+
+    Returns
+    -------
+    list of list of int
+        The documents of each sequence.
+    """
+    sequences: list[list[int]] = []
+    for start in range(0, len(lengths), WINDOW):
+        window = range(start, min(start + WINDOW, len(lengths)))
+        room: list[tuple[int, int]] = []  # what is left, ascending, and in which sequence
+        for document in sorted(window, key=lambda each: -lengths[each]):
+            place = bisect_left(room, (lengths[document], -1))
+            if place == len(room):
+                left, sequence = context, len(sequences)
+                sequences.append([])
+            else:
+                left, sequence = room.pop(place)
+            sequences[sequence].append(document)
+            insort(room, (left - lengths[document], sequence))
+    return sequences
+
+
 class Packer:
     """The training sequences of every epoch, in batches that depend on the step alone.
 
@@ -157,16 +188,14 @@ class Packer:
         return self._gather([self._order[self._cuts[s] : self._cuts[s + 1]] for s in chosen])
 
     def _begin(self, epoch: int) -> None:
-        """Order the documents anew and cut the order where the next one doesn't fit."""
-        order = self._shuffle(epoch).permutation(len(self.documents.lengths))
-        ends = np.cumsum(self.documents.lengths[order])
-        cuts, used = [0], 0
-        while cuts[-1] < len(order):
-            # Where all of the rest would fit, the last sequence ends.
-            stop = int(np.searchsorted(ends, used + self.context, side="right"))
-            cuts.append(stop)
-            used = int(ends[stop - 1])
-        self._epoch, self._order, self._cuts = epoch, order, np.array(cuts)
+        """Order the documents anew, pack them, and order the sequences."""
+        generator = self._shuffle(epoch)
+        order = generator.permutation(len(self.documents.bounds) - 1)
+        packed = best_fit(self.documents.lengths[order].tolist(), self.context)
+        sequences = [packed[number] for number in generator.permutation(len(packed))]
+        self._order = order[np.concatenate(sequences)]
+        self._cuts = np.concatenate(([0], np.cumsum([len(each) for each in sequences])))
+        self._epoch = epoch
 
     def _gather(self, sequences: list[NDArray[np.int64]]) -> dict[str, Tensor]:
         rows = np.repeat(np.arange(len(sequences)), [len(each) for each in sequences])

@@ -1,0 +1,135 @@
+"""One driver a working directory, what it leaves, and what it looks at; without SLURM."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from collapse import cluster, preflight, waiting
+from collapse.study import Study
+from running import PROJECT
+
+ME = cluster.Holder.current()
+
+
+def test_a_second_driver_is_refused_in_one_line(tmp_path):
+    cluster.Lock(tmp_path).acquire(ME)
+    with pytest.raises(cluster.DriverError, match=r"process \d+ on .* is driving here already$"):
+        cluster.Lock(tmp_path).acquire(replace(ME, pid=os.getppid(), started=1.0))
+
+
+def test_the_lock_of_a_dead_driver_is_taken_over(tmp_path):
+    lock = cluster.Lock(tmp_path)
+    # The number of the process is in use again, by one that started later.
+    lock.acquire(replace(ME, started=ME.started - 1000))
+    lock.acquire(ME)
+    assert lock.holder() == ME
+    assert sorted(path.name for path in lock.path.parent.iterdir()) == ["driver.lock"]
+
+
+def test_nobody_knows_of_a_driver_on_another_host(tmp_path):
+    lock = cluster.Lock(tmp_path)
+    lock.acquire(replace(ME, host="elsewhere", started=1.0))
+    with pytest.raises(cluster.DriverError, match="if it is gone, delete"):
+        lock.acquire(ME)
+
+
+def test_a_lock_goes_from_the_launcher_to_the_driver(tmp_path):
+    lock, driver = cluster.Lock(tmp_path), replace(ME, pid=1)
+    lock.acquire(ME)
+    lock.acquire(driver, heir_of=ME)
+    assert lock.holder() == driver
+
+
+def test_files_of_completed_jobs_are_kept(tmp_path):
+    folder = tmp_path / cluster.INCOMPLETE
+    long = "results/" + "/".join(["x" * 50] * 6)
+    written = {"results/a": "1", "results/b": "2", "results/never made": "1"}
+    for path, job in written.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        name = base64.urlsafe_b64encode(path.encode()).decode()
+        (folder / name).write_text(json.dumps({"external_jobid": job}))
+    name = base64.urlsafe_b64encode(long.encode()).decode()
+    (folder / f"@{name[:254]}").mkdir()
+    (folder / f"@{name[:254]}" / name[254:]).write_text(json.dumps({"external_jobid": "1"}))
+    (folder / "half").write_text("{")
+    (tmp_path / "results").mkdir()
+    for path in ("results/a", "results/b"):
+        (tmp_path / path).touch()
+    assert cluster.accept(tmp_path, {"1"}) == ["results/a"]
+    assert len([path for path in folder.rglob("*") if path.is_file()]) == 4
+
+
+def test_a_local_driver_runs_a_study(tmp_path):
+    experiment = {
+        "family": "gaussian",
+        "per_iteration": True,
+        "regimes": ["replace"],
+        "iterations": 2,
+        "seeds": 1,
+        "samples": 10,
+        "grid": {"dimension": 2},
+    }
+    document = {"experiments": {"steps": experiment}}
+    study = tmp_path / "study.yaml"
+    study.write_text(yaml.safe_dump(document))
+    done = subprocess.run(
+        [
+            *(sys.executable, PROJECT / "scripts" / "launch.py", "--cluster", "local"),
+            *("--directory", tmp_path, "--", "results/steps/metrics.nc"),
+            *("--config", f"study={study}"),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / cluster.LOCK).exists()
+    plan = Study.model_validate(document)
+    found = waiting.of_experiment(tmp_path, plan, "steps")
+    assert found.steps == 8  # assemble, train, generate and evaluate, twice
+    assert 0 < found.inside < found.wall
+    assert "outside their steps" in waiting.render(tmp_path, plan)
+
+
+def test_overlapping_steps_count_once():
+    found = waiting._covered([(0, 2), (1, 3), (5, 6)])
+    assert (found.wall, found.inside, found.steps) == (6, 4, 3)
+
+
+def test_a_finding_is_one_line_with_its_remedy(capsys):
+    findings = [preflight.Finding("disk", "is full", "Empty it"), preflight.Finding("SLURM", "is")]
+    assert preflight.report(findings) == 1
+    assert capsys.readouterr().err == "FAULT  disk: is full. Empty it\nok     SLURM: is\n"
+
+
+def test_what_a_cluster_lacks_is_found():
+    settings = {
+        "default-resources": {"slurm_partition": "gone", "gpu_model": "'h100'"},
+        "slurm-status-command": "sacct",
+    }
+    partitions = {"batch*": {"gpu:a100:4"}}
+    config = "AccountingStorageType = accounting_storage/none\nMinJobAge = 300 sec\n"
+    found = [
+        *preflight._partitions(settings, partitions),
+        *preflight._polling(settings, config),
+        preflight._gpus(settings, partitions),
+    ]
+    assert [bool(finding.remedy) for finding in found] == [True, True, True]
+    assert "batch" in found[0].remedy and "squeue" in found[1].remedy and "a100" in found[2].remedy
+
+
+def test_the_profile_says_what_every_rule_of_the_workflow_asks_for():
+    settings = preflight.read_profile(PROJECT / "profiles" / "slurm")
+    grouped = dict(line.split("=", 1) for line in settings["groups"])
+    rules = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--snakefile", PROJECT / "Snakefile", "--list-rules"],
+        capture_output=True,
+        text=True,
+        cwd=PROJECT,
+    ).stdout.split()
+    assert set(grouped) | set(settings["set-resources"]) <= set(rules)

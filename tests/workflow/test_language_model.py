@@ -1,0 +1,344 @@
+"""Language models through the rules: from stories to figures, and back from whatever went wrong."""
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as parquet
+import pytest
+import xarray as xr
+
+import running
+from collapse.families.language_model import METRICS
+from running import PROJECT, Workflow
+
+EXPERIMENT = {
+    "family": "language_model",
+    "regimes": ["replace", "accumulate"],
+    "iterations": 2,
+    "seeds": 1,
+    "samples": 120,
+    "settings": {
+        "documents": 200,
+        "test_documents": 60,
+        "vocabulary": 400,
+        "epochs": 5.0,
+        "truncated": "keep",  # models of so little training seldom find an end
+        "curve_points": 3,
+    },
+    "grid": {"temperature": [1.0]},
+}
+DATASET = "results/lm/metrics.nc"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def environment():
+    """The Hub is out of reach, and torch would take all cores."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    workflow = Workflow(tmp_path_factory.mktemp("language-model"))
+    workflow.write(lm=EXPERIMENT)
+    workflow.printed = workflow.run()
+    return workflow
+
+
+def jobs(workflow, target=DATASET):
+    counts = workflow.planned(target)
+    counts.pop("total", None)
+    return counts
+
+
+def test_the_dataset_keeps_the_contract(ran):
+    with xr.open_dataset(ran.path("lm/metrics.nc")) as dataset:
+        assert dict(dataset.sizes) == {
+            "regime": 2, "model": 1, "temperature": 1, "samples": 1, "seed": 1, "iteration": 2
+        }  # fmt: skip
+        assert list(dataset["regime"].values) == ["replace", "accumulate"]
+        assert dataset["model"].item() == "tiny" and dataset["temperature"].item() == 1.0
+        assert set(dataset.data_vars) == set(METRICS)
+        for name in ("test_cross_entropy", "distinct_2", "duplicate_rate"):
+            assert np.isfinite(dataset[name]).all()
+            first = dataset[name].sel(iteration=1)
+            assert (first == first.isel(regime=0)).all()
+            assert len(np.unique(dataset[name].sel(iteration=2))) == 2 or name == "duplicate_rate"
+        assert (dataset["test_cross_entropy"] > dataset["entropy_floor"]).all()
+        assert (dataset["test_cross_entropy"] < np.log(400)).all()
+        for variable in dataset.variables.values():
+            assert variable.attrs["long_name"] and variable.attrs["units"]
+        plan = json.loads(dataset.attrs["study"])["experiments"]["lm"]
+        assert plan["settings"]["vocabulary"] == 400 and plan["settings"]["batch"] == 4
+
+
+def test_a_step_is_a_file_and_iteration_1_is_shared(ran):
+    folders = {path.parent for path in ran.path("lm").rglob("training_set.json")}
+    names = {str(folder.relative_to(ran.path("lm"))) for folder in folders}
+    point = "temperature=1.0__samples=120"
+    assert names == {
+        "samples=120/real/seed0/iter1",
+        f"{point}/replace/seed0/iter2",
+        f"{point}/accumulate/seed0/iter2",
+    }
+    sizes = {}
+    for folder in folders:
+        record = json.loads((folder / "training.json").read_text())
+        sizes[folder.parts[-3]] = record["documents"]
+        assert len(record["curve"]) == 3
+        assert (folder / "model" / "model.safetensors").exists()
+        assert not (folder / ".training").exists()
+    assert sizes == {"real": 120, "replace": 120, "accumulate": 240}
+    assert not list(ran.path("").rglob("*.partial"))
+
+
+def test_figures_and_tables_are_there(ran):
+    figures = {path.name for path in ran.path("figures/lm").glob("[!.]*")}
+    stems = {name.rpartition(".")[0] for name in figures}
+    assert figures == {f"{stem}.{kind}" for stem in stems for kind in ("png", "svg")}
+    assert {"cross-entropy", "distinct-2", "duplicate-rate", "self-overlap"} < stems
+    assert "learning-curves__temperature=1.0__samples=120" in stems
+    samples = pd.read_csv(ran.path("tables/samples-lm.csv"))
+    assert samples.groupby(["regime", "iteration"]).size().to_dict() == {
+        (regime, t): 3 for regime in ("replace", "accumulate") for t in (1, 2)
+    }
+    assert samples["text"].str.len().min() > 0
+    published = pd.read_csv(ran.path("tables/published.csv"))
+    assert list(published["iteration"]) == [1, 1]
+    assert published["ours"].notna().all() and published["published"].isna().all()
+
+
+def test_the_terminal_shows_the_summary_and_no_noise(ran):
+    assert ran.path("tables/summary.txt").read_text() in ran.printed
+    for noise in ("it/s]", "LOAD REPORT", "Warning", "Traceback", "[transformers]"):
+        assert noise not in ran.printed
+
+
+def test_afterwards_there_is_nothing_to_do(ran):
+    assert "Nothing to be done" in ran.run("--dry-run")
+
+
+CHANGES = {
+    # Iteration 1 is sampled from and judged at the new temperature, not trained.
+    "temperature": (
+        {"grid": {"temperature": [1.0, 0.3]}},
+        {"assemble": 2, "train": 2, "generate": 3, "evaluate": 3, "collect": 2, "gather": 1},
+    ),
+    # Prepared once for all models.
+    "model": (
+        {"grid": {"temperature": [1.0], "model": ["tiny", "gpt2-9m"]}},
+        # The name of a point has its model now, so all are others.
+        {"assemble": 6, "train": 6, "generate": 6, "evaluate": 6, "collect": 4, "gather": 1},
+    ),
+    "regime": (
+        {"regimes": ["replace", "accumulate", "accumulate-subsample"]},
+        {"assemble": 1, "train": 1, "generate": 1, "evaluate": 1, "collect": 1, "gather": 1},
+    ),
+    "iterations": (
+        {"iterations": 4},
+        {"assemble": 4, "train": 4, "generate": 4, "evaluate": 4, "collect": 2, "gather": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_study_runs_only_what_is_missing(ran, change):
+    edit, expected = CHANGES[change]
+    try:
+        ran.write(lm={**EXPERIMENT, **edit})
+        assert jobs(ran) == expected
+    finally:
+        ran.write(lm=EXPERIMENT)
+
+
+def test_a_new_metric_trains_and_generates_nothing(ran, tmp_path, monkeypatch):
+    project = tmp_path / "project"
+    for name in ("rules", "scripts", "config", "profiles", "docs"):
+        shutil.copytree(PROJECT / name, project / name)
+    shutil.copy2(PROJECT / "Snakefile", project)
+    source = project / "scripts/collapse/families/language_model/__init__.py"
+    text = source.read_text()
+    assert text.count('"evaluate": 1') == 1
+    source.write_text(text.replace('"evaluate": 1', '"evaluate": 2'))
+    monkeypatch.setattr(running, "PROJECT", project)
+    assert jobs(ran) == {"evaluate": 3, "collect": 2, "gather": 1}
+
+
+# Interruptions.
+
+
+def process_of(workflow, script, run):
+    """Return the process of a running job, by the name of its script."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert run.poll() is None, "the run ended before its job was found"
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if any(
+                word.startswith(bytes(workflow.directory)) and word.endswith(script.encode())
+                for word in words[:3]
+            ):
+                return int(folder.name)
+        time.sleep(0.02)
+    raise AssertionError(f"no process of {script}")
+
+
+def trains(job):
+    """Tell whether a process is in the loop of training, which handles SIGTERM."""
+    status = Path(f"/proc/{job}/status").read_text()
+    (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def draws(job):
+    """Tell whether a process has opened a model: what it was written in is loaded."""
+    return "safetensors" in Path(f"/proc/{job}/maps").read_text()
+
+
+def interrupted(workflow, target, script, how, ready):
+    """Run up to a target, but signal its job soon after it is ready."""
+    printed = workflow.directory / "printed.txt"
+    with open(printed, "w") as output:
+        run = subprocess.Popen(workflow.command(target), stdout=output, stderr=output)
+        try:
+            job = process_of(workflow, script, run)
+            while not ready(job):
+                time.sleep(0.02)
+            time.sleep(0.3)
+            os.kill(job, how)
+            assert run.wait(timeout=120) != 0
+        finally:
+            run.kill()
+            run.wait()
+    return printed.read_text()
+
+
+def test_interrupted_steps_end_in_the_same_files(ran, tmp_path):
+    """SIGTERM in the middle of training, then kill -9, then kill -9 while samples are drawn."""
+    torch = pytest.importorskip("torch")
+    workflow = Workflow(tmp_path / "copy")
+    shutil.copytree(ran.directory, workflow.directory)
+    workflow.write(lm=EXPERIMENT)
+    iteration = "results/lm/samples=120/real/seed0/iter1"
+    target, shards = f"{iteration}/training.json", iteration.replace("lm/", "lm/temperature=1.0__")
+    shard = f"{shards}/synthetic/0-120.parquet"
+    folder, shard_file = workflow.directory / iteration, workflow.directory / shard
+    state = folder / ".training" / "training.pt"
+
+    kept = [folder / "model/model.safetensors", shard_file, folder / "model/config.json"]
+    kept.append(shard_file.with_suffix(".json"))
+    reference = {path: path.read_bytes() for path in kept}
+    curve = json.loads((folder / "training.json").read_text())["curve"]
+    shutil.rmtree(folder / "model")
+    (folder / "training.json").unlink()
+
+    printed = interrupted(workflow, target, ".train.py", signal.SIGTERM, trains)
+    assert "training stopped by SIGTERM after step" in printed
+    assert "Traceback" not in printed
+    assert not (folder / "model").exists()
+    content = torch.load(state, weights_only=True)
+    steps = curve[-1]["step"]
+    assert 0 < content["step"] < steps
+    # A mark in the state, to recognise in what goes on from it.
+    content["curve"].insert(0, (0, 9.0, None, 0.0))
+    torch.save(content, state)
+
+    interrupted(workflow, target, ".train.py", signal.SIGKILL, trains)
+    assert state.exists() and not (folder / "model").exists()
+
+    printed = workflow.run(target)
+    assert "starting afresh" not in printed
+    assert kept[0].read_bytes() == reference[kept[0]]
+    found = json.loads((folder / "training.json").read_text())["curve"]
+    assert found[0]["train_loss"] == 9.0 and found[1:] == curve
+    assert not (folder / ".training").exists()
+
+    shard_file.unlink()
+    kept[3].unlink()
+    interrupted(workflow, shard, ".generate.py", signal.SIGKILL, draws)
+    assert not shard_file.exists()
+    workflow.run(shard)
+    assert {path: path.read_bytes() for path in kept} == reference
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+# The other backend.
+
+
+def test_vllm_goes_through_the_rules(tmp_path):
+    if importlib.util.find_spec("vllm") is None:
+        pytest.skip("vLLM is not installed")
+    workflow = Workflow(tmp_path)
+    settings = {**EXPERIMENT["settings"], "backend": "vllm", "start": "first-token"}
+    workflow.write(
+        lm={**EXPERIMENT, "regimes": ["replace"], "settings": settings, "samples": 30}
+        | {"iterations": 1}
+    )
+    printed = workflow.run(DATASET)
+    assert "Traceback" not in printed
+    dataset = xr.load_dataset(workflow.path("lm/metrics.nc"))
+    assert np.isfinite(dataset["test_cross_entropy"]).all()
+    (record,) = workflow.path("lm").rglob("synthetic/*.json")
+    assert json.loads(record.read_text())["details"]["backend"] == "vllm"
+    table = parquet.read_table(record.with_suffix(".parquet"))
+    texts = table["text"].to_pylist()
+    assert len(texts) == len(set(texts)) == 30
+
+
+# Bad input.
+
+
+def test_bad_input_is_told_in_one_line_and_nothing_is_lost(tmp_path):
+    workflow = Workflow(tmp_path)
+    (tmp_path / "empty.txt").write_text("")
+    few = [f"{number} cats sat by the door of the barn" for number in range(12)]
+    (tmp_path / "few.txt").write_text("\n\n".join(few))
+    own = {"data": str(tmp_path / "few.txt"), "vocabulary": 261, "test_documents": 2}
+    wrong = {
+        "empty": ({"data": str(tmp_path / "empty.txt")}, "empty.txt: no training documents"),
+        "vocabulary": (
+            {**own, "vocabulary": 5000},
+            "a vocabulary of 5,000, but the training documents allow ",
+        ),
+        "long": (
+            {**own, "context": 16},
+            "10 of 10 documents are longer than the context of 16 tokens",
+        ),
+        "hub": (
+            {"data": "hub:nobody/nothing-of-the-kind"},
+            "hub:nobody/nothing-of-the-kind: neither on the Hub nor in its cache",
+        ),
+        "few": (own, "found 10 samples of real data, expected at least 120"),
+    }
+    plans = {name: {**EXPERIMENT, "settings": settings} for name, (settings, _) in wrong.items()}
+    workflow.write(**plans, sound={**EXPERIMENT, "settings": own, "samples": 10})
+    targets = [
+        f"results/{name}/samples={plan['samples']}/real/seed0/iter1/training_set.json"
+        for name, plan in {**plans, "sound": {"samples": 10}}.items()
+    ]
+    printed = workflow.run(*targets, fails=True)
+    assert "Traceback" not in printed
+    for name, (_, said) in wrong.items():
+        rule = "assemble" if name == "few" else "prepare"
+        (log,) = (tmp_path / "logs" / rule / name).rglob("*.log")
+        line = log.read_text().strip()
+        assert line.startswith("error: ") and "\n" not in line and said in line, line
+        assert line in printed
+        # A folder of data is there whole, or not at all.
+        assert workflow.path(f"{name}/data/any").exists() == (rule == "assemble")
+    assert (tmp_path / targets[-1]).exists(), "one experiment fell with the others"
+    assert not list(tmp_path.rglob("*.partial"))
+    assert "Nothing to be done" in workflow.run(targets[-1])
