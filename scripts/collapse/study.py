@@ -34,8 +34,9 @@ __all__ = ["Experiment", "Point", "Study", "StudyError", "json_schema", "load", 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=100)]
 _NAMED = Field(json_schema_extra={"additionalProperties": False})
-#: What is expected where pydantic's location ends so: the name of an entry; a size.
+#: What is expected where pydantic's location ends so: the name of an entry; a size; no family.
 _WORDS = {
+    "family": f"one of {', '.join(families.MODULES)}",
     "[key]": "a name of at most 100 letters, digits, - and _ that begins with a letter",
     "constrained-str": "a multiple of the samples n, such as n, 0.5n, tn or n*1.1^(t-1)",
 }

@@ -142,7 +142,8 @@ def _mistake(
         key = context["discriminator"].strip("'")
         tag = found.get(key, Words("nothing"))
         tags = _quoted(context.get("expected_tags", ""))
-        return Mistake((*path, key), tag, one_of(tags, tag) if tags else "this key", rank=2)
+        expected = one_of(tags, tag) if tags else words.get(key, "this key")
+        return Mistake((*path, key), tag, expected, rank=2)
     if kind in _BOUNDS:
         return Mistake(path, found, _BOUNDS[kind].format(**context), rank=1)
     if tag in words:
