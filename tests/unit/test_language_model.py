@@ -385,7 +385,7 @@ class Loop:
             records=[],
         )
 
-    def train(self):
+    def train(self, ranks=1):
         steps.train(
             self.model,
             self.branch.training(1),
@@ -393,6 +393,7 @@ class Loop:
             training_set=self.branch.training_set(1),
             data=self.branch.data,
             scratch=self.scratch,
+            ranks=ranks,
         )
         return json.loads(Path(self.branch.training(1)).read_text())
 
@@ -878,3 +879,17 @@ def test_nothing_heavy_is_imported_to_plan(what):
         check=True,
     )
     assert found.stdout.strip() == "[]"
+
+
+def test_two_ranks_train_what_one_does(tmp_path, monkeypatch):
+    """Each takes half of every batch; their sums of gradients round differently."""
+    monkeypatch.chdir(tmp_path)
+    loop = Loop(samples=100, epochs=1.0, test_documents=50)
+    loop.prepare()
+    loop.assemble()
+    alone, together = loop.train(), loop.train(ranks=2)
+    assert together["steps"] == alone["steps"] > 10
+    for one, two in zip(alone["curve"], together["curve"], strict=True):
+        assert two["test_loss"] == pytest.approx(one["test_loss"], abs=1e-4)
+        assert two["train_loss"] == pytest.approx(one["train_loss"], abs=1e-4)
+    assert not loop.scratch.exists()
