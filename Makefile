@@ -1,6 +1,7 @@
 # make run    set up, run the study named in config/config.yaml, and write its report
 # make test   set up and run the tests
-# make slurm-test   the same study on a real SLURM on this machine, as root
+# make slurm-test   a real SLURM on this machine, as root: the same numbers whatever fails
+# make doctor what would go wrong on this cluster: make doctor STUDY=PATH
 # make lint   ruff, mypy and snakefmt
 # make bench  our chains beside a plain per-seed loop: ratios and peak memory
 # make plan   what the study costs
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/snakemake --profile profiles/local
 PIP := $(BIN)/python -m pip install --quiet --no-deps --disable-pip-version-check
 
-.PHONY: run test slurm-test lint bench plan schema lock clean
+.PHONY: run test slurm-test doctor lint bench plan schema lock clean
 
 run: $(VENV)/models
 	$(SNAKEMAKE)
@@ -22,11 +23,15 @@ run: $(VENV)/models
 test: $(VENV)/dev $(VENV)/models
 	$(BIN)/python -m pytest --numprocesses 2
 
-# Starts a cluster of two nodes; needs root, and Debian's packages, which it installs.
+# Starts a cluster of two nodes; needs root, and Debian's packages, which it installs. Without, the
+# tests are skipped; with CI=1 that is a failure.
 slurm-test: $(VENV)/dev
 	tests/slurm/cluster start $(VENV)/slurm
 	$(BIN)/python -m pytest tests/slurm; status=$$?; \
 	  tests/slurm/cluster stop $(VENV)/slurm; exit $$status
+
+doctor: $(VENV)/core
+	@PYTHONPATH=scripts $(BIN)/python -m collapse.preflight --node $(if $(STUDY),study=$(STUDY))
 
 lint: $(VENV)/dev $(VENV)/models
 	$(BIN)/ruff check .

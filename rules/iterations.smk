@@ -72,6 +72,7 @@ rule train:
     threads: 1
     resources:
         mem_mb=8000,
+        gpu=gpus_of,
     params:
         step=step_at("training"),
         version=versions_of("train"),
@@ -105,6 +106,7 @@ rule generate:
     threads: 1
     resources:
         mem_mb=8000,
+        gpu=gpus_of,
     params:
         step=step_at("generation"),
         version=versions_of("generate"),
@@ -125,6 +127,7 @@ rule evaluate:
     threads: 1
     resources:
         mem_mb=8000,
+        gpu=gpus_of,
     params:
         step=step_at("evaluation"),
         version=versions_of("evaluate"),

@@ -65,6 +65,11 @@ def family_of(wildcards):
     return families.load(STUDY.experiments[wildcards.experiment].family)
 
 
+def gpus_of(wildcards):
+    """GPUs of a step: one for neural families, where the profile does not say otherwise."""
+    return int(families.is_neural(family_of(wildcards)))
+
+
 def regime_of(wildcards):
     """Regime of a step, as plain values; iteration 1 is the same under every one."""
     return branch_of(wildcards).regime.model_dump()

@@ -1,7 +1,5 @@
 """One driver a working directory, what it leaves, and what it looks at; without SLURM."""
 
-import base64
-import json
 import os
 import subprocess
 import sys
@@ -9,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from snakemake_executor_plugin_slurm.partitions import read_partition_file
 
 from collapse import cluster, preflight, waiting
 from collapse.study import Study
@@ -44,25 +43,6 @@ def test_a_lock_goes_from_the_launcher_to_the_driver(tmp_path):
     lock.acquire(ME)
     lock.acquire(driver, heir_of=ME)
     assert lock.holder() == driver
-
-
-def test_files_of_completed_jobs_are_kept(tmp_path):
-    folder = tmp_path / cluster.INCOMPLETE
-    long = "results/" + "/".join(["x" * 50] * 6)
-    written = {"results/a": "1", "results/b": "2", "results/never made": "1"}
-    for path, job in written.items():
-        folder.mkdir(parents=True, exist_ok=True)
-        name = base64.urlsafe_b64encode(path.encode()).decode()
-        (folder / name).write_text(json.dumps({"external_jobid": job}))
-    name = base64.urlsafe_b64encode(long.encode()).decode()
-    (folder / f"@{name[:254]}").mkdir()
-    (folder / f"@{name[:254]}" / name[254:]).write_text(json.dumps({"external_jobid": "1"}))
-    (folder / "half").write_text("{")
-    (tmp_path / "results").mkdir()
-    for path in ("results/a", "results/b"):
-        (tmp_path / path).touch()
-    assert cluster.accept(tmp_path, {"1"}) == ["results/a"]
-    assert len([path for path in folder.rglob("*") if path.is_file()]) == 4
 
 
 def test_a_local_driver_runs_a_study(tmp_path):
@@ -133,3 +113,8 @@ def test_the_profile_says_what_every_rule_of_the_workflow_asks_for():
         cwd=PROJECT,
     ).stdout.split()
     assert set(grouped) | set(settings["set-resources"]) <= set(rules)
+
+
+def test_the_example_of_partitions_can_be_read():
+    partitions = read_partition_file(PROJECT / "profiles" / "slurm" / "partitions.yaml")
+    assert [partition.name for partition in partitions] == ["short", "long", "gpu"]

@@ -1,0 +1,281 @@
+"""What would go wrong on a cluster, before anything is submitted: one line a finding."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from collapse import families, planning, study_file
+from collapse.cluster import SlurmError, slurm
+from collapse.study import Study, load
+from collapse.study_errors import StudyError
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+class Finding(NamedTuple):
+    """What was looked at, what was found, and what to do about it if that is not well."""
+
+    subject: str
+    found: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        line = f"{'FAULT' if self.remedy else 'ok':<5}  {self.subject}: {self.found}"
+        return f"{line}. {self.remedy}" if self.remedy else line
+
+
+def report(findings: Iterable[Finding]) -> int:
+    """Print findings, and return how many are faults."""
+    faults = 0
+    for finding in findings:
+        print(finding, file=sys.stderr, flush=True)
+        faults += bool(finding.remedy)
+    return faults
+
+
+def read_profile(path: str | Path) -> dict[str, Any]:
+    """Read a Snakemake profile."""
+    return dict(yaml.safe_load(Path(path, "config.yaml").read_text(encoding="utf-8")) or {})
+
+
+def study_of(arguments: Sequence[str], directory: Path) -> Study:
+    """Return the study that Snakemake would run with these arguments."""
+    default = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text(encoding="utf-8"))
+    named = [word.partition("=")[2] for word in arguments if word.startswith("study=")]
+    config = {"study": named[-1]} if named else default
+    return load(study_file.find(config, [directory, PROJECT]))
+
+
+def examine(
+    profile: str | Path, directory: Path, arguments: Sequence[str] = (), on_node: bool = False
+) -> Iterator[Finding]:
+    """Look at everything that a run needs.
+
+    Parameters
+    ----------
+    profile : path
+        Snakemake's profile.
+    directory : Path
+        Where results go.
+    arguments : sequence of str
+        Snakemake's, of which ``study=PATH`` counts.
+    on_node : bool
+        Submit a small job, to see what a compute node sees.
+    """
+    settings = read_profile(profile)
+    try:
+        study = study_of(arguments, directory)
+    except StudyError as error:
+        yield Finding("study", str(error), "Correct the study")
+        return
+    neural = [one for one in study.experiments.values() if _is_neural(one)]
+    if settings.get("executor") == "slurm":
+        yield from _queue(settings, bool(neural))
+        if on_node:
+            yield from _node(settings, directory, bool(neural))
+    yield _space(study, directory)
+    if neural:
+        yield _vllm()
+    for name in sorted(_hub_data(study)):
+        yield _cached(name)
+
+
+def _is_neural(experiment: Any) -> bool:
+    return families.is_neural(families.load(experiment.family))
+
+
+def _queue(settings: Mapping[str, Any], neural: bool) -> Iterator[Finding]:
+    try:
+        version = slurm("sinfo", "--version").strip()
+        rows = slurm("sinfo", "--noheader", "--format=%P|%G|%a").splitlines()
+        config = slurm("scontrol", "show", "config")
+    except SlurmError as error:
+        yield Finding("SLURM", str(error), "Run this on a login node, or load SLURM's module")
+        return
+    yield Finding("SLURM", f"{version} answers")
+    partitions: dict[str, set[str]] = {}
+    for row in rows:
+        name, resources, _ = row.split("|")
+        partitions.setdefault(name, set()).update(resources.split(","))
+    yield from _partitions(settings, partitions)
+    yield from _accounts(settings, config)
+    yield from _polling(settings, config)
+    if neural:
+        yield _gpus(settings, partitions)
+
+
+def _asked(settings: Mapping[str, Any], resource: str) -> set[str]:
+    """Return the values of a resource in a profile, for all rules and for some."""
+    places = [settings.get("default-resources") or {}]
+    places += (settings.get("set-resources") or {}).values()
+    return {str(place[resource]).strip("'\"") for place in places if resource in place}
+
+
+def _partitions(
+    settings: Mapping[str, Any], partitions: Mapping[str, set[str]]
+) -> Iterator[Finding]:
+    known = {name.rstrip("*") for name in partitions}
+    asked = _asked(settings, "slurm_partition")
+    for name in sorted(asked - known):
+        remedy = f"Name one of {', '.join(sorted(known))} as slurm_partition in the profile"
+        yield Finding(f"partition {name}", "there is none", remedy)
+    for name in sorted(asked & known):
+        yield Finding(f"partition {name}", "is there")
+    chosen = asked or settings.get("slurm-partition-config")
+    if not chosen and not any(name.endswith("*") for name in partitions):
+        remedy = f"Name one of {', '.join(sorted(known))} as slurm_partition in the profile"
+        yield Finding("partition", "none is named, and the cluster has no default", remedy)
+    elif not chosen:
+        yield Finding("partition", "none is named; the cluster has a default")
+
+
+def _accounts(settings: Mapping[str, Any], config: str) -> Iterator[Finding]:
+    asked = _asked(settings, "slurm_account")
+    if _configured(config, "AccountingStorageType").endswith("none"):
+        if asked:
+            yield Finding("account", "the cluster keeps no accounts, so none is checked")
+        else:
+            yield Finding("account", "the cluster keeps no accounts, and the profile names none")
+        return
+    try:
+        user = os.environ.get("USER", "")
+        listed = slurm(
+            *("sacctmgr", "--noheader", "--parsable2", "show", "associations"),
+            *(f"user={user}", "format=account"),
+        )
+    except SlurmError as error:
+        yield Finding("account", str(error), "Ask the cluster's administrators, or go on without")
+        return
+    known = set(listed.split())
+    remedy = f"Name one of {', '.join(sorted(known)) or '(none is yours)'} as slurm_account"
+    for name in sorted(asked - known):
+        yield Finding(f"account {name}", "is not yours", f"{remedy} in the profile")
+    if not asked - known:
+        yield Finding("account", f"{', '.join(sorted(asked)) or 'the default'} of yours")
+
+
+def _polling(settings: Mapping[str, Any], config: str) -> Iterator[Finding]:
+    """Snakemake must look at the queue before SLURM forgets a job that ended."""
+    first = int(settings.get("slurm-init-seconds-before-status-checks", 40))
+    age = int(re.sub(r"\D.*", "", _configured(config, "MinJobAge")) or 0)
+    command = settings.get("slurm-status-command", "sacct")
+    accounted = not _configured(config, "AccountingStorageType").endswith("none")
+    if command == "sacct" and not accounted:
+        remedy = "Set slurm-status-command: squeue in the profile, or the run waits for ever"
+        yield Finding("status of jobs", "sacct is asked, but the cluster keeps no accounts", remedy)
+    elif command == "squeue" and age < 200:
+        # Snakemake looks at least every 180 s.
+        remedy = "Set slurm-status-command: sacct in the profile" if accounted else ""
+        remedy = remedy or "Ask the administrators for MinJobAge=300"
+        found = f"SLURM forgets a job {age} s after its end, and Snakemake looks every 180 s"
+        yield Finding("status of jobs", found, remedy)
+    else:
+        yield Finding("status of jobs", f"{command}, first after {first} s; kept for {age} s")
+
+
+def _configured(config: str, key: str) -> str:
+    found = re.search(rf"^{key}\s*=\s*(.*)$", config, re.MULTILINE)
+    return found[1].strip() if found else ""
+
+
+def _gpus(settings: Mapping[str, Any], partitions: Mapping[str, set[str]]) -> Finding:
+    types = {
+        word.split("(")[0].split(":")[1] if word.count(":") > 1 else ""
+        for resources in partitions.values()
+        for word in resources
+        if word.startswith("gpu")
+    }
+    if not types:
+        remedy = "Choose another cluster, or set gpu: 0 for train and generate in the profile"
+        return Finding("GPUs", "the study trains neural families, and no partition has any", remedy)
+    for asked in sorted(_asked(settings, "gpu_model") - types):
+        remedy = f"Name one of {', '.join(sorted(types - {''})) or '(no types)'} as gpu_model"
+        return Finding(f"GPU type {asked}", "there is none", f"{remedy} in the profile")
+    return Finding("GPUs", ", ".join(sorted(filter(None, types))) or "there are some")
+
+
+def _node(settings: Mapping[str, Any], directory: Path, neural: bool) -> Iterator[Finding]:
+    """See from a compute node the directory, this Python and, for neural families, vLLM."""
+    place = [f"--partition={name}" for name in sorted(_asked(settings, "slurm_partition"))[:1]]
+    place += [f"--account={name}" for name in sorted(_asked(settings, "slurm_account"))[:1]]
+    asks = [
+        ("test -d", str(directory), "working directory", "Put it on a file system of all nodes"),
+        ("test -x", sys.executable, "Python", "Put .venv on a file system of all nodes"),
+    ]
+    if neural:
+        remedy = "Install envs/locks/gpu.txt, or text is generated by transformers"
+        asks.append((f"{sys.executable} -c", "import vllm", "vLLM", remedy))
+    for command, operand, subject, remedy in asks:
+        line = [*command.split(), operand]
+        try:
+            slurm("srun", "--nodes=1", "--ntasks=1", "--mem=4G", "--time=5", *place, *line)
+        except SlurmError as error:
+            yield Finding(f"{subject} on a node", str(error), remedy)
+        else:
+            yield Finding(f"{subject} on a node", f"{operand} works")
+
+
+def _space(study: Study, directory: Path) -> Finding:
+    needed = sum(planning.cost(study, name).bytes for name in study.experiments)
+    place = next(path for path in (directory, *directory.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    found = f"{free / 1e9:.1f} GB free in {place}, {needed / 1e9:.1f} GB planned"
+    if needed < free:
+        return Finding("disk", found)
+    return Finding("disk", found, "Use --directory elsewhere, or keep_models: last in the study")
+
+
+def _vllm() -> Finding:
+    if importlib.util.find_spec("vllm"):
+        return Finding("vLLM", "is installed")
+    remedy = "Install envs/locks/gpu.txt on GPU machines; without it transformers generates text"
+    return Finding("vLLM", "is not installed", remedy)
+
+
+def _hub_data(study: Study) -> set[str]:
+    """Return the names of the data sets that a study takes from the Hugging Face hub."""
+    named = set()
+    for name in study.experiments:
+        for point in study.cells[name].values():
+            named |= {str(value) for value in point.parameters.values()}
+    names = {"hub:roneneldan/TinyStories" if one == "tinystories" else one for one in named}
+    return {one.removeprefix("hub:") for one in names if one.startswith("hub:")}
+
+
+def _cached(name: str) -> Finding:
+    """See whether a data set can be had without a network, as on most compute nodes."""
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    look = f"import datasets; datasets.load_dataset_builder({name!r})"
+    done = subprocess.run([sys.executable, "-c", look], env=offline, capture_output=True)
+    if done.returncode == 0:
+        return Finding(f"data set {name}", "is in the offline cache")
+    once = f"import datasets; datasets.load_dataset({name!r})"
+    remedy = f'Run once, where there is a network: {sys.executable} -c "{once}"'
+    return Finding(f"data set {name}", "is not in the offline cache", remedy)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Print all findings; the status says whether there is a fault."""
+    parser = argparse.ArgumentParser(prog="make doctor", description="Check a cluster before a run")
+    parser.add_argument("--profile", default=str(PROJECT / "profiles" / "slurm"))
+    parser.add_argument("--directory", type=Path, default=Path())
+    parser.add_argument("--node", action="store_true", help="also submit small jobs")
+    parser.add_argument("arguments", nargs="*", help="study=PATH")
+    chosen = parser.parse_args(words)
+    found = examine(chosen.profile, chosen.directory.resolve(), chosen.arguments, chosen.node)
+    return 1 if report(found) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""How long chains wait: the share of their wall time that is spent outside their steps.
+
+Snakemake writes a benchmark file at the end of every step; when it was written is when the
+step ended, and what it says is how long it took.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from collapse import study
+from collapse.branches import Branches
+from collapse.lineage import Branch
+
+RESULTS, LOGS = "results", "logs"
+
+
+class Waiting(NamedTuple):
+    """Seconds from the first step's start to the last one's end, and in steps."""
+
+    wall: float
+    inside: float
+    steps: int
+
+    @property
+    def share(self) -> float:
+        """Share of the wall time outside the steps."""
+        return 1 - self.inside / self.wall if self.wall else 0.0
+
+
+def of_chain(directory: Path, branch: Branch, iterations: int) -> Waiting:
+    """Return how long a chain waited, as far as it has run."""
+    return _covered(_interval(path) for path in _benchmarks(directory, branch, iterations))
+
+
+def of_experiment(directory: Path, plan: study.Study, experiment: str) -> Waiting:
+    """Add up the chains of an iterative experiment."""
+    branches = Branches(plan, experiment)
+    iterations = branches.plan.iterations
+    found = [of_chain(directory, branch, iterations) for branch in branches.all()]
+    return Waiting(*(sum(column) for column in zip(*found, strict=True)))
+
+
+def render(directory: Path, plan: study.Study) -> str:
+    """Render what the chains of a study waited, a line for each iterative experiment."""
+    lines = []
+    for name, experiment in plan.experiments.items():
+        if not experiment.by_iteration:
+            continue
+        waiting = of_experiment(directory, plan, name)
+        if waiting.steps:
+            lines.append(
+                f"{name}: chains spent {waiting.share:.0%} of their wall time outside their steps "
+                f"({waiting.wall - waiting.inside:.0f} of {waiting.wall:.0f} s, "
+                f"{(waiting.wall - waiting.inside) / waiting.steps:.1f} s a step)"
+            )
+    return "\n".join(lines)
+
+
+def _benchmarks(directory: Path, branch: Branch, iterations: int) -> Iterator[Path]:
+    """Yield the benchmark files of a chain's steps, those that are there."""
+    for t in range(1, iterations + 1):
+        shards = {*branch.shards(t), *branch.evaluated_shards(t)}
+        outputs = [
+            ("assemble", branch.training_set(t), ""),
+            ("train", branch.model(t), ""),
+            ("evaluate", branch.metrics(t), ""),
+            *(
+                ("generate", str(Path(one.path).parent), f"-{one.start}-{one.stop}")
+                for one in shards
+            ),
+        ]
+        for step, output, suffix in outputs:
+            place = Path(output).parent.relative_to(RESULTS)
+            path = directory / LOGS / step / f"{place}{suffix}.benchmark.tsv"
+            if path.exists():
+                yield path
+
+
+def _interval(path: Path) -> tuple[float, float]:
+    """Return when a step began and ended."""
+    with path.open(encoding="utf-8") as lines:
+        seconds = float(next(csv.DictReader(lines, delimiter="\t"))["s"])
+    ended = path.stat().st_mtime
+    return ended - seconds, ended
+
+
+def _covered(intervals: Iterable[tuple[float, float]]) -> Waiting:
+    """Measure what intervals cover, once where they overlap."""
+    ordered = sorted(intervals)
+    if not ordered:
+        return Waiting(0.0, 0.0, 0)
+    inside, reached = 0.0, ordered[0][0]
+    for begin, end in ordered:
+        inside += max(0.0, end - max(begin, reached))
+        reached = max(reached, end)
+    return Waiting(reached - ordered[0][0], inside, len(ordered))
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Print what the chains of a study waited in a working directory."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study", type=Path)
+    parser.add_argument("--directory", type=Path, default=Path())
+    chosen = parser.parse_args(words)
+    print(render(chosen.directory, study.load(chosen.study)))
+
+
+if __name__ == "__main__":
+    main()
