@@ -15,7 +15,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "scripts"))
 
-from collapse import cluster, preflight  # noqa: E402
+from collapse import driver, preflight  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
 
 
@@ -67,7 +67,7 @@ def main() -> int:
         findings = preflight.examine(profile, directory, chosen.snakemake)
         if preflight.report([finding for finding in findings if finding.remedy]):
             return 1
-    driver = cluster.Driver(
+    plan = driver.Driver(
         directory=str(directory),
         command=[
             *(sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile")),
@@ -77,8 +77,8 @@ def main() -> int:
         submits=submits,
     )
     optional = {"partition": chosen.partition, "account": chosen.account}
-    job = cluster.launch(
-        driver,
+    job = driver.launch(
+        plan,
         chosen.cluster,
         job_name="collapse-driver",
         time=chosen.minutes,
@@ -87,8 +87,8 @@ def main() -> int:
     )
     if chosen.cluster == "slurm":
         print(f"the driver is job {job.job_id}; its log: {job.paths.stderr}")
-        return cluster.wait(job) if chosen.wait else 0
-    return cluster.wait(job)
+        return driver.wait(job) if chosen.wait else 0
+    return driver.wait(job)
 
 
 if __name__ == "__main__":

@@ -9,21 +9,23 @@ import pytest
 import yaml
 from snakemake_executor_plugin_slurm.partitions import read_partition_file
 
-from collapse import cluster, preflight, waiting
+from collapse import driver_lock, preflight, waiting
 from collapse.study import Study
 from running import PROJECT
 
-ME = cluster.Holder.current()
+ME = driver_lock.Holder.current()
 
 
 def test_a_second_driver_is_refused_in_one_line(tmp_path):
-    cluster.Lock(tmp_path).acquire(ME)
-    with pytest.raises(cluster.DriverError, match=r"process \d+ on .* is driving here already$"):
-        cluster.Lock(tmp_path).acquire(replace(ME, pid=os.getppid(), started=1.0))
+    driver_lock.Lock(tmp_path).acquire(ME)
+    with pytest.raises(
+        driver_lock.DriverError, match=r"process \d+ on .* is driving here already$"
+    ):
+        driver_lock.Lock(tmp_path).acquire(replace(ME, pid=os.getppid(), started=1.0))
 
 
 def test_the_lock_of_a_dead_driver_is_taken_over(tmp_path):
-    lock = cluster.Lock(tmp_path)
+    lock = driver_lock.Lock(tmp_path)
     # The number of the process is in use again, by one that started later.
     lock.acquire(replace(ME, started=ME.started - 1000))
     lock.acquire(ME)
@@ -32,14 +34,14 @@ def test_the_lock_of_a_dead_driver_is_taken_over(tmp_path):
 
 
 def test_nobody_knows_of_a_driver_on_another_host(tmp_path):
-    lock = cluster.Lock(tmp_path)
+    lock = driver_lock.Lock(tmp_path)
     lock.acquire(replace(ME, host="elsewhere", started=1.0))
-    with pytest.raises(cluster.DriverError, match="if it is gone, delete"):
+    with pytest.raises(driver_lock.DriverError, match="if it is gone, delete"):
         lock.acquire(ME)
 
 
 def test_a_lock_goes_from_the_launcher_to_the_driver(tmp_path):
-    lock, driver = cluster.Lock(tmp_path), replace(ME, pid=1)
+    lock, driver = driver_lock.Lock(tmp_path), replace(ME, pid=1)
     lock.acquire(ME)
     lock.acquire(driver, heir_of=ME)
     assert lock.holder() == driver
@@ -68,7 +70,7 @@ def test_a_local_driver_runs_a_study(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert not (tmp_path / cluster.LOCK).exists()
+    assert not (tmp_path / driver_lock.LOCK).exists()
     plan = Study.model_validate(document)
     found = waiting.of_experiment(tmp_path, plan, "steps")
     assert found.steps == 8  # assemble, train, generate and evaluate, twice
