@@ -1,0 +1,191 @@
+"""The driver on a cluster: one a working directory, restartable, and what an earlier one left.
+
+A *driver* is the Snakemake process that submits the jobs of a study. Snakemake does not find
+the jobs of a driver that was killed: a new one would submit them a second time, to write the
+same files at the same time. `Driver` therefore first waits for them, or cancels them, and what
+they finished is not run again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from collapse import cluster
+from collapse.driver_lock import DriverError, Holder, Lock, running_here
+from collapse.errors import JobError
+
+#: Snakemake's own files in a working directory, and the driver's logs.
+STATE = Path(".snakemake")
+LOGS = STATE / "driver"
+
+#: Where this package is, for submitit to import it.
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@dataclass
+class Driver:
+    """Snakemake on a working directory; submitit runs it, and runs it again after its time limit.
+
+    Attributes
+    ----------
+    directory : str
+        The working directory, absolute.
+    command : sequence of str
+        Snakemake and its arguments.
+    orphans : str
+        What becomes of the jobs that an earlier driver left in the queue.
+    submits : bool
+        Whether Snakemake submits jobs to SLURM, so that there may be such.
+    launcher : Holder or None
+        Who holds the working directory for this driver until it starts.
+    """
+
+    directory: str
+    command: Sequence[str]
+    orphans: Literal["await", "cancel"] = "await"
+    submits: bool = True
+    launcher: Holder | None = None
+
+    def __call__(self) -> int:
+        """Drive to the end, and return Snakemake's exit status, or 1 after saying what is wrong."""
+        try:
+            return self._drive()
+        except JobError as error:
+            _say(f"error: {error}")
+            return 1
+
+    def _drive(self) -> int:
+        directory = Path(self.directory)
+        with _held(directory, self.launcher):
+            _say(f"driver on {socket.gethostname()} in {directory}")
+            if self.submits:
+                # What they finish is not run again: a job itself marks its files as complete.
+                cluster.settle(directory, self.orphans, _say)
+            if any((directory / STATE / "locks").glob("*.lock")):
+                subprocess.run([*self.command, "--unlock"], check=True, cwd=directory, env=_clean())
+            status = subprocess.run(self.command, cwd=directory, env=_clean()).returncode
+            if status == -signal.SIGUSR2:
+                time.sleep(
+                    cluster.PATIENCE
+                )  # the same signal is on its way to this process: checkpoint
+            return status
+
+    def checkpoint(self, *_: Any) -> Any:
+        """Stop driving, and say how to go on: as at the start. Jobs in the queue are left there."""
+        from submitit.helpers import DelayedSubmission
+
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        return DelayedSubmission(replace(self))
+
+
+@contextmanager
+def _held(directory: Path, launcher: Holder | None) -> Iterator[None]:
+    """Hold the lock of a directory."""
+    lock = Lock(directory)
+    lock.acquire(Holder.current(_own_job()), heir_of=launcher)
+    try:
+        by_hand = running_here(directory)
+        if by_hand:
+            raise DriverError(f"{directory}: Snakemake is running here already (process {by_hand})")
+        yield
+    finally:
+        lock.release()
+
+
+def _own_job() -> str:
+    """Return the number of the SLURM job that submitit started this process in."""
+    inside = os.environ.get("SUBMITIT_EXECUTOR") == "slurm"
+    return os.environ.get("SLURM_JOB_ID", "") if inside else ""
+
+
+def _clean() -> Mapping[str, str]:
+    """Return the environment without what the driver's own job added, for its jobs inherit it."""
+    own = re.compile(r"SLURM_(?!CONF$)|SBATCH_|SRUN_|SUBMITIT_")
+    kept = {name: value for name, value in os.environ.items() if not own.match(name)}
+    paths = kept.get("PYTHONPATH", "").split(os.pathsep)
+    kept["PYTHONPATH"] = os.pathsep.join(path for path in paths if path and path != str(PACKAGE))
+    return kept
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def launch(driver: Driver, place: Literal["slurm", "local", "debug"], **parameters: Any) -> Any:
+    """Start a driver as a job, as a process of its own, or in this process.
+
+    Parameters
+    ----------
+    driver : Driver
+        What to run.
+    place : str
+        ``slurm``: as a job, which runs again when its time is over; ``local``: in a process;
+        ``debug``: in this process.
+    **parameters
+        Of submitit's executor for SLURM.
+
+    Returns
+    -------
+    submitit.Job
+        See `wait`; ``paths.stdout`` and ``paths.stderr`` are its logs.
+    """
+    import submitit
+
+    folder = Path(driver.directory, LOGS)
+    folder.mkdir(parents=True, exist_ok=True)
+    before = filter(None, [os.environ.get("PYTHONPATH")])
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(PACKAGE), *before])
+    lock, launcher = Lock(Path(driver.directory)), Holder.current()
+    lock.acquire(launcher)
+    if place != "slurm":
+        lock.release()
+        kinds = {"local": submitit.LocalExecutor, "debug": submitit.DebugExecutor}
+        executor: Any = kinds[place](folder)
+        executor.update_parameters(timeout_min=365 * 24 * 60)
+        return executor.submit(driver)
+    try:
+        executor = submitit.SlurmExecutor(folder, max_num_timeout=10_000)
+        setup = [f"export PYTHONPATH={shlex.quote(os.environ['PYTHONPATH'])}"]
+        executor.update_parameters(setup=setup, **parameters)
+        job = executor.submit(replace(driver, launcher=launcher))
+    except BaseException:
+        lock.release()
+        raise
+    lock.hand_over(replace(launcher, job=job.job_id))
+    return job
+
+
+def wait(job: Any) -> int:
+    """Wait for a driver, and return its exit status.
+
+    Raises
+    ------
+    DriverError
+        If it ended without one.
+    """
+    if job.job_id.isdigit() and type(job).__name__ == "SlurmJob":
+        while any(
+            one.number == job.job_id and one.state not in cluster.ENDED for one in cluster.queue()
+        ):
+            time.sleep(cluster.INTERVAL)
+    try:
+        return int(job.result())
+    except Exception as error:  # of submitit, in many words
+        why = str(error).strip().splitlines()[0]
+        raise DriverError(f"the driver ended early ({why}); its log: {job.paths.stderr}") from None
