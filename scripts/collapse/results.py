@@ -173,12 +173,13 @@ def write_dataset(path: str | Path, dataset: xr.Dataset) -> None:
 
 @contextmanager
 def _written(path: str | Path) -> Iterator[Path]:
-    """Write a NetCDF file whole; HDF5 reports a full disk as a mere RuntimeError."""
+    """Write a NetCDF file whole; HDF5 reports a full disk as nothing like it."""
     try:
         with files.whole(path) as partial:
             yield partial
-    except RuntimeError as error:
-        raise OSError(f"{path}: can't be written ({error}); is the disk full?") from None
+    except (RuntimeError, PermissionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OSError(f"{path}: can't be written ({reason}); is the disk full?") from None
 
 
 def provenance(directory: str | Path) -> dict[str, str]:
