@@ -180,9 +180,7 @@ def wait(job: Any) -> int:
         If it ended without one.
     """
     if job.job_id.isdigit() and type(job).__name__ == "SlurmJob":
-        while any(
-            one.number == job.job_id and one.state not in cluster.ENDED for one in cluster.queue()
-        ):
+        while cluster.is_active(job.job_id):
             time.sleep(cluster.INTERVAL)
     try:
         return int(job.result())

@@ -51,9 +51,7 @@ class Holder:
             If SLURM does not say.
         """
         if self.job:
-            return any(
-                job.number == self.job and job.state not in cluster.ENDED for job in cluster.queue()
-            )
+            return cluster.is_active(self.job)
         if self.host != socket.gethostname():
             return True
         try:
