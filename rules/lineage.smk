@@ -160,7 +160,7 @@ def _shown(wildcards, written=False):
             continue
         for t in branches.plan.evaluated:
             if not written or branch.evaluated_shards(t):
-                yield (branch.points.evaluation, branch.regime_name, t), branch
+                yield (branch.points.later, branch.regime_name, t), branch
 
 
 def shown_places(wildcards, written=False):

@@ -65,8 +65,10 @@ class Branches:
     def step(self, point: str, regime: str, seed: int, iteration: int, stage: str) -> Step:
         """Return what a step may depend on: its place, and the parameters up to its stage."""
         parameters = self.parameters(point)
-        last = STAGES.index(stage)
-        sized = families.stage_of(self._family, "samples") <= last
+        known = set(range(STAGES.index(stage) + 1))
+        if int(iteration) > 1:
+            known.add(STAGES.index("later"))
+        sized = families.stage_of(self._family, "samples") in known
         return Step(
             experiment=self.name,
             point=point,
@@ -78,7 +80,7 @@ class Branches:
             parameters={
                 key: value
                 for key, value in parameters.items()
-                if families.stage_of(self._family, key) <= last
+                if families.stage_of(self._family, key) in known
             },
             samples=self._cells[point].samples if sized else 0,
         )

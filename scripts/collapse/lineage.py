@@ -8,6 +8,7 @@ and points that differ in their model share the real data.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -33,12 +34,13 @@ class Shard(NamedTuple):
 
 
 class Points(NamedTuple):
-    """The name of a point as far as each stage of an iteration knows it."""
+    """The name of a point as far as each stage of iteration 1 knows it, and the whole name."""
 
     data: str
     training: str
     generation: str
     evaluation: str
+    later: str
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Branch:
         return f"{self._folder(t, self.points.evaluation)}/metrics.json"
 
     def shards(self, t: int) -> list[Shard]:
-        """Files of the samples that the model of iteration t writes for iteration t + 1."""
+        """Files that hold the samples of iteration t for iteration t + 1, or begin with them."""
         return list(self._cut(t, self.regime.generated(t + 1, self.samples)))
 
     def evaluated_shards(self, t: int) -> list[Shard]:
@@ -88,15 +90,24 @@ class Branch:
         return [shard for shard in self._cut(t, written) if shard.start < self.judged]
 
     def _cut(self, t: int, count: int) -> Iterator[Shard]:
+        """Cut samples into files.
+
+        The first n of iteration 1 are cut alike whoever needs how many of them, so that
+        regimes share them: a file may then hold more than its last reader takes.
+        """
+        written = max(count, self.samples) if t == 1 else count
+        cuts = {*range(0, written, self.shard_size), written}
+        if t == 1:
+            cuts.add(self.samples)
         folder = f"{self._folder(t, self.points.generation)}/synthetic"
-        for start in range(0, count, self.shard_size):
-            stop = min(start + self.shard_size, count)
-            name = f"{folder}/{start}-{stop}"
-            yield Shard(start, stop, f"{name}.parquet", f"{name}.json")
+        for start, stop in itertools.pairwise(sorted(cuts)):
+            if start < count:
+                name = f"{folder}/{start}-{stop}"
+                yield Shard(start, stop, f"{name}.parquet", f"{name}.json")
 
     def _folder(self, t: int, shared_point: str) -> str:
         point, regime = (
-            (shared_point, REAL) if t == 1 else (self.points.evaluation, self.regime_name)
+            (shared_point, REAL) if t == 1 else (self.points.later, self.regime_name)
         )
         return f"results/{self.experiment}/{point}/{regime}/seed{self.seed}/iter{t}"
 

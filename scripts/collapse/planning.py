@@ -72,7 +72,7 @@ def _steps_cost(study: Study, experiment: str) -> Cost:
     family = families.load(plan.family)
     files: dict[str, tuple[str, float, float]] = {}
     for branch in branches.all():
-        parameters = family.Parameters(**branches.parameters(branch.points.evaluation))
+        parameters = family.Parameters(**branches.parameters(branch.points.later))
         work = family.work(parameters) if hasattr(family, "work") else Work()
         if family.DATASET:
             files[branch.data] = ("prepare", 0.0, branch.samples * work.sample_bytes)

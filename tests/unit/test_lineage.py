@@ -44,7 +44,7 @@ TEXT = {
         "judged": [50, 60],
     },
 }
-POINTS = Points("data", "training", "generation", "evaluation")
+POINTS = Points("data", "training", "generation", "evaluation", "later")
 
 
 def branch(regime, n=10, shard_size=10, seed=3, judged=1):
@@ -78,7 +78,7 @@ def at(point, regime, iteration, seed=0, experiment="loop"):
 
 
 def test_later_iterations_stand_under_their_regime():
-    chain, folder = branch(NAMED["replace"]), "results/loop/evaluation/mine/seed3/iter2"
+    chain, folder = branch(NAMED["replace"]), "results/loop/later/mine/seed3/iter2"
     assert chain.data == "results/loop/data/data"
     assert chain.training_set(2) == f"{folder}/training_set.json"
     assert chain.model(2) == f"{folder}/model"
@@ -105,19 +105,37 @@ def test_iteration_1_stands_under_real_at_the_point_that_each_step_knows():
     st.integers(1, 30),
     st.integers(1, 40),
 )
-def test_shards_are_cut_by_their_size(regime, t, n, shard_size):
+def test_shards_hold_what_the_next_iteration_needs_cut_by_their_size(regime, t, n, shard_size):
     shards = branch(regime, n, shard_size).shards(t)
-    slots = [slot for shard in shards for slot in range(shard.start, shard.stop)]
-    assert slots == list(range(regime.generated(t + 1, n)))
-    assert all(shard.stop - shard.start == shard_size for shard in shards[:-1])
+    needed = regime.generated(t + 1, n)
+    assert [shard.start for shard in shards[1:]] == [shard.stop for shard in shards[:-1]]
+    assert shards[0].start == 0 and shards[-1].start < needed <= shards[-1].stop
+    assert shards[-1].stop == needed or t == 1
+    cuts = {n, needed} if t == 1 else {needed}
+    assert all(shard.stop % shard_size == 0 or shard.stop in cuts for shard in shards)
+    assert all(shard.stop - shard.start <= shard_size for shard in shards)
     assert all(shard.path.endswith(f"/{shard.start}-{shard.stop}.parquet") for shard in shards)
+
+
+@given(st.integers(1, 30), st.integers(1, 12), st.integers(0, 90), st.integers(0, 90))
+def test_regimes_share_what_iteration_1_writes(n, shard_size, first, second):
+    """Within the first n samples, and beyond them where they need whole shards."""
+    one, two = (
+        set(branch(Regime(keep_real=False, generate=count), n, shard_size).shards(1))
+        for count in (first, second)
+    )
+    shared = min(first, second)
+    for shard in one ^ two:
+        assert shard.stop > min(n, shared)
+        assert shard.stop > shared or shard.stop in (first, second)
+    assert {each for each in one if each.stop <= min(n, shared)} <= two
 
 
 def test_replace_multiple_writes_ever_more_shards():
     chain = branch(NAMED["replace-multiple"], n=10, shard_size=10)
     assert [len(chain.shards(t)) for t in (1, 2, 3)] == [2, 3, 4]
     bounds = [(shard.start, shard.stop) for shard in branch(chain.regime, 10, 8).shards(1)]
-    assert bounds == [(0, 8), (8, 16), (16, 20)]
+    assert bounds == [(0, 8), (8, 10), (10, 16), (16, 20)]
 
 
 @given(
@@ -219,7 +237,7 @@ def steps_of(plan, experiment="loop"):
                 shared = t == 1 or stage == "data"
                 regime = seeding.REAL if shared else chain.regime_name
                 seed = 0 if stage == "data" else chain.seed
-                point = getattr(chain.points, stage) if shared else chain.points.evaluation
+                point = getattr(chain.points, stage) if shared else chain.points.later
                 step = branches.step(point, regime, seed, t, stage).as_dict()
                 place = (stage, point, regime, seed, t)
                 assert found.setdefault(place, step) == step
@@ -312,7 +330,7 @@ def test_a_training_set_follows_from_the_one_before_and_the_newest_shards():
 def test_what_is_read_from_files_is_an_input_of_all_that_reads_it():
     asked = rules(study(loop=TEXT))
     (chain, *_) = asked.BRANCHES["loop"].all()
-    where = at(chain.points.evaluation, "replace", 2)
+    where = at(chain.points.later, "replace", 2)
     for inputs in (asked.training_data_of, asked.model_of, asked.evaluated_of):
         assert inputs(where)["data"] == chain.data
     assert "data" not in asked.sources_of(where)

@@ -33,8 +33,9 @@ class Parameters(BaseModel):
 
 
 #: The steps of an iteration, in the order in which parameters begin to matter to them. A
-#: checkpoint of iteration 1, say, serves all points that differ only in what comes later.
-STAGES = ("data", "training", "generation", "evaluation")
+#: checkpoint of iteration 1, say, serves all points that differ only in what comes later: in its
+#: evaluation, or in the training of iterations from 2 on.
+STAGES = ("data", "training", "generation", "evaluation", "later")
 
 
 def variant(stage: str = "training") -> dict[str, Any]:
