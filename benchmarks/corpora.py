@@ -95,13 +95,14 @@ def tokenise(megabytes: int) -> dict[str, float]:
 
 def pack(millions: int) -> dict[str, float]:
     """Store documents of random tokens as `train` does, plan an epoch, and make batches."""
+    from collapse.causal import stored_tokens
     from collapse.families.language_model import packing
 
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:
         with _timed(seconds, "store / s"):
-            packing.store(_tables(millions), Path(name))
-        documents = packing.mapped(Path(name))
+            stored_tokens.store(_tables(millions), Path(name))
+        documents = stored_tokens.mapped(Path(name))
         with _timed(seconds, "epoch plan / s"):
             packer = packing.Packer(documents, CONTEXT, BATCH, np.random.default_rng)
         taken = []

@@ -154,7 +154,7 @@ class Bare:
 
 def random_documents(setting: Setting) -> Any:
     """Return enough documents of random tokens for all steps: what they say costs no time."""
-    from collapse.families.language_model.packing import Tokens
+    from collapse.causal.stored_tokens import Tokens
 
     generator = np.random.default_rng(0)
     count = 2 * setting.steps * setting.batch * setting.context // setting.length

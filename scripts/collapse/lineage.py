@@ -106,9 +106,7 @@ class Branch:
                 yield Shard(start, stop, f"{name}.parquet", f"{name}.json")
 
     def _folder(self, t: int, shared_point: str) -> str:
-        point, regime = (
-            (shared_point, REAL) if t == 1 else (self.points.later, self.regime_name)
-        )
+        point, regime = (shared_point, REAL) if t == 1 else (self.points.later, self.regime_name)
         return f"results/{self.experiment}/{point}/{regime}/seed{self.seed}/iter{t}"
 
 

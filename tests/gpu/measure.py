@@ -33,10 +33,11 @@ import torch
 from numpy.typing import NDArray
 
 from collapse import sampling, training
+from collapse.causal import checkpoints
+from collapse.causal.stored_tokens import IGNORED, Tokens
 from collapse.data.tokens import BOS, EOS
 from collapse.families.language_model import models, packing, pretraining
 from collapse.families.language_model.architectures import ARCHITECTURES
-from collapse.families.language_model.packing import IGNORED, Tokens
 from collapse.optimisation import Optimisation
 
 PUBLISHED = ("gpt2-9m", "llama2-12m", "llama2-42m", "llama2-126m")
@@ -159,7 +160,7 @@ def train(name: str, context: int, size: Size, peak: float) -> Row:
         "model": name,
         "context": context,
         "batch": batch,
-        "parameters": models.parameter_count(network),
+        "parameters": checkpoints.parameter_count(network),
         "tokens_per_second": tokens / seconds,
         "flops_per_second": rate,
         "share_of_peak": rate / peak,

@@ -11,9 +11,11 @@ if not torch.cuda.is_available():
     pytest.skip("no GPU", allow_module_level=True)
 
 from collapse import sampling, training  # noqa: E402
+from collapse.causal import evaluation  # noqa: E402
+from collapse.causal.stored_tokens import Tokens  # noqa: E402
 from collapse.data.tokens import BOS, EOS  # noqa: E402
-from collapse.families.language_model import evaluation, models, pretraining  # noqa: E402
-from collapse.families.language_model.packing import Packer, Tokens  # noqa: E402
+from collapse.families.language_model import models, pretraining  # noqa: E402
+from collapse.families.language_model.packing import Packer  # noqa: E402
 from collapse.optimisation import Interrupted, Optimisation  # noqa: E402
 
 VOCABULARY, CONTEXT, BATCH = 300, 128, 8

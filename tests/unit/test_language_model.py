@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 import yaml
@@ -26,22 +27,19 @@ transformers = pytest.importorskip("transformers")
 from collapse import families, steps, training, training_sets  # noqa: E402
 from collapse import study as studies  # noqa: E402
 from collapse.branches import Branches  # noqa: E402
+from collapse.causal import checkpoints, evaluation, stored_tokens  # noqa: E402
+from collapse.causal.stored_tokens import IGNORED, Tokens  # noqa: E402
 from collapse.data import stories, tokens  # noqa: E402
 from collapse.data.tokens import BOS, EOS, PAD  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
 from collapse.families import language_model  # noqa: E402
-from collapse.families.language_model import (  # noqa: E402
-    Parameters,
-    evaluation,
-    models,
-    packing,
-    pretraining,
-)
+from collapse.families.language_model import Parameters, models, pretraining  # noqa: E402
 from collapse.families.language_model.architectures import (  # noqa: E402
     ARCHITECTURES,
     Architecture,
 )
-from collapse.families.language_model.packing import IGNORED, Packer, Tokens  # noqa: E402
+from collapse.families.language_model.evaluation import of_stories  # noqa: E402
+from collapse.families.language_model.packing import Packer  # noqa: E402
 from collapse.regimes import NAMED  # noqa: E402
 from collapse.sampling import SamplingError  # noqa: E402
 from collapse.study import Study, StudyError  # noqa: E402
@@ -79,7 +77,7 @@ def test_numbers_of_parameters_are_those_published(name, vocabulary):
     with torch.device("meta"):
         configuration = models.configuration(name, vocabulary)
         network = transformers.AutoModelForCausalLM.from_config(configuration)
-    found = models.parameter_count(network)
+    found = checkpoints.parameter_count(network)
     assert found == ARCHITECTURES[name].parameters(vocabulary)
     if vocabulary == 8000:
         assert found == PUBLISHED.get(name, found)
@@ -230,16 +228,14 @@ def test_stored_documents_are_those_in_memory(tmp_path):
     schema = tokens.schema(VOCABULARY)
     rows = [{"tokens": [5, 6], "text": "", "ended": True}, {"tokens": [7], "ended": False}, {}]
     rows[2] = {"tokens": [8, 9, 10], "ended": True}
-    tables = [
-        packing.pa.Table.from_pylist(part, schema=schema) for part in (rows[:2], [], rows[2:])
-    ]
-    packing.store(iter(tables), tmp_path)
+    tables = [pa.Table.from_pylist(part, schema=schema) for part in (rows[:2], [], rows[2:])]
+    stored_tokens.store(iter(tables), tmp_path)
     expected = [(BOS, 5, 6, EOS), (BOS, 7), (BOS, 8, 9, 10, EOS)]
-    assert each(packing.mapped(tmp_path)) == each(packing.in_memory(tables)) == expected
-    large = [packing.pa.Table.from_pylist(rows, schema=tokens.schema(2**17))]
-    packing.store(large, tmp_path)
-    assert packing.mapped(tmp_path).tokens.dtype == np.uint32
-    assert each(packing.mapped(tmp_path)) == expected
+    assert each(stored_tokens.mapped(tmp_path)) == each(stored_tokens.in_memory(tables)) == expected
+    large = [pa.Table.from_pylist(rows, schema=tokens.schema(2**17))]
+    stored_tokens.store(large, tmp_path)
+    assert stored_tokens.mapped(tmp_path).tokens.dtype == np.uint32
+    assert each(stored_tokens.mapped(tmp_path)) == expected
 
 
 # Losses.
@@ -319,7 +315,7 @@ def test_cross_entropy_is_that_of_transformers_however_batched(network, monkeypa
     seen = []
     monkeypatch.setattr(evaluation, "BATCH_TOKENS", size)
     monkeypatch.setattr(
-        evaluation, "padded", lambda *a: seen.append(packing.padded(*a)) or seen[-1]
+        evaluation, "padded", lambda *a, **k: seen.append(stored_tokens.padded(*a, **k)) or seen[-1]
     )
     assert evaluation.cross_entropy(network, documents) == pytest.approx(expected, rel=1e-5)
     shapes = [batch["input_ids"].shape for batch in seen]
@@ -454,8 +450,8 @@ def test_the_checkpoint_is_of_hugging_face(here, trained):
     _, record = trained
     loop = Loop()
     network = transformers.AutoModelForCausalLM.from_pretrained(loop.model)
-    assert models.parameter_count(network) == ARCHITECTURES["tiny"].parameters(400)
-    assert record["parameters"] == models.parameter_count(network)
+    assert checkpoints.parameter_count(network) == ARCHITECTURES["tiny"].parameters(400)
+    assert record["parameters"] == checkpoints.parameter_count(network)
     assert {path.suffix for path in loop.model.iterdir()} == {".json", ".safetensors"}
     decoder = transformers.AutoTokenizer.from_pretrained(loop.model)
     assert (decoder.pad_token_id, decoder.bos_token_id, decoder.eos_token_id) == (PAD, BOS, EOS)
@@ -471,7 +467,7 @@ def test_the_checkpoint_is_of_hugging_face(here, trained):
 def test_the_record_of_a_training_tells_its_curve_and_its_size(here, trained):
     details, record = trained
     assert record["documents"] == 300
-    documents = packing.in_memory(_training_documents())
+    documents = stored_tokens.in_memory(_training_documents())
     assert record["tokens"] == documents.lengths.sum()
     curve = [training.CurvePoint(**point) for point in record["curve"]]
     assert [point.step for point in curve][-1] == record["steps"]
@@ -479,8 +475,8 @@ def test_the_record_of_a_training_tells_its_curve_and_its_size(here, trained):
     losses = [point.test_loss for point in curve]
     assert losses == sorted(losses, reverse=True)
     assert losses[0] < math.log(400)
-    test = packing.in_memory(tokens.read(Loop().data / "test.parquet"))
-    found = evaluation.cross_entropy(models.load(Loop().model), test)
+    test = stored_tokens.in_memory(tokens.read(Loop().data / "test.parquet"))
+    found = evaluation.cross_entropy(checkpoints.load(Loop().model), test)
     assert losses[-1] == pytest.approx(found, rel=1e-4)  # 400 test documents are below 512
     assert details["test"]["documents"] == 400
     assert not Loop().scratch.exists()
@@ -522,7 +518,7 @@ def test_a_sample_does_not_depend_on_how_they_are_split(here, settings):
     loop = Loop(**settings)
     whole, _ = loop.generate(0, 40)
     parts = [loop.generate(start, stop)[0] for start, stop in ((0, 13), (13, 40), (39, 40))]
-    assert packing.pa.concat_tables(parts[:2]).equals(whole)
+    assert pa.concat_tables(parts[:2]).equals(whole)
     assert parts[2].equals(whole.slice(39))
 
 
@@ -604,30 +600,18 @@ def test_metrics_are_there_and_finite(here):
 
 
 def test_copies_of_the_training_set_are_counted(here, tmp_path):
-    real = packing.pa.concat_tables(_training_documents())
+    real = pa.concat_tables(_training_documents())
     test = parquet.read_table(Loop().data / "test.parquet")
-    mixed = packing.pa.concat_tables([real.slice(0, 30), real.slice(0, 10), test.slice(0, 60)])
-    parquet.write_table(mixed, tmp_path / "mixed.parquet")
-    found = evaluation.of_samples(
-        [tmp_path / "mixed.parquet"],
-        most=1000,
-        training_set=_training_documents(),
-        test=Loop().data / "test.parquet",
-        grammar=True,
-    )
+    mixed = pa.concat_tables([real.slice(0, 30), real.slice(0, 10), test.slice(0, 60)])
+    found = evaluation.of_samples(mixed, training_set=_training_documents(), test=[test])
     assert found["copied_share"] == pytest.approx(0.4)
     assert found["duplicate_rate"] == pytest.approx(0.1)
-    assert found["grammatical_share"] == 1
     assert found["truncated_share"] == 0
     assert found["length_distance"] < 3
-    fewer = evaluation.of_samples(
-        [tmp_path / "mixed.parquet"],
-        most=30,
-        training_set=_training_documents(),
-        test=Loop().data / "test.parquet",
-        grammar=False,
-    )
-    assert fewer["copied_share"] == 1 and "mode_coverage" not in fewer
+    assert of_stories(mixed["text"].to_pylist())["grammatical_share"] == 1
+    copies = mixed.slice(0, 30)
+    assert evaluation.of_samples(copies, training_set=[real], test=[test])["copied_share"] == 1
+    assert evaluation.of_samples(copies, training_set=[], test=[test])["copied_share"] == 0
 
 
 def test_a_low_temperature_repeats_itself(here):
@@ -648,7 +632,7 @@ def test_no_model_beats_the_entropy_floor(here, trained):
     """The true distribution attains it, within the error of so many test stories."""
     details, record = trained
     texts = parquet.read_table(Loop().data / "test.parquet")["text"].to_pylist()
-    test = packing.in_memory(tokens.read(Loop().data / "test.parquet"))
+    test = stored_tokens.in_memory(tokens.read(Loop().data / "test.parquet"))
     surprise = -np.array([stories.log_probability(text) for text in texts])
     predicted = test.lengths - 1
     ratio = surprise.sum() / predicted.sum()
@@ -738,11 +722,11 @@ def test_a_checkpoint_that_does_not_fit_is_refused_in_one_line(copied, damage, s
 
 
 def test_pickled_weights_are_not_read(copied):
-    network = models.load(copied.model)
+    network = checkpoints.load(copied.model)
     torch.save(network.state_dict(), copied.model / "pytorch_model.bin")
     (copied.model / "model.safetensors").unlink()
     with pytest.raises(JobError, match=r"no file named model\.safetensors"):
-        models.load(copied.model)
+        checkpoints.load(copied.model)
 
 
 # Studies.

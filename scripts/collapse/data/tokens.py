@@ -28,6 +28,18 @@ if TYPE_CHECKING:
 SPECIAL = ("<pad>", "<s>", "</s>")
 PAD, BOS, EOS = range(3)
 
+
+class Special(NamedTuple):
+    """Ids of the special tokens of a tokenizer."""
+
+    pad: int
+    bos: int
+    eos: int
+
+
+#: Those of the tokenizers that are trained here.
+OWN = Special(PAD, BOS, EOS)
+
 COLUMNS = ("tokens", "text", "ended")
 #: Documents that are tokenised together, and batches of them that make a row group.
 BATCH = 1_000

@@ -32,9 +32,13 @@ __all__ = [
     "backend",
     "fill",
     "opened",
+    "seeds",
 ]
 
 Backend = Literal["vllm", "transformers"]
+
+#: Samples of a model beyond which seeds of different attempts could meet.
+MOST_SLOTS = 2**26
 
 
 def backend(name: str) -> Backend:
@@ -110,6 +114,16 @@ def opened(
                 return draw(prompts, seeds) if len(prompts) else []
 
         yield generate
+
+
+def seeds(base: int, attempt: int, slots: Sequence[int], *, shared_by: int = 1) -> list[int]:
+    """Return the seeds of samples at an attempt, counted from 0.
+
+    vLLM takes 32 bits of a seed: counting upwards, no two of a model's are the same. With
+    ``shared_by`` more than 1 so many neighbours have one seed, as a batch of the published
+    code had (FACTS.md, mistake 2).
+    """
+    return [(base + attempt * MOST_SLOTS + slot // shared_by) % 2**63 for slot in slots]
 
 
 class Filled(NamedTuple):

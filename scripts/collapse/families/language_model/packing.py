@@ -1,4 +1,4 @@
-"""Documents packed into training sequences, batch by batch, from a file of tokens.
+"""Documents packed into training sequences, batch by batch.
 
 A sequence holds whole documents, each with its BOS and EOS, as many as fit. A document sees
 no other: positions begin anew with each, which is how transformers' attention masks know.
@@ -8,98 +8,19 @@ So training, evaluation and generation see documents alike.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable
 
 import numpy as np
-import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from collapse import files
-from collapse.data.tokens import BOS, EOS, PAD
+from collapse.causal.stored_tokens import IGNORED, Tokens
+from collapse.data.tokens import PAD
 from collapse.errors import JobError
-
-_TOKENS, _BOUNDS = "tokens", "bounds.npy"
 
 #: Documents that are packed together.
 WINDOW = 1024
-
-#: What cross-entropy takes for: predict nothing here.
-IGNORED = -100
-
-
-class Tokens(NamedTuple):
-    """Documents end to end, with BOS and EOS: document i is ``tokens[bounds[i]:bounds[i + 1]]``."""
-
-    tokens: NDArray[np.unsignedinteger]
-    bounds: NDArray[np.int64]
-
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each document."""
-        return np.diff(self.bounds)
-
-    def lengths_of(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Tokens of some documents."""
-        return self.bounds[chosen + 1] - self.bounds[chosen]
-
-
-def store(tables: Iterable[pa.Table], folder: Path) -> None:
-    """Write documents to a file of tokens, table by table, for `mapped` to read.
-
-    Parameters
-    ----------
-    tables : iterable of pyarrow.Table
-        With the columns ``tokens`` and ``ended``; an EOS is put where a document ended.
-    folder : path
-        Where the files go.
-    """
-    bounds, written = [np.zeros(1, np.int64)], 0
-    with files.whole(folder / _TOKENS) as partial, open(partial, "wb") as output:
-        for table in tables:
-            block, lengths = _framed(table)
-            block.tofile(output)
-            bounds.append(written + np.cumsum(lengths))
-            written += len(block)
-    with files.whole(folder / _BOUNDS) as partial, open(partial, "wb") as output:
-        np.save(output, np.concatenate(bounds))
-
-
-def mapped(folder: Path) -> Tokens:
-    """Return stored documents, backed by their file: memory is what the system can spare."""
-    bounds = np.load(folder / _BOUNDS, allow_pickle=False)
-    path = folder / _TOKENS
-    kind = np.dtype(f"u{path.stat().st_size // bounds[-1]}")
-    return Tokens(np.memmap(path, dtype=kind, mode="r"), bounds)
-
-
-def in_memory(tables: Iterable[pa.Table]) -> Tokens:
-    """Return documents as `store` does, without a file: for test sets and shards."""
-    framed = [_framed(table) for table in tables]
-    lengths = np.concatenate([lengths for _, lengths in framed])
-    tokens = np.concatenate([block for block, _ in framed])
-    return Tokens(tokens, np.concatenate(([0], np.cumsum(lengths))))
-
-
-def _framed(table: pa.Table) -> tuple[NDArray[np.unsignedinteger], NDArray[np.int64]]:
-    """Put BOS before every document of a table and EOS after those that ended."""
-    column = table["tokens"].combine_chunks()
-    ended = table["ended"].to_numpy(zero_copy_only=False)
-    content = np.asarray(column.flatten())
-    inner = np.asarray(column.value_lengths(), dtype=np.int64)
-    lengths = inner + 1 + ended
-    ends = np.cumsum(lengths)
-    block = np.empty(int(ends[-1]) if len(ends) else 0, dtype=content.dtype)
-    first = ends - lengths
-    is_content = np.ones(len(block), dtype=bool)
-    is_content[first] = is_content[ends[ended] - 1] = False
-    block[first] = BOS
-    block[ends[ended] - 1] = EOS
-    block[is_content] = content
-    return block, lengths
 
 
 def best_fit(lengths: list[int], context: int) -> list[list[int]]:
@@ -226,16 +147,3 @@ class Packer:
             "position_ids": torch.from_numpy(positions),
             "labels": torch.from_numpy(labels),
         }
-
-
-def padded(documents: Tokens, chosen: NDArray[np.int64]) -> dict[str, Tensor]:
-    """Return documents one to a row, padded at the end, for evaluation."""
-    lengths = documents.lengths_of(chosen)
-    width = int(lengths.max())
-    within = np.arange(width)
-    inside = within < lengths[:, None]
-    source = np.minimum(documents.bounds[chosen][:, None] + within, len(documents.tokens) - 1)
-    inputs = np.where(inside, documents.tokens[source], PAD).astype(np.int64)
-    labels = np.full(inputs.shape, IGNORED, dtype=np.int64)
-    labels[:, :-1] = np.where(inside[:, 1:], inputs[:, 1:], IGNORED)
-    return {"input_ids": torch.from_numpy(inputs), "labels": torch.from_numpy(labels)}

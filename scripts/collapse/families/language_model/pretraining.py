@@ -17,8 +17,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from collapse import distributed, files, training
-from collapse.families.language_model import Parameters, evaluation, models, packing
-from collapse.families.language_model.packing import IGNORED, Packer, Tokens
+from collapse.causal import checkpoints, evaluation, stored_tokens
+from collapse.causal.stored_tokens import IGNORED, Tokens
+from collapse.families.language_model import Parameters, models
+from collapse.families.language_model.packing import Packer
 from collapse.lineage import Step
 from collapse.optimisation import Optimisation
 
@@ -48,9 +50,9 @@ def train(
     """
     with distributed.joined() as ranks:
         if ranks.first:
-            packing.store(documents, scratch)
+            stored_tokens.store(documents, scratch)
         ranks.wait()
-        stored = packing.mapped(scratch)
+        stored = stored_tokens.mapped(scratch)
         packer = Packer(
             stored,
             parameters.context,
@@ -64,7 +66,7 @@ def train(
         optimisation = _optimisation(step, parameters, packer.steps_per_epoch)
         noise = step.integer("noise")
         curve = training.train(
-            Pretraining(network, packer, packing.in_memory(test)),
+            Pretraining(network, packer, stored_tokens.in_memory(test)),
             optimisation,
             state=scratch,
             fingerprint=_fingerprint(step, fingerprint),
@@ -76,7 +78,7 @@ def train(
                 shutil.copyfile(file, model / file.name)
             _write_first_tokens(stored, model)
     return {
-        "parameters": models.parameter_count(network),
+        "parameters": checkpoints.parameter_count(network),
         "documents": len(stored.lengths),
         "tokens": int(stored.bounds[-1]),
         "steps": optimisation.steps,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from collapse import sampling
+from collapse.causal import checkpoints, evaluation, stored_tokens
+from collapse.causal import shards as shards_of_text
 from collapse.data import stories, text, tokens
 from collapse.data.tokens import BOS, EOS
-from collapse.families.language_model import Parameters, evaluation, pretraining
+from collapse.families.language_model import Parameters, pretraining
+from collapse.families.language_model.evaluation import of_stories
 from collapse.families.protocols import Prepared
 from collapse.lineage import Step
 from collapse.manifest import ShardRecord
@@ -26,9 +29,6 @@ TRAIN, TEST, TOKENIZER = "train.parquet", "test.parquet", "tokenizer"
 
 #: Draws of a sample that is cut off or empty, before giving up.
 MOST_ATTEMPTS = 50
-
-#: Samples of a model beyond which seeds of different attempts could meet.
-MOST_SLOTS = 2**26
 
 
 def prepare(step: Step, parameters: Parameters, directory: Path) -> Prepared:
@@ -81,18 +81,13 @@ def train(
     return pretraining.train(
         step,
         parameters,
-        _documents(selections),
+        shards_of_text.selected(selections),
         test=tokens.read(data / TEST),
         tokenizer=data / TOKENIZER,
         fingerprint=fingerprint,
         scratch=scratch,
         model=model,
     )
-
-
-def _documents(selections: Sequence[Selection]) -> Iterator[pa.Table]:
-    for selection in selections:
-        yield from tokens.read(Path(str(selection.path)), selection.rows, ("tokens", "ended"))
 
 
 def generate(
@@ -118,8 +113,7 @@ def generate(
     with sampling.opened(parameters.backend, model, decoding) as draw:
 
         def attempt(wanted: Sequence[int], number: int) -> list[Sample]:
-            # vLLM takes 32 bits of a seed: counting upwards, no two of a model's are the same.
-            seeds = [(base + number * MOST_SLOTS + slot) % 2**63 for slot in wanted]
+            seeds = sampling.seeds(base, number, wanted)
             prompts: list[list[int]] = [[] for _ in wanted]
             if first is not None:
                 stream = step.stream(f"first tokens, attempt {number}")
@@ -162,18 +156,22 @@ def evaluate(
     shards: Sequence[ShardRecord],
 ) -> dict[str, float]:
     """Measure the model on real test documents, and its samples."""
-    metrics = evaluation.of_model(model, tokens.read(data / TEST))
+    test = stored_tokens.in_memory(tokens.read(data / TEST))
+    found = evaluation.cross_entropy(checkpoints.load(model), test)
     details = json.loads((data / DATASET).read_text(encoding="utf-8"))["details"]
-    metrics["entropy_floor"] = details.get("entropy_floor", np.nan)
+    metrics = {
+        "test_cross_entropy": found,
+        "perplexity": float(np.exp(found)),
+        "entropy_floor": details.get("entropy_floor", np.nan),
+    }
     if shards:
+        samples = shards_of_text.first(shards, parameters.judged)
         metrics |= evaluation.of_samples(
-            (Path(record.shard.path) for record in shards),
-            most=parameters.judged,
-            training_set=_documents(selections),
-            test=data / TEST,
-            grammar=parameters.data == "stories",
+            samples,
+            training_set=shards_of_text.selected(selections),
+            test=tokens.read(data / TEST),
         )
-        drawn = sum(record.details["drawn"] for record in shards)
-        written = sum(record.shard.stop - record.shard.start for record in shards)
-        metrics["acceptance_rate"] = written / drawn
+        if parameters.data == "stories":
+            metrics |= of_stories(samples["text"].to_pylist())
+        metrics["acceptance_rate"] = shards_of_text.acceptance_rate(shards)
     return metrics

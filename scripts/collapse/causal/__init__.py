@@ -1,0 +1,1 @@
+"""What the families of causal language models share: tokens, checkpoints, likelihoods, samples."""
