@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from collapse.data import stories
+from collapse.data import grammar, stories
 from collapse.data.stories import Story
 
 COUNT = 20_000
@@ -85,7 +85,7 @@ def test_openings_and_endings_use_no_slot_but_those_of_their_plot():
 def test_entropy_and_probabilities_are_those_of_the_enumeration(monkeypatch):
     """All stories, with two values left to each slot."""
     two = {
-        name: stories._zipf(0.5 + index / 10, [*slot][-2:])
+        name: grammar.zipf(0.5 + index / 10, [*slot][-2:])
         for index, (name, slot) in enumerate(stories._SLOTS.items())
     }
     monkeypatch.setattr(stories, "_SLOTS", two)

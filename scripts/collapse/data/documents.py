@@ -1,7 +1,7 @@
-"""Documents in files: text, JSON lines or Parquet, one file or several shards.
+"""Documents and records in files: text, JSON lines or Parquet, one file or several shards.
 
 Files are read as streams, never whole, so a corpus may be larger than memory. Nothing is
-interpreted here but the format: empty documents come out too (`collapse.data.text`).
+interpreted here but the format: empty documents come out too (`collapse.data.corpora`).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NoReturn, cast
+from typing import IO, NamedTuple, NoReturn, cast
 
 from collapse.errors import JobError
 
@@ -32,6 +32,13 @@ SUFFIXES = (".txt", ".jsonl", ".json", ".parquet")
 
 class DataError(JobError):
     """Data that can't be used, in one line: where, what was found, what was expected."""
+
+
+class Record(NamedTuple):
+    """The text in some columns of an entry, and where the entry is, as an error says it."""
+
+    where: str
+    values: tuple[str, ...]
 
 
 def find(path: Path) -> tuple[list[Path], list[Path]]:
@@ -82,7 +89,31 @@ def read(path: Path, *, separator: str, column: str) -> Iterator[str]:
     kind = _kind(path)
     if kind == ".txt":
         return _separated(path, separator)
-    return _parquet(path, column) if kind == ".parquet" else _json_lines(path, column)
+    return (text for _, (text,) in records(path, [column]))
+
+
+def records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
+    """Yield the entries of a file of JSON lines or Parquet, in its order.
+
+    Parameters
+    ----------
+    path : Path
+        ``.jsonl`` or ``.json`` (one object a line), each maybe ``.gz``, or ``.parquet``.
+    columns : sequence of str
+        Columns of text; a null is an empty one.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, not what its name says, or lacks a column.
+    """
+    kind = _kind(path)
+    if kind == ".txt":
+        raise DataError(
+            f"{path}: a text file has no columns; expected .jsonl, .json or .parquet "
+            f"with {', '.join(map(repr, columns))}"
+        )
+    return _parquet(path, columns) if kind == ".parquet" else _json_lines(path, columns)
 
 
 def no_column(where: object, column: str, found: list[str]) -> NoReturn:
@@ -186,7 +217,7 @@ def _not_utf8(path: Path, offset: int, error: UnicodeDecodeError) -> DataError:
     return DataError(f"{path}: not UTF-8 at byte {offset + error.start} ({error.reason})")
 
 
-def _json_lines(path: Path, column: str) -> Iterator[str]:
+def _json_lines(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     offset = 0
     with _opened(path) as file:
         for number, line in enumerate(iter(lambda: file.readline(LONGEST), b""), start=1):
@@ -196,23 +227,30 @@ def _json_lines(path: Path, column: str) -> Iterator[str]:
                 raise _not_utf8(path, offset, error) from None
             offset += len(line)
             if text.strip():
-                yield _field(f"{path}: line {number}", text, column)
+                where = f"{path}: line {number}"
+                found = _object(where, text)
+                yield Record(where, tuple(_field(where, found, column) for column in columns))
 
 
-def _field(where: str, line: str, column: str) -> str:
-    """Return the text in a line of JSON."""
+def _object(where: str, line: str) -> dict[str, object]:
+    """Return the object in a line of JSON."""
     try:
-        record = json.loads(line.rstrip())
+        found = json.loads(line.rstrip())
     except json.JSONDecodeError as error:
         raise DataError(
             f"{where} is not JSON ({error.msg} at column {error.colno}); "
             f"expected one object a line, found {line.strip()[:40]!r}"
         ) from None
-    if not isinstance(record, dict):
+    if not isinstance(found, dict):
         raise DataError(f"{where}: expected a JSON object, found {line.strip()[:40]!r}")
-    if column not in record:
-        no_column(where, column, list(record))
-    value = record[column]
+    return found
+
+
+def _field(where: str, found: dict[str, object], column: str) -> str:
+    """Return the text in a column of an object."""
+    if column not in found:
+        no_column(where, column, list(found))
+    value = found[column]
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -221,26 +259,30 @@ def _field(where: str, line: str, column: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        found = value[error.start : error.end]
-        raise DataError(f"{where}: not Unicode, found the lone surrogate {found!a}") from None
+        surrogate = value[error.start : error.end]
+        raise DataError(f"{where}: not Unicode, found the lone surrogate {surrogate!a}") from None
     return value
 
 
-def _parquet(path: Path, column: str) -> Iterator[str]:
+def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=CHUNK) as file:
             schema = file.schema_arrow
-            if column not in schema.names:
-                no_column(path, column, schema.names)
-            kind = schema.field(column).type
-            if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-                raise DataError(f"{path}: expected text in {column!r}, found {kind}")
-            for batch in file.iter_batches(BATCH, columns=[column]):
-                for value in batch.column(0).to_pylist():
-                    yield value or ""
+            for column in columns:
+                if column not in schema.names:
+                    no_column(path, column, schema.names)
+                kind = schema.field(column).type
+                if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+                    raise DataError(f"{path}: expected text in {column!r}, found {kind}")
+            number = 0
+            for batch in file.iter_batches(BATCH, columns=list(columns)):
+                values = (batch.column(column).to_pylist() for column in columns)
+                for row in zip(*values, strict=True):
+                    number += 1
+                    yield Record(f"{path}: row {number}", tuple(value or "" for value in row))
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: can't be read as Parquet ({reason})") from None

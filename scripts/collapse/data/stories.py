@@ -9,13 +9,14 @@ one table gives draws, exact probabilities and the parser. Rare choices are what
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from collapse.data import grammar
 
 # Slot: exponent of its Zipf law, and its values from the most to the least probable.
 _WORDS = {
@@ -131,13 +132,10 @@ MODES = len(_PLOTS)
 MODE_NAMES = tuple(_PLOTS)
 
 
-def _zipf(exponent: float, values: Iterable[str]) -> dict[str, float]:
-    weights = {value: rank**-exponent for rank, value in enumerate(values, start=1)}
-    return {value: weight / sum(weights.values()) for value, weight in weights.items()}
-
-
-_SLOTS = {name: _zipf(exponent, values.split()) for name, (exponent, values) in _WORDS.items()}
-_SLOTS |= {name: _zipf(1.0, sentences) for name, sentences in _SENTENCES.items()}
+_SLOTS = {
+    name: grammar.zipf(exponent, values.split()) for name, (exponent, values) in _WORDS.items()
+}
+_SLOTS |= {name: grammar.zipf(1.0, sentences) for name, sentences in _SENTENCES.items()}
 _FOOD = dict(zip(_SLOTS["animal"], _FOODS.split(), strict=True))
 _PRONOUNS_OF = {name: _PRONOUNS[rank % 2] for rank, name in enumerate(_SLOTS["hero"])}
 
@@ -165,9 +163,9 @@ def mode_probabilities() -> NDArray[np.float64]:
 def draw(count: int, generator: np.random.Generator) -> list[str]:
     """Draw the texts of ``count`` independent stories; those of a smaller count come first."""
     uniforms = generator.random((count, 1 + len(_SLOTS)))
-    modes = _invert(mode_probabilities(), uniforms[:, 0])
+    modes = grammar.invert(mode_probabilities(), uniforms[:, 0])
     columns = {
-        name: np.array(list(slot), dtype=object)[_invert(slot.values(), column)]
+        name: np.array(list(slot), dtype=object)[grammar.invert(slot.values(), column)]
         for (name, slot), column in zip(_SLOTS.items(), uniforms.T[1:], strict=True)
     }
     texts = np.empty(count, dtype=object)
@@ -181,9 +179,9 @@ def draw(count: int, generator: np.random.Generator) -> list[str]:
 
 def entropy() -> float:
     """Return the entropy of the distribution of a story's text, in nats."""
-    slots = {name: _entropy(slot.values()) for name, slot in _SLOTS.items()}
+    slots = {name: grammar.entropy(slot.values()) for name, slot in _SLOTS.items()}
     given_mode = [math.fsum(slots[name] for name in _slots_of(mode)) for mode in range(MODES)]
-    return _entropy(mode_probabilities()) + math.fsum(mode_probabilities() * given_mode)
+    return grammar.entropy(mode_probabilities()) + math.fsum(mode_probabilities() * given_mode)
 
 
 def number_of_stories() -> int:
@@ -216,27 +214,17 @@ def log_probability(text: str) -> float:
     return math.log(mode_probabilities()[story.mode]) + math.fsum(logarithms)
 
 
-def _invert(probabilities: Iterable[float], uniforms: NDArray[np.float64]) -> NDArray[np.intp]:
-    return np.searchsorted(np.cumsum([*probabilities])[:-1], uniforms, side="right")
-
-
-def _entropy(probabilities: Iterable[float]) -> float:
-    return -math.fsum(p * math.log(p) for p in probabilities)
-
-
 @cache
 def _slots_of(mode: int) -> tuple[str, ...]:
     """Return the slots of a plot. Its ending has no others, and all openings have the same."""
     ending, plot = _PLOTS[MODE_NAMES[mode]]
-    names = {"opening", ending, *_pattern(_SENTENCES["opening"][0])[0], *_pattern(plot)[0]}
+    names = {
+        "opening",
+        ending,
+        *grammar.pattern(_SENTENCES["opening"][0])[0],
+        *grammar.pattern(plot)[0],
+    }
     return tuple(name for name in _SLOTS if name in names)
-
-
-@cache
-def _pattern(template: str) -> tuple[list[str], re.Pattern[str]]:
-    """Return the slots of a template, in order, and an expression for the words in them."""
-    expression = re.sub(r"\\{\w+\\}", r"(\\w+)", re.escape(template))
-    return re.findall(r"{(\w+)}", template), re.compile(expression)
 
 
 def _matches(
@@ -244,6 +232,6 @@ def _matches(
 ) -> Iterator[tuple[str, int, dict[str, str]]]:
     """Yield the templates that match at a position, where they end, and what is in their slots."""
     for template in templates:
-        names, pattern = _pattern(template)
+        names, pattern = grammar.pattern(template)
         if match := pattern.match(text, position):
             yield template, match.end(), dict(zip(names, match.groups(), strict=True))

@@ -7,7 +7,7 @@ words while a tokenizer is trained. No number depends on the threads of `tokeniz
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -22,7 +22,7 @@ from collapse.data.documents import DataError
 from collapse.files import DamagedFileError
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
 
 #: The special tokens; their places are their ids.
 SPECIAL = ("<pad>", "<s>", "</s>")
@@ -41,11 +41,15 @@ class Special(NamedTuple):
 OWN = Special(PAD, BOS, EOS)
 
 COLUMNS = ("tokens", "text", "ended")
+#: A further column of shards of prompts and responses.
+HEAD = "head_tokens"
 #: Documents that are tokenised together, and batches of them that make a row group.
 BATCH = 1_000
 GROUP = 10
 
 LongDocuments = Literal["refuse", "drop", "truncate"]
+#: Tells how many characters at the start of a text are not the response.
+Head = Callable[[str], int]
 
 
 class Counts(NamedTuple):
@@ -62,14 +66,23 @@ class Counts(NamedTuple):
     longest: int
 
 
-def schema(vocabulary: int) -> pa.Schema:
+class Encoded(NamedTuple):
+    """The tokens of a text, BOS and EOS aside, and how many of the first are its head."""
+
+    ids: list[int]
+    head_tokens: int
+
+
+def schema(vocabulary: int, *, head: bool = False) -> pa.Schema:
     """Return the schema of all shards of text.
 
     ``tokens`` are without BOS and EOS; ``ended`` tells whether EOS follows, as it does a
-    whole document and not one that was cut off.
+    whole document and not one that was cut off. With ``head``, ``head_tokens`` are the first
+    tokens that are not of the response.
     """
     token = pa.uint16() if vocabulary <= 1 << 16 else pa.uint32()
-    return pa.schema([("tokens", pa.list_(token)), ("text", pa.string()), ("ended", pa.bool_())])
+    fields = [("tokens", pa.list_(token)), ("text", pa.string()), ("ended", pa.bool_())]
+    return pa.schema([*fields, (HEAD, pa.int32())] if head else fields)
 
 
 def train_tokenizer(documents: Iterable[str], vocabulary: int, path: Path) -> None:
@@ -126,15 +139,49 @@ def train_tokenizer(documents: Iterable[str], vocabulary: int, path: Path) -> No
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
-    """Load a saved tokenizer, without transformers; special tokens in a text are text."""
+    """Load a saved tokenizer, without transformers; special tokens in a text are text.
+
+    Truncation and padding that were saved with it are off: neither is ever done in silence.
+
+    Raises
+    ------
+    DataError
+        If there is none, or it can't be read.
+    """
     from tokenizers import Tokenizer
 
     file = path / "tokenizer.json"
     if not file.is_file():
         raise DataError(f"{file}: no such file; expected a saved tokenizer")
-    tokenizer = Tokenizer.from_file(str(file))
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises nothing more special
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{file}: can't be read as a tokenizer ({reason})") from None
     tokenizer.encode_special_tokens = True
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
     return tokenizer
+
+
+def vocabulary_of(tokenizer: Tokenizer) -> int:
+    """Return the number of ids, from 0 to the largest one."""
+    return 1 + max(tokenizer.get_vocab().values())
+
+
+def encode(tokenizer: Tokenizer, text: str, head: Head) -> Encoded:
+    """Tokenise one text, and tell its head from its response.
+
+    Parameters
+    ----------
+    tokenizer : Tokenizer
+        One of `load_tokenizer`.
+    text : str
+    head : callable
+        Gives the number of characters before the response. A token that covers any character
+        of the response, such as one of a word and the space before it, belongs to it.
+    """
+    return _encoded(tokenizer, [text], head)[0]
 
 
 def write_documents(
@@ -144,6 +191,7 @@ def write_documents(
     *,
     context: int,
     long_documents: LongDocuments,
+    head: Head | None = None,
 ) -> Counts:
     """Tokenise documents into a shard.
 
@@ -159,6 +207,9 @@ def write_documents(
     long_documents : {"refuse", "drop", "truncate"}
         What to do with those that exceed it. A truncated one fills it and is not ended;
         its text is what its tokens decode to, so a character may be cut to U+FFFD.
+    head : callable, optional
+        Gives the number of characters of a document before its response; then the shard tells
+        the tokens of the two apart (`encode`). A truncated one may be all head.
 
     Raises
     ------
@@ -166,28 +217,29 @@ def write_documents(
         If a document is too long and to be refused, or none is left.
     """
     tokenizer = load_tokenizer(tokenizer_path)
-    layout = schema(tokenizer.get_vocab_size())
+    layout = schema(vocabulary_of(tokenizer), head=head is not None)
 
-    def fitted(text: str, ids: list[int]) -> _Row | None:
+    def fitted(text: str, encoded: Encoded) -> _Row | None:
+        ids, head_tokens = encoded
         if len(ids) + 2 <= context:
-            return _Row(ids, text, True)
+            return _Row(ids, text, True, head_tokens)
         if long_documents == "truncate":
             ids = ids[: context - 1]
-            return _Row(ids, tokenizer.decode(ids, skip_special_tokens=False), False)
+            text = tokenizer.decode(ids, skip_special_tokens=False)
+            return _Row(ids, text, False, min(head_tokens, len(ids)))
         return None
 
     written = tokens = dropped = truncated = longest = 0
     with files.whole(path) as partial, _writer(partial, layout) as writer:
         group: list[pa.Table] = []
         for texts in _batched(documents, BATCH):
-            encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-            ids = [encoding.ids for encoding in encodings]
-            rows = [row for row in map(fitted, texts, ids) if row is not None]
+            encoded = _encoded(tokenizer, texts, head)
+            rows = [row for row in map(fitted, texts, encoded) if row is not None]
             written += len(rows)
             tokens += sum(len(row.tokens) for row in rows)
             dropped += len(texts) - len(rows)
             truncated += sum(not row.ended for row in rows)
-            longest = max(longest, 2 + max(map(len, ids)))
+            longest = max(longest, 2 + max(len(one.ids) for one in encoded))
             group.append(_table(rows, layout))
             if len(group) == GROUP:
                 writer.write_table(pa.concat_tables(group))
@@ -256,6 +308,29 @@ class _Row(NamedTuple):
     tokens: list[int]
     text: str
     ended: bool
+    head_tokens: int = 0
+
+
+def _encoded(tokenizer: Tokenizer, texts: list[str], head: Head | None) -> list[Encoded]:
+    if head is None:
+        encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [Encoded(encoding.ids, 0) for encoding in encodings]
+    encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
+    return [
+        Encoded(encoding.ids, _head_tokens(encoding, head(text)))
+        for text, encoding in zip(texts, encodings, strict=True)
+    ]
+
+
+def _head_tokens(encoding: Encoding, characters: int) -> int:
+    """Return how many tokens precede the first that ends after so many characters.
+
+    Offsets are in characters of the original text; each of the tokens that a character is
+    spread over has all of it. None has a character that the tokenizer's normalisation removes.
+    """
+    ends = (end for _, end in encoding.offsets)
+    beyond = (number for number, end in enumerate(ends) if end > characters)
+    return next(beyond, len(encoding.ids))
 
 
 def _batched(documents: Iterable[str], size: int) -> Iterator[list[str]]:
@@ -283,7 +358,10 @@ def _table(rows: Sequence[_Row], layout: pa.Schema) -> pa.Table:
     tokens = pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat))
     texts = pa.array([row.text for row in rows], pa.string())
     ended = pa.array([row.ended for row in rows], pa.bool_())
-    return pa.Table.from_arrays([tokens, texts, ended], schema=layout)
+    columns = [tokens, texts, ended]
+    if HEAD in layout.names:
+        columns.append(pa.array([row.head_tokens for row in rows], pa.int32()))
+    return pa.Table.from_arrays(columns, schema=layout)
 
 
 def _check_positions(path: Path, positions: NDArray[np.integer[Any]], rows: int) -> None:

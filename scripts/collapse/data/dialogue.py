@@ -1,0 +1,59 @@
+r"""A prompt and its response, and the text that a model learns of them.
+
+The text is ``user: {prompt}\nassistant: {response}`` (FACTS.md, supervised fine-tuning). It is
+read by its structure: it begins with ``user: ``, and the first ``\nassistant: `` ends the prompt.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+BEGIN = "user: "
+#: It overlaps with no other of itself, so the first one after a prompt without it is the one.
+DELIMITER = "\nassistant: "
+
+
+class Pair(NamedTuple):
+    """What is asked, and what is answered."""
+
+    prompt: str
+    response: str
+
+
+def fault(pair: Pair) -> str | None:
+    """Return what makes a pair unusable, or None.
+
+    A pair is ``empty`` if one of its parts is mere white space, and ``ambiguous`` if its prompt
+    has what ends a prompt: its text would be read as another pair.
+    """
+    if not (pair.prompt.strip() and pair.response.strip()):
+        return "empty"
+    return "ambiguous" if DELIMITER in pair.prompt else None
+
+
+def render(pair: Pair) -> str:
+    """Return the text of a pair."""
+    return f"{BEGIN}{pair.prompt}{DELIMITER}{pair.response}"
+
+
+def parse(text: str) -> Pair | None:
+    """Return the pair that has this text, or None if there is none without a fault."""
+    if not text.startswith(BEGIN):
+        return None
+    prompt, delimiter, response = text.removeprefix(BEGIN).partition(DELIMITER)
+    pair = Pair(prompt, response)
+    return pair if delimiter and fault(pair) is None else None
+
+
+def head(text: str) -> int:
+    """Return the number of characters of a pair's text before its response.
+
+    Raises
+    ------
+    ValueError
+        If it is not the text of a pair.
+    """
+    pair = parse(text)
+    if pair is None:
+        raise ValueError(f"not the text of a prompt and a response: {text[:80]!r}")
+    return len(text) - len(pair.response)

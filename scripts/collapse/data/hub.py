@@ -1,0 +1,81 @@
+"""Data sets of the Hugging Face Hub, or of its cache where there is no network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from collapse.data import documents
+from collapse.data.documents import DataError, Record
+
+if TYPE_CHECKING:
+    import datasets
+
+#: What the name of such a source begins with.
+PREFIX = "hub:"
+_BATCH = 1000
+
+
+class Split:
+    """The records of one split, from the beginning each time it is iterated over."""
+
+    def __init__(
+        self, source: str, name: str, dataset: datasets.Dataset, columns: Sequence[str]
+    ) -> None:
+        for column in columns:
+            if column not in dataset.column_names:
+                documents.no_column(source, column, dataset.column_names)
+            kind = getattr(dataset.features[column], "dtype", "a list or a structure")
+            if kind not in ("string", "large_string"):
+                raise DataError(f"{source}: expected text in {column!r}, found {kind}")
+        self._where = f"{source}: split {name}"
+        self._columns = columns
+        self._selected = dataset.select_columns(list(dict.fromkeys(columns)))
+
+    def __iter__(self) -> Iterator[Record]:
+        number = 0
+        for batch in self._selected.iter(batch_size=_BATCH):
+            for row in zip(*(batch[column] for column in self._columns), strict=True):
+                number += 1
+                where = f"{self._where}, row {number}"
+                yield Record(where, tuple(value or "" for value in row))
+
+
+def find(source: str, columns: Sequence[str]) -> tuple[Split, Split | None]:
+    """Open the train and the test split of a data set; None if it has no such split.
+
+    Parameters
+    ----------
+    source : str
+        ``hub:<owner>/<name>``.
+    columns : sequence of str
+        Columns of text; a null is an empty one.
+
+    Raises
+    ------
+    DataError
+        If it can't be had, with the remedy; or if it has no train split or lacks a column.
+    """
+    import datasets
+
+    name = source.removeprefix(PREFIX)
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        raise DataError(f"{source}: expected hub:<owner>/<name>")
+    try:
+        splits = datasets.load_dataset(name)
+    # Whatever goes wrong in there, be it the network, a gate or a disk, is for the user.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(
+            f"{source}: neither on the Hub nor in its cache ({type(error).__name__}: {reason}); "
+            f"run datasets.load_dataset({name!r}) once where there is a network (a login node, "
+            "same HF_HOME) and set HF_HUB_OFFLINE=1 for the jobs, or point data at local files"
+        ) from error
+    if "train" not in splits:
+        raise DataError(f"{source}: no split train; found {', '.join(splits)}")
+    test = next((split for split in documents.TEST if split in splits), None)
+    return (
+        Split(source, "train", splits["train"], columns),
+        None if test is None else Split(source, test, splits[test], columns),
+    )
