@@ -72,7 +72,7 @@ rule train:
     threads: 1
     resources:
         mem_mb=8000,
-        gpu=gpus_of,
+        gpu=training_gpus_of,
     params:
         step=step_at("training"),
         version=versions_of("train"),

@@ -70,6 +70,11 @@ def gpus_of(wildcards):
     return int(families.is_neural(family_of(wildcards)))
 
 
+def training_gpus_of(wildcards):
+    """GPUs of a training: as the study says, for neural families."""
+    return gpus_of(wildcards) * STUDY.experiments[wildcards.experiment].gpus
+
+
 def regime_of(wildcards):
     """Regime of a step, as plain values; iteration 1 is the same under every one."""
     return branch_of(wildcards).regime.model_dump()

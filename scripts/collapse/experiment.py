@@ -142,6 +142,10 @@ class IterativeExperiment(Experiment):
         default=None,
         description="Synthetic samples in a file, each written by a job of its own; null: n.",
     )
+    gpus: Annotated[int, Field(ge=1)] = Field(
+        default=1,
+        description="GPUs of a training, which share its batches; the profile may say otherwise.",
+    )
     keep_models: Literal["all", "last", "none"] = Field(
         default="all",
         description="Checkpoints to keep once they have been sampled from and evaluated; one "

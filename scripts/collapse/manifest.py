@@ -8,6 +8,7 @@ files are those that were written, their checksums.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -121,6 +122,11 @@ def checksum(path: str | Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def joint_checksum(paths: Iterable[str | Path]) -> str:
+    """Return what several files, in their order, are recognised by."""
+    return hashlib.sha256("".join(map(checksum, paths)).encode()).hexdigest()
 
 
 def verify(shard: ShardFile) -> None:

@@ -11,37 +11,74 @@ import transformers
 from collapse.errors import JobError
 
 
-def load(model: Path) -> Any:
-    """Load a checkpoint for evaluation, in 32 bits.
+def configuration(model: Path) -> Any:
+    """Read the configuration of a checkpoint.
+
+    Raises
+    ------
+    JobError
+        If there is none that transformers knows by itself.
+    """
+    try:
+        return transformers.AutoConfig.from_pretrained(
+            model, local_files_only=True, trust_remote_code=False
+        )
+    except Exception as error:  # every library below has its own
+        raise _unusable(model, "configuration", error) from None
+
+
+def attention(configuration: Any) -> str:
+    """Return the implementation of attention that computes what a configuration says.
+
+    That of torch leaves out, silently, the soft-capping of scores that Gemma-2 was trained with.
+    """
+    capped = getattr(configuration, "attn_logit_softcapping", None) is not None
+    return "eager" if capped else "sdpa"
+
+
+def read(model: Path, dtype: torch.dtype = torch.float32) -> Any:
+    """Load a checkpoint on the CPU.
 
     Raises
     ------
     JobError
         If weights are missing or don't have the shapes that the configuration says.
     """
+    described = configuration(model)
     try:
         network, found = transformers.AutoModelForCausalLM.from_pretrained(
             model,
-            dtype=torch.float32,
+            config=described,
+            dtype=dtype,
+            attn_implementation=attention(described),
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # they are found below
             output_loading_info=True,
         )
-    except Exception as error:  # every library below has its own
-        reason = " ".join(str(error).split())[:200]
-        raise JobError(f"{model}: the checkpoint can't be loaded ({reason})") from None
+    except Exception as error:
+        raise _unusable(model, "checkpoint", error) from None
     for problem in ("missing_keys", "mismatched_keys", "unexpected_keys"):
         if found[problem]:
             raise JobError(
                 f"{model}: the checkpoint doesn't match its configuration "
                 f"({problem.replace('_', ' ')}: {sorted(map(str, found[problem]))[0]})"
             )
+    return network
+
+
+def load(model: Path, dtype: torch.dtype = torch.float32) -> Any:
+    """Load a checkpoint for evaluation, on a GPU if there is one; see `read`."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return network.to(device).eval()
+    return read(model, dtype).to(device).eval()
 
 
 def parameter_count(model: torch.nn.Module) -> int:
     """Number of parameters, tied ones once."""
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _unusable(model: Path, what: str, error: Exception) -> JobError:
+    reason = " ".join(str(error).split())[:200]
+    return JobError(f"{model}: the {what} can't be loaded ({reason})")

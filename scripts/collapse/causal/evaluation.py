@@ -72,7 +72,7 @@ def of_samples(
     Parameters
     ----------
     samples : pyarrow.Table
-        With the columns ``tokens`` and ``ended``.
+        With the column ``tokens``.
     training_set : iterable of pyarrow.Table
         What their model was trained on.
     test : iterable of pyarrow.Table
@@ -91,7 +91,6 @@ def of_samples(
         "self_overlap": text_metrics.self_overlap(documents),
         "mean_length": text_metrics.mean_length(documents),
         "length_distance": text_metrics.length_distance(documents, reference),
-        "truncated_share": 1 - float(np.mean(samples["ended"].to_numpy())),
     }
 
 

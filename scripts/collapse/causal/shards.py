@@ -28,5 +28,13 @@ def first(shards: Sequence[ShardRecord], most: int) -> pa.Table:
 
 def acceptance_rate(shards: Sequence[ShardRecord]) -> float:
     """Return the samples of some shards over those drawn for them."""
-    written = sum(record.shard.stop - record.shard.start for record in shards)
-    return written / sum(int(record.details["drawn"]) for record in shards)
+    return _written(shards) / sum(int(record.details["drawn"]) for record in shards)
+
+
+def truncated_share(shards: Sequence[ShardRecord]) -> float:
+    """Return the samples of some shards that the model did not end, over all of them."""
+    return sum(int(record.details["truncated"]) for record in shards) / _written(shards)
+
+
+def _written(shards: Sequence[ShardRecord]) -> int:
+    return sum(record.shard.stop - record.shard.start for record in shards)

@@ -74,6 +74,8 @@ def mapped(folder: Path) -> Tokens:
     bounds = np.load(folder / _BOUNDS, allow_pickle=False)
     heads = np.load(folder / _HEADS, allow_pickle=False)
     path = folder / _TOKENS
+    if not bounds[-1]:
+        return Tokens(np.empty(0, np.uint16), bounds)
     kind = np.dtype(f"u{path.stat().st_size // bounds[-1]}")
     return Tokens(np.memmap(path, dtype=kind, mode="r"), bounds, heads if len(heads) else None)
 

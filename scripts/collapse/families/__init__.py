@@ -19,6 +19,7 @@ MODULES = {
     "kernel_density": "collapse.families.kernel_density",
     "discrete": "collapse.families.discrete",
     "language_model": "collapse.families.language_model",
+    "fine_tuning": "collapse.families.fine_tuning",
 }
 
 

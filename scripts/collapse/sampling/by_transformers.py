@@ -22,14 +22,19 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Generator]:
     import torch
 
     transformers: Any = importlib.import_module("transformers")  # half typed: Any is less noise
+    from collapse.causal import checkpoints
+
     bars = transformers.utils.logging
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     shown = bars.is_progress_bar_enabled()
     bars.disable_progress_bar()
     try:
         with one_line(f"{model}: transformers cannot load it"):
+            described = checkpoints.configuration(model)
             network, loading = transformers.AutoModelForCausalLM.from_pretrained(
                 model,
+                config=described,
+                attn_implementation=checkpoints.attention(described),
                 dtype="auto" if device.type == "cuda" else torch.float32,
                 generation_config=transformers.GenerationConfig(),  # not the checkpoint's own
                 use_safetensors=True,

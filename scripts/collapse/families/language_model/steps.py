@@ -174,4 +174,5 @@ def evaluate(
         if parameters.data == "stories":
             metrics |= of_stories(samples["text"].to_pylist())
         metrics["acceptance_rate"] = shards_of_text.acceptance_rate(shards)
+        metrics["truncated_share"] = shards_of_text.truncated_share(shards)
     return metrics

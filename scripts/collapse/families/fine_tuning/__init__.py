@@ -1,0 +1,359 @@
+"""Supervised fine-tuning of a pretrained model on prompt-response pairs (P2: Gemma-2, HelpSteer2).
+
+Every iteration starts from the same base. Here is what the workflow asks while it plans; what
+its jobs do is in the modules beside this one, which import torch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from collapse.families import Expectation, Figure, Headline, Metric, Work, variant
+from collapse.families import Parameters as _Parameters
+from collapse.families.fine_tuning import bases
+from collapse.families.fine_tuning.published import CURVES
+from collapse.families.language_model import LOWEST_TEMPERATURE
+from collapse.families.language_model.architectures import ARCHITECTURES
+from collapse.regimes import Regime
+
+VERSION = 1
+STEPS = "collapse.families.fine_tuning.steps"
+STEP_VERSIONS = {"prepare": 1, "assemble": 1, "train": 1, "generate": 1, "evaluate": 1}
+#: The real data is read from files that `prepare` writes.
+DATASET = True
+#: Shards have a column of text that people can read.
+SAMPLES_ARE_TEXT = True
+#: Trained on nothing, a model is the base: the (0, 0) cell of a mixture grid.
+MINIMUM_SAMPLES = 0
+METRICS = {
+    "test_cross_entropy": Metric("cross-entropy on real test pairs", "nats per token"),
+    "response_cross_entropy": Metric("cross-entropy on real test responses", "nats per token"),
+    "perplexity": Metric("perplexity on real test pairs"),
+    "entropy_floor": Metric("entropy of the real pairs, where it is known", "nats per token"),
+    "distinct_1": Metric("different tokens over all tokens of the samples"),
+    "distinct_2": Metric("different pairs of tokens over all pairs of the samples"),
+    "distinct_3": Metric("different triples of tokens over all triples of the samples"),
+    "duplicate_rate": Metric("share of samples that are copies of another sample"),
+    "copied_share": Metric("share of samples that are copies of a training pair"),
+    "self_overlap": Metric("share of a sample's 4-grams that another sample has too"),
+    "mean_length": Metric("mean length of the samples", "tokens"),
+    "length_distance": Metric("distance of sample lengths from real ones (Wasserstein)", "tokens"),
+    "truncated_share": Metric("share of samples that were cut off at the limit"),
+    "acceptance_rate": Metric("samples kept over samples drawn"),
+    "question_share": Metric("share of samples that ask a question of the grammar"),
+    "correct_share": Metric("share of these questions that are answered correctly"),
+    "mode_coverage": Metric("share of the kinds of questions that occur among the samples"),
+    "mode_distance": Metric("distance of kinds of questions from real ones (total variation)"),
+}
+HEADLINE = Headline("test_cross_entropy", worse="higher", stable=0.03)
+FIGURES = (
+    Figure(
+        "cross-entropy", "test_cross_entropy", rows=None, colour="base", reference="entropy_floor"
+    ),
+    Figure("response-cross-entropy", "response_cross_entropy", rows=None, colour="base"),
+    Figure("correct-share", "correct_share", rows=None, colour="base"),
+    Figure("distinct-2", "distinct_2", rows=None, colour="base"),
+    Figure("duplicate-rate", "duplicate_rate", rows=None, colour="base"),
+    Figure("mode-coverage", "mode_coverage", rows=None, colour="base"),
+)
+
+#: Tokens of a pair, of sources of which it is known; those of HelpSteer2 are a guess.
+TOKENS = {"questions": 30, "helpsteer2": 300}
+
+PUBLISHED = CURVES
+
+
+class Parameters(_Parameters):
+    """Grid keys of the fine_tuning family.
+
+    The paper study sets the published values (FACTS.md, "Supervised fine-tuning"); the defaults
+    suit the built-in base.
+    """
+
+    base: str = Field(
+        default=bases.BUILT_IN,
+        min_length=1,
+        description="What every iteration starts from: stories (a small model, pretrained here "
+        f"on the built-in stories), {', '.join(bases.PUBLISHED)}, hub:<owner>/<name>, or a "
+        "folder with a checkpoint of Hugging Face.",
+        json_schema_extra={"stage": "data"},
+    )
+    chat_template: Literal["refuse", "ignore"] = Field(
+        default="refuse",
+        description="What to do with a base that has a chat template, and so is no mere base: "
+        "its template is never used.",
+        json_schema_extra=variant("data"),
+    )
+    base_stories: int = Field(
+        default=5000,
+        ge=100,
+        strict=True,
+        description="Stories that the built-in base is pretrained on.",
+        json_schema_extra=variant("data"),
+    )
+    vocabulary: int = Field(
+        default=768,
+        ge=260,
+        le=2**20,
+        strict=True,
+        description="Entries of the built-in base's byte-pair vocabulary; others have their own.",
+        json_schema_extra=variant("data"),
+    )
+    data: str = Field(
+        default="questions",
+        min_length=1,
+        description="Real pairs: questions (built in), helpsteer2, hub:<owner>/<name>, or a file "
+        "or folder of JSON lines or Parquet.",
+        json_schema_extra=variant("data"),
+    )
+    prompt_column: str = Field(
+        default="prompt",
+        min_length=1,
+        description="Column of the prompts.",
+        json_schema_extra=variant("data"),
+    )
+    response_column: str = Field(
+        default="response",
+        min_length=1,
+        description="Column of the responses.",
+        json_schema_extra=variant("data"),
+    )
+    pairs: int | None = Field(
+        default=None,
+        ge=1,
+        strict=True,
+        description="Training pairs to read; null: all (of the built-in questions, 20000).",
+        json_schema_extra=variant("data"),
+    )
+    test_pairs: int | None = Field(
+        default=None,
+        ge=1,
+        strict=True,
+        description="Test pairs; null: all of the source's own test split, else 5 % (of the "
+        "built-in questions, 1000).",
+        json_schema_extra=variant("data"),
+    )
+    unusable: Literal["refuse", "drop"] = Field(
+        default="refuse",
+        description="What to do with pairs without a prompt or a response, or whose prompt "
+        "looks like the beginning of the response.",
+        json_schema_extra=variant("data"),
+    )
+    context: int = Field(
+        default=128,
+        ge=8,
+        le=2**17,
+        strict=True,
+        description="Tokens of the longest pair, with its begin and end.",
+        json_schema_extra=variant("data"),
+    )
+    long_pairs: Literal["refuse", "drop"] = Field(
+        default="refuse",
+        description="What to do with pairs longer than the context.",
+        json_schema_extra=variant("data"),
+    )
+    loss: Literal["whole", "response"] = Field(
+        default="whole",
+        description="Tokens to learn: of the whole sequence, or of the response alone.",
+        json_schema_extra=variant(),
+    )
+    epochs: float = Field(
+        default=1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Passes over the training set.",
+        json_schema_extra=variant(),
+    )
+    batch: int = Field(
+        default=16,
+        ge=1,
+        strict=True,
+        description="Pairs in a training step.",
+        json_schema_extra=variant(),
+    )
+    micro_batch: int | None = Field(
+        default=None,
+        ge=1,
+        strict=True,
+        description="Pairs that a GPU holds at once; null: all of its share of the batch.",
+        json_schema_extra=variant(),
+    )
+    gradient_checkpointing: bool = Field(
+        default=False,
+        description="Compute activations twice instead of keeping them: less memory, a third "
+        "more time.",
+        json_schema_extra=variant(),
+    )
+    sharded: bool = Field(
+        default=False,
+        description="Divide weights, gradients and optimiser among the GPUs of a training: for "
+        "models that one does not hold.",
+        json_schema_extra=variant(),
+    )
+    learning_rate: float = Field(
+        default=1e-3,
+        gt=0,
+        allow_inf_nan=False,
+        description="Peak learning rate of AdamW.",
+        json_schema_extra=variant(),
+    )
+    schedule: Literal["constant", "cosine", "linear"] = Field(
+        default="constant",
+        description="How the learning rate goes on after the warm-up.",
+        json_schema_extra=variant(),
+    )
+    warmup: float = Field(
+        default=0.05,
+        ge=0,
+        lt=1,
+        allow_inf_nan=False,
+        description="Share of the steps in which the learning rate rises.",
+        json_schema_extra=variant(),
+    )
+    weight_decay: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Weight decay of matrices.",
+        json_schema_extra=variant(),
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="Of the arithmetic. auto: bfloat16 on GPUs that have it.",
+        json_schema_extra=variant(),
+    )
+    weights: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description="Of weights and optimiser; bfloat16 rounds small updates away, as in the "
+        "published code (mistake 5 in FACTS.md).",
+        json_schema_extra=variant(),
+    )
+    curve_points: int = Field(
+        default=10,
+        ge=0,
+        strict=True,
+        description="Test losses along the learning curve of an iteration.",
+        json_schema_extra=variant(),
+    )
+    later_steps: int | None = Field(
+        default=None,
+        ge=1,
+        strict=True,
+        description="Training steps of every iteration from 2 on, however much data it has; "
+        "null: by epochs. The control of a mixture grid (mistake 7 in FACTS.md).",
+        json_schema_extra=variant("later"),
+    )
+    later_warmup_steps: int | None = Field(
+        default=None,
+        ge=0,
+        strict=True,
+        description="Warm-up steps of every iteration from 2 on; null: by warmup.",
+        json_schema_extra=variant("later"),
+    )
+    temperature: float = Field(
+        default=1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Of sampling; 0 takes the likeliest token.",
+        json_schema_extra={"stage": "generation"},
+    )
+    attempts: int = Field(
+        default=50,
+        ge=1,
+        strict=True,
+        description="Draws of a sample that is no well-formed pair, before giving up.",
+        json_schema_extra=variant("generation"),
+    )
+    truncated: Literal["redraw", "end"] = Field(
+        default="redraw",
+        description="Samples that reach the context without an end: draw anew, or end them "
+        "there, as in the published code (mistake 4 in FACTS.md).",
+        json_schema_extra=variant("generation"),
+    )
+    long_samples: Literal["redraw", "drop"] = Field(
+        default="redraw",
+        description="Samples whose text, tokenised again, exceeds the context: draw anew, or "
+        "leave out of the training set, whose size then drifts, as in the published code "
+        "(mistake 4 in FACTS.md).",
+        json_schema_extra=variant("generation"),
+    )
+    samples_per_seed: int = Field(
+        default=1,
+        ge=1,
+        strict=True,
+        description="Neighbouring samples that share a seed of sampling: more than one, as in "
+        "the published code (mistake 2 in FACTS.md), makes copies.",
+        json_schema_extra=variant("generation"),
+    )
+    backend: Literal["auto", "vllm", "transformers"] = Field(
+        default="auto",
+        description="What generates: auto takes vLLM where it and a GPU are.",
+        json_schema_extra=variant("generation"),
+    )
+    evaluation_precision: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description="Of weights and arithmetic in evaluation; of 27 billion parameters a GPU of "
+        "80 GB holds no other than bfloat16.",
+        json_schema_extra=variant("evaluation"),
+    )
+    judged: int = Field(
+        default=1000,
+        ge=0,
+        strict=True,
+        description="Samples, at most, by which an iteration is judged; 0: by its loss alone.",
+        json_schema_extra=variant("evaluation"),
+    )
+
+
+def source_files(parameters: Mapping[str, Any]) -> list[str]:
+    """Return the local files that pairs and the base are read from, if they are."""
+    source, local = str(parameters["data"]), bases.folder(str(parameters["base"]))
+    found = [] if local is None else [str(local)]
+    if source not in ("questions", "helpsteer2") and not source.startswith("hub:"):
+        found.append(os.path.expanduser(source))
+    return found
+
+
+def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
+    """Yield the parameters that don't fit the others, and what was expected of them."""
+    local = bases.folder(parameters.base)
+    if local is not None and not (local / "config.json").is_file():
+        names = ", ".join((bases.BUILT_IN, *bases.PUBLISHED))
+        yield "base", f"{names}, hub:<owner>/<name>, or a folder with a checkpoint's config.json"
+    files = source_files({"data": parameters.data, "base": bases.BUILT_IN})
+    if any(not os.path.exists(path) for path in files):
+        yield "data", "questions, helpsteer2, hub:<owner>/<name>, or an existing file or folder"
+    positions = ARCHITECTURES[bases.TINY].positions
+    if bases.is_built_in(parameters.base) and parameters.context > positions:
+        yield "context", f"at most the {positions} positions of the built-in base"
+    if 0 < parameters.temperature < LOWEST_TEMPERATURE:
+        yield "temperature", f"0 (the likeliest token) or at least {LOWEST_TEMPERATURE}"
+    if parameters.weights == "bfloat16" and parameters.precision == "float32":
+        yield "precision", "auto or bfloat16, where weights are bfloat16"
+
+
+def expectations(
+    parameters: Parameters, regime: Regime, samples: int, iterations: int
+) -> dict[str, Expectation]:
+    """Nothing is known exactly of neural networks."""
+    return {}
+
+
+def work(parameters: Parameters) -> Work:
+    """Estimate what a sample costs in the steps of an iteration, for the plan of a study."""
+    shape = bases.shape(parameters.base, parameters.vocabulary)
+    size = shape.parameters if shape else 0
+    tokens = TOKENS.get(parameters.data, parameters.context / 2)
+    # Checkpointing computes the forward pass again.
+    passes = 8 if parameters.gradient_checkpointing else 6
+    return Work(
+        train_flops=passes * size * tokens * parameters.epochs,
+        generate_flops=2 * size * tokens,
+        # Tokens as 32 bits and text, compressed.
+        sample_bytes=5 * tokens,
+        model_bytes=(2 if parameters.weights == "bfloat16" else 4) * size,
+    )

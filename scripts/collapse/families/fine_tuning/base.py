@@ -1,0 +1,201 @@
+"""The pretrained model that every iteration starts from: found, or pretrained here, and checked."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import transformers
+
+from collapse import manifest
+from collapse.causal import checkpoints
+from collapse.data import stories, tokens
+from collapse.data.tokens import OWN, Special
+from collapse.errors import JobError
+from collapse.families import language_model
+from collapse.families.fine_tuning import Parameters, bases
+from collapse.families.language_model import pretraining
+from collapse.lineage import Step
+
+#: Where a base that is pretrained here stands in the folder of the real data.
+FOLDER = "base"
+
+#: Passes of the built-in base over its stories.
+EPOCHS = 2.0
+
+#: Stories by which its pretraining is followed.
+_TEST_STORIES = 200
+
+#: What is needed of a checkpoint on the Hub.
+_NEEDED = ("*.json", "*.safetensors", "tokenizer.model")
+
+
+class Base(NamedTuple):
+    """A base: its checkpoint, its special tokens, and what it is recognised by."""
+
+    path: Path
+    special: Special
+    sha256: str
+
+    def as_details(self, directory: Path) -> dict[str, Any]:
+        """Return plain values for the record of the real data in a directory."""
+        inside = self.path.is_relative_to(directory)
+        path = self.path.relative_to(directory) if inside else self.path.resolve()
+        return {"path": str(path), "special": self.special._asdict(), "sha256": self.sha256}
+
+
+def recorded(data: Path, details: dict[str, Any]) -> Base:
+    """Return the base of prepared data.
+
+    Raises
+    ------
+    JobError
+        If it is no longer where it was.
+    """
+    noted = details["base"]
+    path = data / noted["path"]  # an absolute path stays what it is
+    if not (path / "config.json").is_file():
+        raise JobError(
+            f"{path}: the base model is gone; put it back, or delete {data} to look anew"
+        )
+    return Base(path, Special(**noted["special"]), noted["sha256"])
+
+
+def prepare(
+    step: Step, parameters: Parameters, pairs: Iterable[str], directory: Path, tokenizer: Path
+) -> Base:
+    """Find or pretrain a base, and save its tokenizer.
+
+    Parameters
+    ----------
+    step : Step
+        The preparation, for its random streams.
+    parameters : Parameters
+    pairs : iterable of str
+        Texts that the built-in base's tokenizer is to know, besides its stories.
+    directory : path
+        Folder of the real data; a base that is pretrained here stays in it.
+    tokenizer : path
+        Folder for the tokenizer.
+
+    Raises
+    ------
+    JobError
+        If there is no such checkpoint, or it can't be tuned on pairs.
+    """
+    if bases.is_built_in(parameters.base):
+        return _pretrained_here(step, parameters, pairs, directory, tokenizer)
+    hub = bases.on_hub(parameters.base)
+    path = _downloaded(hub) if hub else bases.folder(parameters.base)
+    assert path is not None
+    special = _checked(parameters, path, tokenizer)
+    weights = sorted(path.glob("*.safetensors"))
+    if not weights:
+        raise JobError(
+            f"{path}: no weights as safetensors (found none, expected at least one file)"
+        )
+    return Base(path, special, manifest.joint_checksum([path / "config.json", *weights]))
+
+
+def _pretrained_here(
+    step: Step, parameters: Parameters, pairs: Iterable[str], directory: Path, tokenizer: Path
+) -> Base:
+    """Pretrain the built-in base on stories, with a vocabulary for pairs, too."""
+    generator = step.stream("base stories")
+    texts = stories.draw(parameters.base_stories + _TEST_STORIES, generator)
+    test, train = texts[:_TEST_STORIES], texts[_TEST_STORIES:]
+    # As many pairs as stories: what is rare in a vocabulary's corpus has no words of its own.
+    known = [*train, *islice(pairs, len(train))]
+    tokens.train_tokenizer(known, parameters.vocabulary, tokenizer)
+    pretrained = language_model.Parameters(
+        model=bases.TINY,
+        vocabulary=parameters.vocabulary,
+        context=parameters.context,
+        epochs=EPOCHS,
+        precision=parameters.precision,
+        curve_points=1,
+    )
+    path = directory / FOLDER
+    path.mkdir()
+    with tempfile.TemporaryDirectory(dir=directory) as name:
+        scratch = Path(name)
+        for split, documents in (("train", train), ("test", test)):
+            tokens.write_documents(
+                scratch / split,
+                documents,
+                tokenizer,
+                context=parameters.context,
+                long_documents="truncate",
+            )
+        pretraining.train(
+            step,
+            pretrained,
+            tokens.read(scratch / "train", columns=("tokens", "ended")),
+            test=tokens.read(scratch / "test"),
+            tokenizer=tokenizer,
+            fingerprint="base",
+            scratch=scratch,
+            model=path,
+        )
+    return Base(path, OWN, manifest.joint_checksum(sorted(path.glob("*.safetensors"))))
+
+
+def _downloaded(name: str) -> Path:
+    """Return the folder of a checkpoint of the Hub, or of its cache where there is no network."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(_NEEDED)))
+    # Whatever goes wrong in there, be it the network, a gate or a disk, is for the user.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise JobError(
+            f"hub:{name}: neither on the Hub nor in its cache ({type(error).__name__}: {reason}); "
+            f"accept its licence and run `hf download {name}` once where there is a network (a "
+            "login node, same HF_HOME) and set HF_HUB_OFFLINE=1 for the jobs, or name a folder"
+        ) from error
+
+
+def _checked(parameters: Parameters, path: Path, tokenizer: Path) -> Special:
+    """Refuse a checkpoint that can't be tuned on pairs, and save its tokenizer."""
+    config = checkpoints.configuration(path)
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is not None and parameters.context > positions:
+        raise JobError(
+            f"{path}: context is {parameters.context}, expected at most the model's {positions}"
+        )
+    try:
+        found = transformers.AutoTokenizer.from_pretrained(
+            path, local_files_only=True, trust_remote_code=False
+        )
+        found.save_pretrained(tokenizer)
+    except Exception as error:  # every kind of tokenizer has its own
+        reason = " ".join(str(error).split())[:200]
+        raise JobError(f"{path}: the tokenizer can't be loaded ({reason})") from None
+    if not (tokenizer / "tokenizer.json").is_file():
+        raise JobError(f"{path}: the tokenizer has no fast form (tokenizer.json)")
+    if found.chat_template is not None and parameters.chat_template == "refuse":
+        raise JobError(
+            f"{path}: the base has a chat template, so it was tuned before; choose a base "
+            "without, or set chat_template: ignore (it is not used)"
+        )
+    ids = {
+        "pad": found.pad_token_id,
+        "bos": found.bos_token_id,
+        "eos": found.eos_token_id,
+    }
+    for kind, number in ids.items():
+        if number is None:
+            raise JobError(
+                f"{path}: the base's tokenizer has no {kind.upper()} token; name one as "
+                f'"{kind}_token" in its tokenizer_config.json'
+            )
+    if len(found) > config.vocab_size:
+        raise JobError(
+            f"{path}: the tokenizer has {len(found)} tokens, expected at most the "
+            f"{config.vocab_size} of the model's vocabulary"
+        )
+    return Special(**ids)

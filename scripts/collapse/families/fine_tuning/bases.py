@@ -1,0 +1,104 @@
+"""Names and shapes of the pretrained models that fine-tuning starts from, as far as known
+without torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from collapse.families.language_model.architectures import ARCHITECTURES
+
+#: The base that the workflow pretrains itself, on the built-in stories.
+BUILT_IN = "stories"
+
+#: The bases of P2, and where they are on the Hub.
+PUBLISHED = {name: f"hub:google/{name}" for name in ("gemma-2-2b", "gemma-2-9b", "gemma-2-27b")}
+
+#: The built-in base's architecture.
+TINY = "tiny"
+
+
+class Shape(NamedTuple):
+    """What the cost of a transformer follows from.
+
+    ``norms`` are in a layer, and ``embeddings`` 1 where the last layer's are those of the first.
+    """
+
+    hidden: int
+    layers: int
+    feed_forward: int
+    heads: int
+    key_value_heads: int
+    head: int
+    vocabulary: int
+    norms: int = 4
+    embeddings: int = 1
+
+    @property
+    def layer(self) -> int:
+        """Parameters of a layer."""
+        attention = 2 * self.hidden * self.head * (self.heads + self.key_value_heads)
+        return attention + 3 * self.hidden * self.feed_forward + self.norms * self.hidden
+
+    @property
+    def parameters(self) -> int:
+        """Parameters in all."""
+        return self.layers * self.layer + (self.embeddings * self.vocabulary + 1) * self.hidden
+
+
+#: From the configurations that Google published with the weights.
+_GEMMA = {
+    "hub:google/gemma-2-2b": Shape(2304, 26, 9216, 8, 4, 256, 256_000),
+    "hub:google/gemma-2-9b": Shape(3584, 42, 14_336, 16, 8, 256, 256_000),
+    "hub:google/gemma-2-27b": Shape(4608, 46, 36_864, 32, 16, 128, 256_000),
+}
+
+
+def is_built_in(base: str) -> bool:
+    """Tell whether the workflow pretrains the base itself."""
+    return base == BUILT_IN
+
+
+def on_hub(base: str) -> str | None:
+    """Return the name of a base on the Hugging Face Hub, if it is there."""
+    source = PUBLISHED.get(base, base)
+    return source.removeprefix("hub:") if source.startswith("hub:") else None
+
+
+def folder(base: str) -> Path | None:
+    """Return the local checkpoint that is a base, if it is one."""
+    return None if is_built_in(base) or on_hub(base) else Path(os.path.expanduser(base))
+
+
+def shape(base: str, vocabulary: int) -> Shape | None:
+    """Return the shape of a base; None of one that is only on the Hub and unknown here."""
+    if is_built_in(base):
+        tiny = ARCHITECTURES[TINY]
+        heads, head = tiny.heads, tiny.hidden // tiny.heads
+        common = (tiny.hidden, tiny.layers, tiny.feed_forward, heads, heads, head, vocabulary)
+        return Shape(*common, norms=2, embeddings=2)
+    local = folder(base)
+    if local is None:
+        return _GEMMA.get(PUBLISHED.get(base, base))
+    try:
+        return _configured(json.loads((local / "config.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # said when it is prepared
+
+
+def _configured(config: dict[str, Any]) -> Shape:
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    return Shape(
+        hidden,
+        config["num_hidden_layers"],
+        config["intermediate_size"],
+        heads,
+        config.get("num_key_value_heads", heads),
+        config.get("head_dim") or hidden // heads,
+        config["vocab_size"],
+        norms=4 if config["model_type"].startswith("gemma") else 2,
+        embeddings=1 if config.get("tie_word_embeddings", True) else 2,
+    )

@@ -1,0 +1,80 @@
+"""Generated text as prompt-response pairs: which samples are well-formed, and how they are kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+from collapse.data import pairs, tokens
+from collapse.families.fine_tuning import Parameters
+from collapse.sampling import Sample
+
+
+class Writer:
+    """Judges samples, counts what it refuses, and writes the others as a shard.
+
+    A sample is kept as text, tokenised as real pairs are: the next model sees both alike.
+
+    Attributes
+    ----------
+    refused : dict of str to int
+        Samples refused because they were ``truncated``, ``malformed`` (no prompt and response,
+        bytes that are no text, or special tokens), or too ``long`` when tokenised again.
+    """
+
+    def __init__(self, tokenizer: Path, parameters: Parameters) -> None:
+        self._tokenizer = tokens.load_tokenizer(tokenizer)
+        added = self._tokenizer.get_added_tokens_decoder()
+        self._special = {number for number, token in added.items() if token.special}
+        self._longest = parameters.context - 2  # BOS and EOS
+        self._ends = parameters.truncated == "end"
+        self._drops_later = parameters.long_samples == "drop"
+        self._refused = Counter[str]()
+
+    @property
+    def refused(self) -> dict[str, int]:
+        return dict(sorted(self._refused.items()))
+
+    def accepts(self, sample: Sample) -> bool:
+        """Tell whether a sample may stay."""
+        reason = self._reason_against(sample)
+        if reason is not None:
+            self._refused[reason] += 1
+        return reason is None
+
+    def _reason_against(self, sample: Sample) -> str | None:
+        if not (sample.ended or self._ends):
+            return "truncated"
+        text = self._text(sample)
+        if self._special.intersection(sample.tokens.tolist()):
+            return "malformed"
+        if "\ufffd" in text or pairs.parse(text) is None:
+            return "malformed"
+        encoded = tokens.encode(self._tokenizer, text, pairs.head)
+        if len(encoded.ids) > self._longest and not self._drops_later:
+            return "long"
+        return None
+
+    def write(self, samples: Sequence[Sample], output: Path) -> None:
+        """Write accepted samples as Parquet."""
+        texts = [self._text(sample) for sample in samples]
+        encoded = [tokens.encode(self._tokenizer, text, pairs.head) for text in texts]
+        table = pa.table(
+            {
+                "tokens": [one.ids for one in encoded],
+                "text": texts,
+                # One that was cut off and kept is given an EOS.
+                "ended": [True] * len(samples),
+                "head_tokens": [one.head_tokens for one in encoded],
+            },
+            schema=tokens.schema(tokens.vocabulary_of(self._tokenizer), head=True),
+        )
+        parquet.write_table(table, output, compression="zstd", row_group_size=10_000)
+
+    def _text(self, sample: Sample) -> str:
+        ids = sample.tokens[: self._longest].tolist()
+        return str(self._tokenizer.decode(ids, skip_special_tokens=False))
