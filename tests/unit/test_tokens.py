@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collapse.data import tokens
+from collapse.data import dialogue, tokens
 from collapse.data.documents import DataError
 from collapse.files import DamagedFileError
 
@@ -322,3 +322,164 @@ def test_damaged_shards_are_refused(shard, tmp_path):
 def test_the_saved_configuration_names_no_version_of_transformers(trained):
     configuration = json.loads((trained / "tokenizer_config.json").read_text())
     assert configuration["tokenizer_class"] == "PreTrainedTokenizerFast"
+
+
+# Prompts and responses
+
+
+def gemma_like():
+    """Make one as Gemma's: spaces are ▁, unknown characters are bytes, specials have other ids."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+
+    pieces = ["<pad>", "<eos>", "<bos>", "<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    pieces += sorted(set("▁user:assistant\nLilythere"))
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    vocabulary |= {"▁L": 70_000, "er": 70_001, "\n\n": 70_002, ":▁": 70_003}
+    merges = [("▁", "L"), ("e", "r"), ("\n", "\n"), (":", "▁")]
+    model = models.BPE(vocabulary, merges, byte_fallback=True, unk_token="<unk>", fuse_unk=True)
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.Replace(" ", "▁")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
+    tokenizer.add_special_tokens(["<pad>", "<eos>", "<bos>"])
+    return tokenizer
+
+
+def words():
+    """Make one whose tokens are words, of a text that it normalises first."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+    tokenizer = Tokenizer(
+        models.WordLevel({"[UNK]": 0, "user": 1, "assistant": 2, ":": 3}, "[UNK]")
+    )
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKD(), normalizers.StripAccents()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    return tokenizer
+
+
+@pytest.fixture(scope="module", params=["byte-level", "gemma-like", "words"])
+def any_tokenizer(request, trained, tmp_path_factory):
+    if request.param == "byte-level":
+        return trained
+    path = tmp_path_factory.mktemp(request.param)
+    made = gemma_like() if request.param == "gemma-like" else words()
+    # What is saved with a tokenizer must not shorten or lengthen what it is given.
+    made.enable_truncation(4)
+    made.enable_padding(length=9)
+    made.save(str(path / "tokenizer.json"))
+    return path
+
+
+some_part = st.one_of(
+    st.text(min_size=1, max_size=20),
+    st.lists(st.sampled_from([*"é😀語ﬁ e\n:", "\n\n", "<eos>", "Lily", " there"]), min_size=1).map(
+        "".join
+    ),
+)
+some_pair = st.builds(dialogue.Pair, some_part, some_part).filter(
+    lambda pair: dialogue.fault(pair) is None
+)
+
+
+@given(some_pair)
+def test_tokens_of_the_response_are_those_that_cover_any_of_it(any_tokenizer, pair):
+    encoder = tokens.load_tokenizer(any_tokenizer)
+    text = dialogue.render(pair)
+    ids, head_tokens = tokens.encode(encoder, text, dialogue.head)
+    encoding = encoder.encode(text, add_special_tokens=False)
+    assert ids == encoding.ids
+    ends = [end for _, end in encoding.offsets]
+    assert all(end <= dialogue.head(text) for end in ends[:head_tokens])
+    assert all(end > dialogue.head(text) for end in ends[head_tokens:])
+
+
+@given(some_pair)
+def test_tokens_without_the_head_decode_to_the_response(trained, pair):
+    """Not by offsets: the bytes of a byte-level tokenizer tell what each token covers."""
+    encoder = tokens.load_tokenizer(trained)
+    text = dialogue.render(pair)
+    ids, head_tokens = tokens.encode(encoder, text, dialogue.head)
+    head = encoder.decode(ids[:head_tokens], skip_special_tokens=False)
+    response = encoder.decode(ids[head_tokens:], skip_special_tokens=False)
+    assert head + response == text
+    # But for what a word of the response is one token with: the space before it.
+    assert response in (pair.response, " " + pair.response)
+    assert len(ids) - head_tokens > 0
+    if response != pair.response:
+        first = encoder.decode(ids[head_tokens : head_tokens + 1])
+        assert first.startswith(" ") and len(first) > 1
+
+
+def test_every_byte_of_a_character_is_on_the_side_of_the_character(tmp_path):
+    """Offsets are in characters, whatever the number of tokens that one is spread over."""
+    gemma_like().save(str(tmp_path / "tokenizer.json"))
+    encoder = tokens.load_tokenizer(tmp_path)
+    found = tokens.encode(encoder, "user: é語\nassistant: 😀é", dialogue.head)
+    pieces = [encoder.id_to_token(number) for number in found.ids]
+    assert pieces[: found.head_tokens][-2:] == ["t", ":▁"]
+    assert pieces[found.head_tokens :] == [
+        "<0xF0>", "<0x9F>", "<0x98>", "<0x80>", "<0xC3>", "<0xA9>"
+    ]  # fmt: skip
+    merged = tokens.encode(encoder, "user: a\nassistant:  Lily", lambda text: text.index("Lily"))
+    pieces = [encoder.id_to_token(number) for number in merged.ids]
+    assert pieces[merged.head_tokens :] == ["▁L", "i", "l", "y"]
+
+
+def test_a_shard_tells_prompts_from_responses(any_tokenizer, tmp_path):
+    path = tmp_path / "a.parquet"
+    pairs = [dialogue.Pair(f"{text} é?", f"{text[:9]}\n😀") for text in stories(30)]
+    texts = [dialogue.render(pair) for pair in pairs]
+    counts = tokens.write_documents(
+        path, texts, any_tokenizer, context=1000, long_documents="refuse", head=dialogue.head
+    )
+    encoder = tokens.load_tokenizer(any_tokenizer)
+    expected = [tokens.encode(encoder, text, dialogue.head) for text in texts]
+    table = pq.read_table(path)
+    vocabulary = tokens.vocabulary_of(encoder)
+    assert table.schema == tokens.schema(vocabulary, head=True)
+    assert table.schema.field(tokens.HEAD).type == pa.int32()
+    assert table["tokens"].to_pylist() == [encoded.ids for encoded in expected]
+    assert table[tokens.HEAD].to_pylist() == [encoded.head_tokens for encoded in expected]
+    assert table["text"].to_pylist() == texts
+    assert all(0 < encoded.head_tokens < len(encoded.ids) for encoded in expected)
+    lengths = [len(encoded.ids) for encoded in expected]
+    assert counts == tokens.Counts(30, sum(lengths), 0, 0, max(lengths) + 2)
+    # Ids that two bytes can't hold are those that there are, not as many as there are.
+    assert (vocabulary > 1 << 16) == (table.schema.field("tokens").type.value_type == pa.uint32())
+    (read,) = tokens.read(path, np.array([3, 7]), ("tokens", tokens.HEAD))
+    assert read[tokens.HEAD].to_pylist() == [expected[3].head_tokens, expected[7].head_tokens]
+
+
+def test_prompts_change_nothing_else_of_a_shard(trained, tmp_path):
+    texts = [dialogue.render(dialogue.Pair(text, "é")) for text in stories(50)]
+    write(tmp_path / "a.parquet", texts, trained)
+    options = {"context": 128, "long_documents": "refuse", "head": dialogue.head}
+    tokens.write_documents(tmp_path / "b.parquet", texts, trained, **options)
+    documents, pairs = (pq.read_table(tmp_path / name) for name in ("a.parquet", "b.parquet"))
+    assert documents.column_names == ["tokens", "text", "ended"]
+    assert pairs.drop_columns(tokens.HEAD).equals(documents)
+
+
+def test_a_truncated_pair_has_no_more_head_than_tokens(trained, tmp_path):
+    path = tmp_path / "a.parquet"
+    text = dialogue.render(dialogue.Pair("é" * 20, "é" * 20))
+    ids, head_tokens = tokens.encode(tokens.load_tokenizer(trained), text, dialogue.head)
+    for context in (head_tokens - 5, head_tokens + 5):
+        tokens.write_documents(
+            path, [text], trained, context=context, long_documents="truncate", head=dialogue.head
+        )
+        (row,) = pq.read_table(path).to_pylist()
+        assert row["tokens"] == ids[: context - 1] and not row["ended"]
+        assert row[tokens.HEAD] == min(head_tokens, context - 1)
+
+
+def test_a_file_that_is_no_tokenizer_is_refused_in_one_line(tmp_path):
+    for content in ("{}", "not JSON", '{"version": "1.0",\n "model": {"type": "?"}}'):
+        (tmp_path / "tokenizer.json").write_text(content)
+        with pytest.raises(
+            DataError, match=r"tokenizer\.json: can't be read as a tokenizer"
+        ) as caught:
+            tokens.load_tokenizer(tmp_path)
+        assert "\n" not in str(caught.value)
