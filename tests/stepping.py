@@ -2,31 +2,32 @@
 
 from pathlib import Path
 
-from collapse import steps, training_sets
+from collapse import families, steps, training_sets
 from collapse.branches import Branches
 from collapse.seeding import REAL
 from collapse.study import Study
 
 
 class Loop:
-    """The chains of an experiment of the Gaussian family, in the working directory."""
+    """The chains of an experiment at one point, in the working directory."""
 
-    def __init__(self, *, regime="replace", regimes=None, **experiment):
+    def __init__(self, *, regime="replace", regimes=None, family="gaussian", **experiment):
         self.regime = regime
         plan = {
-            "family": "gaussian",
-            "per_iteration": True,
+            "family": family,
             "regimes": [regime],
             "iterations": 3,
             "seeds": 1,
             "samples": 10,
-            "grid": {"dimension": [2]},
             **experiment,
         }
+        if family == "gaussian":
+            plan = {"per_iteration": True, "grid": {"dimension": [2]}, **plan}
         document = {"experiments": {"loop": plan}, "regimes": regimes or {}}
         self.study = Study.model_validate(document)
         self.branches = Branches(self.study, "loop")
         (self.point,) = self.study.cells["loop"]
+        self.data = self.chain().data if families.load(family).DATASET else None
 
     def chain(self, seed=0):
         return self.branches.branch(self.point, self.regime, seed)
@@ -34,13 +35,16 @@ class Loop:
     def step(self, t, stage, seed=0):
         return self.branches.step(self.point, REAL if t == 1 else self.regime, seed, t, stage)
 
+    def prepare(self):
+        steps.prepare(self.data, self.step(1, "data"))
+
     def assemble(self, t, seed=0):
         chain = self.chain(seed)
         training_sets.assemble(
             chain.training_set(t),
             self.step(t, "training", seed),
             chain.regime,
-            data=None,
+            data=self.data if t == 1 else None,
             previous=chain.training_set(t - 1) if t > 1 else None,
             records=[shard.record for shard in chain.shards(t - 1)] if t > 1 else [],
         )
@@ -52,7 +56,7 @@ class Loop:
             chain.training(t),
             self.step(t, "training", seed),
             training_set=chain.training_set(t),
-            data=None,
+            data=self.data,
             scratch=Path(chain.model(t)).with_name(".training"),
         )
 
@@ -66,7 +70,7 @@ class Loop:
                 start=shard.start,
                 stop=shard.stop,
                 model=chain.model(t),
-                data=None,
+                data=self.data,
             )
 
     def evaluate(self, t, seed=0):
@@ -75,7 +79,7 @@ class Loop:
             chain.metrics(t),
             self.step(t, "evaluation", seed),
             model=chain.model(t),
-            data=None,
+            data=self.data,
             training_set=chain.training_set(t),
             records=[shard.record for shard in chain.evaluated_shards(t)],
         )
@@ -87,5 +91,7 @@ class Loop:
 
     def run(self, seed=0):
         """All iterations of a chain."""
+        if self.data is not None and not Path(self.data).exists():
+            self.prepare()
         for t in range(1, self.branches.plan.iterations + 1):
             self.iterate(t, seed)

@@ -126,7 +126,7 @@ class Parameters(_Parameters):
         default=None,
         ge=1,
         strict=True,
-        description="Training pairs to read; null: all (of the built-in questions, 20000).",
+        description="Training pairs to read; null: all (of the built-in questions, 10000).",
         json_schema_extra=variant("data"),
     )
     test_pairs: int | None = Field(
@@ -134,7 +134,7 @@ class Parameters(_Parameters):
         ge=1,
         strict=True,
         description="Test pairs; null: all of the source's own test split, else 5 % (of the "
-        "built-in questions, 1000).",
+        "built-in questions, 500).",
         json_schema_extra=variant("data"),
     )
     unusable: Literal["refuse", "drop"] = Field(

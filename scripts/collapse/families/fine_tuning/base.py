@@ -88,9 +88,8 @@ def prepare(
     """
     if bases.is_built_in(parameters.base):
         return _pretrained_here(step, parameters, pairs, directory, tokenizer)
-    hub = bases.on_hub(parameters.base)
-    path = _downloaded(hub) if hub else bases.folder(parameters.base)
-    assert path is not None
+    local = bases.folder(parameters.base)
+    path = _downloaded(str(bases.on_hub(parameters.base))) if local is None else local
     special = _checked(parameters, path, tokenizer)
     weights = sorted(path.glob("*.safetensors"))
     if not weights:

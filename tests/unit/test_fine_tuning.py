@@ -1,0 +1,673 @@
+"""Fine-tuning: bases, pairs, the tuning of a copy of the base, samples, and the mixture grid."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+import yaml
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from safetensors.torch import load_file  # noqa: E402
+
+from collapse import steps  # noqa: E402
+from collapse import study as studies  # noqa: E402
+from collapse.branches import Branches  # noqa: E402
+from collapse.causal import checkpoints, stored_tokens  # noqa: E402
+from collapse.causal.stored_tokens import IGNORED  # noqa: E402
+from collapse.data import pairs, questions, tokens  # noqa: E402
+from collapse.data.tokens import OWN, Special  # noqa: E402
+from collapse.errors import JobError  # noqa: E402
+from collapse.families import fine_tuning  # noqa: E402
+from collapse.families.fine_tuning import Parameters, bases, published, tuning  # noqa: E402
+from collapse.families.fine_tuning.base import Base  # noqa: E402
+from collapse.families.fine_tuning.evaluation import of_questions  # noqa: E402
+from collapse.families.fine_tuning.generation import Writer  # noqa: E402
+from collapse.sampling import Sample, SamplingError  # noqa: E402
+from collapse.study import StudyError  # noqa: E402
+from stepping import Loop  # noqa: E402
+
+SETTINGS = {
+    "pairs": 300,
+    "test_pairs": 100,
+    "base_stories": 300,
+    "vocabulary": 400,
+    "epochs": 3.0,
+    "curve_points": 3,
+}
+#: How much real and synthetic data iteration 2 is trained on.
+MIXTURE = {"mixture": {"keep_real": 20, "memory": 1, "generate": 30}}
+
+
+def loop(regime="replace", settings=None, **experiment):
+    given = {**SETTINGS, **(settings or {})}
+    return Loop(
+        family="fine_tuning", regime=regime, iterations=2,
+        **{"samples": 120, "settings": given, **experiment},
+    )  # fmt: skip
+
+
+# Bases.
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("gemma-2-2b", 2_614_341_888),
+        ("gemma-2-9b", 9_241_705_984),
+        ("gemma-2-27b", 27_227_128_320),
+    ],
+)
+def test_the_published_bases_have_the_published_numbers_of_parameters(name, count):
+    shape = bases.shape(name, 0)
+    assert shape.parameters == count
+    described = transformers.Gemma2Config(
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.hidden,
+        num_hidden_layers=shape.layers,
+        intermediate_size=shape.feed_forward,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.key_value_heads,
+        head_dim=shape.head,
+    )
+    with torch.device("meta"):
+        network = transformers.AutoModelForCausalLM.from_config(described)
+    assert checkpoints.parameter_count(network) == count
+
+
+def test_a_base_is_built_in_on_the_hub_or_in_a_folder(gemma):
+    assert bases.is_built_in("stories") and bases.folder("stories") is None
+    assert bases.on_hub("gemma-2-2b") == "google/gemma-2-2b"
+    assert bases.on_hub("hub:a/b") == "a/b" and bases.folder("hub:a/b") is None
+    assert bases.folder(str(gemma)) == gemma
+    counted = checkpoints.parameter_count(checkpoints.read(gemma))
+    assert bases.shape(str(gemma), 0).parameters == counted
+    assert bases.shape("hub:a/b", 0) is None
+
+
+@pytest.fixture(scope="module")
+def gemma(tmp_path_factory):
+    """A randomly initialised checkpoint of Gemma-2's architecture, with ids of its own."""
+    folder = tmp_path_factory.mktemp("gemma")
+    drawn = questions.draw(500, np.random.default_rng(0))
+    tokens.train_tokenizer(map(pairs.render, drawn), 400, folder)
+    path = folder / "tokenizer.json"
+    described = json.loads(path.read_text())
+    # As in Gemma, where EOS is 1 and BOS is 2.
+    for one, other in (("<s>", "</s>"),):
+        vocabulary = described["model"]["vocab"]
+        vocabulary[one], vocabulary[other] = vocabulary[other], vocabulary[one]
+    for token in described["added_tokens"]:
+        token["id"] = described["model"]["vocab"][token["content"]]
+    described["added_tokens"].sort(key=lambda token: token["id"])
+    path.write_text(json.dumps(described))
+    torch.manual_seed(0)
+    config = transformers.Gemma2Config(
+        vocab_size=400,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=32,
+        query_pre_attn_scalar=32,
+        max_position_embeddings=256,
+        sliding_window=32,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=2,
+    )
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def broken(gemma, tmp_path):
+    return shutil.copytree(gemma, tmp_path / "broken")
+
+
+def test_attention_keeps_the_soft_capping_of_gemma(gemma):
+    network = checkpoints.read(gemma)
+    assert network.config._attn_implementation == "eager"
+    network.config.attn_logit_softcapping = None
+    assert checkpoints.attention(network.config) == "sdpa"
+
+
+def configured(name, **changes):
+    def change(folder):
+        path = folder / name
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps({**content, **changes}))
+
+    return change
+
+
+TOKENIZER = "tokenizer_config.json"
+
+
+@pytest.mark.parametrize(
+    ("damage", "settings", "said"),
+    [
+        (configured(TOKENIZER, eos_token=None), {}, "the base's tokenizer has no EOS token; name"),
+        (configured(TOKENIZER, pad_token=None), {}, "the base's tokenizer has no PAD token; name"),
+        (configured(TOKENIZER, chat_template="{{ x }}"), {}, "the base has a chat template, so it"),
+        (configured("config.json", vocab_size=399), {}, "the tokenizer has 400 tokens, expected"),
+        (lambda folder: None, {"context": 257}, "context is 257, expected at most the model's 256"),
+        (
+            lambda folder: (folder / "model.safetensors").unlink(),
+            {},
+            "found no weights as safetensors, expected at least one file",
+        ),
+        (
+            lambda folder: (folder / "tokenizer.json").write_text("{"),
+            {},
+            "the tokenizer can't be loaded",
+        ),
+        (
+            lambda folder: (folder / "config.json").write_text("{"),
+            {},
+            "the configuration can't be loaded",
+        ),
+    ],
+)
+def test_a_base_that_cannot_be_tuned_is_refused_in_one_line(
+    broken, damage, settings, said, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    damage(broken)
+    tuned = loop(settings={"base": str(broken), **settings})
+    with pytest.raises(JobError) as refused:
+        tuned.prepare()
+    assert str(refused.value).startswith(f"{broken}: {said}")
+    assert "\n" not in str(refused.value)
+    assert not Path(tuned.data).exists()
+
+
+def test_a_chat_template_may_be_ignored(broken, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    configured(TOKENIZER, chat_template="{{ x }}")(broken)
+    tuned = loop(settings={"base": str(broken), "chat_template": "ignore"})
+    tuned.prepare()
+    assert (Path(tuned.data) / "dataset.json").exists()
+
+
+def test_a_base_that_is_not_there_is_said_in_one_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(JobError, match=r"^hub:google/gemma-2-2b: neither on the Hub nor in its"):
+        loop(settings={"base": "gemma-2-2b"}).prepare()
+
+
+def test_a_base_that_is_gone_is_missed(trained, copied):
+    (Path(copied.data) / "base" / "config.json").unlink()
+    with pytest.raises(JobError, match=r"results/loop/data/any/base: the base is gone; put it"):
+        copied.train(1)
+
+
+# A chain on the built-in base.
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def trained(home):
+    """An iteration up to its model, in a directory that tests may add files to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        tuned = loop()
+        tuned.prepare()
+        tuned.assemble(1)
+        tuned.train(1)
+        return json.loads(Path(tuned.chain().training(1)).read_text())
+
+
+@pytest.fixture
+def here(home, trained, monkeypatch):
+    monkeypatch.chdir(home)
+
+
+@pytest.fixture
+def copied(home, trained, tmp_path, monkeypatch):
+    shutil.copytree(home / "results", tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    return loop()
+
+
+def weights(folder):
+    return load_file(Path(folder) / "model.safetensors")
+
+
+def details():
+    return json.loads(Path("results/loop/data/any/dataset.json").read_text())["details"]
+
+
+def test_the_built_in_base_has_read_stories_and_not_yet_questions(here, trained):
+    base = Base(Path("results/loop/data/any/base"), OWN, "")
+    network = checkpoints.load(base.path)
+    test = stored_tokens.in_memory(tokens.read(Path("results/loop/data/any/test.parquet")))
+    before = tuning.evaluation.cross_entropy(network, test)
+    after = tuning.evaluation.cross_entropy(checkpoints.load(Path(loop().chain().model(1))), test)
+    assert details()["entropy_floor"] < after < before - 1
+    assert before < math.log(400)
+    assert not list(Path("results/loop/data/any").glob("tmp*"))
+
+
+def test_the_record_of_a_training_tells_its_curve_and_what_it_used(here, trained):
+    assert trained["pairs"] == 120 and trained["left_out"] == 0
+    assert trained["steps"] == 3 * math.ceil(120 / 16)
+    assert trained["base"] == details()["base"]["sha256"]
+    losses = [point["test_loss"] for point in trained["curve"]]
+    assert len(losses) == 3 and losses[-1] < losses[0]
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(home, copied, trained, monkeypatch):
+    model = Path(copied.chain().model(1))
+    reference = (home / model / "model.safetensors").read_bytes()
+    shutil.rmtree(model)
+    batch, begun = tuning.Tuning.batch, []
+
+    def stopping(self, step):
+        begun.append(step)
+        if begun == [*range(7)]:
+            os.kill(os.getpid(), 15)
+        return batch(self, step)
+
+    monkeypatch.setattr(tuning.Tuning, "batch", stopping)
+    with pytest.raises(JobError, match=r"stopped by SIGTERM after step 7 of \d+; saved in"):
+        copied.train(1)
+    assert not model.exists()
+    copied.train(1)
+    assert begun == [*range(trained["steps"])]
+    assert (model / "model.safetensors").read_bytes() == reference
+
+
+def test_metrics_are_there_and_finite(here):
+    tuned = loop()
+    tuned.generate(1)
+    tuned.evaluate(1)
+    found = json.loads(Path(tuned.chain().metrics(1)).read_text())
+    assert set(found) == set(fine_tuning.METRICS)
+    unknown = {"correct_share", "mode_distance"}  # where no question is well-formed
+    assert all(math.isfinite(found[name]) for name in set(found) - unknown)
+    assert found["perplexity"] == pytest.approx(math.exp(found["test_cross_entropy"]))
+    assert found["entropy_floor"] < found["test_cross_entropy"]
+    assert 0 < found["acceptance_rate"] <= 1 and found["truncated_share"] == 0
+
+
+def test_samples_are_well_formed_pairs_tokenised_as_real_ones(here):
+    tuned = loop()
+    tuned.generate(1)
+    (shard,) = tuned.chain().shards(1)
+    table = parquet.read_table(shard.path)
+    assert table.schema.equals(parquet.read_schema(Path(tuned.data) / "train.parquet"))
+    assert len(table) == 120
+    decoder = tokens.load_tokenizer(Path(tuned.data) / "tokenizer")
+    for row in table.to_pylist():
+        assert pairs.parse(row["text"]) is not None and row["ended"]
+        assert tokens.encode(decoder, row["text"], pairs.head) == (
+            row["tokens"],
+            row["head_tokens"],
+        )
+        assert len(row["tokens"]) + 2 <= 128
+    assert len(set(table["text"].to_pylist())) > 110
+    record = json.loads(Path(shard.record).read_text())["details"]
+    assert record["drawn"] == 120 + sum(record["refused"].values())
+
+
+def test_a_sample_does_not_depend_on_how_they_are_split(here):
+    whole, parts = (loop(shard_size=size) for size in (120, 50))
+    rows = []
+    for each in (whole, parts):
+        each.generate(1)
+        shards = each.chain().shards(1)
+        rows.append(pa.concat_tables(parquet.read_table(shard.path) for shard in shards))
+    assert len(parts.chain().shards(1)) == 3
+    assert rows[0].equals(rows[1])
+
+
+def test_seeds_that_are_shared_make_copies(here, tmp_path, monkeypatch):
+    """Mistake 2 of the published code."""
+    tuned = loop(settings={"samples_per_seed": 4})
+    shutil.copytree("results", tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    tuned.generate(1)
+    texts = parquet.read_table(tuned.chain().shards(1)[0].path)["text"].to_pylist()
+    assert all(len(set(texts[first : first + 4])) == 1 for first in range(0, 120, 4))
+    assert len(set(texts)) > 25
+
+
+def test_cut_off_samples_may_be_given_an_end(here, tmp_path, monkeypatch):
+    """Mistake 4 of the published code; by default they are drawn anew."""
+    shutil.copytree("results", tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    short = {"context": 36}  # shorter than many pairs; the tests of data have refused them
+    found = {}
+    for truncated in ("redraw", "end"):
+        tuned = loop(settings={**short, "truncated": truncated})
+        shutil.rmtree(Path(tuned.chain().shards(1)[0].path).parent, ignore_errors=True)
+        tuned.generate(1)
+        (shard,) = tuned.chain().shards(1)
+        table = parquet.read_table(shard.path)
+        assert all(table["ended"].to_pylist())
+        assert max(map(len, table["tokens"].to_pylist())) <= 34
+        found[truncated] = json.loads(Path(shard.record).read_text())["details"]
+    assert found["redraw"]["truncated"] == 0 and found["redraw"]["refused"]["truncated"] > 5
+    assert found["end"]["truncated"] > 5 and "truncated" not in found["end"]["refused"]
+
+
+def test_a_model_that_writes_no_pair_is_given_up_in_one_line(gemma, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    tuned = loop(settings={"base": str(gemma), "attempts": 2, "context": 40}, samples=4)
+    tuned.prepare()
+    tuned.assemble(1)
+    shutil.copytree(gemma, tuned.chain().model(1))
+    said = r"^sample 0: none accepted in 2 attempts.* 0 of 8 drawn were accepted \(0.0%\)$"
+    with pytest.raises(SamplingError, match=said):
+        tuned.generate(1)
+    assert not list(Path().rglob("*.partial"))
+
+
+def test_every_kind_of_bad_sample_is_refused_and_counted(trained, here):
+    tokenizer = Path(loop().data) / "tokenizer"
+    encode = tokens.load_tokenizer(tokenizer).encode
+
+    def sample(text, ended=True, extra=()):
+        ids = [*encode(text, add_special_tokens=False).ids, *extra]
+        return Sample(np.array(ids, np.int32), ended)
+
+    good = sample("user: Hi.\nassistant: Yes.")
+    bad = [
+        sample("user: Hi.\nassistant: Yes.", ended=False),
+        sample("user: Hi.\nassistant: "),
+        sample("user: \nassistant: Yes."),
+        sample("er: Hi.\nassistant: Yes."),
+        sample("user: Hi."),
+        sample("user: Hi.\nassistant: Yes.", extra=[OWN.pad]),
+        sample("user: Hi.\nassistant: \ufffd"),
+        sample(""),
+    ]
+    writer = Writer(tokenizer, Parameters(context=60))
+    assert writer.accepts(good) and not any(map(writer.accepts, bad))
+    assert writer.refused == {"malformed": 7, "truncated": 1}
+    # Bytes, one token each, that are fewer tokens when tokenised as a text are; not so here.
+    long = Writer(tokenizer, Parameters(context=len(good.tokens) + 1))
+    assert not long.accepts(good) and long.refused == {"malformed": 1}
+
+
+def test_samples_too_long_when_tokenised_again_are_drawn_anew_or_left_out(here, monkeypatch):
+    """Mistake 4 of the published code, its other half."""
+    tokenizer = Path(loop().data) / "tokenizer"
+    text = "user: Hi.\nassistant: Yes."
+    ids = tokens.load_tokenizer(tokenizer).encode(text, add_special_tokens=False).ids
+    sample = Sample(np.array(ids, np.int32), True)
+    encoded = tokens.encode
+    monkeypatch.setattr(
+        tokens, "encode", lambda *a: encoded(*a)._replace(ids=[*encoded(*a).ids, 5])
+    )
+    context = len(ids) + 2
+    redrawing = Writer(tokenizer, Parameters(context=context))
+    assert not redrawing.accepts(sample) and redrawing.refused == {"long": 1}
+    dropping = Writer(tokenizer, Parameters(context=context, long_samples="drop"))
+    assert dropping.accepts(sample)
+    dropping.write([sample], Path("long.parquet"))
+    tables = list(tokens.read(Path("long.parquet"), columns=("tokens", "ended", "head_tokens")))
+    fitting = tuning._Fitting(tables, context)
+    assert [len(table) for table in fitting] == [0] and fitting.left_out == 1
+
+
+# Tuning.
+
+
+def stored(count=10, length=12, head=4):
+    lengths = np.arange(count) % 3 + length
+    generator = np.random.default_rng(0)
+    table = pa.table(
+        {
+            "tokens": [generator.integers(3, 400, size).tolist() for size in lengths],
+            "ended": [True] * count,
+            "head_tokens": pa.array([head] * count, pa.int32()),
+        }
+    )
+    return stored_tokens.in_memory([table], Special(0, 2, 1))
+
+
+def task(model, documents, batch=4, responses=False):
+    return tuning.Tuning(
+        model, documents, documents, batch=batch, responses=responses, shuffle=np.random.default_rng
+    )
+
+
+def test_an_epoch_has_every_pair_once():
+    documents = stored(10)
+    found = task(None, documents)
+    assert found.steps_per_epoch == 3
+    for epoch in (0, 1):
+        rows = [found.batch(3 * epoch + step)["input_ids"] for step in range(3)]
+        assert [len(part) for part in rows] == [4, 4, 2]
+        seen = sorted(tuple(row[row != 0].tolist()) for part in rows for row in part)
+        each = np.split(documents.tokens, documents.bounds[1:-1])
+        assert seen == sorted(tuple(one.tolist()) for one in each)
+    assert not torch.equal(found.batch(0)["input_ids"], found.batch(3)["input_ids"])
+
+
+@pytest.mark.parametrize("responses", [False, True])
+def test_the_loss_is_of_the_whole_sequence_or_of_the_response(gemma, responses):
+    documents = stored(5)
+    network = checkpoints.read(gemma).eval()
+    found = task(network, documents, batch=5, responses=responses)
+    rows = found.batch(0)
+    with torch.no_grad():
+        mean = float(found.loss(network, rows)) / found.weight(rows)
+        expected, count = 0.0, 0
+        for number in range(5):
+            ids = documents.tokens[documents.bounds[number] : documents.bounds[number + 1]]
+            log = network(torch.tensor(ids[None].astype(np.int64))).logits[0].log_softmax(-1)
+            first = 4 + 1 if responses else 1  # BOS and the head are given
+            for place in range(first, len(ids)):
+                expected -= float(log[place - 1, int(ids[place])])
+                count += 1
+    assert found.weight(rows) == count
+    assert mean == pytest.approx(expected / count, rel=1e-5)
+    assert mean == pytest.approx(found.test_loss(network), rel=1e-5)
+
+
+def test_documents_without_heads_have_no_responses():
+    documents = stored(2)._replace(heads=None)
+    with pytest.raises(ValueError, match="without heads"):
+        stored_tokens.padded(documents, np.arange(2), responses=True)
+    assert int((stored_tokens.padded(documents, np.arange(2))["labels"] != IGNORED).sum()) == 27
+
+
+def tuned(base, tmp_path, documents, t=2, **settings):
+    """Weights before and after a tuning by itself."""
+    parameters = Parameters(base=str(base), context=64, curve_points=0, **settings)
+    chain = Loop(family="fine_tuning", iterations=2, settings={"base": str(base)})
+    chain_step = chain.step(t, "training")
+    record = tuning.train(
+        chain_step, parameters, documents, base=Base(base, Special(0, 2, 1), "x"),
+        test=documents or rows(4), tokenizer=base, fingerprint="x",
+        scratch=tmp_path / "scratch", model=tmp_path / "model",
+    )  # fmt: skip
+    return record, weights(base), weights(tmp_path / "model")
+
+
+def rows(count):
+    generator = np.random.default_rng(1)
+    return [
+        pa.table(
+            {
+                "tokens": pa.array(generator.integers(3, 400, (count, 9)).tolist()),
+                "ended": [True] * count,
+                "head_tokens": pa.array([4] * count, pa.int32()),
+            }
+        )
+    ]
+
+
+def test_trained_on_nothing_a_model_is_the_base(gemma, tmp_path):
+    (tmp_path / "model").mkdir()
+    record, before, after = tuned(gemma, tmp_path, [])
+    assert record["steps"] == 0 and record["pairs"] == 0
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize(
+    ("t", "settings", "steps", "warmup"),
+    [
+        (1, {"later_steps": 7, "later_warmup_steps": 5}, 6, 3),
+        (2, {"later_steps": 7, "later_warmup_steps": 5}, 7, 5),
+        (2, {"later_warmup_steps": 16}, 6, 16),
+        (2, {}, 6, 3),
+    ],
+)
+def test_later_iterations_may_have_steps_of_their_own(t, settings, steps, warmup):
+    """The control of a mixture grid: mistake 7 of the published code."""
+    parameters = Parameters(epochs=2.0, warmup=0.5, **settings)
+    step = Loop(family="fine_tuning", iterations=2).step(t, "training")
+    found = tuning._optimisation(step, parameters, steps_per_epoch=3)
+    assert (found.steps, found.warmup_steps) == (steps, warmup)
+
+
+def test_weights_in_16_bits_lose_small_updates(gemma, tmp_path):
+    """Mistake 5 of the published code: at its learning rate most updates are rounded away."""
+    moved = {}
+    for kind in ("float32", "bfloat16"):
+        folder = tmp_path / kind
+        (folder / "model").mkdir(parents=True)
+        _, before, after = tuned(
+            gemma, folder, rows(32), weights=kind, learning_rate=8e-6, epochs=4.0, batch=8
+        )
+        name = "model.layers.0.mlp.up_proj.weight"
+        moved[kind] = float((before[name].to(after[name].dtype) != after[name]).float().mean())
+    assert moved["float32"] > 0.99
+    assert moved["bfloat16"] < 0.5
+
+
+def test_checkpointing_changes_no_number(gemma, tmp_path):
+    found = []
+    for number, checkpointing in enumerate((False, True)):
+        folder = tmp_path / str(number)
+        (folder / "model").mkdir(parents=True)
+        settings = {"gradient_checkpointing": checkpointing, "micro_batch": 3, "batch": 8}
+        found.append(tuned(gemma, folder, rows(16), **settings)[2])
+    for name, one in found[0].items():
+        torch.testing.assert_close(one, found[1][name], rtol=1e-5, atol=1e-7)
+
+
+# What is known of questions.
+
+
+def test_real_pairs_are_right_and_wrong_answers_are_not():
+    drawn = questions.draw(300, np.random.default_rng(0))
+    found = of_questions([pairs.render(pair) for pair in drawn])
+    assert found["question_share"] == found["correct_share"] == 1
+    assert found["mode_coverage"] == 1 and found["mode_distance"] < 0.15
+    shifted = [pair._replace(response="I don't know.") for pair in drawn]
+    assert of_questions([pairs.render(pair) for pair in shifted])["correct_share"] == 0
+    none = of_questions(["user: Hi.\nassistant: Yes."])
+    assert none["question_share"] == 0 and math.isnan(none["correct_share"])
+
+
+# Studies.
+
+STUDY = {"family": "fine_tuning", "regimes": ["replace"], "iterations": 2, "seeds": 1, "samples": 9}
+
+
+def load(folder, **experiment):
+    path = folder / "study.yaml"
+    path.write_text(yaml.safe_dump({"experiments": {"ft": {**STUDY, **experiment}}}))
+    return studies.load(path)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "said"),
+    [
+        (
+            {"grid": {"base": "gemma-3"}},
+            "grid.base: found gemma-3, expected stories, gemma-2-2b, gemma-2-9b, gemma-2-27b, "
+            "hub:<owner>/<name>, or a folder with a checkpoint's config.json",
+        ),
+        (
+            {"settings": {"data": "missing.jsonl"}},
+            "settings.data: found missing.jsonl, expected questions, helpsteer2, hub:<owner>/",
+        ),
+        (
+            {"settings": {"context": 300}},
+            "settings.context: found 300, expected at most the 256 positions of the built-in base",
+        ),
+        (
+            {"grid": {"temperature": [0.001]}},
+            "grid.temperature: found 0.001, expected 0 (the likeliest token) or at least 0.01",
+        ),
+        (
+            {"settings": {"weights": "bfloat16", "precision": "float32"}},
+            "settings.precision: found float32, expected auto or bfloat16, where weights are",
+        ),
+        ({"settings": {"loss": "prompt"}}, "settings.loss: found prompt, expected one of whole"),
+        ({"settings": {"epochs": 0}}, "settings.epochs: found 0, expected"),
+    ],
+)
+def test_parameters_that_cannot_be_are_refused_in_one_line(tmp_path, experiment, said):
+    with pytest.raises(StudyError) as refused:
+        load(tmp_path, **experiment)
+    assert "\n" not in str(refused.value)
+    assert f"experiments.ft.{said}" in str(refused.value)
+
+
+def test_steps_of_later_iterations_matter_to_no_first_one(tmp_path):
+    study = load(tmp_path, grid={"later_steps": [None, 5]})
+    branches = Branches(study, "ft")
+    one, other = branches.all()
+    assert one.model(1) == other.model(1) and one.metrics(1) == other.metrics(1)
+    assert one.shards(1) == other.shards(1)
+    assert one.model(2) != other.model(2)
+    for branch, later in ((one, None), (other, 5)):
+        first = branches.step(branch.points.training, "real", 0, 1, "training")
+        second = branches.step(branch.points.later, "replace", 0, 2, "training")
+        assert "later_steps" not in first.parameters
+        assert second.parameters["later_steps"] == later
+
+
+def test_the_conditions_of_published_values_are_parameters():
+    for one in published.CURVES:
+        assert set(one.conditions) - {"samples"} <= set(Parameters.model_fields)
+        assert one.metric in fine_tuning.METRICS
+
+
+def test_a_mixture_of_no_data_is_allowed_and_trains_nothing(here, tmp_path, monkeypatch):
+    shutil.copytree("results", tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    nothing = {"mixture": {"keep_real": 0, "memory": 1, "generate": 0}}
+    mixed = loop("mixture", {"judged": 0}, regimes=nothing)
+    assert mixed.chain().shards(1) == [] and mixed.chain().evaluated_shards(2) == []
+    mixed.assemble(2)
+    mixed.train(2)
+    mixed.evaluate(2)
+    base, after = weights(f"{mixed.data}/base"), weights(mixed.chain().model(2))
+    assert all(torch.equal(base[name], after[name]) for name in base)
+
+
+def test_a_mixture_trains_on_so_much_of_either(here, tmp_path, monkeypatch):
+    shutil.copytree("results", tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    mixed = loop("mixture", regimes=MIXTURE)
+    mixed.generate(1)
+    mixed.assemble(2)
+    described = steps.read_verified(mixed.step(2, "training"), mixed.chain().training_set(2))
+    assert [(one.kind, one.count) for one in described.sources] == [("real", 20), ("synthetic", 30)]
+    # The whole shard of 120 is there, which other mixtures share.
+    assert sum(part.stop - part.start for part in described.sources[1].files) == 120
