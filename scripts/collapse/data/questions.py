@@ -28,8 +28,8 @@ _PLACES = "park garden forest field village meadow valley barn market castle"
 # Slot: exponent of its Zipf law, and its values from the most to the least probable. Where a
 # form has two slots of one sort, such as places, the words may be the same but for names.
 _WORDS = {
-    "girl": (0.5, "Lily Anna Mia Lucy Ella Rosie Daisy Ruby"),
-    "boy": (0.5, "Tom Ben Sam Max Jack Leo Finn Theo"),
+    "girl": (1.0, "Lily Anna Mia Lucy Ella Rosie Daisy Ruby"),
+    "boy": (1.0, "Tom Ben Sam Max Jack Leo Finn Theo"),
     "colour": (0.5, _COLOURS),
     "other": (0.5, _COLOURS),
     "toy": (0.5, "ball kite hat doll boat book"),
@@ -43,6 +43,7 @@ _WORDS = {
     "more": (0.3, "two three four five six"),
     "few": (0.3, "two three four"),
     "many": (0.3, "six seven eight nine ten"),
+    "weather": (0.5, "sunny windy rainy cold warm snowy"),
     "skill": (0.5, "run swim climb fly"),
     "stem": (0.3, "tall old fast strong young kind"),
     "quality": (0.3, "big little happy sad young old fat thin warm cold"),
@@ -62,19 +63,44 @@ _OPPOSITES = "little big sad happy old young thin fat cold warm"
 # Kind: its forms, equally probable, each a prompt and the answer to it; from the most to the
 # least probable kind. What an answer says beyond the slots of its prompt is one of _RIGHT.
 _KINDS = {
-    "colours": (
-        ("{girl} has a {colour} {toy} and {boy} has a {other} {toy}. "
-         "What colour is the {toy} of {girl}?", "It is {colour}."),
-        ("{girl} has a {colour} {toy} and {boy} has a {other} {toy}. "
-         "What colour is the {toy} of {boy}?", "It is {other}."),
+    "sounds": (
+        ("{girl} and {boy} saw a {size} {caller} in the {place}. What did the {caller} say?",
+         "The {caller} said {sound}."),
+    ),
+    "skills": (
+        ("One {weather} day {girl} and {boy} are in the {place}. Which animal can {skill}?",
+         "The {able} can {skill}."),
     ),
     "adding": (
         ("{girl} has {number} {toy}s and {boy} has {more} {toy}s. "
          "How many {toy}s do they have?", "They have {sum} {toy}s."),
     ),
+    "turns": (
+        ("{girl} and {boy} want the {colour} {toy} in the {place}. Who has it first?",
+         "{either} has it first."),
+    ),
+    "food": (
+        ("{boy} saw a hungry {size} {animal} in the {place}. What does the {animal} eat?",
+         "The {animal} eats {food}."),
+    ),
     "choosing": (
-        ("{girl} wants a {toy}, but not a {colour} one. Which {toy} does {boy} give her?",
+        ("In the {place} {girl} wants a {toy}, but not a {colour} one. "
+         "Which {toy} does {boy} give her?",
          "{boy} gives her a {another} {toy}."),
+    ),
+    "losing": (
+        ("{boy} had {many} {toy}s and lost {few} in the {place}. How many {toy}s are left?",
+         "There are {left} {toy}s left."),
+    ),
+    "opposites": (
+        ("{girl} saw a very {quality} {animal} in the {place}. What is the opposite of {quality}?",
+         "The opposite of {quality} is {opposite}."),
+    ),
+    "days": (
+        ("{girl} came to the {place} on {day} and {boy} came one day later. "
+         "When did {boy} come?", "{boy} came on {next}."),
+        ("{girl} came to the {place} on {day} and {boy} came one day before. "
+         "When did {boy} come?", "{boy} came on {previous}."),
     ),
     "places": (
         ("{girl} went to the {place} and {boy} went to the {elsewhere}. Where is {girl}?",
@@ -82,17 +108,9 @@ _KINDS = {
         ("{girl} went to the {place} and {boy} went to the {elsewhere}. Where is {boy}?",
          "{boy} is in the {elsewhere}."),
     ),
-    "sounds": (
-        ("{girl} saw a {size} {caller} in the {place}. What did the {caller} say?",
-         "The {caller} said {sound}."),
-    ),
-    "skills": (
-        ("{girl} and {boy} are in the {place}. Which animal can {skill}?",
-         "The {able} can {skill}."),
-    ),
-    "losing": (
-        ("{boy} had {many} {toy}s and lost {few} in the {place}. How many {toy}s are left?",
-         "There are {left} {toy}s left."),
+    "between": (
+        ("{boy} wants more than {few} but less than {many} {toy}s in the {place}. "
+         "How many {toy}s does he take?", "He takes {between} {toy}s."),
     ),
     "finding": (
         ("{girl} found a {toy} and {boy} found a {tool} in the {place}. Who found the {toy}?",
@@ -100,19 +118,11 @@ _KINDS = {
         ("{girl} found a {toy} and {boy} found a {tool} in the {place}. Who found the {tool}?",
          "{boy} found it."),
     ),
-    "food": (
-        ("{boy} saw a hungry {size} {animal} in the {place}. What does the {animal} eat?",
-         "The {animal} eats {food}."),
-    ),
-    "turns": (
-        ("{girl} and {boy} want to have the {colour} {toy}. Who has it first?",
-         "{either} has it first."),
-    ),
-    "days": (
-        ("{girl} came to the {place} on {day} and {boy} came one day later. "
-         "When did {boy} come?", "{boy} came on {next}."),
-        ("{girl} came to the {place} on {day} and {boy} came one day before. "
-         "When did {boy} come?", "{boy} came on {previous}."),
+    "colours": (
+        ("{girl} has a {colour} {toy} and {boy} has a {other} {toy}. "
+         "What colour is the {toy} of {girl}?", "It is {colour}."),
+        ("{girl} has a {colour} {toy} and {boy} has a {other} {toy}. "
+         "What colour is the {toy} of {boy}?", "It is {other}."),
     ),
     "order": (
         ("{girl} is {stem}er than {boy} and {boy} is {stem}er than the {animal}. "
@@ -121,14 +131,6 @@ _KINDS = {
          "Who is the {stem}est?", "{boy} is the {stem}est."),
         ("The {animal} is {stem}er than {girl} and {girl} is {stem}er than {boy}. "
          "Who is the {stem}est?", "The {animal} is the {stem}est."),
-    ),
-    "between": (
-        ("{boy} wants more than {few} but less than {many} {toy}s in the {place}. "
-         "How many {toy}s does he take?", "He takes {between} {toy}s."),
-    ),
-    "opposites": (
-        ("{girl} saw a very {quality} {animal} in the {place}. What is the opposite of {quality}?",
-         "The opposite of {quality} is {opposite}."),
     ),
 }  # fmt: skip
 
