@@ -4,7 +4,6 @@ Run as a program this file is one of the ranks, which train one case after the o
 """
 
 import json
-import os
 import signal
 import sys
 from dataclasses import replace
@@ -45,13 +44,17 @@ CASES = {
 class Gemma:
     """Next tokens of random sequences, by a very small Gemma 2 with tied embeddings."""
 
-    def __init__(self, *, rows=5, dropout=0.0, checkpointing=True, stop_at=None, meta=False):
+    def __init__(
+        self, *, rows=5, dropout=0.0, checkpointing=True, stop_at=None, meta=False, **shape
+    ):
         # Sizes that 2 doesn't divide.
         configuration = transformers.Gemma2Config(
-            vocab_size=51, hidden_size=10, intermediate_size=17, num_hidden_layers=2,
-            num_attention_heads=2, num_key_value_heads=1, head_dim=6, query_pre_attn_scalar=6,
-            sliding_window=4, max_position_embeddings=16, attention_dropout=dropout,
-            attn_implementation="eager", final_logit_softcapping=2.0,
+            **{
+                "vocab_size": 51, "hidden_size": 10, "intermediate_size": 17,
+                "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
+                "head_dim": 6, "query_pre_attn_scalar": 6, "sliding_window": 4,
+                "attention_dropout": dropout, "attn_implementation": "eager", **shape,
+            }
         )  # fmt: skip
         torch.manual_seed(0)
         with torch.device("meta" if meta else "cpu"):
@@ -63,7 +66,8 @@ class Gemma:
 
     def data(self, seed, rows):
         generator = torch.Generator().manual_seed(seed)
-        return {"ids": torch.randint(51, (rows, 8), generator=generator)}
+        vocabulary = self.model.config.vocab_size
+        return {"ids": torch.randint(vocabulary, (rows, 8), generator=generator)}
 
     def batch(self, step):
         if step == self.stop_at:
@@ -80,7 +84,8 @@ class Gemma:
         )
 
     def test_loss(self, model):
-        rows = self.data(5, 4)
+        device = next(model.parameters()).device
+        rows = {name: values.to(device) for name, values in self.data(5, 4).items()}
         return self.loss(model, rows).item() / self.weight(rows)
 
 
@@ -102,16 +107,22 @@ def weights(folder):
     return transformers.AutoModelForCausalLM.from_pretrained(folder / "model").state_dict()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _on_cpus():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CUDA_VISIBLE_DEVICES", "")
+        patch.setattr(torch.cuda, "is_available", lambda: False)
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        yield
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Where two ranks have trained all cases, one of which one rank had begun."""
     folder = tmp_path_factory.mktemp("sharded")
     with pytest.raises(Interrupted):
         train(folder / "from-one", Gemma(stop_at=STOP), sharded=False)
-    path = os.pathsep.join((str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", path)
-        distributed.launch("test_sharding", [str(folder)], ranks=2)
+    distributed.launch("test_sharding", [str(folder)], ranks=2)
     return folder
 
 
