@@ -88,8 +88,8 @@ def _save(content: Mapping[str, Any], path: Path) -> None:
 def read(folder: Path, fingerprint: str, ranks: Ranks) -> list[dict[str, Any]]:
     """Return the parts of a saved state, the first rank's first, or nothing.
 
-    All ranks get it or none does; one says so if there is a state that is damaged or of
-    something else. Tensors are mapped from the files.
+    All ranks get it or none does. A rank that finds a state damaged or of something else says
+    so. Tensors are mapped from the files.
     """
     reason, parts = "", []
     path = folder / _FILE
