@@ -53,7 +53,7 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this rank is the one that evaluates and writes files."""
+        """Whether this rank is the one that writes files."""
         return self.rank == 0
 
     def share(self, values: Tensor) -> Tensor:
@@ -75,10 +75,10 @@ class Ranks:
         """Wait until all ranks are here."""
         self.maximum(0)
 
-    def replicate(self, model: torch.nn.Module) -> None:
-        """Give all ranks the parameters and buffers of the first."""
+    def replicate(self, tensors: Iterable[Tensor]) -> None:
+        """Give all ranks the values of the first."""
         if self.world > 1:
-            for tensor in (*model.parameters(), *model.buffers()):
+            for tensor in tensors:
                 dist.broadcast(tensor.detach(), src=0)
 
     def add_up(self, parameters: Iterable[torch.nn.Parameter], loss: Tensor) -> Tensor:

@@ -46,6 +46,9 @@ class Optimisation:
     micro_batch : int or None
         Rows of a forward pass on each rank, to save memory; None is all. Gradients are
         accumulated, so that only rounding depends on it (and the noise of dropout).
+    sharded : bool
+        Keep only a part of the weights, gradients and moments on each rank, and gather a block
+        at a time, instead of a copy of all on each: for models that one GPU cannot hold.
     evaluate_every : int
         Steps between points of the learning curve, which always has one at the end. With 0
         the test loss is never computed.
@@ -63,6 +66,7 @@ class Optimisation:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     compile: bool | None = None
     micro_batch: int | None = None
+    sharded: bool = False
     evaluate_every: int = 0
     save_seconds: float = 600.0
 

@@ -12,79 +12,28 @@ from __future__ import annotations
 import ctypes
 import math
 import time
-from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from collapse import training_state
+from collapse import batches, sharding, training_state
+from collapse.batches import Share
 from collapse.distributed import Ranks, joined, on_stop
 from collapse.optimisation import Interrupted, Optimisation, TrainingError, learning_rate
+from collapse.task import Batch, Curve, CurvePoint, Task
 
-#: Tensors by name, with the rows of a batch on their first axis.
-Batch = Mapping[str, Tensor]
+__all__ = ["Batch", "Curve", "CurvePoint", "Task", "train"]
 
 #: Losses left on a GPU before they are read, for reading one waits for all that is queued.
 UNREAD = 100
 
 #: What a rank asks of all after a step. The most urgent request is granted.
 GO_ON, SAVE, STOP = range(3)
-
-
-class Task(Protocol):
-    """What a family trains."""
-
-    @property
-    def model(self) -> torch.nn.Module:
-        """The model, trained in place."""
-
-    def batch(self, step: int) -> Batch:
-        """Return the global batch of a step (from 0), of all ranks together.
-
-        A pure function of the step, or resuming is not exact. On GPUs it is called in a
-        thread, one step ahead: it must not draw from torch's global generators.
-        """
-
-    def weight(self, batch: Batch) -> float:
-        """Return what the loss of a global batch is divided by, say its predicted tokens."""
-
-    def loss(self, model: torch.nn.Module, rows: Batch) -> Tensor:
-        """Return the loss summed over rows, some or all of a batch, on the model's device.
-
-        Call the given model, which may be a compiled form of the task's.
-        """
-
-    def test_loss(self, model: torch.nn.Module) -> float:
-        """Return the mean loss on real test data. Gradients and dropout are off."""
-
-
-class CurvePoint(NamedTuple):
-    """One point of a learning curve.
-
-    Attributes
-    ----------
-    step : int
-        Updates done.
-    train_loss : float
-        Mean over the steps since the last point.
-    test_loss : float or None
-        On real test data, after this step.
-    learning_rate : float
-        Of this step.
-    """
-
-    step: int
-    train_loss: float
-    test_loss: float | None
-    learning_rate: float
-
-
-Curve = list[CurvePoint]
 
 
 def train(
@@ -97,10 +46,11 @@ def train(
 ) -> Curve:
     """Train a task's model in place, from where an earlier run was interrupted if one was.
 
-    In several ranks (`collapse.distributed`) all call this with the same arguments; each
-    trains on its share of the rows, and only the first evaluates and saves. For the rest of
-    the process, products of float32 matrices use TF32 on GPUs, and on CPUs memory that is
-    freed is kept for use again.
+    In several ranks (`collapse.distributed`) all call this with the same arguments, and each
+    trains on its share of the rows. A model that was sharded stays so: to save it, gather it
+    by `sharding.whole_state`, which takes a model of one rank as well. For the rest of the
+    process, products of float32 matrices use TF32 on GPUs, and on CPUs memory that is freed
+    is kept for use again.
 
     Parameters
     ----------
@@ -119,7 +69,7 @@ def train(
     Returns
     -------
     list of CurvePoint
-        The learning curve; test losses only on the first rank.
+        The learning curve.
 
     Raises
     ------
@@ -133,9 +83,9 @@ def train(
         run = _Run(task, optimisation, ranks, seed_of)
         run.resume(state, fingerprint)
         saved = time.monotonic()
-        with closing(_batches(task, range(run.step, optimisation.steps), ranks)) as batches:
-            for rows, weight in batches:
-                run.advance(rows, weight)
+        with closing(run.shares()) as shares:
+            for share in shares:
+                run.advance(share)
                 due = ranks.first and time.monotonic() - saved >= optimisation.save_seconds
                 request = ranks.maximum(STOP if requests else SAVE if due else GO_ON)
                 if request == GO_ON and run.step < optimisation.steps:
@@ -150,36 +100,6 @@ def train(
                         f"{optimisation.steps}; saved in {state}, run again to go on"
                     )
         return run.curve
-
-
-def _batches(task: Task, steps: range, ranks: Ranks) -> Generator[tuple[Batch, float]]:
-    """Yield this rank's rows of each step's batch, and the weight of the whole batch.
-
-    For a GPU the next batch is made in a thread meanwhile, in memory it can copy from by
-    itself. A CPU would only be kept from its work.
-    """
-
-    def make(step: int) -> tuple[Batch, float]:
-        batch = task.batch(step)
-        weight = task.weight(batch)
-        rows = {name: ranks.share(values) for name, values in batch.items()}
-        if ranks.device.type == "cuda":
-            rows = {
-                name: values if values.is_cuda else values.contiguous().pin_memory()
-                for name, values in rows.items()
-            }
-        return rows, weight
-
-    if ranks.device.type == "cpu":
-        yield from map(make, steps)
-        return
-    with ThreadPoolExecutor(1) as background:
-        coming = [background.submit(make, step) for step in steps[:1]]
-        for step in steps:
-            batch = coming.pop().result()
-            if step + 1 in steps:
-                coming.append(background.submit(make, step + 1))
-            yield batch
 
 
 @dataclass
@@ -211,25 +131,33 @@ class _Run:
             torch.set_float32_matmul_precision("high")
         else:
             _keep_freed_memory()
-        self.task.model.to(self.ranks.device).train()
-        self.parameters = [p for p in self.task.model.parameters() if p.requires_grad]
-        self.optimiser = _optimiser(self.parameters, self.optimisation)
-        self.model: Any = self.task.model
-        if self.on_gpu if self.optimisation.compile is None else self.optimisation.compile:
-            self.model = torch.compile(self.task.model)
         self.bfloat16 = self.optimisation.precision == "bfloat16" or (
             self.optimisation.precision == "auto"
             and self.on_gpu
             and torch.cuda.is_bf16_supported(including_emulation=False)
         )
+        compiled = self.optimisation.compile
+        self.layout = sharding.layout(self.optimisation, self.ranks)
+        self.model = self.layout.place(
+            self.task.model.train(),
+            bfloat16=self.bfloat16,
+            compiled=self.on_gpu if compiled is None else compiled,
+        )
+        self.parameters = [p for p in self.task.model.parameters() if p.requires_grad]
+        self.optimiser = _optimiser(self.parameters, self.optimisation)
 
-    def advance(self, rows: Batch, weight: float) -> None:
+    def shares(self) -> Generator[Share]:
+        """Yield this rank's shares of the batches that are left."""
+        steps = range(self.step, self.optimisation.steps)
+        return batches.shares(self.task, steps, self.layout, self.optimisation.micro_batch)
+
+    def advance(self, share: Share) -> None:
         """Do one step, and what is due after it."""
         rate = learning_rate(self.optimisation, self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self._seed(self.step)
-        loss = self.ranks.add_up(self.parameters, self._backward(rows, weight))
+        loss = self.layout.add_up(self.parameters, self._backward(share))
         if self.optimisation.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.optimisation.clip)
         self.optimiser.step()
@@ -240,25 +168,27 @@ class _Run:
         if last or (every and self.step % every == 0):
             self._read()
             before = self.curve[-1].step if self.curve else 0
-            test_loss = self._test_loss() if every and self.ranks.first else None
+            test_loss = self._test_loss() if every else None
             mean = self.total / (self.step - before)
             self.curve.append(CurvePoint(self.step, mean, test_loss, rate))
             self.total = 0.0
         elif not self.on_gpu or len(self.unread) >= UNREAD:
             self._read()
 
-    def _backward(self, rows: Batch, weight: float) -> Tensor:
+    def _backward(self, share: Share) -> Tensor:
         """Accumulate the gradients of this rank's rows, and return their part of the loss."""
-        count = len(next(iter(rows.values())))
+        count = len(next(iter(share.rows.values())))
         size = self.optimisation.micro_batch or max(1, count)
         total = torch.zeros((), device=self.ranks.device)
         for start in range(0, count, size):
             part = {
                 name: values[start : start + size].to(self.ranks.device, non_blocking=True)
-                for name, values in rows.items()
+                for name, values in share.rows.items()
             }
             with self._precision():
-                loss = self.task.loss(self.model, part) / weight
+                loss = self.task.loss(self.model, part) / share.weight
+            if start >= share.counted:
+                loss = 0 * loss
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         return total
@@ -302,35 +232,30 @@ class _Run:
         """Write the state, whole; a model that has diverged is never saved."""
         if self.unread:
             self._read()
-        if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
+        finite = all(bool(sharding.own(one).isfinite().all()) for one in self.parameters)
+        if self.ranks.maximum(not finite):
             raise TrainingError(
                 f"training diverged: weights are not finite after step {self.step} of "
                 f"{self.optimisation.steps}"
             )
-        if not self.ranks.first:
-            return
         content = {
             "fingerprint": fingerprint,
             "step": self.step,
             "total": self.total,
             "curve": [tuple(point) for point in self.curve],
-            "model": self.task.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
         }
-        training_state.write(state, content)
+        training_state.write(state, content, self.task.model, self.optimiser, self.ranks)
 
     def resume(self, state: Path, fingerprint: str) -> None:
         """Go on from a saved state, if there is a sound one with this fingerprint."""
-        found = training_state.read(state, fingerprint)
-        step = int(found["step"]) if found else 0
+        parts = training_state.read(state, fingerprint, self.ranks)
+        step = int(parts[0]["step"]) if parts else 0
         if self.ranks.maximum(step) != -self.ranks.maximum(-step):
             raise TrainingError(f"not all ranks see the same state of training in {state}")
-        if found:
-            self.task.model.load_state_dict(found["model"])
-            self.optimiser.load_state_dict(found["optimiser"])
-            self.step, self.total = step, found["total"]
-            self.curve = [CurvePoint(*point) for point in found["curve"]]
-        self.ranks.replicate(self.task.model)
+        if parts:
+            training_state.restore(parts, self.task.model, self.optimiser)
+            self.step, self.total = step, parts[0]["total"]
+            self.curve = [CurvePoint(*point) for point in parts[0]["curve"]]
 
 
 def _keep_freed_memory() -> None:

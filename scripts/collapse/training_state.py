@@ -1,45 +1,153 @@
-"""The state that an interrupted training goes on from: written whole, read with suspicion."""
+"""The state that an interrupted training goes on from: written whole, read with suspicion.
+
+The first rank writes ``training.pt``. Where a model is sharded the others each write a part
+beside it, named by the step, and those parts count once ``training.pt``, renamed into place
+last, names them. The rows of a tensor are those of the parts one after the other, so any
+number of ranks reads what any other has written, and reads from each part no more than its
+own rows. (`torch.distributed.checkpoint` would do this too, but pickles its index.)
+"""
 
 from __future__ import annotations
 
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.distributed.tensor import DTensor
 
-from collapse import files
+from collapse import files, sharding
+from collapse.distributed import Ranks
 
 _FILE = "training.pt"
 
 
-def write(folder: Path, content: Mapping[str, Any]) -> None:
-    """Write a state, with its ``fingerprint``, into a folder."""
-    with files.whole(folder / _FILE) as partial:
+def write(
+    folder: Path,
+    content: Mapping[str, Any],
+    model: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    ranks: Ranks,
+) -> None:
+    """Write a state, together with the other ranks.
+
+    Parameters
+    ----------
+    folder : Path
+        Where; seen by all ranks.
+    content : mapping
+        The ``fingerprint``, the ``step``, and plain values to keep with them.
+    model, optimiser : Module, Optimizer
+        Whose tensors are kept.
+    ranks : Ranks
+        Who writes.
+    """
+    weights = model.state_dict()  # parameters() may be whole still, after an evaluation
+    sharded = any(isinstance(tensor, DTensor) for tensor in weights.values())
+    if not (ranks.first or sharded):
+        return
+    part = {
+        "model": _own(weights, ranks),
+        "optimiser": {
+            index: _own(tensors, ranks)
+            for index, tensors in optimiser.state_dict()["state"].items()
+        },
+    }
+    names = [f"training.{content['step']}.{rank}.pt" for rank in range(ranks.world)]
+    others = names[1:] if sharded else []
+    if not ranks.first:
+        _save(part, folder / names[ranks.rank])
+    if sharded:
+        ranks.wait()
+    if ranks.first:
+        _save({**content, **part, "others": others}, folder / _FILE)
+        for path in set(folder.glob("training.*.*.pt")) - {folder / name for name in others}:
+            path.unlink()
+
+
+def _own(tensors: Mapping[str, Tensor], ranks: Ranks) -> dict[str, Tensor]:
+    """Return what this rank writes of tensors: those that all have, only the first."""
+    return {
+        name: sharding.own(tensor)
+        for name, tensor in tensors.items()
+        if ranks.first or isinstance(tensor, DTensor)
+    }
+
+
+def _save(content: Mapping[str, Any], path: Path) -> None:
+    with files.whole(path) as partial:
         try:
             torch.save(dict(content), partial)
         except RuntimeError as error:  # torch's own way to report a full disk
-            raise OSError(f"cannot write the state of training to {folder}: {error}") from None
+            raise OSError(f"cannot write the state of training to {path}: {error}") from None
 
 
-def read(folder: Path, fingerprint: str) -> dict[str, Any] | None:
-    """Return a saved state; say so if there is one that is damaged or of something else."""
+def read(folder: Path, fingerprint: str, ranks: Ranks) -> list[dict[str, Any]]:
+    """Return the parts of a saved state, the first rank's first, or nothing.
+
+    All ranks get it or none does. A rank that finds a state damaged or of something else says
+    so. Tensors are mapped from the files.
+    """
+    reason, parts = "", []
     path = folder / _FILE
-    if not path.exists():
-        return None
-    try:
-        with zipfile.ZipFile(path) as archive:  # torch.load doesn't look at the checksums
-            sound = archive.testzip() is None
-        content = torch.load(path, map_location="cpu", weights_only=True) if sound else None
-    except Exception:  # damage may show as anything
-        content = None
-    if not isinstance(content, dict):
-        reason = "is damaged"
-    elif content.get("fingerprint") != fingerprint:
-        reason = "belongs to other data or parameters"
-    else:
-        return content
-    print(f"{path} {reason}: starting afresh", file=sys.stderr)
-    return None
+    if path.exists():
+        try:
+            parts = [_load(path)]
+            parts += [_load(folder / name) for name in parts[0]["others"]]
+            paths = [path, *(folder / name for name in parts[0]["others"])]
+            # torch.load doesn't look at the checksums. Each rank does at some, once in all.
+            if not all(map(_sound, paths[ranks.rank :: ranks.world])):
+                reason = "is damaged"
+            elif parts[0]["fingerprint"] != fingerprint:
+                reason = "belongs to other data or parameters"
+        except Exception:  # damage may show as anything
+            reason = "is damaged"
+    if reason:
+        print(f"{path} {reason}: starting afresh", file=sys.stderr)
+    return [] if ranks.maximum(bool(reason)) else parts
+
+
+def _load(path: Path) -> dict[str, Any]:
+    return dict(torch.load(path, map_location="cpu", weights_only=True, mmap=True))
+
+
+def _sound(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        return archive.testzip() is None
+
+
+@torch.no_grad()
+def restore(
+    parts: Sequence[Mapping[str, Any]],
+    model: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+) -> None:
+    """Give a model and its optimiser their tensors, or this rank's rows of them."""
+    for name, tensor in model.state_dict().items():
+        _fill(tensor, [part["model"][name] for part in parts if name in part["model"]])
+    parameters = [one for group in optimiser.param_groups for one in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for index, names in parts[0]["optimiser"].items():
+        state[index] = {}
+        for name in names:
+            pieces = [p["optimiser"][index][name] for p in parts if name in p["optimiser"][index]]
+            scalar = pieces[0].ndim == 0
+            tensor = torch.zeros(()) if scalar else torch.zeros_like(parameters[index])
+            state[index][name] = _fill(tensor, pieces)
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
+def _fill(tensor: Tensor, pieces: Sequence[Tensor]) -> Tensor:
+    """Copy into a tensor the rows of it that this rank has."""
+    if tensor.ndim == 0:
+        return tensor.copy_(pieces[0])
+    wanted = sharding.own_rows(tensor)
+    rows, start = [], 0
+    for piece in pieces:
+        rows.append(piece[max(wanted.start - start, 0) : max(wanted.stop - start, 0)])
+        start += len(piece)
+    sharding.own(tensor).copy_(torch.cat(rows))
+    return tensor

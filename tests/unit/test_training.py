@@ -17,7 +17,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from collapse import distributed, training, training_state  # noqa: E402
+from collapse import batches, distributed, sharding, training, training_state  # noqa: E402
 from collapse.optimisation import (  # noqa: E402
     Interrupted,
     Optimisation,
@@ -259,8 +259,7 @@ def test_a_loss_that_is_not_finite_ends_training(tmp_path, bad):
     with pytest.raises(TrainingError, match=message) as error:
         run(tmp_path, change(PLAN, save_seconds=0), Diverging())
     assert "\n" not in str(error.value)
-    saved = torch.load(tmp_path / "training.pt", weights_only=True)
-    assert saved["step"] == 9
+    assert saved_step(tmp_path) == 9
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):
@@ -350,7 +349,7 @@ def test_a_damaged_state_is_not_resumed(tmp_path, uninterrupted, capsys):
     sound = path.read_bytes()
     chance = random.Random(0)
     damaged = [sound[: chance.randrange(len(sound))] for _ in range(20)] + [b"", b"PK" * 99]
-    weights = training_state.read(path.parent, "toy")["model"]["0.weight"].numpy().tobytes()
+    weights = saved(tmp_path)[0]["model"]["0.weight"].numpy().tobytes()
     place = sound.index(weights)
     for position in (place, place + len(weights) - 1):
         flipped = bytearray(sound)
@@ -358,7 +357,7 @@ def test_a_damaged_state_is_not_resumed(tmp_path, uninterrupted, capsys):
         damaged.append(bytes(flipped))
     for content in damaged:
         path.write_bytes(content)
-        assert training_state.read(path.parent, "toy") is None
+        assert not saved(tmp_path)
     capsys.readouterr()
     assert_same(run(tmp_path), uninterrupted)
     note = capsys.readouterr().err
@@ -378,15 +377,16 @@ def test_batches_made_ahead_are_the_same():
     # A device that is not a CPU, without needing one.
     ranks = distributed.Ranks(rank=1, world=2, device=torch.device("meta"))
     ahead, task = Toy(), Toy()
-    batches = training._batches(ahead, range(3, 8), ranks)
-    for step, (rows, weight) in enumerate(batches, start=3):
+    layout = sharding.Replicated(ranks)
+    for step, share in enumerate(batches.shares(ahead, range(3, 8), layout, None), start=3):
         batch = task.batch(step)
-        assert weight == task.weight(batch)
-        assert all(torch.equal(rows[name], values[1::2]) for name, values in batch.items())
+        assert share.weight == task.weight(batch)
+        assert share.counted == len(batch["x"][1::2])
+        assert all(torch.equal(share.rows[name], values[1::2]) for name, values in batch.items())
     assert ahead.steps == [3, 4, 5, 6, 7]
     failing = Toy(before_step=lambda step: 1 // (4 - step))
     with pytest.raises(ZeroDivisionError):
-        list(training._batches(failing, range(3, 8), ranks))
+        list(batches.shares(failing, range(3, 8), layout, None))
     assert failing.steps == [3, 4]
 
 
@@ -427,9 +427,13 @@ def wait_for(ready):
         time.sleep(0.01)
 
 
+def saved(state):
+    return training_state.read(state, "toy", distributed.Ranks())
+
+
 def saved_step(state):
-    found = training_state.read(state, "toy")
-    return found["step"] if found else 0
+    parts = saved(state)
+    return parts[0]["step"] if parts else 0
 
 
 def test_after_kill_minus_9(tmp_path, uninterrupted):
@@ -463,7 +467,7 @@ def test_two_ranks_are_as_one(tmp_path, monkeypatch):
     options = ["--dropout=0", "--rows=15", "--micro-batch=3"]
     distributed.launch("test_training", [str(tmp_path / "two"), *options], ranks=2)
     weights, curve = run(tmp_path / "one", task=Toy(dropout=0.0, rows=15))
-    found = training_state.read(tmp_path / "two", "toy")
+    (found,) = saved(tmp_path / "two")
     for name, value in weights.items():
         torch.testing.assert_close(found["model"][name], value, rtol=1e-5, atol=1e-5)
     for point, other in zip(curve, found["curve"], strict=True):
@@ -492,6 +496,23 @@ def test_ranks_without_a_row_and_stopped_together(tmp_path, monkeypatch):
     for name, value in weights.items():
         torch.testing.assert_close(resumed[name], value, rtol=1e-4, atol=1e-5)
     for point, other in zip(curve, curve_of_resumed, strict=True):
+        assert other == pytest.approx(point, rel=1e-4)
+
+
+def test_three_ranks_go_on_with_a_third_of_the_weights(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    with pytest.raises(Interrupted):
+        run(tmp_path / "three", task=Toy(dropout=0.0, rows=7, before_step=stop_at(9)))
+    options = ["--dropout=0", "--rows=7", "--micro-batch=1", "--sharded"]
+    distributed.launch("test_training", [str(tmp_path / "three"), *options], ranks=3)
+    weights, curve = run(tmp_path / "one", task=Toy(dropout=0.0, rows=7))
+    parts = saved(tmp_path / "three")
+    for name, value in weights.items():
+        rows = [part["model"][name] for part in parts]
+        # Of a bias of one row two ranks have none.
+        assert [len(own) for own in rows] == ([1, 0, 0] if len(value) == 1 else [11, 11, 10])
+        torch.testing.assert_close(torch.cat(rows), value, rtol=1e-4, atol=1e-5)
+    for point, other in zip(curve, parts[0]["curve"], strict=True):
         assert other == pytest.approx(point, rel=1e-4)
 
 
@@ -549,6 +570,7 @@ def main():
     parser.add_argument("--rows", type=int, default=16)
     parser.add_argument("--micro-batch", type=int)
     parser.add_argument("--save-seconds", type=float, default=600.0)
+    parser.add_argument("--sharded", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
 
@@ -557,7 +579,12 @@ def main():
         time.sleep(options.delay)
 
     task = Toy(dropout=options.dropout, rows=options.rows, before_step=before_step)
-    plan = change(PLAN, save_seconds=options.save_seconds, micro_batch=options.micro_batch)
+    plan = change(
+        PLAN,
+        save_seconds=options.save_seconds,
+        micro_batch=options.micro_batch,
+        sharded=options.sharded,
+    )
     try:
         run(options.state, plan, task)
     except Interrupted as stop:

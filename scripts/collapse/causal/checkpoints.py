@@ -68,6 +68,15 @@ def read(model: Path, dtype: torch.dtype = torch.float32) -> Any:
     return network
 
 
+def outline(model: Path, dtype: torch.dtype = torch.float32) -> Any:
+    """Return the model of a checkpoint on the meta device: without its weights."""
+    described = configuration(model)
+    with torch.device("meta"):
+        return transformers.AutoModelForCausalLM.from_config(
+            described, dtype=dtype, attn_implementation=attention(described)
+        )
+
+
 def load(model: Path, dtype: torch.dtype = torch.float32) -> Any:
     """Load a checkpoint for evaluation, on a GPU if there is one; see `read`."""
     device = "cuda" if torch.cuda.is_available() else "cpu"

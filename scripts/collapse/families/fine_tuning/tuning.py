@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from collapse import distributed, training
+from collapse import distributed, sharding, training
 from collapse.causal import checkpoints, evaluation, stored_tokens
 from collapse.causal.stored_tokens import IGNORED, Tokens
 from collapse.families.fine_tuning import Parameters
@@ -55,7 +55,9 @@ def train(
             stored_tokens.store(fitting, scratch, base.special)
         ranks.wait()
         stored = stored_tokens.mapped(scratch)
-        network = checkpoints.read(base.path, getattr(torch, parameters.weights))
+        # The others get the first rank's weights: a node may not hold as many copies.
+        open_checkpoint = checkpoints.read if ranks.first else checkpoints.outline
+        network = open_checkpoint(base.path, getattr(torch, parameters.weights))
         if parameters.gradient_checkpointing:
             network.gradient_checkpointing_enable({"use_reentrant": False})
         task = Tuning(
@@ -75,8 +77,9 @@ def train(
             fingerprint=_fingerprint(step, fingerprint, base),
             seed_of=lambda number: noise + number,
         )
+        weights = sharding.whole_state(network, ranks)
         if ranks.first:
-            network.to("cpu").save_pretrained(model)
+            network.save_pretrained(model, state_dict=weights)
             for file in tokenizer.iterdir():
                 shutil.copyfile(file, model / file.name)
     return {
@@ -128,6 +131,7 @@ def _optimisation(step: Step, parameters: Parameters, steps_per_epoch: int) -> O
         # Rows are as wide as their longest pair, and every width would be compiled.
         compile=False,
         micro_batch=parameters.micro_batch,
+        sharded=parameters.sharded,
         evaluate_every=math.ceil(steps / points) if points else 0,
     )
 

@@ -1,0 +1,175 @@
+"""How a model lies on its ranks: whole on each, or sharded over them.
+
+Sharded, a rank keeps its rows of every weight, gradient and moment of the optimiser. The
+weights of a block are gathered when it computes and dropped afterwards, and its gradients are
+added up on their way back to where they are kept: torch's FSDP2 (`fully_shard`; Zhao et al.
+2023, arXiv 2304.11277). A step's numbers are those of a whole model, to rounding: in bfloat16
+more of it, since what blocks pass to each other is bfloat16 too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor
+
+from collapse.distributed import Ranks
+from collapse.optimisation import Optimisation
+from collapse.task import Batch
+
+
+@dataclass(frozen=True)
+class Replicated:
+    """Every rank has the whole model; gradients are added up when all are there."""
+
+    ranks: Ranks
+
+    def place(self, model: torch.nn.Module, *, bfloat16: bool, compiled: bool) -> Any:
+        """Put the first rank's model on the device of each, and return what to call.
+
+        Parameters
+        ----------
+        model : Module
+            Changed in place.
+        bfloat16 : bool
+            Whether it will compute in bfloat16. Weights stay float32.
+        compiled : bool
+            Whether to use `torch.compile`.
+        """
+        _receive(model, self.ranks)
+        return torch.compile(model) if compiled else model
+
+    def share(self, batch: Batch, micro_batch: int | None) -> tuple[Batch, int]:
+        """Return this rank's rows of a global batch, and how many of them count."""
+        rows = {name: self.ranks.share(values) for name, values in batch.items()}
+        return rows, _count(rows)
+
+    def add_up(self, parameters: Sequence[torch.nn.Parameter], loss: Tensor) -> Tensor:
+        """Make gradients their sum over the ranks, and return that of the losses."""
+        return self.ranks.add_up(parameters, loss)
+
+
+@dataclass(frozen=True)
+class Sharded:
+    """Every rank has its rows of all weights; see `Replicated` for what it does."""
+
+    ranks: Ranks
+
+    def place(self, model: torch.nn.Module, *, bfloat16: bool, compiled: bool) -> Any:
+        """Give each rank its rows of the first rank's model, and return what to call.
+
+        No more than a block is ever whole on a device. Weights are gathered in the precision
+        of the computation, gradients are added up in float32.
+        """
+        mesh = init_device_mesh(self.ranks.device.type, (self.ranks.world,))
+        policy = MixedPrecisionPolicy(
+            param_dtype=torch.bfloat16 if bfloat16 else None, reduce_dtype=torch.float32
+        )
+        for module in (*_blocks(model), model):
+            _receive(module, self.ranks)
+            if compiled and module is not model:
+                # Not the block with its hooks, which gather its weights.
+                module.forward = torch.compile(module.forward)
+            sharded = fully_shard(module, mesh=mesh, mp_policy=policy)
+            # The loss is divided by the weight of the batch already: gradients are sums. Of
+            # the ways to have that, Gloo knows only this.
+            sharded.set_gradient_divide_factor(1.0)
+            sharded.set_force_sum_reduction_for_comms(True)
+        return model
+
+    def share(self, batch: Batch, micro_batch: int | None) -> tuple[Batch, int]:
+        """Return this rank's rows of a global batch, and how many of them count.
+
+        Blocks are gathered by all ranks together, so all must do as many passes as the first,
+        which has the most rows. One that would do fewer computes a row that doesn't count.
+        """
+        rows = {name: self.ranks.share(values) for name, values in batch.items()}
+        counted, most = _count(rows), -(-_count(batch) // self.ranks.world)
+        size = micro_batch or most
+        if -(-counted // size) < -(-most // size):
+            rows = {name: torch.cat([values, batch[name][:1]]) for name, values in rows.items()}
+        return rows, counted
+
+    def add_up(self, parameters: Sequence[torch.nn.Parameter], loss: Tensor) -> Tensor:
+        """Return the sum of the losses; that of the gradients is there already."""
+        return self.ranks.add_up((), loss)
+
+
+Layout = Replicated | Sharded
+
+
+def layout(optimisation: Optimisation, ranks: Ranks) -> Layout:
+    """Return how a model is to lie on the ranks."""
+    return Sharded(ranks) if optimisation.sharded and ranks.world > 1 else Replicated(ranks)
+
+
+def own(tensor: Tensor) -> Tensor:
+    """Return what this rank has of a tensor: its rows of one that is sharded."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def own_rows(tensor: Tensor) -> range:
+    """Return which rows of a tensor this rank has: of one that is sharded, a chunk."""
+    if not isinstance(tensor, DTensor):
+        return range(len(tensor))
+    mesh = tensor.device_mesh
+    start = min(mesh.get_local_rank() * -(-len(tensor) // mesh.size()), len(tensor))
+    return range(start, start + len(tensor.to_local()))
+
+
+def whole_state(model: torch.nn.Module, ranks: Ranks) -> dict[str, Tensor]:
+    """Gather a model's weights and buffers by name, on the CPU of the first rank.
+
+    All ranks call it; one tensor at a time is whole on a device. Tied weights stay one
+    tensor, so that ``save_pretrained(folder, state_dict=...)`` writes them once.
+
+    Returns
+    -------
+    dict
+        Empty on other ranks.
+    """
+    gathered: dict[Tensor, Tensor] = {}
+    named: dict[str, Tensor] = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if tensor not in gathered:
+            part = tensor.detach()
+            whole = part.full_tensor() if isinstance(part, DTensor) else part
+            gathered[tensor] = whole.cpu() if ranks.first else torch.empty(0)
+        named[name] = gathered[tensor]
+    return named if ranks.first else {}
+
+
+def _blocks(model: torch.nn.Module) -> Iterator[torch.nn.Module]:
+    """Yield what is gathered at once: the classes that transformers never splits over devices.
+
+    Of a model that names none, that is all of it.
+    """
+    names = getattr(model, "_no_split_modules", None) or ()
+    yield from [module for module in model.modules() if type(module).__name__ in names]
+
+
+def _receive(module: torch.nn.Module, ranks: Ranks) -> None:
+    """Put a module on this rank's device, with the first rank's weights and buffers."""
+    made: dict[Tensor, Tensor] = {}
+    for part in module.modules():
+        for name, tensor in (*part._parameters.items(), *part._buffers.items()):
+            if tensor is not None and tensor.is_meta:
+                if tensor not in made:  # tied weights stay tied
+                    empty = torch.empty_like(tensor, device=ranks.device)
+                    if isinstance(tensor, torch.nn.Parameter):
+                        empty = torch.nn.Parameter(empty, tensor.requires_grad)
+                    made[tensor] = empty
+                setattr(part, name, made[tensor])
+    module.to(ranks.device)
+    tensors = (*module.parameters(), *module.buffers())
+    ranks.replicate(tensor for tensor in tensors if not isinstance(tensor, DTensor))
+
+
+def _count(batch: Batch) -> int:
+    return len(next(iter(batch.values())))
