@@ -10,6 +10,7 @@ data helps where nothing does (a test of this module shows both).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -106,9 +107,15 @@ def _effect(mixed: Array, alone: Array, amounts: int) -> Effect:
     centre = float(differences.mean())
     if len(differences) < 2 or not np.isfinite(differences).all():
         return Effect(centre, np.nan, np.nan)
-    width = student.isf((1 - CONFIDENCE) / 2 / amounts, len(differences) - 1)
-    half = float(width * differences.std(ddof=1) / np.sqrt(len(differences)))
+    error = float(differences.std(ddof=1) / np.sqrt(len(differences)))
+    half = _width(amounts, len(differences) - 1) * error
     return Effect(centre, centre - half, centre + half)
+
+
+@functools.cache
+def _width(amounts: int, freedom: int) -> float:
+    """Half an interval in standard errors."""
+    return float(student.isf((1 - CONFIDENCE) / 2 / amounts, freedom))
 
 
 def table(experiment: str, dataset: xr.Dataset, grids: Sequence[Grid]) -> pd.DataFrame:
