@@ -45,6 +45,7 @@ rule all:
         metrics=all_metrics,
         figures=expand("results/figures/{experiment}", experiment=STUDY.experiments),
         samples=expand("results/tables/samples-{experiment}.csv", experiment=WRITING),
+        mixtures=expand("results/tables/mixture-{experiment}.csv", experiment=MIXING),
         published="results/tables/published.csv" if PUBLISHED else [],
         theory="results/tables/theory_check.csv",
         summary="results/tables/summary.txt",

@@ -1,12 +1,12 @@
 # The study, the patterns of paths, and the functions that rules ask for inputs and params.
 #
 # in:  the study file that config["study"] names, relative to the working directory or the project
-# out: STUDY, and the wildcards {experiment}, {point} and {regime}
+# out: STUDY, MIXING, and the wildcards {experiment}, {point} and {regime}
 import sys
 
 sys.path.insert(0, str(PROJECT / "scripts"))
 
-from collapse import families, results, study_file
+from collapse import families, mixtures, results, study_file
 from collapse import study as studies
 
 
@@ -80,6 +80,10 @@ def layout_of(wildcards):
 def all_metrics(wildcards):
     """Datasets of all experiments."""
     return expand("results/{experiment}/metrics.nc", experiment=STUDY.experiments)
+
+
+#: Experiments with a grid of mixtures of real and synthetic samples.
+MIXING = [name for name in STUDY.experiments if mixtures.among(STUDY, name)]
 
 
 def print_summary():

@@ -4,7 +4,8 @@
 # out: results/{experiment}/metrics.nc           one dataset per experiment
 #      results/figures/{experiment}/             PNG and SVG
 #      results/tables/                           theory_check, theory_verdicts, summary,
-#                                                samples-{experiment}, published
+#                                                samples-{experiment}, mixture-{experiment},
+#                                                published
 
 
 rule gather:
@@ -99,6 +100,28 @@ rule samples:
         "../scripts/show_samples.py"
 
 
+rule mixture:
+    """Tell what synthetic data is worth beside so many real samples (P2)."""
+    input:
+        metrics="results/{experiment}/metrics.nc",
+    output:
+        table=report(
+            "results/tables/mixture-{experiment}.csv",
+            category="Tables",
+            caption="../docs/mixture.rst",
+        ),
+    log:
+        "logs/mixture/{experiment}.log",
+    benchmark:
+        "logs/mixture/{experiment}.benchmark.tsv"
+    resources:
+        mem_mb=1000,
+    params:
+        study=lambda wildcards: studies.plain(STUDY, [wildcards.experiment]),
+    script:
+        "../scripts/tabulate_mixtures.py"
+
+
 rule published:
     """Put our results beside published ones (P1 Table 2)."""
     input:
@@ -139,5 +162,7 @@ rule summary:
         "logs/summary.benchmark.tsv"
     resources:
         mem_mb=1000,
+    params:
+        study=studies.plain(STUDY),
     script:
         "../scripts/summarise.py"

@@ -9,6 +9,7 @@ import numpy as np
 
 from collapse import checks, families
 from collapse.chain import ChainSpec
+from collapse.families import Published
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,12 +62,10 @@ def table(chains: Iterable[ChainSpec], datasets: Mapping[str, xr.Dataset]) -> pd
                 continue
             values = checks.values_of(datasets[spec.experiment], spec, metric)
             first, value = (values[:, spec.evaluated.index(t)] for t in (1, iteration))
-            known = [
+            known: list[Published | None] = [
                 one
-                for one in published
+                for one in published_of(spec)
                 if (one.iteration, one.metric) == (iteration, metric)
-                and one.regime in (spec.regime_name, None)
-                and _same(one.conditions, spec)
             ]
             ours = float(value.mean())
             row = {
@@ -91,6 +90,15 @@ def table(chains: Iterable[ChainSpec], datasets: Mapping[str, xr.Dataset]) -> pd
                     }
                 rows.append({**row, **beside})
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def published_of(spec: ChainSpec) -> list[Published]:
+    """Return what was published under the regime, parameters and samples of a chain."""
+    return [
+        one
+        for one in getattr(families.load(spec.family), "PUBLISHED", ())
+        if one.regime in (spec.regime_name, None) and _same(one.conditions, spec)
+    ]
 
 
 def _same(conditions: Mapping[str, Any], spec: ChainSpec) -> bool:

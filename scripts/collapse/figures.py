@@ -19,7 +19,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from collapse import checks, families
+from collapse import checks, comparison, families
 from collapse.chain import ChainSpec
 from collapse.experiment import JOINT
 from collapse.families import Figure
@@ -47,6 +47,8 @@ STYLE: Any = {
 THEORY: dict[bool, Any] = {True: ("--", "theory"), False: (":", "approximation")}
 #: Line of what a metric can't cross.
 REFERENCE: Any = {"color": "grey", "linestyle": "-.", "linewidth": 0.9}
+#: What others published, open markers in the colour of the curve beside.
+PUBLISHED: Any = {"linestyle": "none", "marker": "o", "markersize": 5, "markerfacecolor": "none"}
 #: Resamples of the seeds for a confidence band.
 RESAMPLES = 400
 #: Every regime keeps its colour, in the titles of its panels.
@@ -126,8 +128,9 @@ def _page(page: xr.Dataset, figure: Figure, by_cell: Any, dataset: xr.Dataset) -
         sharey="row",
         squeeze=False,
     )
-    colours = _colours(page[figure.colour].values)
+    colours = colours_of(page[figure.colour].values)
     theories: set[bool] = set()
+    published = False
     for (i, row), (j, regime) in itertools.product(enumerate(rows), enumerate(regimes)):
         axes = panels[i, j]
         shown = page.sel(regime=regime)
@@ -137,6 +140,7 @@ def _page(page: xr.Dataset, figure: Figure, by_cell: Any, dataset: xr.Dataset) -
             curve = shown.sel({figure.colour: value})
             exact = _curve(axes, curve, figure, colour, regime, by_cell, dataset)
             theories |= set() if exact is None else {exact}
+            published |= _publications(axes, curve, figure, colour, regime, by_cell, dataset)
         axes.set_xscale(figure.xscale)
         if figure.yscale == "log":
             axes.set_yscale("log", nonpositive="mask")
@@ -145,17 +149,22 @@ def _page(page: xr.Dataset, figure: Figure, by_cell: Any, dataset: xr.Dataset) -
         if j == 0 and row is not None:
             axes.set_ylabel(f"{figure.rows} = {row}")
         _limit(axes)
-    variable = page[figure.metric]
-    units = "" if variable.attrs["units"] == "1" else f" [{variable.attrs['units']}]"
-    label = textwrap.fill(f"{variable.attrs['long_name']}{units}", 22 * len(rows) + 8)
-    drawing.supylabel(label, fontsize=9)
+    wrapped = textwrap.fill(label(page[figure.metric]), 22 * len(rows) + 8)
+    drawing.supylabel(wrapped, fontsize=9)
     drawing.supxlabel(page[figure.x].attrs["long_name"], fontsize=9)
     reference = page[figure.reference].attrs["long_name"] if figure.reference else None
-    _legend(drawing, figure.colour, colours, theories, reference)
+    _legend(drawing, figure.colour, colours, theories, reference, published)
     return drawing
 
 
-def _colours(values: NDArray[Any]) -> dict[Any, Any]:
+def label(variable: xr.DataArray) -> str:
+    """Name a variable, with its units."""
+    units = "" if variable.attrs["units"] == "1" else f" [{variable.attrs['units']}]"
+    return f"{variable.attrs['long_name']}{units}"
+
+
+def colours_of(values: Sequence[Any] | NDArray[Any]) -> dict[Any, Any]:
+    """Give each value of what the curves differ in a colour, in order."""
     shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.88, len(values)))
     return dict(zip(values, shades, strict=True))
 
@@ -190,6 +199,29 @@ def _curve(
     return None
 
 
+def _publications(
+    axes: Axes,
+    shown: xr.Dataset,
+    figure: Figure,
+    colour: Any,
+    regime: str,
+    by_cell: Any,
+    dataset: xr.Dataset,
+) -> bool:
+    """Mark what was published under the conditions of a curve over iterations, if anything was."""
+    spec = _spec(shown, {}, regime, by_cell, dataset) if figure.x == "iteration" else None
+    if spec is None:
+        return False
+    places = {
+        (one.iteration, one.value)
+        for one in comparison.published_of(spec)
+        if one.metric == figure.metric and one.iteration <= spec.iterations
+    }
+    for iteration, value in sorted(places):
+        axes.plot(iteration, value, color=colour, zorder=3, clip_on=False, **PUBLISHED)
+    return bool(places)
+
+
 def band(values: Array, average: str) -> tuple[Array, Array, Array]:
     """Average over seeds (axis 0), with the ends of its band.
 
@@ -219,17 +251,28 @@ def _expected(
     points = np.atleast_1d(shown[figure.x].values) if figure.x == "samples" else [None]
     found = []
     for point in points:
-        cell = {
-            name: point if name == figure.x else shown[name].values.ravel()[0]
-            for name in _parameters(dataset)
-        }
-        spec = by_cell.get((regime, tuple(sorted((n, str(v)) for n, v in cell.items()))))
+        at: dict[str, Any] = {} if point is None else {figure.x: point}
+        spec = _spec(shown, at, regime, by_cell, dataset)
         expectation = checks.expectations(spec).get(figure.metric) if spec else None
         if expectation is None or expectation.above_first:
             return None
         found.append(expectation)
     means = [np.atleast_1d(expectation.mean) for expectation in found]
     return np.concatenate(means), all(expectation.exact for expectation in found)
+
+
+def _spec(
+    shown: xr.Dataset, at: dict[str, Any], regime: str, by_cell: Any, dataset: xr.Dataset
+) -> ChainSpec | None:
+    """Return the chain of a curve, ``at`` its place on the axis that the curve runs along."""
+    cell = {
+        name: at[name] if name in at else shown[name].values.ravel()[0]
+        for name in _parameters(dataset)
+    }
+    found: ChainSpec | None = by_cell.get(
+        (regime, tuple(sorted((n, str(v)) for n, v in cell.items())))
+    )
+    return found
 
 
 def _limit(axes: Axes) -> None:
@@ -245,10 +288,13 @@ def _legend(
     colours: dict[Any, Any],
     theories: set[bool],
     reference: str | None,
+    published: bool,
 ) -> None:
     handles = [Line2D([], [], color=c, label=f"{name} = {value}") for value, c in colours.items()]
     for style, label in (THEORY[exact] for exact in sorted(theories, reverse=True)):
         handles.append(Line2D([], [], color="black", linestyle=style, linewidth=0.9, label=label))
+    if published:
+        handles.append(Line2D([], [], color="black", label="published", **PUBLISHED))
     if reference is not None:
         handles.append(Line2D([], [], label=textwrap.fill(reference, 24), **REFERENCE))
     drawing.legend(handles=handles, loc="outside right center")

@@ -153,13 +153,17 @@ def check_theory(
         judged.to_csv(partial, index=False, float_format="%.3f")
 
 
-def summarise(metrics: Sequence[str], *, verdicts: Path, text: Path, table: Path) -> None:
+def summarise(
+    metrics: Sequence[str], *, study: Mapping[str, Any], verdicts: Path, text: Path, table: Path
+) -> None:
     """Write the summary of all experiments, as a table for programs and one for people."""
     import pandas as pd
     import xarray as xr
 
-    from collapse import summary
+    from collapse import mixtures, summary
+    from collapse.study import Study
 
+    plan = Study.model_validate(study)
     judged = pd.read_csv(verdicts)
     parts = []
     for path in metrics:
@@ -169,8 +173,14 @@ def summarise(metrics: Sequence[str], *, verdicts: Path, text: Path, table: Path
             str(regime): bool((group["verdict"] == "agrees").all())
             for regime, group in mine.groupby("regime")
         }
+        grids = mixtures.grids(plan.chains(experiment))
         with xr.open_dataset(path) as dataset:
-            parts.append(summary.summarise(experiment, dataset, agreement))
+            unmixed = mixtures.unmixed(plan.regimes_of(experiment), grids)
+            if unmixed:
+                chains = dataset.sel(regime=unmixed)
+                parts.append(summary.summarise(experiment, chains, agreement))
+            if grids:
+                parts.append(summary.summarise_mixtures(experiment, dataset, grids, agreement))
     whole = pd.concat(parts, ignore_index=True)
     with files.whole(table) as partial:
         whole.to_csv(partial, index=False)
@@ -186,19 +196,39 @@ def draw_figures(
 ) -> None:
     """Draw the figures of an experiment, each as PNG and SVG.
 
-    ``records`` are those of the trainings of one seed, each with its point, regime and iteration.
+    A grid of mixtures is drawn as one; other regimes side by side. ``records`` are those of the
+    trainings of one seed, each with its point, regime and iteration.
     """
     import xarray as xr
 
-    from collapse import figures, learning_curves
+    from collapse import figures, learning_curves, mixture_figures, mixtures
     from collapse.study import Study
 
     plan = Study.model_validate(study)
     experiment = Path(metrics).parent.name
+    chains = list(plan.chains(experiment))
+    grids = mixtures.grids(chains)
+    unmixed = mixtures.unmixed(plan.regimes_of(experiment), grids)
     with xr.open_dataset(metrics) as dataset:
-        figures.draw(dataset, list(plan.chains(experiment)), directory)
+        mixture_figures.draw(dataset, grids, directory)
+        if unmixed:
+            figures.draw(dataset.sel(regime=unmixed), chains, directory)
     curves = [learning_curves.Record(*place, path) for place, path in records]
-    learning_curves.draw(curves, directory)
+    learning_curves.draw([curve for curve in curves if curve.regime in unmixed], directory)
+
+
+def tabulate_mixtures(metrics: str, *, study: Mapping[str, Any], table: Path) -> None:
+    """Write the table of what synthetic data is worth beside so many real samples."""
+    import xarray as xr
+
+    from collapse import mixture_table, mixtures
+    from collapse.study import Study
+
+    experiment = Path(metrics).parent.name
+    grids = mixtures.grids(Study.model_validate(study).chains(experiment))
+    with xr.open_dataset(metrics) as dataset, files.whole(table) as partial:
+        found = mixture_table.table(experiment, dataset, grids)
+        found.to_csv(partial, index=False, float_format="%.5g")
 
 
 def compare_published(metrics: Sequence[str], *, study: Mapping[str, Any], table: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from collapse import families
+from collapse import families, mixtures
 from collapse.branches import Branches
 from collapse.chain import ChainSpec
 from collapse.families import Work
@@ -35,22 +35,23 @@ class Cost(NamedTuple):
 
 
 def cost(study: Study, experiment: str) -> Cost:
-    """Estimate an experiment: its chains, and the jobs that gather and draw them."""
+    """Estimate an experiment: its chains, and the jobs that gather, draw and tabulate them."""
     plan = study.experiments[experiment]
     metrics = families.load(plan.family).METRICS.values()
     numbers = sum(len(plan.evaluated) if one.per_iteration else 1 for one in metrics)
     chains = list(study.chains(experiment))
     # Each number is in its chain's file and in the gathered dataset.
+    after = 2 + mixtures.among(study, experiment)
     size = len(chains) * (2 * len(plan.seed_list) * numbers * NUMBER + FILE)
     if plan.by_iteration:
         steps = _steps_cost(study, experiment)
         tables = hasattr(families.load(plan.family), "SAMPLES_ARE_TEXT")
-        jobs = steps.jobs + len(chains) + 2 + tables
+        jobs = steps.jobs + len(chains) + after + tables
         return steps._replace(jobs=jobs, bytes=steps.bytes + size)
     seconds = 10 * OVERHEAD
     for spec in chains:
         seconds += OVERHEAD + len(plan.seed_list) * chain_seconds(spec)
-    return Cost(len(chains) + 2, seconds / 3600, 0.0, 0.0, size)
+    return Cost(len(chains) + after, seconds / 3600, 0.0, 0.0, size)
 
 
 def chain_seconds(spec: ChainSpec) -> float:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse import families
+from collapse import checks, families, mixture_table, mixtures
+from collapse.mixtures import Grid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +24,10 @@ LOST = 0.01
 LEVEL = 0.15
 #: From worst to best.
 VERDICTS = ("collapses", "degrades", "levels off", "stable", "improves")
+#: What it means that synthetic data beats none, does not, or neither for certain.
+WORTH = {"yes": "helps", "no": "hurts", "undecided": "undecided"}
+#: Whether there is a theory, and it agrees.
+THEORY = {None: "-", True: "agrees", False: "DISAGREES"}
 
 
 def summarise(experiment: str, dataset: xr.Dataset, agreement: dict[str, bool]) -> pd.DataFrame:
@@ -60,10 +67,71 @@ def summarise(experiment: str, dataset: xr.Dataset, agreement: dict[str, bool]) 
                 "first": first,
                 "last": last,
                 "verdict": max(VERDICTS, key=judged.count),
-                "theory": {None: "-", True: "agrees", False: "DISAGREES"}[theory],
+                "theory": THEORY[theory],
             }
         )
     return pd.DataFrame(rows)
+
+
+def summarise_mixtures(
+    experiment: str, dataset: xr.Dataset, grids: Sequence[Grid], agreement: dict[str, bool]
+) -> pd.DataFrame:
+    """Summarise the grids of mixtures of an experiment: one row per point.
+
+    Parameters
+    ----------
+    experiment : str
+        Its name.
+    dataset : xarray.Dataset
+        Its gathered metrics.
+    grids : sequence of Grid
+        At least one.
+    agreement : dict of str to bool
+        Whether theory agrees, for the regimes for which there is one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As of `summarise`, of the metric that mixtures are judged by; the last value is that of
+        the best mixture. The verdict says beside how many real samples synthetic data helps.
+    """
+    import pandas as pd
+
+    headline = families.headline_of_mixtures(families.load(dataset.attrs["family"]))
+    worth = mixture_table.table(experiment, dataset, grids)
+    rows = []
+    for grid, distinction in zip(grids, mixtures.distinctions(grids), strict=True):
+        values = mixture_table.last_values(dataset, grid, headline.metric)
+        best = mixture_table.best_of(values, headline)
+        first = checks.values_of(dataset, grid.chains[best], headline.metric)[:, 0]
+        agreed = [
+            agreement[spec.regime_name]
+            for spec in grid.chains.values()
+            if spec.regime_name in agreement
+        ]
+        rows.append(
+            {
+                "experiment": experiment,
+                "regime": f"{len(values)} mixtures {distinction}".rstrip(),
+                "metric": headline.metric,
+                "first": mixture_table.mean(first)[0],
+                "last": mixture_table.mean(values[best])[0],
+                "verdict": _findings(worth[worth["point"] == grid.point]),
+                "theory": THEORY[all(agreed) if agreed else None],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _findings(worth: pd.DataFrame) -> str:
+    """Say beside how many real samples synthetic data helps, hurts, or neither for certain."""
+    compared = worth[worth["beats_none"] != "-"]
+    found = []
+    for answer, rows in itertools.groupby(compared.itertuples(), lambda row: row.beats_none):
+        reals = [str(row.num_real) for row in rows]
+        span = "-".join(dict.fromkeys([reals[0], reals[-1]]))
+        found.append(f"{WORTH[str(answer)]} ({span} real)")
+    return ", ".join(found) or "-"
 
 
 def _curves(values: Array, scale: str) -> Array:

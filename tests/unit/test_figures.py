@@ -1,55 +1,34 @@
 """Figures hold what they say: one line per curve, its band, and theory over it."""
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib import pyplot
 
-from collapse import families, figures, results, study
+import gathering
+from collapse import figures
+from collapse.families import Published, linear_regression
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    plan = study.Study.model_validate(
+def loop(tmp_path_factory):
+    plan = gathering.study(
         {
-            "experiments": {
-                "loop": {
-                    "family": "linear_regression",
-                    "regimes": ["replace", "accumulate"],
-                    "iterations": 4,
-                    "seeds": 6,
-                    "samples": [12, 20],
-                    "grid": {"dimension": [2, 3], "noise_variance": [0.1, 1.0]},
-                }
-            }
+            "family": "linear_regression",
+            "regimes": ["replace", "accumulate"],
+            "iterations": 4,
+            "seeds": 6,
+            "samples": [12, 20],
+            "grid": {"dimension": [2, 3], "noise_variance": [0.1, 1.0]},
         }
     )
-    from collapse.chain import run_chain
+    return plan, gathering.gather(plan, tmp_path_factory.mktemp("chains"))
 
-    directory = tmp_path_factory.mktemp("figures")
-    experiment, cells = plan.experiments["loop"], []
-    for index, spec in enumerate(plan.chains("loop")):
-        path = directory / f"{index}.nc"
-        results.write_chain(
-            path,
-            run_chain(spec, experiment.seed_list),
-            seeds=experiment.seed_list,
-            iterations=spec.evaluated,
-            identity={},
-        )
-        cell = {"regime": spec.regime_name, **spec.parameters, "samples": spec.samples}
-        cells.append((cell, path))
-    metrics = families.load("linear_regression").METRICS
-    described = {name: (m.long_name, m.units) for name, m in metrics.items()}
-    described |= {"iteration": ("model-fitting iteration, t", "1")}
-    dataset = results.gather(
-        cells,
-        axes=experiment.all_axes,
-        regimes=plan.regimes_of("loop"),
-        seeds=experiment.seed_list,
-        iterations=experiment.evaluated,
-        descriptions=described,
-        attributes={"family": "linear_regression"},
-    )
-    written = figures.draw(dataset, list(plan.chains("loop")), directory / "out")
+
+@pytest.fixture(scope="module")
+def drawn(loop, tmp_path_factory):
+    plan, dataset = loop
+    written = figures.draw(dataset, list(plan.chains("loop")), tmp_path_factory.mktemp("figures"))
     return dataset, written
 
 
@@ -86,3 +65,58 @@ def test_bands_leave_out_missing_seeds_and_end_at_infinity():
     assert np.isnan(low[2])
     centre, low, high = figures.band(values[:, :1], "median")
     np.testing.assert_allclose([low[0], centre[0], high[0]], [2, 3, 4])
+
+
+@pytest.fixture
+def panels(loop, tmp_path, monkeypatch):
+    """Draw with published values; return, by figure, the panels by dimension and regime."""
+
+    def panels(*published):
+        monkeypatch.setattr(linear_regression, "PUBLISHED", published, raising=False)
+        drawings = {}
+
+        def keep(drawing, path):
+            drawings[path.name] = drawing
+            pyplot.close(drawing)
+
+        monkeypatch.setattr(figures, "save", keep)
+        plan, dataset = loop
+        figures.draw(dataset, list(plan.chains("loop")), tmp_path)
+        places = [(d, regime) for d in (2, 3) for regime in ("replace", "accumulate")]
+        return {name: dict(zip(places, one.axes, strict=True)) for name, one in drawings.items()}
+
+    return panels
+
+
+def markers(axes):
+    """Open markers of a panel: their colour and place."""
+    return {
+        (matplotlib.colors.to_hex(line.get_color()), *line.get_xydata()[0])
+        for line in axes.lines
+        if line.get_marker() == "o"
+    }
+
+
+def legend(axes):
+    (legend,) = axes.get_figure().legends
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_published_values_are_marked_where_their_conditions_are_met(panels):
+    small = {"dimension": 2, "noise_variance": 0.1, "samples": (12, 13)}
+    found = panels(
+        Published("test_error", "replace", 4, 0.5, small, "made up"),
+        Published("test_error", None, 1, 0.2, small, "made up"),
+        Published("test_error", "replace", 5, 0.9, small, "beyond the last iteration"),
+        Published("distinct_rows", "replace", 4, 0.9, small, "another metric"),
+        Published("test_error", "replace", 3, 0.9, {**small, "samples": 13}, "other samples"),
+    )
+    colour = matplotlib.colors.to_hex(figures.colours_of([12, 20])[12])
+    page = found["test-error__noise_variance=0.1"]
+    assert markers(page[2, "replace"]) == {(colour, 4, 0.5), (colour, 1, 0.2)}
+    assert markers(page[2, "accumulate"]) == {(colour, 1, 0.2)}
+    assert not markers(page[3, "replace"])
+    assert "published" in legend(page[2, "replace"])
+    elsewhere = found["test-error__noise_variance=1.0"]
+    assert not any(markers(axes) for axes in elsewhere.values())
+    assert "published" not in legend(elsewhere[2, "replace"])

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from collapse import summary
+import gathering
+from collapse import mixtures, summary
 from collapse.families import Headline
 
 ERROR, VARIANCE = Headline("e", worse="higher"), Headline("v", worse="lower", scale="log")
@@ -40,6 +41,52 @@ def test_a_regime_is_summarised_over_points_and_seeds():
     assert row["first"] == pytest.approx(1)
     assert row["last"] == pytest.approx(np.exp(-3))
     assert (row["verdict"], row["theory"]) == ("degrades", "DISAGREES")
+
+
+def test_a_grid_of_mixtures_is_one_row_for_each_point():
+    plan = gathering.study(
+        {
+            "family": "gaussian",
+            "regimes": ["replace", "mixture"],
+            "iterations": 2,
+            "samples": 16,
+            "seeds": 3,
+            "grid": {"variance": [1.0, 2.0]},
+        },
+        {"mixture": {"keep_real": [2, 4, 8, 16], "memory": 1, "generate": [0, 4, 8]}},
+    )
+    grids = mixtures.grids(plan.chains("loop"))
+    names = plan.regimes_of("loop")
+    # Synthetic data helps, helps, may help, hurts, the more the more; in vain at variance 2.
+    worth = {2: 1.0, 4: 1.0, 8: [-1.0, 1.0, 2.0], 16: -1.0}
+    array = np.full((len(names), 2, 1, 3, 2), 7.0)
+    for mixture, spec in grids[0].chains.items():
+        gain = np.multiply(worth[mixture.real], mixture.synthetic)
+        array[names.index(spec.regime_name), 0, 0, :, 1] = 100 - mixture.real - gain
+    coordinates = {
+        "regime": names,
+        "variance": [1.0, 2.0],
+        "samples": [16],
+        "seed": range(3),
+        "iteration": [1, 2],
+    }
+    dataset = xr.Dataset(
+        {"squared_error_of_mean": (list(coordinates), array)},
+        coords=coordinates,
+        attrs={"family": "gaussian"},
+    )
+    agreement = {name: name != names[1] for name in names[:3]}
+    table = summary.summarise_mixtures("loop", dataset, grids, agreement)
+    assert list(table["regime"]) == ["12 mixtures variance=1.0", "12 mixtures variance=2.0"]
+    assert list(table["verdict"]) == [
+        "helps (2-4 real), undecided (8 real), hurts (16 real)",
+        "undecided (2-16 real)",
+    ]
+    assert list(table["theory"]) == ["DISAGREES"] * 2
+    row = table.iloc[0]
+    assert (row["first"], row["last"]) == (7, 100 - 16)
+    (alone,) = summary.summarise_mixtures("loop", dataset, grids[:1], {}).to_dict("records")
+    assert (alone["regime"], alone["theory"]) == ("12 mixtures", "-")
 
 
 def test_the_table_is_aligned():

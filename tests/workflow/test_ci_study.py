@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from collapse import mixtures
 from collapse import study as studies
 from running import PROJECT, Workflow
 
@@ -77,8 +78,26 @@ def test_the_terminal_ends_with_the_summary(ran):
     table = ran.workflow.path("tables/summary.txt").read_text()
     assert table in ran.printed
     for experiment in ran.study.experiments:
-        for regime in ran.study.regimes_of(experiment):
-            assert re.search(rf"^{re.escape(experiment)} +{re.escape(regime)} ", table, re.M)
+        mixed = mixtures.among(ran.study, experiment)
+        rows = ["8 mixtures"] if mixed else ran.study.regimes_of(experiment)
+        for row in rows:
+            assert re.search(rf"^{re.escape(experiment)} +{re.escape(row)} ", table, re.M)
+
+
+def test_mixtures_are_tabulated_and_drawn_as_a_grid(ran):
+    table = pd.read_csv(ran.workflow.path("tables/mixture-mixture.csv"))
+    assert list(table["num_real"]) == [0, 4, 8]
+    assert set(table["best_num_synthetic"]) <= {4, 8}
+    assert table["beats_none"].iloc[0] == "-" and table["difference"].isna().tolist()[0]
+    assert table["beats_none"].iloc[1:].isin(["yes", "no", "undecided"]).all()
+    assert (table["amounts"] == 2).all() and (table["seeds"] == 20).all()
+    assert [path.name for path in ran.workflow.path("tables").glob("mixture-*")] == [
+        "mixture-mixture.csv"
+    ]
+    drawn = {path.stem for path in ran.workflow.path("figures/mixture").glob("*.svg")}
+    kinds = ("heat-map", "by-real", "by-synthetic", "by-proportion")
+    metrics = ("squared-error-of-mean", "trace-ratio", "log-determinant-ratio")
+    assert drawn == {f"{metric}-{kind}" for metric in metrics for kind in kinds}
 
 
 def test_figures_are_drawn_as_pictures_and_as_vectors(ran):

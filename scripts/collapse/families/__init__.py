@@ -75,6 +75,15 @@ class Headline(NamedTuple):
     stable: float = 0.25
 
 
+def headline_of_mixtures(family: Any) -> Headline:
+    """Return the metric by which mixtures of real and synthetic samples are judged.
+
+    It is the headline of chains, but where a family names another: ``MIXTURE_HEADLINE``.
+    """
+    headline: Headline = getattr(family, "MIXTURE_HEADLINE", family.HEADLINE)
+    return headline
+
+
 class Figure(NamedTuple):
     """A figure of a family: small multiples of a metric against iterations or samples.
 

@@ -1,0 +1,38 @@
+"""Small experiments of closed-form families, run and gathered without Snakemake."""
+
+from collapse import families, results
+from collapse.chain import run_chain
+from collapse.study import Study
+
+
+def study(experiment, regimes=None):
+    """A study of one experiment, named loop."""
+    return Study.model_validate({"experiments": {"loop": experiment}, "regimes": regimes or {}})
+
+
+def gather(plan, directory):
+    """Run every chain of `study`, and return the dataset that the workflow would gather."""
+    experiment, cells = plan.experiments["loop"], []
+    for index, spec in enumerate(plan.chains("loop")):
+        path = directory / f"{index}.nc"
+        results.write_chain(
+            path,
+            run_chain(spec, experiment.seed_list),
+            seeds=experiment.seed_list,
+            iterations=spec.evaluated,
+            identity={},
+        )
+        cell = {"regime": spec.regime_name, **spec.parameters, "samples": spec.samples}
+        cells.append((cell, path))
+    metrics = families.load(experiment.family).METRICS
+    described = {name: (m.long_name, m.units) for name, m in metrics.items()}
+    described |= {"iteration": ("model-fitting iteration, t", "1")}
+    return results.gather(
+        cells,
+        axes=experiment.all_axes,
+        regimes=plan.regimes_of("loop"),
+        seeds=experiment.seed_list,
+        iterations=experiment.evaluated,
+        descriptions=described,
+        attributes={"family": experiment.family},
+    )
