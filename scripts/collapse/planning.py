@@ -25,13 +25,18 @@ START_UP = {"prepare": 5.0, "train": 10.0, "generate": 60.0, "evaluate": 10.0}
 
 
 class Cost(NamedTuple):
-    """Cost of an experiment; ``start_up`` is the part of the GPU-hours spent on beginning."""
+    """Cost of an experiment.
+
+    ``start_up`` is the part of the GPU-hours spent on beginning, ``gpu_memory`` the bytes that
+    the largest training takes of each of its GPUs, 0 where that is not estimated.
+    """
 
     jobs: int
     core_hours: float
     gpu_hours: float
     start_up: float
     bytes: float
+    gpu_memory: float = 0.0
 
 
 def cost(study: Study, experiment: str) -> Cost:
@@ -87,7 +92,20 @@ def _steps_cost(study: Study, experiment: str) -> Cost:
     core = OVERHEAD * len(files) / 3600
     kept = plan.keep_models == "all"
     size = sum(one for step, _, one in files.values() if kept or step != "train")
-    return Cost(len(files), core, (seconds + start_up) / 3600, start_up / 3600, size)
+    return Cost(
+        len(files), core, (seconds + start_up) / 3600, start_up / 3600, size, _gpu_memory(branches)
+    )
+
+
+def _gpu_memory(branches: Branches) -> float:
+    """Return what the largest training of an experiment takes of a GPU, as far as known."""
+    family = families.load(branches.plan.family)
+    if not hasattr(family, "training_memory"):
+        return 0.0
+    points = {branch.points.later for branch in branches.all()}
+    parameters = (family.Parameters(**branches.parameters(point)) for point in points)
+    found = (family.training_memory(each, branches.plan.gpus) for each in parameters)
+    return max((one for one in found if one is not None), default=0.0)
 
 
 def _iteration(
@@ -114,6 +132,7 @@ def render(study: Study) -> str:
     """Render the plan of a study as a table for the terminal."""
     costs = {name: cost(study, name) for name in study.experiments}
     total = Cost(*(sum(column) for column in zip(*costs.values(), strict=True)))
+    total = total._replace(gpu_memory=max(one.gpu_memory for one in costs.values()))
     # The comparisons with theory and with publications and the summary are of the whole study.
     published = any(
         hasattr(families.load(plan.family), "PUBLISHED") for plan in study.experiments.values()
@@ -123,17 +142,20 @@ def render(study: Study) -> str:
     heads = f"{'experiment':<{width}}  {'jobs':>7}  {'core-hours':>10}"
     neural = total.gpu_hours > 0
     if neural:
-        heads += f"  {'GPU-hours':>9}  {'start-up':>8}"
+        heads += f"  {'GPU-hours':>9}  {'start-up':>8}  {'GPU memory':>10}"
     lines = [f"{heads}  {'size':>9}"]
     for name, one in costs.items():
         line = f"{name:<{width}}  {one.jobs:>7}  {one.core_hours:>10.2f}"
         if neural:
-            line += f"  {one.gpu_hours:>9.2f}  {one.start_up:>8.2f}"
+            taken = _size(one.gpu_memory) if one.gpu_memory else "-"
+            line += f"  {one.gpu_hours:>9.2f}  {one.start_up:>8.2f}  {taken:>10}"
         lines.append(f"{line}  {_size(one.bytes):>9}")
     if neural:
         lines.append(
             f"\nGPU-hours take {TRAINING:.0e} operations a second for training and {SAMPLING:.0e} "
-            "for sampling;\nof them, start-up is the steps' imports, loading and engine starts."
+            "for sampling;\nof them, start-up is the steps' imports, loading and engine starts. "
+            "GPU memory is what the\nlargest training takes of each of its GPUs, besides a tenth "
+            "for the allocator."
         )
     return "\n".join(lines) + "\n"
 

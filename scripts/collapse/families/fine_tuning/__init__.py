@@ -6,12 +6,14 @@ its jobs do is in the modules beside this one, which import torch.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import Field
 
+from collapse import memory
 from collapse.families import Expectation, Figure, Headline, Metric, Work, variant
 from collapse.families import Parameters as _Parameters
 from collapse.families.fine_tuning import bases
@@ -357,3 +359,25 @@ def work(parameters: Parameters) -> Work:
         sample_bytes=5 * tokens,
         model_bytes=(2 if parameters.weights == "bfloat16" else 4) * size,
     )
+
+
+def training_memory(parameters: Parameters, gpus: int) -> float | None:
+    """Estimate the bytes that a training takes of each GPU; None of a base that is not known."""
+    shape = bases.shape(parameters.base, parameters.vocabulary)
+    if shape is None:
+        return None
+    rows = min(parameters.micro_batch or parameters.batch, math.ceil(parameters.batch / gpus))
+    return memory.training_memory(
+        parameters=shape.parameters,
+        layer=shape.layer,
+        tokens=rows * parameters.context,
+        hidden=shape.hidden,
+        feed_forward=shape.feed_forward,
+        layers=shape.layers,
+        vocabulary=shape.vocabulary,
+        # Four norms in a layer are Gemma's, whose attention is written out.
+        scores=shape.heads * parameters.context if shape.norms == 4 else 0,
+        ranks=gpus if parameters.sharded else 1,
+        checkpointing=parameters.gradient_checkpointing,
+        bfloat16=parameters.precision != "float32",
+    ).total
