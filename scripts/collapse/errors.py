@@ -3,3 +3,7 @@
 
 class JobError(ValueError):
     """What stops a job, told to the person who runs it: file or key, found, expected."""
+
+
+class DataError(JobError):
+    """Data that can't be used, in one line: where, what was found, what was expected."""

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse.data import dialogue, tokens
-from collapse.data.documents import DataError
+from collapse.errors import DataError
 from collapse.files import DamagedFileError
 
 WORDS = ("there", "was", "a", "little", "girl", "named", "Lily", "who", "found", "needle")

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse.data.documents import DataError
+from collapse.errors import DataError
 
 Item = TypeVar("Item")
 #: Opens a stream of items at its beginning.

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn, cast
 
-from collapse.errors import JobError
+from collapse.errors import DataError
 
 CHUNK = 1 << 20
 BATCH = 1000
@@ -28,10 +28,6 @@ TRAIN = ("train",)
 #: The names of a test split, the first that there is.
 TEST = ("validation", "valid", "test")
 SUFFIXES = (".txt", ".jsonl", ".json", ".parquet")
-
-
-class DataError(JobError):
-    """Data that can't be used, in one line: where, what was found, what was expected."""
 
 
 class Record(NamedTuple):

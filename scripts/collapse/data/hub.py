@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from collapse.data import documents
-from collapse.data.documents import DataError, Record
+from collapse.data.documents import Record
+from collapse.errors import DataError
 
 if TYPE_CHECKING:
     import datasets
@@ -57,6 +58,26 @@ def find(source: str, columns: Sequence[str]) -> tuple[Split, Split | None]:
     DataError
         If it can't be had, with the remedy; or if it has no train split or lacks a column.
     """
+    splits = load(source)
+    test = next((split for split in documents.TEST if split in splits), None)
+    return (
+        Split(source, "train", splits["train"], columns),
+        None if test is None else Split(source, test, splits[test], columns),
+    )
+
+
+def load(source: str) -> Any:
+    """Load the splits of a data set, among them ``train``.
+
+    Returns
+    -------
+    datasets.DatasetDict
+
+    Raises
+    ------
+    DataError
+        If it can't be had, with the remedy, or has no training data.
+    """
     import datasets
 
     name = source.removeprefix(PREFIX)
@@ -74,8 +95,4 @@ def find(source: str, columns: Sequence[str]) -> tuple[Split, Split | None]:
         ) from error
     if "train" not in splits:
         raise DataError(f"{source}: no split train; found {', '.join(splits)}")
-    test = next((split for split in documents.TEST if split in splits), None)
-    return (
-        Split(source, "train", splits["train"], columns),
-        None if test is None else Split(source, test, splits[test], columns),
-    )
+    return splits

@@ -16,7 +16,8 @@ from typing import Literal, NamedTuple
 from collapse.data import corpora, dialogue, documents, hub
 from collapse.data.corpora import Generators, Stream
 from collapse.data.dialogue import Pair, head, parse, render
-from collapse.data.documents import DataError, Record
+from collapse.data.documents import Record
+from collapse.errors import DataError
 
 __all__ = ["Corpus", "Counts", "DataError", "Pair", "corpus", "head", "parse", "render"]
 

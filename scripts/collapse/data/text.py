@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from collapse.data import corpora, documents, hub
 from collapse.data.corpora import Generators, Stream
-from collapse.data.documents import DataError
+from collapse.errors import DataError
 
 __all__ = ["Corpus", "Counts", "DataError", "corpus"]
 
