@@ -6,6 +6,7 @@ Run as a program this file is one of the ranks, which train one case after the o
 import json
 import signal
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,6 +96,21 @@ def train(state, task, **fields):
     )
 
 
+@contextmanager
+def norms_of_gradients():
+    """Yield a list that gets the norm of every step's gradient, before it is clipped."""
+    norms, clip = [], torch.nn.utils.clip_grad_norm_
+
+    def noted(*arguments):
+        norm = clip(*arguments)
+        norms.append(float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm))
+        return norm
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.utils, "clip_grad_norm_", noted)
+        yield norms
+
+
 def read(state):
     return training_state.read(state, "g", distributed.Ranks())
 
@@ -128,14 +144,15 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """One rank's weights and curve, without checkpointing of activations."""
+    """One rank's weights, curve and gradients, without checkpointing of activations."""
     task = Gemma(checkpointing=False)
-    found = train(tmp_path_factory.mktemp("alone"), task, sharded=False)
-    return task.model.state_dict(), found
+    with norms_of_gradients() as norms:
+        found = train(tmp_path_factory.mktemp("alone"), task, sharded=False)
+    return task.model.state_dict(), found, norms
 
 
 def assert_near(folder, alone):
-    expected, expected_curve = alone
+    expected, expected_curve, *_ = alone
     found = weights(folder)
     assert found.keys() == expected.keys()
     for name, value in expected.items():
@@ -150,6 +167,14 @@ def test_two_ranks_are_as_one(folder, alone, case):
     moved = max((before[name] - value).abs().max() for name, value in alone[0].items())
     assert moved > 100 * TIGHT["atol"]
     assert_near(folder / case, alone)
+
+
+@pytest.mark.parametrize("case", ["plain", "at-once", "replicated"])
+def test_gradients_are_sums_over_the_ranks(folder, alone, case):
+    # AdamW hardly sees by what they are multiplied.
+    for rank in range(2):
+        noted = json.loads((folder / case / f"noted-{rank}.json").read_text())
+        assert noted["norms"] == pytest.approx(alone[2], rel=1e-4)
 
 
 def test_a_batch_of_fewer_rows_than_ranks(folder, tmp_path):
@@ -184,12 +209,12 @@ def test_bfloat16_is_near_float32(folder):
 
 def test_each_rank_keeps_its_part_only(folder):
     for rank, part in enumerate(read(folder / "plain")):
-        kept, whole = json.loads((folder / "plain" / f"kept-{rank}.json").read_text())
-        assert kept == pytest.approx(whole / 2, rel=0.1)
+        noted = json.loads((folder / "plain" / f"noted-{rank}.json").read_text())
+        assert noted["kept"] == pytest.approx(noted["whole"] / 2, rel=0.1)
         moments = [value for state in part["optimiser"].values() for value in state.values()]
-        assert sum(value.numel() for value in moments if value.ndim) == 2 * kept
-    kept, whole = json.loads((folder / "replicated" / "kept-1.json").read_text())
-    assert kept == whole
+        assert sum(value.numel() for value in moments if value.ndim) == 2 * noted["kept"]
+    noted = json.loads((folder / "replicated" / "noted-1.json").read_text())
+    assert noted["kept"] == noted["whole"]
 
 
 def test_the_checkpoint_is_an_ordinary_one(folder):
@@ -245,15 +270,19 @@ def main(folder):
             if name == "to-one":
                 continue
             task = Gemma(meta=meta, **changes)
-            train(state, task, **fields)
+            with norms_of_gradients() as norms:
+                train(state, task, **fields)
             whole = sharding.whole_state(task.model, ranks)
             if ranks.first:
                 task.model.save_pretrained(state / "model", state_dict=whole)
             ranks.wait()
             parameters = list(task.model.parameters())
-            kept = [sum(map(torch.numel, map(sharding.own, parameters)))]
-            kept.append(sum(map(torch.numel, parameters)))
-            (state / f"kept-{ranks.rank}.json").write_text(json.dumps(kept))
+            noted = {
+                "norms": norms,
+                "kept": sum(map(torch.numel, map(sharding.own, parameters))),
+                "whole": sum(map(torch.numel, parameters)),
+            }
+            (state / f"noted-{ranks.rank}.json").write_text(json.dumps(noted))
 
 
 if __name__ == "__main__":
