@@ -56,7 +56,7 @@ def draw(dataset: xr.Dataset, grids: Sequence[Grid], directory: Path) -> list[Pa
         suffix = distinction and JOINT + distinction
         for figure in _figures(dataset):
             values = mixture_table.last_values(dataset, grid, figure.metric)
-            if not any(np.isfinite(each).any() for each in values.values()):
+            if not any(np.isfinite(mixture_table.mean(each)[0]) for each in values.values()):
                 continue
             label = figures.label(dataset[figure.metric])
             with plt.rc_context(figures.STYLE):
@@ -112,7 +112,8 @@ def _heat_maps(values: Values, figure: Figure, judged: Headline | None, label: s
     )
     cells = _matrix({m: mixture_table.mean(each)[0] for m, each in values.items()}, rows, columns)
     norm = LogNorm() if _logarithmic(values, figure) else None
-    picture = _cells(axes[0, 0], cells, cells, rows, columns, ".3g", cmap="viridis", norm=norm)
+    form = ".3g" if norm else _fixed(float(np.ma.ptp(cells)))
+    picture = _cells(axes[0, 0], cells, cells, rows, columns, form, cmap="viridis", norm=norm)
     bar = drawing.colorbar(picture, ax=axes[0, 0])
     bar.set_label(textwrap.fill(label, 12 + 5 * len(rows)), fontsize=8)
     if norm is not None:
@@ -131,6 +132,11 @@ def _matrix(numbers: Mapping[Mixture, float], rows: Sequence[int], columns: Sequ
     cells = [[numbers.get(Mixture(real, added), np.nan) for added in columns] for real in rows]
     found: Cells = np.ma.array(cells, mask=~np.isfinite(cells))  # type: ignore[no-untyped-call]
     return found
+
+
+def _fixed(extent: float) -> str:
+    """Return a format with so many decimals that three digits of this extent are seen."""
+    return f".{max(0, 2 - int(np.floor(np.log10(extent)))) if extent > 0 else 2}f"
 
 
 def _cells(
@@ -192,11 +198,11 @@ def _differences(
         names, colours = ["better", "undecided", "worse"], ["#92c5de", "#f7f7f7", "#f4a582"]
         if judged.worse == "lower":
             signs = {mixture: -sign for mixture, sign in signs.items()}
-    largest = np.abs(written).max()
-    decimals = max(0, 2 - int(np.floor(np.log10(largest)))) if largest > 0 else 0
+    sizes = [abs(effect.difference) for effect in compared.values()]
+    form = "+" + _fixed(max((size for size in sizes if np.isfinite(size)), default=0.0))
     coloured = _matrix(signs, rows, columns)
     scale = {"cmap": ListedColormap(colours), "norm": Normalize(-1, 1)}
-    _cells(axes, coloured, written, rows, columns, f"+.{decimals}f", **scale)
+    _cells(axes, coloured, written, rows, columns, form, **scale)
     axes.set_title("difference from the same real samples alone", loc="left")
     patches = [Patch(facecolor=c, edgecolor="grey") for c in colours]
     drawing.legend(patches, names, loc="outside lower center", ncols=3)
