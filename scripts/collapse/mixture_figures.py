@@ -1,7 +1,7 @@
 """Figures of grids of mixtures: cardinality against proportion of real data (P2).
 
 A heat map, and the metric against the number of real samples, of synthetic ones, and against
-the share of real ones among as many samples. No synthetic data at all is black everywhere.
+the share of real ones among as many samples. A curve without any of the other kind is black.
 """
 
 from __future__ import annotations
@@ -68,11 +68,16 @@ def draw(dataset: xr.Dataset, grids: Sequence[Grid], directory: Path) -> list[Pa
 
 
 def _figures(dataset: xr.Dataset) -> list[Figure]:
-    """Return the first of the family's figures of every metric that chains have over time."""
+    """Return the first of the family's figures of every metric that chains have over time.
+
+    One on a log axis counts as such if any of its metric's is.
+    """
     first: dict[str, Figure] = {}
     for figure in families.load(dataset.attrs["family"]).FIGURES:
         if "iteration" in dataset[figure.metric].dims:
-            first.setdefault(figure.metric, figure)
+            known = first.setdefault(figure.metric, figure)
+            if figure.yscale == "log":
+                first[figure.metric] = known._replace(yscale="log")
     return list(first.values())
 
 
@@ -94,7 +99,9 @@ def _logarithmic(values: Values, figure: Figure) -> bool:
     """Tell whether a metric that is drawn on a log axis spans a decade, and so is one here."""
     means = np.array([mixture_table.mean(each)[0] for each in values.values()])
     means = means[np.isfinite(means)]
-    return figure.yscale == "log" and bool(means.min() > 0 and means.max() > 10 * means.min())
+    if figure.yscale != "log" or not len(means):
+        return False
+    return bool(means.min() > 0 and means.max() > 10 * means.min())
 
 
 def _heat_maps(values: Values, figure: Figure, judged: Headline | None, label: str) -> Drawing:

@@ -5,11 +5,12 @@ import json
 import matplotlib
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib import pyplot
 
 import gathering
 from collapse import figures, jobs, mixture_figures, mixture_table, mixtures, results, study
-from collapse.families import gaussian
+from collapse.families import gaussian, linear_regression
 
 REGIMES = {
     "mixture": {"keep_real": [4, 8, 16], "memory": 1, "generate": [0, 4, 8, 12]},
@@ -59,6 +60,14 @@ def test_every_metric_has_its_figures(drawings):
     found, _ = drawings
     names = [figure.name for figure in gaussian.FIGURES]
     assert set(found) == {f"{name}-{kind}" for name in names for kind in KINDS}
+
+
+def test_a_metric_is_drawn_once_on_a_log_axis_if_the_family_ever_does():
+    metrics = {name: (("iteration",), [0.0]) for name in linear_regression.METRICS}
+    dataset = xr.Dataset(metrics, attrs={"family": "linear_regression"})
+    (figure, *others) = mixture_figures._figures(dataset)
+    assert (figure.name, figure.yscale) == ("test-error", "log")
+    assert all(other.metric != figure.metric for other in others)
 
 
 def test_cells_hold_means_and_differences(drawings):
