@@ -41,7 +41,9 @@ SETTINGS = {
     "test_pairs": 100,
     "base_stories": 300,
     "vocabulary": 400,
-    "epochs": 3.0,
+    "epochs": 8.0,
+    "batch": 8,
+    "learning_rate": 3e-3,
     "curve_points": 3,
 }
 #: How much real and synthetic data iteration 2 is trained on.
@@ -165,7 +167,7 @@ TOKENIZER = "tokenizer_config.json"
         (
             lambda folder: (folder / "model.safetensors").unlink(),
             {},
-            "found no weights as safetensors, expected at least one file",
+            "no weights as safetensors (found none, expected at least one file)",
         ),
         (
             lambda folder: (folder / "tokenizer.json").write_text("{"),
@@ -210,7 +212,9 @@ def test_a_base_that_is_not_there_is_said_in_one_line(monkeypatch, tmp_path):
 
 def test_a_base_that_is_gone_is_missed(trained, copied):
     (Path(copied.data) / "base" / "config.json").unlink()
-    with pytest.raises(JobError, match=r"results/loop/data/any/base: the base is gone; put it"):
+    with pytest.raises(
+        JobError, match=r"results/loop/data/any/base: the base model is gone; put it"
+    ):
         copied.train(1)
 
 
@@ -267,7 +271,7 @@ def test_the_built_in_base_has_read_stories_and_not_yet_questions(here, trained)
 
 def test_the_record_of_a_training_tells_its_curve_and_what_it_used(here, trained):
     assert trained["pairs"] == 120 and trained["left_out"] == 0
-    assert trained["steps"] == 3 * math.ceil(120 / 16)
+    assert trained["steps"] == 8 * math.ceil(120 / 8)
     assert trained["base"] == details()["base"]["sha256"]
     losses = [point["test_loss"] for point in trained["curve"]]
     assert len(losses) == 3 and losses[-1] < losses[0]
@@ -353,7 +357,7 @@ def test_cut_off_samples_may_be_given_an_end(here, tmp_path, monkeypatch):
     """Mistake 4 of the published code; by default they are drawn anew."""
     shutil.copytree("results", tmp_path / "results")
     monkeypatch.chdir(tmp_path)
-    short = {"context": 36}  # shorter than many pairs; the tests of data have refused them
+    short = {"context": 52}  # shorter than many pairs; the tests of data have refused them
     found = {}
     for truncated in ("redraw", "end"):
         tuned = loop(settings={**short, "truncated": truncated})
@@ -362,7 +366,7 @@ def test_cut_off_samples_may_be_given_an_end(here, tmp_path, monkeypatch):
         (shard,) = tuned.chain().shards(1)
         table = parquet.read_table(shard.path)
         assert all(table["ended"].to_pylist())
-        assert max(map(len, table["tokens"].to_pylist())) <= 34
+        assert max(map(len, table["tokens"].to_pylist())) <= 50
         found[truncated] = json.loads(Path(shard.record).read_text())["details"]
     assert found["redraw"]["truncated"] == 0 and found["redraw"]["refused"]["truncated"] > 5
     assert found["end"]["truncated"] > 5 and "truncated" not in found["end"]["refused"]
@@ -370,7 +374,9 @@ def test_cut_off_samples_may_be_given_an_end(here, tmp_path, monkeypatch):
 
 def test_a_model_that_writes_no_pair_is_given_up_in_one_line(gemma, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    tuned = loop(settings={"base": str(gemma), "attempts": 2, "context": 40}, samples=4)
+    tuned = loop(
+        settings={"base": str(gemma), "attempts": 2, "context": 52, "long_pairs": "drop"}, samples=4
+    )
     tuned.prepare()
     tuned.assemble(1)
     shutil.copytree(gemma, tuned.chain().model(1))
@@ -402,9 +408,6 @@ def test_every_kind_of_bad_sample_is_refused_and_counted(trained, here):
     writer = Writer(tokenizer, Parameters(context=60))
     assert writer.accepts(good) and not any(map(writer.accepts, bad))
     assert writer.refused == {"malformed": 7, "truncated": 1}
-    # Bytes, one token each, that are fewer tokens when tokenised as a text are; not so here.
-    long = Writer(tokenizer, Parameters(context=len(good.tokens) + 1))
-    assert not long.accepts(good) and long.refused == {"malformed": 1}
 
 
 def test_samples_too_long_when_tokenised_again_are_drawn_anew_or_left_out(here, monkeypatch):
@@ -495,10 +498,11 @@ def tuned(base, tmp_path, documents, t=2, **settings):
     """Weights before and after a tuning by itself."""
     parameters = Parameters(base=str(base), context=64, curve_points=0, **settings)
     chain = Loop(family="fine_tuning", iterations=2, settings={"base": str(base)})
-    chain_step = chain.step(t, "training")
+    for name in ("model", "tokenizer"):
+        (tmp_path / name).mkdir(parents=True)
     record = tuning.train(
-        chain_step, parameters, documents, base=Base(base, Special(0, 2, 1), "x"),
-        test=documents or rows(4), tokenizer=base, fingerprint="x",
+        chain.step(t, "training"), parameters, documents, base=Base(base, Special(0, 2, 1), "x"),
+        test=documents or rows(4), tokenizer=tmp_path / "tokenizer", fingerprint="x",
         scratch=tmp_path / "scratch", model=tmp_path / "model",
     )  # fmt: skip
     return record, weights(base), weights(tmp_path / "model")
@@ -518,7 +522,6 @@ def rows(count):
 
 
 def test_trained_on_nothing_a_model_is_the_base(gemma, tmp_path):
-    (tmp_path / "model").mkdir()
     record, before, after = tuned(gemma, tmp_path, [])
     assert record["steps"] == 0 and record["pairs"] == 0
     assert before.keys() == after.keys()
@@ -547,7 +550,6 @@ def test_weights_in_16_bits_lose_small_updates(gemma, tmp_path):
     moved = {}
     for kind in ("float32", "bfloat16"):
         folder = tmp_path / kind
-        (folder / "model").mkdir(parents=True)
         _, before, after = tuned(
             gemma, folder, rows(32), weights=kind, learning_rate=8e-6, epochs=4.0, batch=8
         )
@@ -561,7 +563,6 @@ def test_checkpointing_changes_no_number(gemma, tmp_path):
     found = []
     for number, checkpointing in enumerate((False, True)):
         folder = tmp_path / str(number)
-        (folder / "model").mkdir(parents=True)
         settings = {"gradient_checkpointing": checkpointing, "micro_batch": 3, "batch": 8}
         found.append(tuned(gemma, folder, rows(16), **settings)[2])
     for name, one in found[0].items():

@@ -45,6 +45,7 @@ def read(model: Path, dtype: torch.dtype = torch.float32) -> Any:
         If weights are missing or don't have the shapes that the configuration says.
     """
     described = configuration(model)
+    transformers.utils.logging.disable_progress_bar()  # logs are files
     try:
         network, found = transformers.AutoModelForCausalLM.from_pretrained(
             model,

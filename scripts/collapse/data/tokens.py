@@ -192,6 +192,7 @@ def write_documents(
     context: int,
     long_documents: LongDocuments,
     head: Head | None = None,
+    remedy: str = "long_documents: drop or truncate",
 ) -> Counts:
     """Tokenise documents into a shard.
 
@@ -210,6 +211,8 @@ def write_documents(
     head : callable, optional
         Gives the number of characters of a document before its response; then the shard tells
         the tokens of the two apart (`encode`). A truncated one may be all head.
+    remedy : str
+        What to set, as errors say it, for documents that are too long.
 
     Raises
     ------
@@ -250,7 +253,7 @@ def write_documents(
             raise DataError(
                 f"{path}: {dropped:,} of {written + dropped:,} documents are longer than the "
                 f"context of {context:,} tokens, BOS and EOS included; raise context to "
-                f"{longest:,}, or set long_documents: drop or truncate"
+                f"{longest:,}, or set {remedy}"
             )
         if not written:
             raise DataError(f"{path}: no documents are left, {dropped:,} dropped as too long")

@@ -52,6 +52,7 @@ def prepare(step: Step, parameters: Parameters, directory: Path) -> Prepared:
             context=parameters.context,
             long_documents=parameters.long_pairs,
             head=pairs.head,
+            remedy="long_pairs: drop",
         )
     details: dict[str, Any] = {
         "base": found.as_details(directory),
