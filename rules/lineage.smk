@@ -192,7 +192,7 @@ def _with(attribute):
     ]
 
 
-WRITING = _with("SAMPLES_ARE_TEXT")
+WRITING = [name for name in _with("SAMPLES_ARE_TEXT") if BRANCHES[name].judges_samples]
 PUBLISHED = _with("PUBLISHED")
 
 

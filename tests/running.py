@@ -19,7 +19,12 @@ class Workflow:
 
     def write(self, **experiments: dict) -> None:
         """Write the study file."""
-        self.study.write_text(yaml.safe_dump({"experiments": experiments}, sort_keys=False))
+        self.write_with({}, **experiments)
+
+    def write_with(self, regimes: dict, **experiments: dict) -> None:
+        """Write the study file, with regimes of its own."""
+        document = {"regimes": regimes, "experiments": experiments}
+        self.study.write_text(yaml.safe_dump(document, sort_keys=False))
 
     def command(self, *arguments: str, cores: int = 2) -> list[str]:
         return [

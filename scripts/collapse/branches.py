@@ -62,6 +62,11 @@ class Branches:
                 for seed in self.plan.seed_list:
                     yield self.branch(point, regime, seed)
 
+    @functools.cached_property
+    def judges_samples(self) -> bool:
+        """Whether any iteration is judged by what its model writes."""
+        return any(branch.judged for branch in self.all())
+
     def step(self, point: str, regime: str, seed: int, iteration: int, stage: str) -> Step:
         """Return what a step may depend on: its place, and the parameters up to its stage."""
         parameters = self.parameters(point)

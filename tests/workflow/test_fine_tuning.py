@@ -1,0 +1,176 @@
+"""Fine-tuning through the rules: chains, and a grid of mixtures that share one pool."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from collapse.families.fine_tuning import METRICS
+from running import PROJECT, Workflow
+
+SETTINGS = {
+    "pairs": 200,
+    "test_pairs": 60,
+    "base_stories": 200,
+    "vocabulary": 400,
+    "epochs": 8.0,
+    "batch": 8,
+    "learning_rate": 3e-3,
+    "curve_points": 2,
+}
+CHAINS = {
+    "family": "fine_tuning",
+    "regimes": ["replace", "accumulate"],
+    "iterations": 2,
+    "seeds": 1,
+    "samples": 80,
+    "settings": {**SETTINGS, "judged": 40},
+    "grid": {"base": ["stories"], "temperature": [1.0]},
+}
+GRID = {"keep_real": [0, 40], "memory": 1, "generate": [0, 20, 60]}
+MIXTURE = {
+    **CHAINS,
+    "regimes": ["mixture"],
+    "keep_models": "none",
+    "settings": {**SETTINGS, "judged": 0},
+    "grid": {"base": ["stories"]},
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def environment():
+    """The Hub is out of reach, and torch would take all cores."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+
+
+def jobs(workflow, target):
+    counts = workflow.planned(f"results/{target}/metrics.nc")
+    counts.pop("total", None)
+    return counts
+
+
+@pytest.fixture(scope="module")
+def chains(tmp_path_factory):
+    workflow = Workflow(tmp_path_factory.mktemp("chains"))
+    workflow.write(tuning=CHAINS)
+    workflow.run()
+    return workflow
+
+
+@pytest.fixture(scope="module")
+def mixture(tmp_path_factory):
+    workflow = Workflow(tmp_path_factory.mktemp("mixture"))
+    workflow.write_with({"mixture": GRID}, grid=MIXTURE)
+    workflow.counted = jobs(workflow, "grid")
+    workflow.run()
+    return workflow
+
+
+def test_the_dataset_keeps_the_contract(chains):
+    with xr.open_dataset(chains.path("tuning/metrics.nc")) as dataset:
+        assert dict(dataset.sizes) == {
+            "regime": 2, "base": 1, "temperature": 1, "samples": 1, "seed": 1, "iteration": 2
+        }  # fmt: skip
+        assert set(dataset.data_vars) == set(METRICS)
+        for name in ("test_cross_entropy", "response_cross_entropy", "acceptance_rate"):
+            assert np.isfinite(dataset[name]).all()
+        first = dataset["test_cross_entropy"].sel(iteration=1)
+        assert (first == first.isel(regime=0)).all()
+        assert (dataset["test_cross_entropy"] > dataset["entropy_floor"]).all()
+
+
+def test_figures_and_tables_are_there(chains):
+    stems = {path.stem for path in chains.path("figures/tuning").glob("*.png")}
+    assert {"cross-entropy", "response-cross-entropy", "distinct-2"} < stems
+    samples = pd.read_csv(chains.path("tables/samples-tuning.csv"))
+    assert samples["text"].str.match(r"(?s)user: .+\nassistant: .+").all()
+    published = pd.read_csv(chains.path("tables/published.csv"))
+    assert list(published["iteration"]) == [1, 1]
+
+
+def test_more_runs_only_what_is_missing(chains):
+    chains.write(tuning={**CHAINS, "iterations": 3})
+    # Iteration 2 has written its judged shard, which is all of its samples.
+    counted = jobs(chains, "tuning")
+    for step in ("assemble", "train", "evaluate", "generate"):
+        assert counted[step] == 2
+    assert "prepare" not in counted
+    chains.write(tuning={**CHAINS, "seeds": 2})
+    assert jobs(chains, "tuning")["train"] == 3
+    chains.write(tuning={**CHAINS, "settings": {**CHAINS["settings"], "judged": 30}})
+    counted = jobs(chains, "tuning")
+    assert counted["evaluate"] == 3 and "train" not in counted and "generate" not in counted
+    chains.write(tuning=CHAINS)
+
+
+def test_a_grid_of_mixtures_is_so_many_jobs_and_one_pool(mixture):
+    assert mixture.counted == {
+        "prepare": 1,
+        "assemble": 1 + 6,
+        "train_unkept": 1 + 6,
+        "generate": 1,
+        "evaluate": 1 + 6,
+        "collect": 6,
+        "gather": 1,
+    }
+    # The samples of the last models would serve no one.
+    shards = list(mixture.path("grid").rglob("*.parquet"))
+    assert [path.name for path in shards if path.parent.name == "synthetic"] == ["0-80.parquet"]
+
+
+def test_mixtures_train_on_nested_sets_of_so_much_of_either(mixture):
+    found = {}
+    for path in mixture.path("grid").rglob("iter2/training_set.json"):
+        sources = json.loads(path.read_text())["sources"]
+        counts = {source["kind"]: source["count"] for source in sources}
+        record = json.loads((path.parent / "training.json").read_text())
+        found[counts.get("real", 0), counts.get("synthetic", 0)] = record["pairs"]
+    assert found == {
+        (real, synthetic): real + synthetic for real in (0, 40) for synthetic in (0, 20, 60)
+    }
+    assert not list(mixture.path("grid").rglob("model/*"))  # keep_models: none
+
+
+def test_trained_on_nothing_is_worse_than_on_anything(mixture):
+    with xr.open_dataset(mixture.path("grid/metrics.nc")) as dataset:
+        last = dataset["test_cross_entropy"].squeeze(drop=True).sel(iteration=2).to_series()
+    nothing = next(name for name in last.index if "keep_real=0" in name and "generate=0" in name)
+    assert last.idxmax() == nothing
+    assert last.drop(nothing).max() < last[nothing] - 0.3
+
+
+def test_its_figures_and_table_are_there(mixture):
+    stems = {path.stem for path in mixture.path("figures/grid").glob("*.png")}
+    assert any("heat" in stem or "mixture" in stem for stem in stems)
+    table = pd.read_csv(mixture.path("tables/mixture-grid.csv"))
+    assert list(table["num_real"]) == [0, 40]
+    assert not Path(mixture.path("tables/samples-grid.csv")).exists()
+
+
+def test_the_paper_study_lists_exactly_the_published_runs(tmp_path):
+    """P2: 12 x 19 x 3 = 684 models, here for one epoch and for equal steps, and the chains."""
+    workflow = Workflow(tmp_path)
+    workflow.study = PROJECT / "config" / "studies" / "paper.yaml"
+    cells, seeds = 12 * 19, 3
+    assert jobs(workflow, "fine-tuning-mixture") == {
+        "prepare": 1,
+        "assemble": seeds * (1 + 2 * cells),
+        "train_unkept": seeds * (1 + 2 * cells),
+        # 131,072 synthetic pairs in files of 4096, cut at n = 12,531 as well.
+        "generate": seeds * (32 + 1),
+        "evaluate": seeds * (1 + 2 * cells),
+        "collect": 2 * cells,
+        "gather": 1,
+    }
+    chains = seeds * 3
+    counted = jobs(workflow, "fine-tuning")
+    trained = counted["train"] + counted["train_unkept"]
+    assert trained == counted["assemble"] == counted["evaluate"] == seeds + chains * 19
+    # 4 files for each next iteration, and one to judge the last.
+    assert counted["generate"] == seeds * 4 + chains * (18 * 4 + 1)
