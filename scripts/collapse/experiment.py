@@ -181,7 +181,7 @@ def point_name(cell: Mapping[str, Any]) -> str:
 def text_of(value: Any) -> str:
     """Write a value as it appears in the names of points and regimes, safe in a path."""
     written = value if isinstance(value, str) else json.dumps(value)
-    return written.translate(str.maketrans("*", "x", "()"))
+    return written.translate(str.maketrans("*/", "x+", "()"))
 
 
 def axes_of(model: type[BaseModel]) -> dict[str, Any]:

@@ -87,8 +87,12 @@ def _in_chains(here: Key, study: Study, name: str) -> Iterator[Mistake]:
     points = math.prod(map(len, experiment.axes.values()))
     names = study.regimes_of(name)
     yield from _too_many(here, points * len(names), "chains")
+    named = set()
     for point in experiment.points():
         yield from _too_long((*here, "grid"), point.name)
+        if point.name in named:  # a slash is a plus there
+            yield Mistake((*here, "grid"), Words(f"two points {point.name}"), "names of their own")
+        named.add(point.name)
     for index, written in enumerate(experiment.regimes):
         for regime_name, regime in study.expansions[written].items():
             path = (*here, "regimes", index)

@@ -672,3 +672,14 @@ def test_a_mixture_trains_on_so_much_of_either(here, tmp_path, monkeypatch):
     assert [(one.kind, one.count) for one in described.sources] == [("real", 20), ("synthetic", 30)]
     # The whole shard of 120 is there, which other mixtures share.
     assert sum(part.stop - part.start for part in described.sources[1].files) == 120
+
+
+def test_a_base_in_a_folder_is_a_value_of_an_axis(gemma, tmp_path):
+    study = load(tmp_path, grid={"base": [str(gemma)], "temperature": [1.0]})
+    (name,) = study.cells["ft"]
+    assert name == f"base={str(gemma).replace('/', '+')}__temperature=1.0__samples=9"
+
+
+def test_names_that_would_be_the_same_are_refused(tmp_path):
+    with pytest.raises(StudyError, match=r"grid: found two points base=hub:a\+b__samples=9, exp"):
+        load(tmp_path, grid={"base": ["hub:a/b", "hub:a+b"]})
