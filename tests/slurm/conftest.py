@@ -9,10 +9,10 @@ import time
 import pytest
 
 from collapse import study as studies
-from running import PROJECT, Workflow
+from harness import CI
+from running import Workflow
 
 LINES = []
-CI = PROJECT / "config" / "studies" / "ci.yaml"
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import xarray as xr
 
 from running import PROJECT, Workflow
 
+CI = PROJECT / "config" / "studies" / "ci.yaml"
 LAUNCH = [sys.executable, str(PROJECT / "scripts" / "launch.py")]
 
 
