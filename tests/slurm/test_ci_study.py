@@ -84,8 +84,8 @@ def test_two_seeds_of_a_chain_may_share_a_submission(tmp_path, ci, tell):
     for chain in chains:
         found, expected = (run.directory / chain.metrics(2) for run in (cluster, ci))
         assert found.read_bytes() == expected.read_bytes()
-    spent = [waiting.of_chain(cluster.directory, chain, 2) for chain in chains]
+    spent = waiting.of_chains(cluster.directory, chains, 2)
     tell(
-        f"two seeds of a chain in a submission: {sum(one.share for one in spent) / 2:.0%} of the "
-        "wall time of each outside its steps, the other seed's included"
+        f"gaussian-steps, a chain of two seeds in a submission: {spent.share:.0%} of the wall time "
+        f"outside the steps ({(spent.wall - spent.inside) / spent.steps:.1f} s a step)"
     )
