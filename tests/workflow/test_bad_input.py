@@ -79,8 +79,8 @@ def test_a_study_that_is_no_text(tmp_path):
         ),
         ("environments=envs/cpu.yaml", "environments: found envs/cpu.yaml, expected neural and "),
         (
-            "environments={neural: 3}",
-            "environments: neural: found 3, expected a file or a name",
+            "environments={neural: [a]}",
+            "environments: neural: found [a], expected a file or a name",
         ),
     ],
 )
