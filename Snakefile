@@ -53,3 +53,7 @@ rule all:
 
 onsuccess:
     print_summary()
+
+
+onerror:
+    print_errors()

@@ -15,6 +15,8 @@ rule chain:
         "logs/chain/{experiment}/{point}/{regime}.benchmark.tsv"
     wildcard_constraints:
         experiment=any_of(name for name in STUDY.experiments if name not in BRANCHES),
+    conda:
+        environment("other")
     threads: 1
     resources:
         mem_mb=2000,

@@ -1,8 +1,9 @@
 # The study, the patterns of paths, and the functions that rules ask for inputs and params.
 #
 # in:  the study file that config["study"] names, relative to the working directory or the project
-# out: STUDY, MIXING, and the wildcards {experiment}, {point} and {regime}
+# out: STUDY, ENVIRONMENTS, MIXING, and the wildcards {experiment}, {point} and {regime}
 import sys
+import time
 
 sys.path.insert(0, str(PROJECT / "scripts"))
 
@@ -20,15 +21,23 @@ wildcard_constraints:
     stop=r"\d+",
 
 
-def load_study():
+def load_configuration():
     """Load the study, or end with the one line that says what is wrong with it."""
     try:
-        return studies.load(study_file.find(config, [Path(), PROJECT]))
+        study = studies.load(study_file.find(config, [Path(), PROJECT]))
+        return study, study_file.environments(config)
     except studies.StudyError as error:
         sys.exit(f"error: {error}")
 
 
-STUDY = load_study()
+STARTED = time.time()
+STUDY, ENVIRONMENTS = load_configuration()
+
+
+def environment(kind):
+    """Conda environment of jobs of neural families, or of others."""
+    found = ENVIRONMENTS[kind]
+    return str(PROJECT / found) if found.endswith((".yaml", ".yml")) else found
 
 
 def chain_file(spec):
@@ -91,6 +100,15 @@ def print_summary():
     text = Path("results/tables/summary.txt")
     if text.exists():
         print(f"\n{text.read_text()}", file=sys.stderr)
+
+
+def print_errors():
+    """Show what failed jobs of a cluster said: their own output is in files there."""
+    for path in sorted(Path("logs").rglob("*.log")):
+        if path.stat().st_mtime >= STARTED and not workflow.local_exec:
+            said = path.read_text()
+            if said.startswith("error: "):
+                print(f"{path}: {said.strip()}", file=sys.stderr)
 
 
 def set_damaged_results_aside():

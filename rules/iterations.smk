@@ -12,7 +12,8 @@
 #
 # Iteration 1 stands under the regime `real`, and a file's point names only what matters to it
 # (scripts/collapse/lineage.py). What an interrupted training goes on from is in {iter}/.training,
-# which is no output: Snakemake deletes those of failed jobs.
+# and what a submission finished before it failed in {iter}/.finished. Neither is an output:
+# Snakemake deletes those of failed jobs.
 ITERATION = "results/{experiment}/{point}/{regime}/seed{seed}/iter{iteration}"
 STEP_LOG = "{experiment}/{point}/{regime}/seed{seed}/iter{iteration}"
 
@@ -27,6 +28,8 @@ rule prepare:
         "logs/prepare/{experiment}/{point}.log",
     benchmark:
         "logs/prepare/{experiment}/{point}.benchmark.tsv"
+    conda:
+        environment_of
     threads: 1
     resources:
         mem_mb=4000,
@@ -47,6 +50,8 @@ rule assemble:
         f"logs/assemble/{STEP_LOG}.log",
     benchmark:
         f"logs/assemble/{STEP_LOG}.benchmark.tsv"
+    conda:
+        environment_of
     threads: 1
     resources:
         mem_mb=1000,
@@ -69,6 +74,8 @@ rule train:
         f"logs/train/{STEP_LOG}.log",
     benchmark:
         f"logs/train/{STEP_LOG}.benchmark.tsv"
+    conda:
+        environment_of
     threads: 1
     resources:
         mem_mb=8000,
@@ -103,6 +110,8 @@ rule generate:
         f"logs/generate/{STEP_LOG}-{{start}}-{{stop}}.log",
     benchmark:
         f"logs/generate/{STEP_LOG}-{{start}}-{{stop}}.benchmark.tsv"
+    conda:
+        environment_of
     threads: 1
     resources:
         mem_mb=8000,
@@ -124,6 +133,8 @@ rule evaluate:
         f"logs/evaluate/{STEP_LOG}.log",
     benchmark:
         f"logs/evaluate/{STEP_LOG}.benchmark.tsv"
+    conda:
+        environment_of
     threads: 1
     resources:
         mem_mb=8000,
@@ -147,11 +158,14 @@ rule collect:
         "logs/collect/{experiment}/{point}/{regime}.benchmark.tsv"
     wildcard_constraints:
         experiment=any_of(BRANCHES),
+    conda:
+        environment("other")
     threads: 1
     resources:
         mem_mb=1000,
     params:
         specification=chain_of,
         seeds=seeds_of,
+        folders=folders_of,
     script:
         "../scripts/collect.py"

@@ -75,6 +75,11 @@ def training_gpus_of(wildcards):
     return gpus_of(wildcards) * STUDY.experiments[wildcards.experiment].gpus
 
 
+def environment_of(wildcards):
+    """Conda environment of a step."""
+    return environment("neural" if gpus_of(wildcards) else "other")
+
+
 def regime_of(wildcards):
     """Regime of a step, as plain values; iteration 1 is the same under every one."""
     return branch_of(wildcards).regime.model_dump()
@@ -153,6 +158,18 @@ def metrics_of(wildcards):
         branch = branches.branch(wildcards.point, wildcards.regime, seed)
         found += [branch.metrics(t) for t in plan.evaluated]
     return found
+
+
+def folders_of(wildcards):
+    """Folders of the iterations of a chain, for all its seeds."""
+    plan = STUDY.experiments[wildcards.experiment]
+    branches = BRANCHES[wildcards.experiment]
+    chains = [
+        branches.branch(wildcards.point, wildcards.regime, seed)
+        for seed in plan.seed_list
+    ]
+    steps = range(1, plan.iterations + 1)
+    return [folder for chain in chains for t in steps for folder in chain.folders(t)]
 
 
 def _shown(wildcards, written=False):

@@ -18,6 +18,8 @@ rule gather:
         "logs/gather/{experiment}.log",
     benchmark:
         "logs/gather/{experiment}.benchmark.tsv"
+    conda:
+        environment("other")
     resources:
         mem_mb=2000,
     params:
@@ -43,6 +45,8 @@ rule theory_check:
         "logs/theory_check.log",
     benchmark:
         "logs/theory_check.benchmark.tsv"
+    conda:
+        environment("other")
     resources:
         mem_mb=2000,
     params:
@@ -69,6 +73,8 @@ rule figures:
         "logs/figures/{experiment}.log",
     benchmark:
         "logs/figures/{experiment}.benchmark.tsv"
+    conda:
+        environment("other")
     resources:
         mem_mb=2000,
     params:
@@ -92,6 +98,8 @@ rule samples:
         "logs/samples/{experiment}.log",
     benchmark:
         "logs/samples/{experiment}.benchmark.tsv"
+    conda:
+        environment("other")
     resources:
         mem_mb=1000,
     params:
@@ -114,6 +122,8 @@ rule mixture:
         "logs/mixture/{experiment}.log",
     benchmark:
         "logs/mixture/{experiment}.benchmark.tsv"
+    conda:
+        environment("other")
     resources:
         mem_mb=1000,
     params:
@@ -136,6 +146,8 @@ rule published:
         "logs/published.log",
     benchmark:
         "logs/published.benchmark.tsv"
+    conda:
+        environment("other")
     resources:
         mem_mb=1000,
     params:
@@ -160,6 +172,8 @@ rule summary:
         "logs/summary.log",
     benchmark:
         "logs/summary.benchmark.tsv"
+    conda:
+        environment("other")
     resources:
         mem_mb=1000,
     params:

@@ -8,4 +8,5 @@ with jobs.guarded(snakemake.log[0]):
         snakemake.input.metrics,
         seeds=snakemake.params.seeds,
         specification=snakemake.params.specification,
+        folders=snakemake.params.folders,
     )

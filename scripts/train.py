@@ -13,5 +13,5 @@ with jobs.guarded(snakemake.log[0]):
         training_set=snakemake.input.training_set,
         data=snakemake.input.get("data"),
         scratch=Path(snakemake.params.scratch),
-        ranks=max(1, snakemake.resources.get("gpu", 1)),
+        **steps.ranks_of(snakemake.resources),
     )

@@ -1,35 +1,25 @@
 """Data-parallel ranks: one process a GPU, which share the rows of every batch.
 
-Ranks are started by `launch` on one machine, by torchrun, or across machines by SLURM's
-srun or submitit; what they then say to each other is all in `Ranks`. A single process is
-one rank, which has nobody to talk to and pays nothing.
+Ranks are started by `collapse.launching`, on one machine or on the nodes of a SLURM job, or
+by torchrun or submitit; what they then say to each other is all in `Ranks`. A single process
+is one rank, which has nobody to talk to and pays nothing.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from collapse.optimisation import Interrupted, TrainingError
-
 #: Signals that ask to save and stop: SLURM's before a time limit or a preemption, and Ctrl-C.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
-
-#: Seconds that the other ranks have to end by themselves once one has failed.
-GRACE = 30.0
 
 #: Numbers of an all-reduce of gradients: 128 MB of float32, enough to fill any network.
 BUCKET = 2**25
@@ -128,7 +118,7 @@ def _device(local: int) -> torch.device:
 def joined() -> Iterator[Ranks]:
     """Join the other ranks, if the environment names any, and leave them afterwards.
 
-    The environment is that of torchrun, of `launch`, of submitit's
+    The environment is that of torchrun, of `collapse.launching`, of submitit's
     ``TorchDistributedEnvironment``, or of the tasks of a SLURM step. Messages between GPUs
     go by NCCL and those between CPUs by Gloo. Inside itself it does nothing more.
     """
@@ -155,8 +145,8 @@ def _read_slurm() -> None:
     """Name the ranks of a SLURM step of several tasks as torchrun does.
 
     Only a step counts: a batch script sees the job's number of tasks too, but is alone. The
-    step must have the first node of its job. Steps side by side in a job have ports of
-    their own.
+    step must have the first node of its job, where the first rank is, whose address may also be
+    named by the environment. Steps side by side in a job have ports of their own.
     """
     if "WORLD_SIZE" in os.environ or int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) == 1:
         return
@@ -165,7 +155,9 @@ def _read_slurm() -> None:
     os.environ.setdefault("SUBMITIT_EXECUTOR", "slurm")
     number = 7919 * int(os.environ["SLURM_JOB_ID"]) + int(os.environ["SLURM_STEP_ID"])
     os.environ.setdefault("MASTER_PORT", str(20_000 + number % 40_000))
-    TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+    address = os.environ.get("MASTER_ADDR")
+    found = TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+    os.environ["MASTER_ADDR"] = address or found.master_addr
 
 
 @contextmanager
@@ -193,70 +185,3 @@ def on_stop(handle: Callable[[signal.Signals], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def launch(module: str, arguments: Sequence[str], ranks: int) -> None:
-    """Run a module in several ranks on this machine, and wait for them.
-
-    Signals to stop are passed on, and the ranks then have all the time they need. Not by
-    torchrun: its agent abandons the ranks at a second signal, and SLURM signals every
-    process of a job, so that they would get the signal twice.
-
-    Raises
-    ------
-    TrainingError
-        If a rank ends with another status than 0; the others are then ended too.
-    Interrupted
-        If it did after a signal.
-    """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    package = str(Path(__file__).resolve().parents[1])
-    path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
-    shared = {
-        "OMP_NUM_THREADS": "1",
-        **({"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}),
-        **os.environ,
-        "PYTHONPATH": path,
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "WORLD_SIZE": str(ranks),
-        "LOCAL_WORLD_SIZE": str(ranks),
-    }
-    command = [sys.executable, "-m", module, *arguments]
-    processes: list[subprocess.Popen[bytes]] = []
-    received: list[signal.Signals] = []
-
-    def pass_on(number: signal.Signals) -> None:
-        received.append(number)
-        for process in processes:
-            process.send_signal(number)
-
-    with on_stop(pass_on):
-        try:
-            for rank in range(ranks):
-                named = {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}
-                # Of their own session: Ctrl-C reaches them once, through here.
-                processes.append(subprocess.Popen(command, env=named, start_new_session=True))
-            _wait(processes)
-        finally:
-            for process in processes:
-                process.kill()
-                process.wait()
-    statuses = [process.returncode for process in processes]
-    if any(statuses):
-        if received:
-            raise Interrupted(f"{ranks} ranks of {module} were stopped by {received[0].name}")
-        raise TrainingError(f"{ranks} ranks of {module} ended with statuses {statuses}")
-
-
-def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Wait until all have ended, but not long once one has failed."""
-    deadline = float("inf")
-    while (statuses := [process.poll() for process in processes]).count(None):
-        if any(statuses):
-            deadline = min(deadline, time.monotonic() + GRACE)
-        if time.monotonic() > deadline:
-            return
-        time.sleep(0.1)

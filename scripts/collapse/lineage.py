@@ -23,6 +23,9 @@ from collapse.seeding import REAL
 #: Name of a point of which nothing matters.
 ANY = "any"
 
+#: Name of the record of a training, beside its checkpoint.
+TRAINING = "training.json"
+
 
 class Shard(NamedTuple):
     """A file of synthetic samples ``start`` to ``stop`` of an iteration, and its record."""
@@ -71,7 +74,12 @@ class Branch:
 
     def training(self, t: int) -> str:
         """Record of the training of iteration t: its learning curve and what it cost."""
-        return f"{self._folder(t, self.points.training)}/training.json"
+        return f"{self._folder(t, self.points.training)}/{TRAINING}"
+
+    def folders(self, t: int) -> list[str]:
+        """Folders of iteration t: of its training, and of its samples."""
+        points = (self.points.training, self.points.generation)
+        return sorted({self._folder(t, point) for point in points})
 
     def metrics(self, t: int) -> str:
         """Metrics of the model of iteration t and of its samples."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
 import yaml
 
 from collapse import families, planning, study_file
@@ -79,13 +80,14 @@ def examine(
     except StudyError as error:
         yield Finding("study", str(error), "Correct the study")
         return
-    neural = [one for one in study.experiments.values() if _is_neural(one)]
+    neural = any(_is_neural(one) for one in study.experiments.values())
+    writes = _may_use_vllm(study)
     if settings.get("executor") == "slurm":
-        yield from _queue(settings, bool(neural))
+        yield from _queue(settings, neural)
         if on_node:
-            yield from _node(settings, directory, bool(neural))
+            yield from _node(settings, directory, writes)
     yield _space(study, directory)
-    if neural:
+    if writes:
         yield _vllm()
     for name in sorted(_hub_data(study)):
         yield _cached(name)
@@ -95,24 +97,38 @@ def _is_neural(experiment: Any) -> bool:
     return families.is_neural(families.load(experiment.family))
 
 
+def _may_use_vllm(study: Study) -> bool:
+    """Tell whether some experiment writes text, and not by transformers alone."""
+    return any(
+        getattr(family.Parameters(**point.parameters), "backend", None) in ("auto", "vllm")
+        for name, experiment in study.experiments.items()
+        if hasattr(family := families.load(experiment.family), "SAMPLES_ARE_TEXT")
+        for point in study.cells[name].values()
+    )
+
+
 def _queue(settings: Mapping[str, Any], neural: bool) -> Iterator[Finding]:
     try:
         version = slurm("sinfo", "--version").strip()
-        rows = slurm("sinfo", "--noheader", "--format=%P|%G|%a").splitlines()
+        rows = slurm("sinfo", "--noheader", "--format=%P|%G|%m").splitlines()
         config = slurm("scontrol", "show", "config")
     except SlurmError as error:
         yield Finding("SLURM", str(error), "Run this on a login node, or load SLURM's module")
         return
     yield Finding("SLURM", f"{version} answers")
     partitions: dict[str, set[str]] = {}
+    memory = 0
     for row in rows:
-        name, resources, _ = row.split("|")
+        name, resources, size = row.split("|")
         partitions.setdefault(name, set()).update(resources.split(","))
+        memory = max(memory, int(size.rstrip("+")))
     yield from _partitions(settings, partitions)
+    yield from _memory(settings, memory)
     yield from _accounts(settings, config)
     yield from _polling(settings, config)
     if neural:
         yield _gpus(settings, partitions)
+        yield from _nodes(settings)
 
 
 def _asked(settings: Mapping[str, Any], resource: str) -> set[str]:
@@ -140,6 +156,19 @@ def _partitions(
         yield Finding("partition", "none is named; the cluster has a default")
 
 
+def _memory(settings: Mapping[str, Any], most: int) -> Iterator[Finding]:
+    """SLURM refuses a job that no node can hold, and Snakemake does not say why it failed."""
+    attempts = 1 + int(settings.get("retries", 0))
+    for rule, asked in (settings.get("set-resources") or {}).items():
+        form = re.fullmatch(r"(\d+)( \* attempt)?", str(asked.get("mem_mb", 0)))
+        needed = int(form[1]) * (attempts if form[2] else 1) if form else 0
+        if needed > most:
+            found = (
+                f"asks for {needed} MB at the last of {attempts} attempts, no node has over {most}"
+            )
+            yield Finding(f"memory of {rule}", found, "Lower mem_mb or retries in the profile")
+
+
 def _accounts(settings: Mapping[str, Any], config: str) -> Iterator[Finding]:
     asked = _asked(settings, "slurm_account")
     if _configured(config, "AccountingStorageType").endswith("none"):
@@ -148,21 +177,35 @@ def _accounts(settings: Mapping[str, Any], config: str) -> Iterator[Finding]:
         else:
             yield Finding("account", "the cluster keeps no accounts, and the profile names none")
         return
+    user, cluster = psutil.Process().username(), _configured(config, "ClusterName")
     try:
-        user = os.environ.get("USER", "")
         listed = slurm(
             *("sacctmgr", "--noheader", "--parsable2", "show", "associations"),
-            *(f"user={user}", "format=account"),
+            *(f"user={user}", f"cluster={cluster}", "format=account,partition"),
         )
     except SlurmError as error:
         yield Finding("account", str(error), "Ask the cluster's administrators, or go on without")
         return
-    known = set(listed.split())
-    remedy = f"Name one of {', '.join(sorted(known)) or '(none is yours)'} as slurm_account"
-    for name in sorted(asked - known):
-        yield Finding(f"account {name}", "is not yours", f"{remedy} in the profile")
-    if not asked - known:
-        yield Finding("account", f"{', '.join(sorted(asked)) or 'the default'} of yours")
+    yours: dict[str, set[str]] = {}
+    for line in listed.splitlines():
+        name, _, partition = line.partition("|")
+        yours.setdefault(name, set()).add(partition)
+    enforced = "associations" in _configured(config, "AccountingStorageEnforce")
+    if not asked and not yours and enforced:
+        yield Finding("account", f"{user} has none", "Ask the cluster's administrators for one")
+    elif not asked:
+        yield Finding("account", f"none is named; yours: {', '.join(sorted(yours)) or 'none'}")
+    remedy = f"Name one of {', '.join(sorted(yours)) or '(none is yours)'} as slurm_account"
+    for name in sorted(asked):
+        # Without a partition an account may be used in all.
+        barred = _asked(settings, "slurm_partition") - yours.get(name, set())
+        if name not in yours:
+            yield Finding(f"account {name}", "is not yours", f"{remedy} in the profile")
+        elif barred and "" not in yours[name]:
+            found = f"is not yours in partition {', '.join(sorted(barred))}"
+            yield Finding(f"account {name}", found, f"{remedy} in the profile")
+        else:
+            yield Finding(f"account {name}", "is yours")
 
 
 def _polling(settings: Mapping[str, Any], config: str) -> Iterator[Finding]:
@@ -205,7 +248,15 @@ def _gpus(settings: Mapping[str, Any], partitions: Mapping[str, set[str]]) -> Fi
     return Finding("GPUs", ", ".join(sorted(filter(None, types))) or "there are some")
 
 
-def _node(settings: Mapping[str, Any], directory: Path, neural: bool) -> Iterator[Finding]:
+def _nodes(settings: Mapping[str, Any]) -> Iterator[Finding]:
+    """SLURM must be told how many GPUs each of several nodes has, not how many there are in all."""
+    for rule, asked in (settings.get("set-resources") or {}).items():
+        if asked.get("nodes", 1) != 1 and (asked.get("gpu", 1) != 0 or "gres" not in asked):
+            found = f"nodes: {asked['nodes']} without the GPUs of each"
+            yield Finding(rule, found, "Set gpu: 0 and gres: \"'gpu:<number>'\" beside it")
+
+
+def _node(settings: Mapping[str, Any], directory: Path, writes: bool) -> Iterator[Finding]:
     """See from a compute node the directory, this Python and, for neural families, vLLM."""
     place = [f"--partition={name}" for name in sorted(_asked(settings, "slurm_partition"))[:1]]
     place += [f"--account={name}" for name in sorted(_asked(settings, "slurm_account"))[:1]]
@@ -213,7 +264,7 @@ def _node(settings: Mapping[str, Any], directory: Path, neural: bool) -> Iterato
         ("test -d", str(directory), "working directory", "Put it on a file system of all nodes"),
         ("test -x", sys.executable, "Python", "Put .venv on a file system of all nodes"),
     ]
-    if neural:
+    if writes:
         remedy = "Install envs/locks/gpu.txt, or text is generated by transformers"
         asks.append((f"{sys.executable} -c", "import vllm", "vLLM", remedy))
     for command, operand, subject, remedy in asks:

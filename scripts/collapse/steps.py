@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from collapse import families, files, manifest, results, training_sets
+from collapse import families, files, finished, manifest, results, training_sets
 from collapse.errors import JobError
 from collapse.files import DamagedFileError
-from collapse.lineage import Step
+from collapse.lineage import TRAINING, Step
 from collapse.manifest import Dataset, ShardFile, ShardRecord, TrainingSet
 
 
@@ -55,6 +55,7 @@ def train(
     data: str | None,
     scratch: Path,
     ranks: int = 1,
+    nodes: int = 1,
 ) -> None:
     """Train the model of an iteration, after checking that its data is what was written.
 
@@ -70,11 +71,14 @@ def train(
         Folder of the real data.
     scratch : path
         Where a family keeps what an interrupted job goes on from; removed after success.
-    ranks : int
-        Processes that share the work, one a GPU.
+    ranks, nodes : int
+        Processes that share the work, one a GPU, and machines that they are on.
     """
     started = time.perf_counter()
     read_verified(step, training_set)
+    work = _work(step, "train", [model, record], Path(model).parent, training_set)
+    if work.restore():
+        return
     with files.whole_directory(model) as partial:
         job = {
             "step": step.as_dict(),
@@ -83,10 +87,46 @@ def train(
             "scratch": str(scratch),
             "model": str(partial),
         }
-        details = train_rank(job) if ranks == 1 else _in_ranks(job, scratch, ranks)
-    details["seconds"] = time.perf_counter() - started
+        details = train_rank(job) if ranks == 1 else _in_ranks(job, scratch, ranks, nodes)
+    details |= {"ranks": ranks, "seconds": time.perf_counter() - started}
     files.write_text(record, json.dumps(details, indent=1) + "\n")
     files.remove_directory(scratch)
+    work.keep()
+
+
+def _work(
+    step: Step, name: str, outputs: Sequence[str | Path], folder: Path, made_of: str | Path
+) -> finished.Work:
+    """Describe the work of a step, in the folder of its iteration."""
+    rule = name.partition("-")[0]
+    return finished.Work(
+        name=name,
+        folder=folder,
+        outputs=tuple(map(Path, outputs)),
+        inputs=(Path(made_of),),
+        identity={
+            "step": step.as_dict(),
+            "version": families.load(step.family).STEP_VERSIONS[rule],
+        },
+    )
+
+
+def ranks_of(resources: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many ranks a training has, one a GPU, and on how many nodes.
+
+    On one node ``gpu`` says how many; on several, where SLURM must be told the number on each,
+    ``gres``, say ``gpu:4`` or ``gpu:a100:4``.
+    """
+    nodes = resources.get("nodes", 1)
+    if nodes == 1:
+        return {"ranks": max(1, resources.get("gpu", 1)), "nodes": 1}
+    kind, _, rest = resources.get("gres", "").partition(":")
+    count = rest.rpartition(":")[2]
+    if kind != "gpu" or not count.isdigit():
+        raise JobError(
+            f"nodes: {nodes}: found gres: {resources.get('gres')}, expected gpu:<number on each>"
+        )
+    return {"ranks": nodes * int(count), "nodes": nodes}
 
 
 def train_rank(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,12 +146,12 @@ def train_rank(job: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def _in_ranks(job: Mapping[str, Any], scratch: Path, ranks: int) -> dict[str, Any]:
-    from collapse import distributed
+def _in_ranks(job: Mapping[str, Any], scratch: Path, ranks: int, nodes: int) -> dict[str, Any]:
+    from collapse import launching
 
     described, noted = scratch / "job.json", scratch / "details.json"
     files.write_text(described, json.dumps(job))
-    distributed.launch("collapse.rank", [str(described), str(noted)], ranks)
+    launching.launch("collapse.rank", [str(described), str(noted)], ranks, nodes)
     return dict(json.loads(noted.read_text(encoding="utf-8")))
 
 
@@ -131,6 +171,11 @@ def generate(
     shard: str, record: str, step: Step, *, start: int, stop: int, model: str, data: str | None
 ) -> None:
     """Write samples ``start`` to ``stop`` of a model as Parquet, and the record beside them."""
+    # Which training its model comes from, the record beside it says.
+    training, folder = Path(model).with_name(TRAINING), Path(shard).parent.parent
+    work = _work(step, f"generate-{start}-{stop}", [shard, record], folder, training)
+    if work.restore():
+        return
     steps = families.load_steps(step.family)
     slots = range(start, stop)
     with files.whole(shard) as partial:
@@ -148,6 +193,7 @@ def generate(
     # Nothing of time: a shard that is made again has the same record.
     written = ShardFile(path=shard, start=start, stop=stop, sha256=manifest.checksum(shard))
     manifest.write(record, ShardRecord(shard=written, details=details))
+    work.keep()
 
 
 def evaluate(
@@ -186,8 +232,11 @@ def collect(
     *,
     seeds: Sequence[int],
     specification: Mapping[str, Any],
+    folders: Sequence[str] = (),
 ) -> None:
     """Write the metrics of a chain, for all its seeds, as closed-form chains are written.
+
+    Nothing more follows from its steps, so what was kept of their work is removed.
 
     Parameters
     ----------
@@ -199,12 +248,15 @@ def collect(
         Which seeds these are.
     specification : mapping
         What the chain is (`collapse.chain.ChainSpec`), as plain values.
+    folders : sequence of path
+        Of its iterations.
     """
     iterations = specification["evaluated"]
     found = [_read_metrics(path) for path in metrics]
     shape = (len(seeds), len(iterations))
     arrays = {name: np.array([one[name] for one in found]).reshape(shape) for name in found[0]}
     results.write_chain(output, arrays, seeds=seeds, iterations=iterations, identity=specification)
+    finished.forget(folders)
 
 
 def _read_metrics(path: str) -> dict[str, float]:

@@ -12,6 +12,12 @@ import yaml
 
 from collapse.study_errors import Key, Mistake, StudyError, Words, one_of, shown, shown_path
 
+#: Snakemake's configuration: where it is, and its keys.
+SOURCE, KEYS = "config/config.yaml or --config", ("study", "environments")
+
+#: Jobs whose conda environments differ: those of neural families, and all others.
+KINDS = ("neural", "other")
+
 
 class Document(NamedTuple):
     """A YAML file: its path, its content, and its nodes, which know their lines."""
@@ -59,22 +65,42 @@ def find(config: Mapping[str, Any], folders: Sequence[str | Path]) -> Path:
     StudyError
         If the configuration has another key or no study, or the study is in none of the folders.
     """
-    source = "config/config.yaml or --config"
     for key in config:
-        if key != "study":
-            expected = one_of(["study"], key)
-            raise StudyError(f"{source}: {shown(key)}: found an unknown key, expected {expected}")
+        if key not in KEYS:
+            expected = one_of(KEYS, key)
+            raise StudyError(f"{SOURCE}: {shown(key)}: found an unknown key, expected {expected}")
     named = config.get("study")
     if not isinstance(named, str):
-        raise StudyError(f"{source}: study: found {shown(named)}, expected the path of a study")
+        raise StudyError(f"{SOURCE}: study: found {shown(named)}, expected the path of a study")
     for folder in folders:
         path = Path(folder, os.path.expanduser(named))
         if os.path.exists(path):
             return path
     looked = ", ".join(dict.fromkeys(str(Path(folder).absolute()) for folder in folders))
     raise StudyError(
-        f"{source}: study: found {shown(named)}, expected the path of a study (looked in {looked})"
+        f"{SOURCE}: study: found {shown(named)}, expected the path of a study (looked in {looked})"
     )
+
+
+def environments(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the conda environments that Snakemake's configuration names, by `KINDS` of jobs.
+
+    Raises
+    ------
+    StudyError
+        If it names none, or others.
+    """
+    found = config.get("environments")
+    if not isinstance(found, Mapping) or set(found) != set(KINDS):
+        raise StudyError(
+            f"{SOURCE}: environments: found {shown(found)}, expected {' and '.join(KINDS)}"
+        )
+    for kind, named in found.items():
+        if not isinstance(named, str):
+            raise StudyError(
+                f"{SOURCE}: environments: {kind}: found {shown(named)}, expected a file or a name"
+            )
+    return dict(found)
 
 
 def read(path: Path) -> Document:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, closing, nullcontext, suppress
@@ -256,6 +257,8 @@ class _Run:
             training_state.restore(parts, self.task.model, self.optimiser)
             self.step, self.total = step, parts[0]["total"]
             self.curve = [CurvePoint(*point) for point in parts[0]["curve"]]
+            if self.ranks.first:
+                print(f"going on after step {step} of {self.optimisation.steps}", file=sys.stderr)
 
 
 def _keep_freed_memory() -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse import manifest, seeding
+from collapse import finished, manifest, seeding
 from collapse.errors import JobError
 from collapse.files import DamagedFileError
 from collapse.lineage import Step
@@ -47,7 +47,7 @@ def assemble(
     previous: str | Path | None,
     records: Sequence[str],
 ) -> None:
-    """Write the manifest of a training set.
+    """Write the manifest of a training set; what was kept of the iteration before is removed.
 
     Parameters
     ----------
@@ -111,6 +111,10 @@ def assemble(
         sources=tuple(sources),
     )
     manifest.write(output, training_set)
+    if previous is not None:
+        # Training and sampling may stand in different folders at iteration 1.
+        sampled = {Path(record).parent.parent for record in records}
+        finished.forget({Path(previous).parent, *sampled})
 
 
 def _first(regime: Regime, source: Source, n: int) -> int:

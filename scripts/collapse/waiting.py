@@ -32,16 +32,20 @@ class Waiting(NamedTuple):
         return 1 - self.inside / self.wall if self.wall else 0.0
 
 
-def of_chain(directory: Path, branch: Branch, iterations: int) -> Waiting:
-    """Return how long a chain waited, as far as it has run."""
-    return _covered(_interval(path) for path in _benchmarks(directory, branch, iterations))
+def of_chains(directory: Path, branches: Iterable[Branch], iterations: int) -> Waiting:
+    """Return how long chains waited that run as one, as far as they have run."""
+    return _covered(
+        _interval(path)
+        for branch in branches
+        for path in _benchmarks(directory, branch, iterations)
+    )
 
 
 def of_experiment(directory: Path, plan: study.Study, experiment: str) -> Waiting:
     """Add up the chains of an iterative experiment."""
     branches = Branches(plan, experiment)
     iterations = branches.plan.iterations
-    found = [of_chain(directory, branch, iterations) for branch in branches.all()]
+    found = [of_chains(directory, [branch], iterations) for branch in branches.all()]
     return Waiting(*(sum(column) for column in zip(*found, strict=True)))
 
 

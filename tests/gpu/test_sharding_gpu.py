@@ -14,7 +14,7 @@ pytest.importorskip("transformers")
 if not torch.cuda.is_available():
     pytest.skip("no GPU", allow_module_level=True)
 
-from collapse import distributed, memory, sharding  # noqa: E402
+from collapse import distributed, launching, memory, sharding  # noqa: E402
 from collapse.optimisation import Interrupted  # noqa: E402
 from unit import test_sharding as small  # noqa: E402
 
@@ -51,7 +51,7 @@ def found(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         tests = Path(__file__).parents[1]
         patch.setenv("PYTHONPATH", f"{tests}:{tests / 'gpu'}")
-        distributed.launch("test_sharding_gpu", [str(folder)], ranks=2)
+        launching.launch("test_sharding_gpu", [str(folder)], ranks=2)
     return {name: json.loads((folder / f"{name}.json").read_text()) for name in CASES}
 
 

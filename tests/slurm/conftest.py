@@ -1,11 +1,16 @@
-"""The cluster, and the tables that the tests print in the end."""
+"""The cluster, the runs that nothing disturbed, and the tables that the tests print in the end."""
 
 import os
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
+
+from collapse import study as studies
+from harness import CI
+from running import Workflow
 
 LINES = []
 
@@ -14,6 +19,18 @@ LINES = []
 def tell():
     """Print a line in the end."""
     return LINES.append
+
+
+@pytest.fixture(scope="session")
+def ci(tmp_path_factory):
+    """The CI study on this machine: its datasets, and the seconds that they took."""
+    here = Workflow(tmp_path_factory.mktemp("here"))
+    here.study = CI
+    began = time.monotonic()
+    here.experiments = list(studies.load(CI).experiments)
+    here.run(*(f"results/{name}/metrics.nc" for name in here.experiments))
+    here.seconds = time.monotonic() - began
+    return here
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -105,6 +105,83 @@ def test_what_a_cluster_lacks_is_found():
     assert "batch" in found[0].remedy and "squeue" in found[1].remedy and "a100" in found[2].remedy
 
 
+#: What sacctmgr of SLURM 22.05 printed, with a slurmdbd.
+ASSOCIATIONS = "chemistry|batch\nphysics|\nroot|\n"
+ACCOUNTING = "AccountingStorageType = accounting_storage/slurmdbd\nClusterName = test\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "fault"),
+    [
+        ({}, "account: none is named; yours: chemistry, physics, root", False),
+        ({"slurm_account": "physics", "slurm_partition": "gpu"}, "physics: is yours", False),
+        ({"slurm_account": "chemistry", "slurm_partition": "batch"}, "chemistry: is yours", False),
+        (
+            {"slurm_account": "chemistry", "slurm_partition": "gpu"},
+            "chemistry: is not yours in partition gpu. Name one of chemistry, physics, root as",
+            True,
+        ),
+        ({"slurm_account": "biology"}, "biology: is not yours. Name one of chemistry, ", True),
+    ],
+)
+def test_accounts_are_looked_up_where_the_cluster_keeps_any(monkeypatch, asked, found, fault):
+    monkeypatch.setattr(preflight, "slurm", lambda *command: ASSOCIATIONS)
+    (finding,) = preflight._accounts({"default-resources": asked}, ACCOUNTING)
+    assert found in str(finding) and bool(finding.remedy) == fault
+
+
+def test_who_has_no_account_where_one_is_needed_is_told(monkeypatch):
+    monkeypatch.setattr(preflight, "slurm", lambda *command: "")
+    enforced = f"{ACCOUNTING}AccountingStorageEnforce = associations,limits\n"
+    assert [bool(one.remedy) for one in preflight._accounts({}, enforced)] == [True]
+    assert [bool(one.remedy) for one in preflight._accounts({}, ACCOUNTING)] == [False]
+
+
+def test_accounts_that_cannot_be_looked_up_are_a_finding(monkeypatch):
+    def refuse(*command):
+        raise preflight.SlurmError("sacctmgr: error: Connection refused")
+
+    monkeypatch.setattr(preflight, "slurm", refuse)
+    (finding,) = preflight._accounts({}, ACCOUNTING)
+    assert str(finding).startswith("FAULT  account: sacctmgr: error: Connection refused. Ask")
+
+
+@pytest.mark.parametrize(
+    ("settings", "may"),
+    [({}, True), ({"backend": "vllm"}, True), ({"backend": "transformers"}, False)],
+)
+def test_vllm_is_looked_for_where_it_may_be_used(settings, may):
+    neural = {
+        "family": "language_model",
+        "regimes": ["replace"],
+        "iterations": 1,
+        "seeds": 1,
+        "samples": 10,
+        "settings": settings,
+    }
+    closed = {**neural, "family": "gaussian", "settings": {}}
+    study = Study.model_validate({"experiments": {"closed": closed, "neural": neural}})
+    assert preflight._may_use_vllm(study) == may
+    assert not preflight._may_use_vllm(Study.model_validate({"experiments": {"closed": closed}}))
+
+
+def test_a_last_attempt_that_no_node_can_hold_is_found():
+    settings = {
+        "retries": 2,
+        "set-resources": {"train": {"mem_mb": "8000 * attempt"}, "gather": {"mem_mb": 9000}},
+    }
+    assert not list(preflight._memory(settings, 24_000))
+    (finding,) = preflight._memory(settings, 23_999)
+    assert "train: asks for 24000 MB at the last of 3 attempts, no node has over" in str(finding)
+
+
+def test_several_nodes_need_the_gpus_of_each():
+    wrong = {"train": {"nodes": 2, "gpu": 8}, "generate": {"gpu": 4}}
+    right = {"train": {"nodes": 2, "gpu": 0, "gres": "'gpu:4'"}}
+    assert [one.subject for one in preflight._nodes({"set-resources": wrong})] == ["train"]
+    assert not list(preflight._nodes({"set-resources": right}))
+
+
 def test_the_profile_says_what_every_rule_of_the_workflow_asks_for():
     settings = preflight.read_profile(PROJECT / "profiles" / "slurm")
     grouped = dict(line.split("=", 1) for line in settings["groups"])

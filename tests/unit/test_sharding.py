@@ -17,7 +17,7 @@ transformers = pytest.importorskip("transformers")
 
 from torch.nn import functional  # noqa: E402
 
-from collapse import distributed, sharding, training, training_state  # noqa: E402
+from collapse import distributed, launching, sharding, training, training_state  # noqa: E402
 from collapse.optimisation import Interrupted, Optimisation  # noqa: E402
 
 PLAN = Optimisation(
@@ -138,7 +138,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sharded")
     with pytest.raises(Interrupted):
         train(folder / "from-one", Gemma(stop_at=STOP), sharded=False)
-    distributed.launch("test_sharding", [str(folder)], ranks=2)
+    launching.launch("test_sharding", [str(folder)], ranks=2)
     return folder
 
 

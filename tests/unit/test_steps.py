@@ -707,3 +707,23 @@ def test_prepared_data_is_described_with_its_checksums(monkeypatch):
     assert [(part.path, part.stop) for part in described.test] == [("data/t", 3)]
     for part in (*described.train, *described.test):
         manifest.verify(part)
+
+
+@pytest.mark.parametrize(
+    ("resources", "ranks", "nodes"),
+    [
+        ({}, 1, 1),
+        ({"gpu": 0}, 1, 1),
+        ({"gpu": 4}, 4, 1),
+        ({"nodes": 2, "gpu": 0, "gres": "gpu:4"}, 8, 2),
+        ({"nodes": 3, "gpu": 0, "gres": "gpu:a100:1"}, 3, 3),
+    ],
+)
+def test_a_training_has_a_rank_for_each_gpu(resources, ranks, nodes):
+    assert steps.ranks_of(resources) == {"ranks": ranks, "nodes": nodes}
+
+
+@pytest.mark.parametrize("gres", [{}, {"gres": "gpu"}, {"gres": "lustre:1"}])
+def test_several_nodes_without_their_gpus_are_refused(gres):
+    with pytest.raises(JobError, match=r"nodes: 2: found gres: .*, expected gpu:<number on each>"):
+        steps.ranks_of({"nodes": 2, "gpu": 4, **gres})

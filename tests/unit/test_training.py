@@ -7,6 +7,7 @@ import math
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +18,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from collapse import batches, distributed, sharding, training, training_state  # noqa: E402
+from collapse import (  # noqa: E402
+    batches,
+    distributed,
+    launching,
+    sharding,
+    training,
+    training_state,
+)
 from collapse.optimisation import (  # noqa: E402
     Interrupted,
     Optimisation,
@@ -465,7 +473,7 @@ def test_two_ranks_are_as_one(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     # Of 15 rows the ranks have 8 and 7: 3 micro-batches and 3, the last of other sizes.
     options = ["--dropout=0", "--rows=15", "--micro-batch=3"]
-    distributed.launch("test_training", [str(tmp_path / "two"), *options], ranks=2)
+    launching.launch("test_training", [str(tmp_path / "two"), *options], ranks=2)
     weights, curve = run(tmp_path / "one", task=Toy(dropout=0.0, rows=15))
     (found,) = saved(tmp_path / "two")
     for name, value in weights.items():
@@ -485,7 +493,7 @@ def test_ranks_without_a_row_and_stopped_together(tmp_path, monkeypatch):
     threading.Thread(target=stop).start()
     options = ["--dropout=0", "--rows=1", "--save-seconds=0", "--delay=0.05"]
     with pytest.raises(Interrupted, match="2 ranks of test_training were stopped by SIGUSR1"):
-        distributed.launch("test_training", [str(state), *options], ranks=2)
+        launching.launch("test_training", [str(state), *options], ranks=2)
     # The number of ranks may change on the way, to rounding.
     step = saved_step(state)
     assert 3 <= step < 40
@@ -504,7 +512,7 @@ def test_three_ranks_go_on_with_a_third_of_the_weights(tmp_path, monkeypatch):
     with pytest.raises(Interrupted):
         run(tmp_path / "three", task=Toy(dropout=0.0, rows=7, before_step=stop_at(9)))
     options = ["--dropout=0", "--rows=7", "--micro-batch=1", "--sharded"]
-    distributed.launch("test_training", [str(tmp_path / "three"), *options], ranks=3)
+    launching.launch("test_training", [str(tmp_path / "three"), *options], ranks=3)
     weights, curve = run(tmp_path / "one", task=Toy(dropout=0.0, rows=7))
     parts = saved(tmp_path / "three")
     for name, value in weights.items():
@@ -518,20 +526,20 @@ def test_three_ranks_go_on_with_a_third_of_the_weights(tmp_path, monkeypatch):
 
 def test_ranks_that_fail_are_reported():
     with pytest.raises(TrainingError, match=r"2 ranks of no_such_module ended with statuses \[1"):
-        distributed.launch("no_such_module", [], ranks=2)
+        launching.launch("no_such_module", [], ranks=2)
 
 
 def test_one_rank_that_fails_ends_the_others(monkeypatch):
-    monkeypatch.setattr(distributed, "GRACE", 0.2)
+    monkeypatch.setattr(launching, "GRACE", 0.2)
     program = "import os, sys, time; sys.exit(4) if os.environ['RANK'] == '1' else time.sleep(60)"
     began = time.monotonic()
     real = subprocess.Popen
     monkeypatch.setattr(
-        distributed.subprocess, "Popen",
+        launching.subprocess, "Popen",
         lambda command, **rest: real([sys.executable, "-c", program], **rest),
     )  # fmt: skip
     with pytest.raises(TrainingError, match=r"ended with statuses \[-9, 4\]"):
-        distributed.launch("whatever", [], ranks=2)
+        launching.launch("whatever", [], ranks=2)
     assert time.monotonic() - began < 30
 
 
@@ -557,7 +565,35 @@ def test_ranks_are_read_from_a_slurm_step_but_not_from_its_batch_script(monkeypa
     distributed._read_slurm()
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR")
     assert [os.environ[name] for name in names] == ["3", "4", "1", "gpu07"]
+    monkeypatch.delenv("WORLD_SIZE")
+    monkeypatch.setenv("MASTER_ADDR", "gpu07.fast")
+    distributed._read_slurm()
+    assert [os.environ[name] for name in names] == ["3", "4", "1", "gpu07.fast"]
     assert os.environ["MASTER_PORT"] == str(20_000 + (7919 * 12 + 5) % 40_000)
+
+
+def test_ranks_on_several_nodes_are_a_step_of_the_job(monkeypatch, tmp_path):
+    """With nothing of the step that this process is: SLURM's own variables would contradict."""
+    said = tmp_path / "said"
+    srun = tmp_path / "srun"
+    srun.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{said}\nenv >>{said}\nexit $STATUS\n')
+    srun.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for name, value in {"JOB_ID": "7", "NTASKS": "1", "STEP_NUM_TASKS": "1", "NNODES": "1"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.setenv("MASTER_PORT", "1")
+    monkeypatch.setenv("STATUS", "0")
+    launching.launch("collapse.rank", ["job.json"], ranks=4, nodes=2)
+    lines = set(said.read_text().splitlines())
+    assert {"--nodes=2", "--ntasks=4", "--ntasks-per-node=2", "--overlap", "job.json"} <= lines
+    assert {"SLURM_JOB_ID=7", f"MASTER_ADDR={socket.gethostname()}", "OMP_NUM_THREADS=1"} <= lines
+    names = {line.partition("=")[0] for line in lines}
+    assert not names & {"SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "SLURM_NNODES", "MASTER_PORT"}
+    monkeypatch.setenv("STATUS", "3")
+    with pytest.raises(TrainingError, match=r"4 ranks of collapse.rank ended with statuses \[3\]"):
+        launching.launch("collapse.rank", [], ranks=4, nodes=2)
+    with pytest.raises(TrainingError, match="found 3 GPUs for 2 nodes, expected as many on each"):
+        launching.launch("collapse.rank", [], ranks=3, nodes=2)
 
 
 def main():

@@ -73,7 +73,15 @@ def test_a_study_that_is_no_text(tmp_path):
         ("study=missing.yaml", "study: found missing.yaml, expected the path of a study"),
         ("study=", "study: found null, expected the path of a study"),
         ("study=[a.yaml]", "study: found [a.yaml], expected the path of a study"),
-        ("stduy=study.yaml", "stduy: found an unknown key, expected study (did you mean study?)"),
+        (
+            "stduy=study.yaml",
+            "stduy: found an unknown key, expected one of study, environments (did you mean ",
+        ),
+        ("environments=envs/cpu.yaml", "environments: found envs/cpu.yaml, expected neural and "),
+        (
+            "environments={neural: [a]}",
+            "environments: neural: found [a], expected a file or a name",
+        ),
     ],
 )
 def test_a_configuration_that_names_no_study(tmp_path, config, said):

@@ -5,6 +5,8 @@ job's command line must hold, what happens, and how often; here, <name>.<number>
 job it happened. The code of the project knows nothing of it.
 """
 
+import importlib.abc
+import importlib.util
 import os
 import sys
 import time
@@ -38,6 +40,45 @@ def strike(folder: Path, words: str) -> None:
             time.sleep(float(action))
             break
 
+
+def look_every(seconds: float) -> None:
+    """Let Snakemake ask SLURM for the state of jobs at intervals that do not grow."""
+    from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+
+    RemoteExecutor.next_seconds_between_status_checks = property(
+        lambda executor: seconds, lambda executor, grown: None
+    )
+
+
+class SlowSteps(importlib.abc.MetaPathFinder):
+    """Lets every step of a training take longer: finds its module, and wraps what does a step."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "collapse.training":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        execute = spec.loader.exec_module
+
+        def exec_module(module):
+            execute(module)
+            advance = module._Run.advance
+
+            def slowly(run, *arguments):
+                time.sleep(float(os.environ["STEP_SECONDS"]))
+                advance(run, *arguments)
+
+            module._Run.advance = slowly
+
+        spec.loader.exec_module = exec_module
+        return spec
+
+
+if "STEP_SECONDS" in os.environ:
+    sys.meta_path.insert(0, SlowSteps())
+
+if "LOOK_EVERY" in os.environ and "--profile" in sys.orig_argv and "snakemake" in sys.orig_argv:
+    look_every(float(os.environ["LOOK_EVERY"]))
 
 if "FAULTS" in os.environ and "SLURM_JOB_ID" in os.environ and sys.platform == "linux":
     words = command_line()

@@ -1,7 +1,4 @@
-"""A real SLURM: the same numbers as on this machine, whatever happens. See `make slurm-test`.
-
-Every fault ends in the numbers of an undisturbed local run.
-"""
+"""What breaks on a real SLURM: every fault ends in the numbers of an undisturbed local run."""
 
 import contextlib
 import os
@@ -9,22 +6,19 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import psutil
 import pytest
-import xarray as xr
 
-from collapse import study, waiting
-from running import PROJECT, Workflow
+from harness import LAUNCH, Cluster, kill, numbers, slurm, start_at_once, state, until
+from running import Workflow
 
 STUDY = {
     "gaussian": {
         "family": "gaussian",
-        "regimes": ["replace", "accumulate", "accumulate-subsample"],
+        "regimes": ["replace", "accumulate-subsample"],
         "iterations": 5,
         "seeds": 3,
         "samples": 10,
@@ -40,197 +34,36 @@ STUDY = {
         "grid": {"dimension": 2},
     },
 }
-METRICS = ["results/gaussian/metrics.nc", "results/steps/metrics.nc"]
-LAUNCH = [sys.executable, str(PROJECT / "scripts" / "launch.py")]
+METRICS = [f"results/{name}/metrics.nc" for name in STUDY]
 
 #: One chain of each regime and dimension, as the command line of its job has it.
 REPLACE, LARGER = "dimension=1 regime=replace", "chain: dimension=2 regime=replace"
 SUBSAMPLE = "dimension=1 regime=accumulate-subsample"
 
-
 CHAIN = "results/gaussian/dimension=1__*/replace.nc"
-
-
-def slurm(*command):
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
-
-
-def until(holds, seconds=90):
-    """Wait until something holds, and return it."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = holds()
-        if found:
-            return found
-        time.sleep(0.5)
-    raise AssertionError(f"{holds} did not hold within {seconds} s")
-
-
-class Undisturbed(NamedTuple):
-    """Numbers of a local run, the seconds that it took, and where it was."""
-
-    numbers: list
-    seconds: float
-    directory: Path
-
-
-class Cluster(Workflow):
-    """A working directory whose jobs go to SLURM, and the faults that strike them."""
-
-    def __init__(self, directory, gpu=0):
-        super().__init__(directory)
-        self.profile = PROJECT / "profiles" / "slurm"
-        self.faults = directory / "faults"
-        self.faults.mkdir(parents=True)
-        self.write(**STUDY)
-        self.environment = {
-            **os.environ,
-            "FAULTS": str(self.faults),
-            "PYTHONPATH": str(Path(__file__).with_name("faults")),
-        }
-        self.options = [
-            *METRICS,
-            # One job a submission, so that each fault has one of its own.
-            *("--group-components", "chains=1"),
-            *("--set-resources", "chain:mem_mb=500 * attempt", f"train:gpu={gpu}"),
-            *("--slurm-init-seconds-before-status-checks", "2"),
-            *("--latency-wait", "10", "--config", f"study={self.study}"),
-        ]
-
-    def command(self, *arguments):
-        return [
-            *(sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile")),
-            *("--directory", str(self.directory), "--profile", str(self.profile)),
-            *(*arguments, *self.options),
-        ]
-
-    def launch(self, *arguments):
-        """Start a driver by the launcher."""
-        return self.start(
-            [
-                *(*LAUNCH, "--directory", str(self.directory), "--profile", str(self.profile)),
-                *("--unchecked", *arguments, "--", *self.options),
-            ]
-        )
-
-    def start(self, command=None):
-        """Start a driver in a session of its own, so that it can be killed whole."""
-        self.log = self.directory / f"driver-{time.monotonic_ns()}.log"
-        with self.log.open("w") as log:
-            return subprocess.Popen(
-                command or self.command(),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=self.environment,
-                start_new_session=True,
-            )
-
-    def finish(self, driver, seconds=400):
-        """Wait for a driver to end well, and return what it printed."""
-        try:
-            status = driver.wait(timeout=seconds)
-        finally:
-            kill(driver)
-        printed = self.log.read_text()
-        assert status == 0, printed
-        return printed
-
-    def strike(self, name, matches, action, times=1):
-        """Prepare a fault: `exit`, `allocate`, or seconds of sleep."""
-        (self.faults / f"{name}.fault").write_text(f"{matches}\n{action}\n{times}")
-
-    def struck(self, name):
-        """Wait for a fault, and return the number of its job."""
-        (found, *_) = until(lambda: sorted(self.faults.glob(f"{name}.[0-9]*")))
-        return found.suffix[1:]
-
-    def begin_with(self, done, *missing):
-        """Take over the results of a finished run, but those of some globs and what follows."""
-        shutil.copytree(done, self.directory, dirs_exist_ok=True)
-        self.remove(*missing, "results/*/metrics.nc")
-
-    def remove(self, *patterns):
-        """Remove what globs match."""
-        for pattern in patterns:
-            removed = sorted(self.directory.glob(pattern))
-            assert removed, pattern
-            for path in removed:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-    def numbers(self):
-        return [xr.load_dataset(self.directory / path).drop_attrs() for path in METRICS]
-
-
-def kill(driver):
-    """Kill a driver and its children, as a machine that goes down does."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(driver.pid, signal.SIGKILL)
-    driver.wait()
-
-
-def state(job):
-    return re.search(r"JobState=(\w+)", slurm("scontrol", "show", "job", job))[1]
-
-
-def start_at_once(job):
-    """Start a job that SLURM queued again, for which it would wait two minutes."""
-    until(lambda: state(job) == "PENDING")
-    slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
-
-
-def submissions(printed):
-    return re.findall(r"has been submitted with SLURM jobid (\d+)", printed)
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """A local run."""
-    here = Workflow(tmp_path_factory.mktemp("here"))
+    """Where a local run was."""
+    here = Workflow(tmp_path_factory.mktemp("undisturbed"))
     here.write(**STUDY)
-    began = time.monotonic()
     here.run(*METRICS)
-    took = time.monotonic() - began
-    numbers = [xr.load_dataset(here.directory / path).drop_attrs() for path in METRICS]
-    return Undisturbed(numbers, took, here.directory)
+    return here
 
 
 @pytest.fixture
 def cluster(tmp_path, undisturbed):
     """A working directory; in the end it holds the numbers of the undisturbed run."""
-    cluster = Cluster(tmp_path / "cluster")
+    # One job a submission, so that each fault has one of its own.
+    alone = ("--group-components", "chains=1", "--set-resources", "chain:mem_mb=500 * attempt")
+    cluster = Cluster(tmp_path / "cluster", undisturbed.study, *METRICS, *alone)
     yield cluster
-    for job in slurm("squeue", "--noheader", "--format=%i %Z").splitlines():
-        number, place = job.split(" ", 1)
-        if place.startswith(str(cluster.directory)):
-            slurm("scancel", number)
-    for found, expected in zip(cluster.numbers(), undisturbed.numbers, strict=True):
+    cluster.cancel()
+    for found, expected in zip(
+        numbers(cluster.directory, STUDY), numbers(undisturbed.directory, STUDY), strict=True
+    ):
         assert found.identical(expected)
-
-
-def test_a_cluster_gives_the_numbers_of_a_laptop(tmp_path, undisturbed, tell):
-    cluster = Cluster(tmp_path / "cluster", gpu=1)
-    cluster.options[cluster.options.index("chains=1")] = "chains=6"
-    began = time.monotonic()
-    printed = cluster.finish(cluster.start())
-    took = time.monotonic() - began
-    for found, expected in zip(cluster.numbers(), undisturbed.numbers, strict=True):
-        assert found.identical(expected)
-    jobs = submissions(printed)
-    shown = [slurm("scontrol", "show", "job", job) for job in jobs]
-    batches = [one for one in shown if "chains" in one]
-    trainings = [one for one in shown if "training-steps" in one]
-    samplings = [one for one in shown if "sampling-steps" in one]
-    # 6 chains in one submission of one core and no GPU, an iteration in two, of which its
-    # training has a GPU.
-    assert len(batches) == 1 and "NumCPUs=1 " in batches[0] and "gpu" not in batches[0]
-    assert len(trainings) == 2 and all("gres:gpu:1" in one for one in trainings)
-    assert len(samplings) == 2 and not any("gres:gpu" in one for one in samplings)
-    count = int(re.search(r"(\d+) of \1 steps", printed)[1])
-    tell(
-        f"{count} jobs in {len(jobs)} submissions: {took:.0f} s, {took / count:.1f} s a job; "
-        f"locally {undisturbed.seconds:.0f} s, {undisturbed.seconds / count:.1f} s a job"
-    )
-    tell(waiting.render(cluster.directory, study.load(cluster.study)))
 
 
 def test_failing_jobs_are_run_again(cluster, tell):
@@ -356,6 +189,7 @@ def test_a_full_disk(cluster, undisturbed, tell):
         (log,) = cluster.directory.glob("logs/chain/gaussian/dimension=1__*/replace.log")
         said = log.read_text()
         assert said.startswith("error: ") and said.count("\n") == 1
+        assert said.strip() in cluster.log.read_text()
         filler.unlink()
         cluster.finish(cluster.start())
         kept = cluster.directory / "kept"

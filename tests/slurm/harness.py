@@ -1,0 +1,153 @@
+"""A working directory whose jobs go to SLURM, and the faults that strike them."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import xarray as xr
+
+from running import PROJECT, Workflow
+
+CI = PROJECT / "config" / "studies" / "ci.yaml"
+LAUNCH = [sys.executable, str(PROJECT / "scripts" / "launch.py")]
+
+
+def slurm(*command):
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def until(holds, seconds=180):
+    """Wait until something holds, and return it."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = holds()
+        if found:
+            return found
+        time.sleep(0.5)
+    raise AssertionError(f"{holds} did not hold within {seconds} s")
+
+
+def state(job):
+    return re.search(r"JobState=(\w+)", slurm("scontrol", "show", "job", job))[1]
+
+
+def start_at_once(job):
+    """Start a job that SLURM queued again, for which it would wait two minutes."""
+    until(lambda: state(job) == "PENDING")
+    slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
+
+
+def submissions(printed, name=""):
+    """Return the numbers of the jobs that a driver submitted, of groups of some name."""
+    found = re.findall(r"submitted with SLURM jobid (\d+) \(log: (.*)\)", printed)
+    return [number for number, log in found if name in log]
+
+
+def kill(driver):
+    """Kill a driver and its children, as a machine that goes down does."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+
+
+class Cluster(Workflow):
+    """A working directory on the cluster, and what its drivers are asked for.
+
+    ``look`` is how often Snakemake asks SLURM for the state of jobs, in seconds; without, as
+    often as the profile has it.
+    """
+
+    def __init__(self, directory, study, *options, look=2):
+        super().__init__(directory)
+        self.study = study
+        self.profile = PROJECT / "profiles" / "slurm"
+        self.faults = directory / "faults"
+        self.faults.mkdir(parents=True)
+        self.environment = {
+            **os.environ,
+            "FAULTS": str(self.faults),
+            "PYTHONPATH": str(Path(__file__).with_name("faults")),
+            **({"LOOK_EVERY": str(look)} if look else {}),
+        }
+        self.options = [*options, *("--latency-wait", "10"), *("--config", f"study={study}")]
+
+    def command(self, *arguments):
+        return [
+            *(sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile")),
+            *("--directory", str(self.directory), "--profile", str(self.profile)),
+            *(*arguments, *self.options),
+        ]
+
+    def launch(self, *arguments):
+        """Start a driver by the launcher."""
+        return self.start(
+            [
+                *(*LAUNCH, "--directory", str(self.directory), "--profile", str(self.profile)),
+                *("--unchecked", *arguments, "--", *self.options),
+            ]
+        )
+
+    def start(self, command=None):
+        """Start a driver in a session of its own, so that it can be killed whole."""
+        self.log = self.directory / f"driver-{time.monotonic_ns()}.log"
+        with self.log.open("w") as log:
+            return subprocess.Popen(
+                command or self.command(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                start_new_session=True,
+            )
+
+    def finish(self, driver, seconds=600):
+        """Wait for a driver to end well, and return what it printed."""
+        try:
+            status = driver.wait(timeout=seconds)
+        finally:
+            kill(driver)
+        printed = self.log.read_text()
+        assert status == 0, printed
+        return printed
+
+    def strike(self, name, matches, action, times=1):
+        """Prepare a fault: `exit`, `allocate`, or seconds of sleep."""
+        (self.faults / f"{name}.fault").write_text(f"{matches}\n{action}\n{times}")
+
+    def struck(self, name):
+        """Wait for a fault, and return the number of the first job that it struck."""
+        found = until(lambda: list(self.faults.glob(f"{name}.[0-9]*")))
+        return str(min(int(path.suffix[1:]) for path in found))
+
+    def begin_with(self, done, *missing):
+        """Take over the results of a finished run, but those of some globs and what follows."""
+        shutil.copytree(done, self.directory, dirs_exist_ok=True)
+        self.remove(*missing, "results/*/metrics.nc")
+
+    def remove(self, *patterns):
+        """Remove what globs match."""
+        for pattern in patterns:
+            removed = sorted(self.directory.glob(pattern))
+            assert removed, pattern
+            for path in removed:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def cancel(self):
+        """Cancel what is left in the queue."""
+        for job in slurm("squeue", "--noheader", "--format=%i %Z").splitlines():
+            number, place = job.split(" ", 1)
+            if place.startswith(str(self.directory)):
+                slurm("scancel", number)
+
+
+def numbers(directory, experiments):
+    """Load the datasets of experiments, without what says when and where they were made."""
+    return [
+        xr.load_dataset(directory / "results" / name / "metrics.nc").drop_attrs()
+        for name in experiments
+    ]

@@ -1,0 +1,91 @@
+"""The CI study by the profile that is shipped: the numbers of this machine, and what it costs."""
+
+import re
+import shutil
+import subprocess
+import time
+
+from collapse import study as studies
+from collapse import waiting
+from collapse.branches import Branches
+from harness import Cluster, numbers, slurm, submissions
+from running import PROJECT
+
+
+def test_a_cluster_gives_the_numbers_of_a_laptop(tmp_path, ci, tell):
+    cluster = Cluster(tmp_path / "cluster", ci.study, look=None)
+    began = time.monotonic()
+    printed = cluster.finish(cluster.start(), seconds=1200)
+    seconds = time.monotonic() - began
+    for found, expected in zip(
+        numbers(cluster.directory, ci.experiments),
+        numbers(ci.directory, ci.experiments),
+        strict=True,
+    ):
+        assert found.identical(expected)
+    assert cluster.path("tables/summary.txt").exists()
+    assert not list(cluster.path("").rglob(".finished")) + list(cluster.path("").rglob(".training"))
+
+    # Closed-form chains: 16 in a submission of one core and no GPU. An iteration is one, of a
+    # GPU if its family is neural.
+    study = studies.load(ci.study)
+    closed = sum(
+        len(list(study.chains(name)))
+        for name, plan in study.experiments.items()
+        if not plan.by_iteration
+    )
+    shown = {
+        kind: [slurm("scontrol", "show", "job", job) for job in submissions(printed, name)]
+        for kind, name in (
+            ("chains", "group_chains_"),
+            ("gaussian", "iteration-gaussian-steps-"),
+            ("neural", "iteration-language-model-"),
+        )
+    }
+    assert {kind: len(jobs) for kind, jobs in shown.items()} == {
+        "chains": -(-closed // 16),
+        "gaussian": 2 + 2 * 2 * 2,  # iteration 1 of each seed, then 2 regimes of 2 iterations
+        "neural": 1 + 2,
+    }
+    assert all("gres:gpu:1" in one for one in shown["neural"])
+    assert not any("gres:gpu" in one for one in shown["chains"] + shown["gaussian"])
+    assert all(re.search(r"NumCPUs=1 ", one) for jobs in shown.values() for one in jobs)
+
+    count = int(re.search(r"(\d+) of \1 steps", printed)[1])
+    tell(
+        f"CI study: {count} jobs in {len(submissions(printed))} submissions: "
+        f"{seconds:.0f} s, {seconds / count:.1f} s a job; "
+        f"its datasets on this machine alone: {ci.seconds:.0f} s"
+    )
+    tell(waiting.render(cluster.directory, study))
+
+
+def test_two_seeds_of_a_chain_may_share_a_submission(tmp_path, ci, tell):
+    """By the changes that the profile's comments name."""
+    folder = shutil.copytree(PROJECT / "profiles" / "slurm", tmp_path / "profiles" / "slurm")
+    profile = folder / "config.yaml"
+    for change in re.findall(r"^#   (sed -i .*)$", profile.read_text(), re.MULTILINE):
+        subprocess.run(change, shell=True, cwd=tmp_path, check=True)
+    changed = profile.read_text()
+    together = "group-components:\n  - iteration-{experiment}-{regime}=2\n"
+    profile.write_text(changed.replace("group-components:\n", together))
+
+    study = studies.load(ci.study)
+    chains = [
+        chain for chain in Branches(study, "gaussian-steps").all() if chain.regime_name == "replace"
+    ]
+    cluster = Cluster(
+        tmp_path / "cluster", ci.study, *(chain.metrics(2) for chain in chains), look=None
+    )
+    cluster.profile = folder
+    printed = cluster.finish(cluster.start())
+    # Iteration 1 is no chain's own.
+    assert len(submissions(printed, "iteration-gaussian-steps-")) == 2 < len(chains) * 2
+    for chain in chains:
+        found, expected = (run.directory / chain.metrics(2) for run in (cluster, ci))
+        assert found.read_bytes() == expected.read_bytes()
+    spent = waiting.of_chains(cluster.directory, chains, 2)
+    tell(
+        f"gaussian-steps, a chain of two seeds in a submission: {spent.share:.0%} of the wall time "
+        f"outside the steps ({(spent.wall - spent.inside) / spent.steps:.1f} s a step)"
+    )

@@ -1,0 +1,98 @@
+"""Language models trained on a cluster: stopped, preempted, failed after, and in several ranks."""
+
+import json
+import re
+
+import pytest
+
+from harness import Cluster, numbers, slurm, start_at_once, state, submissions, until
+
+POINT = "results/language-model/model=tiny__temperature=1.0__samples=100"
+LAST = f"{POINT}/replace/seed0/iter2"
+
+
+def going_on(cluster, job):
+    """Return the step after which a job's training went on from a saved state."""
+    found = re.search(r"going on after step (\d+) of 50", printed_by(cluster, job))
+    return found and int(found[1])
+
+
+def printed_by(cluster, job):
+    """Return what a job has printed so far."""
+    logs = cluster.directory.glob(f".snakemake/slurm_logs/*/{job}.log")
+    return "".join(log.read_text() for log in logs)
+
+
+def test_a_training_goes_on_wherever_it_was_stopped(tmp_path, ci, tell):
+    """By its time limit, by a preemption; and what it made outlives a failure after it."""
+    kept = "--slurm-keep-successful-logs"
+    cluster = Cluster(tmp_path / "cluster", ci.study, "results/language-model/metrics.nc", kept)
+    # SLURM looks at time limits twice a minute.
+    cluster.environment["STEP_SECONDS"] = "1.2"
+    cluster.begin_with(ci.directory, LAST, f"{POINT}/replace.nc")
+    cluster.strike("generate", "generate: iteration=2", "exit")
+    driver = cluster.start()
+
+    until(lambda: list(cluster.directory.glob(f"{LAST}/.training/*")))
+    (first,) = submissions(cluster.log.read_text(), "iteration-")
+    slurm("scontrol", "update", f"JobId={first}", "TimeLimit=1")
+    (second,) = until(lambda: submissions(cluster.log.read_text(), "iteration-")[1:])
+    stopped = until(lambda: going_on(cluster, second))
+    assert 0 < stopped < 50
+    tell(f"{'time limit of a training':<34} {state(first)}; the next went on after step {stopped}")
+
+    slurm("scontrol", "requeue", second)
+    start_at_once(second)
+    # Its log begins anew.
+    preempted = until(lambda: going_on(cluster, second) != stopped and going_on(cluster, second))
+    assert stopped < preempted < 50
+    tell(f"{'preemption of a training':<34} queued again; it went on after step {preempted}")
+
+    assert cluster.struck("generate") == second
+    printed = cluster.finish(driver)
+    *_, third = submissions(printed, "iteration-")
+    assert f"train: finished before, by job {second}" in printed_by(cluster, third)
+    tell(f"{'exit 1 after a training':<34} its submission ran again, but did not train again")
+
+    for found, expected in zip(
+        numbers(cluster.directory, ["language-model"]),
+        numbers(ci.directory, ["language-model"]),
+        strict=True,
+    ):
+        assert found.identical(expected)
+    weights = f"{LAST}/model/model.safetensors"
+    assert (cluster.directory / weights).read_bytes() == (ci.directory / weights).read_bytes()
+
+
+@pytest.fixture
+def one_rank(ci):
+    return json.loads((ci.directory / LAST / "training.json").read_text())["curve"]
+
+
+def test_two_ranks_train_what_one_does(tmp_path, ci, one_rank, tell):
+    """On two GPUs of a node, and on a GPU of two nodes each."""
+    ways = {
+        "two ranks on a node": ["train:gpu=2"],
+        "two ranks on two nodes": ["train:gpu=0", "train:gres='gpu:1'", "train:nodes=2"],
+    }
+    started = {}
+    for way, resources in ways.items():
+        cluster = Cluster(
+            tmp_path / way.replace(" ", "-"),
+            ci.study,
+            f"{LAST}/training.json",
+            "--set-resources",
+            *resources,
+        )
+        cluster.begin_with(ci.directory, LAST)
+        started[way] = cluster, cluster.start()
+    for way, (cluster, driver) in started.items():
+        (job,) = submissions(cluster.finish(driver))
+        shown = slurm("scontrol", "show", "job", job)
+        assert ("NumNodes=2" in shown) == ("gres:gpu:2" not in shown)
+        record = json.loads((cluster.directory / LAST / "training.json").read_text())
+        assert record["ranks"] == 2
+        for point, expected in zip(record["curve"], one_rank, strict=True):
+            assert point == pytest.approx(expected, rel=1e-4)
+        losses = record["curve"][-1]["test_loss"], one_rank[-1]["test_loss"]
+        tell(f"{way:<34} test loss {losses[0]:.7f}, in one rank {losses[1]:.7f}")
