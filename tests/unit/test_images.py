@@ -108,6 +108,14 @@ def test_celeba_has_its_own_partition_crop_and_attributes(tmp_path):
     assert arrays(opened(f"celeba:{tmp_path}", size=32).test).shape[1:3] == (32, 32)
 
 
+def test_folders_may_be_in_the_home_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    pictures.folder(tmp_path / "squares", train=2, test=2)
+    pictures.celeba(tmp_path / "faces", train=3)
+    assert opened("~/squares").train.length == 2
+    assert opened("celeba:~/faces").train.length == 3
+
+
 def hub_of(root, **splits):
     import datasets
 

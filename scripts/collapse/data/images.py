@@ -108,12 +108,12 @@ def collection(
         scaling = Scaling(size or celeba.SIZE, celeba.CROP)
         if source == CELEBA:
             return _hub(celeba.HUB, column, label, scaling)
-        found = celeba.find(Path(source.removeprefix(f"{CELEBA}:")), label)
+        found = celeba.find(Path(source.removeprefix(f"{CELEBA}:")).expanduser(), label)
         train, test = (_files(paths, labels, scaling) for paths, labels in found.splits)
         return Collection(train, test, found.classes)
     if source.startswith(hub.PREFIX):
         return _hub(source, column, label, Scaling(size))
-    return _folder(Path(source), Scaling(size))
+    return _folder(Path(source).expanduser(), Scaling(size))
 
 
 def _digits() -> Collection:

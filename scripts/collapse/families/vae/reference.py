@@ -19,7 +19,7 @@ Array = NDArray[np.float32]
 #: Clusters, where there are so many images for each of them.
 MODES, IMAGES_PER_MODE = 50, 10
 #: Images, at most, that both are fitted to, and pixels of a side that they are scaled down to.
-FITTED, SIDE = 20_000, 16
+FITTED, SIDE = 10_000, 16
 #: Images in a product of matrices.
 BLOCK = 1024
 

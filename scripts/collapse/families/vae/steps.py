@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,11 +29,11 @@ def prepare(step: Step, parameters: Parameters, directory: Path) -> Prepared:
 
     A training image that is a copy of a test image is left out.
     """
-    source = os.path.expanduser(parameters.data)
+    source = parameters.data
     found = images.collection(
         source,
         size=parameters.size,
-        column=parameters.column or images.IMAGE_COLUMN,
+        column=parameters.column,
         label=parameters.label,
     )
     shape = _checked_shape(source, [next(split.read(1)) for split in (found.train, found.test)])
