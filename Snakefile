@@ -46,6 +46,7 @@ rule all:
         figures=expand("results/figures/{experiment}", experiment=STUDY.experiments),
         samples=expand("results/tables/samples-{experiment}.csv", experiment=WRITING),
         mixtures=expand("results/tables/mixture-{experiment}.csv", experiment=MIXING),
+        pictures=expand("results/pictures/{experiment}", experiment=PICTURED),
         published="results/tables/published.csv" if PUBLISHED else [],
         theory="results/tables/theory_check.csv",
         summary="results/tables/summary.txt",

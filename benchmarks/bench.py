@@ -2,7 +2,7 @@
 
 PYTHONPATH=scripts python benchmarks/bench.py            a quarter of an hour on two cores
 PYTHONPATH=scripts python benchmarks/bench.py --quick    about a minute, and no claim
-... --only closed-form                                   or language-models
+... --only closed-form                                   or language-models, images
 """
 
 from __future__ import annotations
@@ -10,30 +10,44 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import closed_form
 import corpora
 import generation
+import images
 import training_step
 
-NEEDED = ("torch", "transformers", "tokenizers")
+
+def installed(what: str, needed: Sequence[str]) -> bool:
+    """Tell whether libraries are installed, and say so if they are not."""
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        print(f"\n{what}: left out, for {', '.join(missing)} is not installed here")
+    return not missing
 
 
 def language_models(quick: bool) -> list[bool]:
     """Print what training, corpora and generation cost; return which requirements are met."""
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-    if missing:
-        print(f"\nlanguage models: left out, for {', '.join(missing)} is not installed here")
+    if not installed("language models", ("torch", "transformers", "tokenizers")):
         return []
     met: list[bool] = training_step.report(quick) + corpora.report(quick)
     generation.report(quick)
     return met
 
 
+def autoencoders(quick: bool) -> list[bool]:
+    """Print what training on images costs; return which requirements are met."""
+    if not installed("images", ("torch", "sklearn")):
+        return []
+    met: list[bool] = images.report(quick)
+    return met
+
+
 PARTS: dict[str, Callable[[bool], list[bool]]] = {
     "closed-form": closed_form.report,
     "language-models": language_models,
+    "images": autoencoders,
 }
 
 

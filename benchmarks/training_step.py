@@ -1,30 +1,18 @@
-"""A training step of ours beside one of a bare PyTorch loop: same model, batches, optimiser.
-
-Bare is what one would write for a single run that nobody interrupts: batches made beforehand,
-forward, mean cross-entropy, backward, clipped gradients, fused AdamW with the same groups.
-Ours packs its batches, follows the schedule, seeds every step, reads the loss, watches for
-signals and for the time to save. The two take turns, step by step, in one process; that both
-end with the same weights shows that they did the same work.
-"""
+"""A training step of language models beside one of a bare PyTorch loop (`turns`)."""
 
 from __future__ import annotations
 
-import statistics
-import tempfile
-import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from processes import alone, verdict
+from turns import WARM_UP, compare
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 LIMIT = 1.10
-#: Steps at the beginning that are not counted: memory is still being claimed.
-WARM_UP = 3
 
 
 class Setting(NamedTuple):
@@ -71,14 +59,12 @@ def report(quick: bool) -> list[bool]:
 
 
 def measure(given: Sequence[Any]) -> dict[str, float]:
-    """Return the median processor seconds of a step of both loops, and how far they agree."""
-    import torch
+    """Return what `turns.compare` does, and the mean number of tokens in a batch."""
+    from torch.nn import functional
 
-    from collapse import training
     from collapse.families.language_model import models, packing, pretraining
     from collapse.optimisation import Optimisation
 
-    torch.set_num_threads(1)  # two wait for each other wherever something else runs beside them
     setting = Setting(*given)
     optimisation = Optimisation(
         steps=setting.steps, learning_rate=1e-3, weight_decay=0.1, betas=(0.9, 0.95), compile=False
@@ -86,70 +72,17 @@ def measure(given: Sequence[Any]) -> dict[str, float]:
     documents = random_documents(setting)
     packer = packing.Packer(documents, setting.context, setting.batch, np.random.default_rng)
     ours, other = (models.initialised(setting.model, setting.vocabulary, 0) for _ in range(2))
-    bare = Bare(other, [packer.batch(step) for step in range(setting.steps)], optimisation)
 
-    class TakingTurns(pretraining.Pretraining):
-        """Our task; asked for the batch of a step, it first lets the bare loop do that step."""
-
-        seconds: tuple[list[float], list[float]] = ([], [])
-        since = 0.0
-
-        def batch(self, step: int) -> dict[str, Tensor]:
-            self.seconds[0].append(time.process_time() - self.since)
-            start = time.process_time()
-            bare.step(step)
-            self.since = time.process_time()
-            self.seconds[1].append(self.since - start)
-            return super().batch(step)
-
-    task = TakingTurns(ours, packer, documents)
-    with tempfile.TemporaryDirectory() as state:
-        training.train(
-            task, optimisation, state=Path(state), fingerprint="", seed_of=lambda step: step
-        )
-    # Between two calls for a batch lies a step of ours; the first call ends none.
-    own, plain = task.seconds[0][1 + WARM_UP :], task.seconds[1][WARM_UP:-1]
-    pairs = zip(ours.parameters(), other.parameters(), strict=True)
-    return {
-        "ours": statistics.median(own),
-        "bare": statistics.median(plain),
-        "tokens": float(np.mean([(b["labels"] >= 0).sum() for b in bare.batches])),
-        "difference": max(float((a - b).abs().max()) for a, b in pairs),
-    }
-
-
-class Bare:
-    """The loop that one would write."""
-
-    def __init__(self, model: Any, batches: list[dict[str, Tensor]], optimisation: Any) -> None:
-        import torch
-
-        self.model, self.batches = model.train(), batches
-        parameters = list(model.parameters())
-        self.optimiser = torch.optim.AdamW(
-            [
-                {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": 0.1},
-                {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-            ],
-            lr=optimisation.learning_rate,
-            betas=optimisation.betas,
-            fused=True,
-        )
-
-    def step(self, step: int) -> None:
-        """Do one step."""
-        from torch.nn import functional
-        from torch.nn.utils import clip_grad_norm_
-
-        rows = self.batches[step]
-        logits = self.model(
+    def loss(model: Any, rows: Mapping[str, Tensor]) -> Tensor:
+        logits = model(
             input_ids=rows["input_ids"], position_ids=rows["position_ids"], use_cache=False
         ).logits
-        loss = functional.cross_entropy(logits.flatten(0, 1), rows["labels"].flatten())
-        loss.backward()  # type: ignore[no-untyped-call]
-        clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        return functional.cross_entropy(logits.flatten(0, 1), rows["labels"].flatten())
+
+    task = pretraining.Pretraining(ours, packer, documents)
+    found = compare(task, other, loss, optimisation)
+    labels = [packer.batch(step)["labels"] for step in range(setting.steps)]
+    return {**found, "tokens": float(np.mean([(each >= 0).sum() for each in labels]))}
 
 
 def random_documents(setting: Setting) -> Any:

@@ -8,6 +8,7 @@
 #        training.json        learning curve, cost
 #        synthetic/           shards as Parquet, each with its record
 #        metrics.json         on real test data
+#        portrait.npz         what is shown of it, of families whose results are pictures
 #      results/{experiment}/{point}/{regime}.nc                      metrics, seed x iteration
 #
 # Iteration 1 stands under the regime `real`, and a file's point names only what matters to it
@@ -144,6 +145,17 @@ rule evaluate:
         version=versions_of("evaluate"),
     script:
         "../scripts/evaluate.py"
+
+
+use rule evaluate as evaluate_pictured with:
+    output:
+        metrics=f"{ITERATION}/metrics.json",
+        portrait=f"{ITERATION}/portrait.npz",
+    wildcard_constraints:
+        experiment=any_of(PICTURED),
+
+
+ruleorder: evaluate_pictured > evaluate
 
 
 rule collect:

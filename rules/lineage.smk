@@ -191,9 +191,11 @@ def shown_places(wildcards, written=False):
 
 
 def shown_files(wildcards, what):
-    """Records of training, or first shards, of what is shown."""
+    """Records of training, portraits, or first shards, of what is shown."""
     if what == "training":
         return [branch.training(place[2]) for place, branch in _shown(wildcards)]
+    if what == "portraits":
+        return [branch.portrait(place[2]) for place, branch in _shown(wildcards)]
     return [
         branch.evaluated_shards(place[2])[0].path
         for place, branch in _shown(wildcards, written=True)
@@ -210,6 +212,7 @@ def _with(attribute):
 
 
 WRITING = [name for name in _with("SAMPLES_ARE_TEXT") if BRANCHES[name].judges_samples]
+PICTURED = _with("PICTURES")
 PUBLISHED = _with("PUBLISHED")
 
 

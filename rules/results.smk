@@ -3,6 +3,7 @@
 # in:  results/{experiment}/{point}/{regime}.nc  every chain of the study
 # out: results/{experiment}/metrics.nc           one dataset per experiment
 #      results/figures/{experiment}/             PNG and SVG
+#      results/pictures/{experiment}/            PNG and SVG, of families that have some
 #      results/tables/                           theory_check, theory_verdicts, summary,
 #                                                samples-{experiment}, mixture-{experiment},
 #                                                published
@@ -130,6 +131,32 @@ rule mixture:
         study=lambda wildcards: studies.plain(STUDY, [wildcards.experiment]),
     script:
         "../scripts/tabulate_mixtures.py"
+
+
+rule pictures:
+    """Draw what the models of an experiment make (P1 Fig. 7 and 12)."""
+    input:
+        portraits=lambda wildcards: shown_files(wildcards, "portraits"),
+    output:
+        directory=report(
+            directory("results/pictures/{experiment}"),
+            patterns=["{picture}.svg"],
+            category="Pictures",
+            subcategory="{experiment}",
+            labels={"picture": "{picture}"},
+            caption="../docs/pictures.rst",
+        ),
+    log:
+        "logs/pictures/{experiment}.log",
+    benchmark:
+        "logs/pictures/{experiment}.benchmark.tsv"
+    resources:
+        mem_mb=2000,
+    params:
+        places=lambda wildcards: shown_places(wildcards),
+        family=lambda wildcards: STUDY.experiments[wildcards.experiment].family,
+    script:
+        "../scripts/draw_pictures.py"
 
 
 rule published:

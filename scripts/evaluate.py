@@ -11,4 +11,5 @@ with jobs.guarded(snakemake.log[0]):
         data=snakemake.input.get("data"),
         training_set=snakemake.input.training_set,
         records=snakemake.input.get("records", []),
+        portrait=snakemake.output.get("portrait"),
     )

@@ -28,6 +28,7 @@ class Loop:
         self.branches = Branches(self.study, "loop")
         (self.point,) = self.study.cells["loop"]
         self.data = self.chain().data if families.load(family).DATASET else None
+        self.pictured = hasattr(families.load(family), "PICTURES")
 
     def chain(self, seed=0):
         return self.branches.branch(self.point, self.regime, seed)
@@ -49,7 +50,7 @@ class Loop:
             records=[shard.record for shard in chain.shards(t - 1)] if t > 1 else [],
         )
 
-    def train(self, t, seed=0):
+    def train(self, t, seed=0, ranks=1):
         chain = self.chain(seed)
         steps.train(
             chain.model(t),
@@ -58,6 +59,7 @@ class Loop:
             training_set=chain.training_set(t),
             data=self.data,
             scratch=Path(chain.model(t)).with_name(".training"),
+            ranks=ranks,
         )
 
     def generate(self, t, seed=0):
@@ -82,6 +84,7 @@ class Loop:
             data=self.data,
             training_set=chain.training_set(t),
             records=[shard.record for shard in chain.evaluated_shards(t)],
+            portrait=chain.portrait(t) if self.pictured else None,
         )
 
     def iterate(self, t, seed=0):

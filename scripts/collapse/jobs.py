@@ -258,3 +258,16 @@ def show_samples(shards: Sequence[tuple[tuple[str, str, int], str]], *, table: P
             rows.append({"point": point, "regime": regime, "iteration": iteration, "text": text})
     with files.whole(table) as partial:
         pd.DataFrame(rows).to_csv(partial, index=False)
+
+
+def draw_pictures(
+    portraits: Sequence[tuple[tuple[str, str, int], str]], *, family: str, directory: Path
+) -> None:
+    """Draw the portraits of the iterations of one seed, each with its point, regime, iteration."""
+    import importlib
+
+    from collapse import families
+    from collapse.learning_curves import Record
+
+    pictures = importlib.import_module(families.load(family).PICTURES)
+    pictures.draw([Record(*place, path) for place, path in portraits], directory)

@@ -85,6 +85,10 @@ class Branch:
         """Metrics of the model of iteration t and of its samples."""
         return f"{self._folder(t, self.points.evaluation)}/metrics.json"
 
+    def portrait(self, t: int) -> str:
+        """What is shown of iteration t, of a family whose results are pictures."""
+        return f"{self._folder(t, self.points.evaluation)}/portrait.npz"
+
     def shards(self, t: int) -> list[Shard]:
         """Files that hold the samples of iteration t for iteration t + 1, or begin with them."""
         return list(self._cut(t, self.regime.generated(t + 1, self.samples)))

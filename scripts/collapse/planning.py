@@ -50,9 +50,10 @@ def cost(study: Study, experiment: str) -> Cost:
     size = len(chains) * (2 * len(plan.seed_list) * numbers * NUMBER + FILE)
     if plan.by_iteration:
         steps = _steps_cost(study, experiment)
-        written = hasattr(families.load(plan.family), "SAMPLES_ARE_TEXT")
+        family = families.load(plan.family)
+        written = hasattr(family, "SAMPLES_ARE_TEXT")
         tables = written and Branches(study, experiment).judges_samples
-        jobs = steps.jobs + len(chains) + after + tables
+        jobs = steps.jobs + len(chains) + after + tables + hasattr(family, "PICTURES")
         return steps._replace(jobs=jobs, bytes=steps.bytes + size)
     seconds = 10 * OVERHEAD
     for spec in chains:

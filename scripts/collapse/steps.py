@@ -204,8 +204,12 @@ def evaluate(
     data: str | None,
     training_set: str,
     records: Sequence[str],
+    portrait: str | None = None,
 ) -> None:
-    """Write the metrics of a model on real test data, and of its samples."""
+    """Write the metrics of a model on real test data, and of its samples.
+
+    Of a family whose results are pictures, also write what is shown of the iteration.
+    """
     described = training_sets.read_own(training_set, step, step.iteration)
     shards = [manifest.read_shard_record(path) for path in records]
     for each in shards:
@@ -213,14 +217,17 @@ def evaluate(
     if data is not None:
         for part in manifest.read_dataset(Path(data, training_sets.DATASET)).test:
             manifest.verify(part)
-    metrics = families.load_steps(step.family).evaluate(
-        step,
-        _parameters(step),
-        model=Path(model),
-        data=Path(data) if data else None,
-        selections=training_sets.selections(step, described),
-        shards=shards,
-    )
+    steps, parameters = families.load_steps(step.family), _parameters(step)
+    given: dict[str, Any] = {
+        "model": Path(model),
+        "data": Path(data) if data else None,
+        "shards": shards,
+    }
+    if portrait is not None:
+        with files.whole(portrait) as partial:
+            steps.portray(step, parameters, **given, output=partial)
+    selections = training_sets.selections(step, described)
+    metrics = steps.evaluate(step, parameters, **given, selections=selections)
     known = families.load(step.family).METRICS
     written = {name: float(metrics.get(name, np.nan)) for name in known}
     files.write_text(output, json.dumps(written, indent=1) + "\n")

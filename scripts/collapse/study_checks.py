@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collapse.study import Study
 
 #: Names that stand for something else among the results.
-RESERVED = ("figures", "tables", "report")
+RESERVED = ("figures", "pictures", "tables", "report")
 
 #: Names become file names, with suffixes; file systems take 255 bytes.
 LONGEST_NAME = 200

@@ -2,11 +2,8 @@
 
 import importlib.util
 import json
-import os
 import shutil
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +14,7 @@ import xarray as xr
 
 import running
 from collapse.families.language_model import METRICS
+from interrupting import interrupted, trains
 from running import PROJECT, Workflow
 
 EXPERIMENT = {
@@ -177,53 +175,9 @@ def test_a_new_metric_trains_and_generates_nothing(ran, tmp_path, monkeypatch):
 # Interruptions.
 
 
-def process_of(workflow, script, run):
-    """Return the process of a running job, by the name of its script."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        assert run.poll() is None, "the run ended before its job was found"
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                words = (folder / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if any(
-                word.startswith(bytes(workflow.directory)) and word.endswith(script.encode())
-                for word in words[:3]
-            ):
-                return int(folder.name)
-        time.sleep(0.02)
-    raise AssertionError(f"no process of {script}")
-
-
-def trains(job):
-    """Tell whether a process is in the loop of training, which handles SIGTERM."""
-    status = Path(f"/proc/{job}/status").read_text()
-    (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
-    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
-
-
 def draws(job):
     """Tell whether a process has opened a model: what it was written in is loaded."""
     return "safetensors" in Path(f"/proc/{job}/maps").read_text()
-
-
-def interrupted(workflow, target, script, how, ready):
-    """Run up to a target, but signal its job soon after it is ready."""
-    printed = workflow.directory / "printed.txt"
-    with open(printed, "w") as output:
-        run = subprocess.Popen(workflow.command(target), stdout=output, stderr=output)
-        try:
-            job = process_of(workflow, script, run)
-            while not ready(job):
-                time.sleep(0.02)
-            time.sleep(0.3)
-            os.kill(job, how)
-            assert run.wait(timeout=120) != 0
-        finally:
-            run.kill()
-            run.wait()
-    return printed.read_text()
 
 
 def test_interrupted_steps_end_in_the_same_files(ran, tmp_path):

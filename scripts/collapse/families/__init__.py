@@ -20,6 +20,7 @@ MODULES = {
     "discrete": "collapse.families.discrete",
     "language_model": "collapse.families.language_model",
     "fine_tuning": "collapse.families.fine_tuning",
+    "vae": "collapse.families.vae",
 }
 
 

@@ -139,6 +139,27 @@ class Steps(Protocol):
         ...
 
 
+class PicturedSteps(Steps, Protocol):
+    """What a family whose results are pictures does besides.
+
+    Its ``PICTURES`` names a module, without torch, whose ``draw`` makes pictures of portraits
+    (`collapse.jobs.draw_pictures`).
+    """
+
+    def portray(
+        self,
+        step: Any,
+        parameters: Any,
+        *,
+        model: Path,
+        data: Path | None,
+        shards: Sequence[Any],
+        output: Path,
+    ) -> None:
+        """Write to a file what is shown of an iteration: its portrait."""
+        ...
+
+
 class FamilyModule(Protocol):
     """What the module of a closed-form family holds."""
 

@@ -1,0 +1,109 @@
+"""CelebA as it is distributed: aligned images, the official partition, attributes.
+
+Liu et al. 2015: 202,599 faces of 178 x 218 pixels; 162,770 for training, 19,867 for validation,
+19,962 for testing. P1 crops and scales them down to 64 x 64 pixels (section 3.3, appendix 9);
+how large a square it crops is not known, 148 is the usual one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from collapse.errors import DataError
+
+#: The same images on the Hub, with the official splits and attributes.
+HUB = "hub:flwrlabs/celeba"
+SIZE, CROP = 64, 148
+
+IMAGES, PARTITION, ATTRIBUTES = (
+    "img_align_celeba",
+    "list_eval_partition.txt",
+    "list_attr_celeba.txt",
+)
+#: Of the official partition: train, validation, test.
+TRAIN, TEST = "0", "2"
+PARTS = (TRAIN, "1", TEST)
+
+
+class Found(NamedTuple):
+    """The images of the training and of the test split, with their labels if wanted."""
+
+    splits: Sequence[tuple[list[Path], list[int] | None]]
+    classes: tuple[str, ...]
+
+
+def find(folder: Path, attribute: str | None) -> Found:
+    """Return the images of a folder that has ``img_align_celeba`` and the partition in it.
+
+    Parameters
+    ----------
+    folder : Path
+    attribute : str or None
+        Of ``list_attr_celeba.txt``, to label the images by.
+
+    Raises
+    ------
+    DataError
+        If something is missing or malformed; that all images are there and whole is found
+        when they are decoded.
+    """
+    for name in (IMAGES, PARTITION):
+        if not (folder / name).exists():
+            raise DataError(f"{folder}: no {name}; expected CelebA's {IMAGES} and {PARTITION}")
+    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    for number, line in enumerate(_lines(folder / PARTITION), start=1):
+        words = line.split()
+        if len(words) != 2 or words[1] not in parts:
+            raise DataError(
+                f"{folder / PARTITION}: line {number}: expected a file and one of "
+                f"{', '.join(PARTS)}, found {line[:40]!r}"
+            )
+        parts[words[1]].append(words[0])
+    labels = _labels(folder / ATTRIBUTES, attribute) if attribute else None
+    splits = []
+    for what, part in (("training", TRAIN), ("test", TEST)):
+        names = parts[part]
+        if not names:
+            raise DataError(f"{folder / PARTITION}: no {what} images, marked {part}")
+        if labels is not None and (missing := next((n for n in names if n not in labels), None)):
+            raise DataError(f"{folder / ATTRIBUTES}: no attributes of {missing}")
+        splits.append(
+            (
+                [folder / IMAGES / name for name in names],
+                None if labels is None else [labels[name] for name in names],
+            )
+        )
+    return Found(splits, (f"no {attribute}", str(attribute)) if attribute else ())
+
+
+def _labels(path: Path, attribute: str) -> dict[str, int]:
+    """Return 1 for every image that has the attribute, 0 for every other."""
+    if not path.exists():
+        raise DataError(f"{path}: no such file; expected it for the label {attribute}")
+    # The first line is the number of images, the second the names of the attributes.
+    _, head, *rows = [*_lines(path), "", ""]
+    names = head.split()
+    if attribute not in names:
+        raise DataError(f"{path}: no attribute {attribute}; found {', '.join(names)}")
+    place = names.index(attribute) + 1
+    labels = {}
+    for number, row in enumerate(rows, start=3):
+        words = row.split()
+        if not words:
+            continue
+        if len(words) != len(names) + 1 or words[place] not in ("1", "-1"):
+            raise DataError(
+                f"{path}: line {number}: expected a file and {len(names)} times 1 or -1, found "
+                f"{row[:40]!r}"
+            )
+        labels[words[0]] = int(words[place] == "1")
+    return labels
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: can't be read ({error})") from None

@@ -1,0 +1,265 @@
+"""Variational autoencoders of images (P1 section 3.3, appendix 9).
+
+Here is what the workflow asks while it plans; what its jobs do is in the modules beside this
+one, which import torch.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from collapse.families import Expectation, Figure, Headline, Metric, Work, variant
+from collapse.families import Parameters as _Parameters
+from collapse.families.vae.architectures import PUBLISHED_SIZE, architecture
+from collapse.regimes import Regime
+
+VERSION = 1
+STEPS = "collapse.families.vae.steps"
+STEP_VERSIONS = {"prepare": 1, "assemble": 1, "train": 1, "generate": 1, "evaluate": 1}
+#: The real data is read from files that `prepare` writes.
+DATASET = True
+#: Draws what `portray` of the steps writes of every iteration.
+PICTURES = "collapse.families.vae.pictures"
+MINIMUM_SAMPLES = 2
+METRICS = {
+    "test_loss": Metric("loss on real test images (reconstruction and KL)", "nats per image"),
+    "test_reconstruction": Metric(
+        "reconstruction term of the loss on real test images", "nats per image"
+    ),
+    "test_kl": Metric("KL term of the loss on real test images", "nats per image"),
+    "test_elbo": Metric(
+        "evidence lower bound of the log-density of real test images", "nats per image"
+    ),
+    "active_units": Metric("latent dimensions that tell test images apart"),
+    "variance_ratio": Metric("variance of the samples' pixels over that of real test images"),
+    "effective_modes": Metric("effective number of modes among the samples"),
+    "effective_modes_of_data": Metric("effective number of modes among real test images"),
+    "effective_classes": Metric("effective number of classes among the samples"),
+    "effective_classes_of_data": Metric("effective number of classes among real test images"),
+    "largest_class_share": Metric("share of the most frequent class among the samples"),
+    "nearest_distance": Metric("distance of a sample from the nearest training image (RMS)"),
+    "nearest_distance_of_data": Metric(
+        "distance of a real test image from the nearest real training image (RMS)"
+    ),
+}
+HEADLINE = Headline("test_loss", worse="higher", stable=0.03)
+FIGURES = (
+    Figure("test-loss", "test_loss", rows=None, colour="noise"),
+    Figure("test-reconstruction", "test_reconstruction", rows=None, colour="noise"),
+    Figure("test-kl", "test_kl", rows=None, colour="noise"),
+    Figure("active-units", "active_units", rows=None, colour="noise"),
+    Figure("variance-ratio", "variance_ratio", rows=None, colour="noise"),
+    Figure(
+        "effective-modes",
+        "effective_modes",
+        rows=None,
+        colour="noise",
+        reference="effective_modes_of_data",
+    ),
+    Figure(
+        "effective-classes",
+        "effective_classes",
+        rows=None,
+        colour="noise",
+        reference="effective_classes_of_data",
+    ),
+    Figure("largest-class-share", "largest_class_share", rows=None, colour="noise"),
+    Figure(
+        "nearest-distance",
+        "nearest_distance",
+        rows=None,
+        colour="noise",
+        reference="nearest_distance_of_data",
+    ),
+)
+
+#: Pixels of a side and channels, of sources of which they are known.
+SHAPES = {"digits": (8, 1), "celeba": (64, 3)}
+
+
+class Parameters(_Parameters):
+    """Grid keys of the vae family.
+
+    Likelihood, learning rate, batch and schedule of the published runs are not known (FACTS.md,
+    "VAE on CelebA"); the defaults are ours, and suit the built-in digits.
+    """
+
+    data: str = Field(
+        default="digits",
+        min_length=1,
+        description="Real images: digits (built in), celeba (from the Hub), celeba:<folder>, "
+        "hub:<owner>/<name>, or a folder with train and test in it.",
+        json_schema_extra=variant("data"),
+    )
+    size: int | None = Field(
+        default=None,
+        ge=4,
+        le=1024,
+        strict=True,
+        description="Scale the central square of every image down to so many pixels a side; "
+        "null: 64 for CelebA, else as they are.",
+        json_schema_extra=variant("data"),
+    )
+    column: str = Field(
+        default="image",
+        min_length=1,
+        description="Column of a data set of the Hub that holds the images.",
+        json_schema_extra=variant("data"),
+    )
+    label: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Column of a data set of the Hub, or attribute of CelebA, that holds the "
+        "classes; null: the column label, if there is one.",
+        json_schema_extra=variant("data"),
+    )
+    images: int | None = Field(
+        default=None,
+        ge=2,
+        strict=True,
+        description="Training images to read; null: all.",
+        json_schema_extra=variant("data"),
+    )
+    test_images: int | None = Field(
+        default=None,
+        ge=2,
+        strict=True,
+        description="Test images to read; null: all.",
+        json_schema_extra=variant("data"),
+    )
+    noise: float = Field(
+        default=0.2,
+        gt=0,
+        allow_inf_nan=False,
+        description="Standard deviation of a pixel, from 0 to 1, about the decoder's mean: what "
+        "is weaker is not learned.",
+    )
+    latent: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        strict=True,
+        description="Latent dimensions; null: 128 from 64 pixels a side on, else 16.",
+        json_schema_extra=variant(),
+    )
+    epochs: float = Field(
+        default=30.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Passes over the training set.",
+        json_schema_extra=variant(),
+    )
+    batch: int = Field(
+        default=64,
+        ge=1,
+        strict=True,
+        description="Images in a training step.",
+        json_schema_extra=variant(),
+    )
+    learning_rate: float = Field(
+        default=3e-3,
+        gt=0,
+        allow_inf_nan=False,
+        description="Peak learning rate of AdamW.",
+        json_schema_extra=variant(),
+    )
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        default="cosine",
+        description="How the learning rate goes on after the warm-up.",
+        json_schema_extra=variant(),
+    )
+    warmup: float = Field(
+        default=0.05,
+        ge=0,
+        lt=1,
+        allow_inf_nan=False,
+        description="Share of the steps in which the learning rate rises.",
+        json_schema_extra=variant(),
+    )
+    weight_decay: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Weight decay of matrices and convolutions.",
+        json_schema_extra=variant(),
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="Of the arithmetic; weights are float32. auto: bfloat16 on GPUs that have it.",
+        json_schema_extra=variant(),
+    )
+    curve_points: int = Field(
+        default=20,
+        ge=0,
+        strict=True,
+        description="Test losses along the learning curve of an iteration.",
+        json_schema_extra=variant(),
+    )
+    judged: int = Field(
+        default=1000,
+        ge=2,
+        strict=True,
+        description="Samples, at most, by which an iteration is judged.",
+        json_schema_extra=variant("evaluation"),
+    )
+
+
+def source_files(parameters: Mapping[str, Any]) -> list[str]:
+    """Return the local files that the real data is read from, if it is."""
+    folder = folder_of(str(parameters["data"]))
+    return [] if folder is None else [folder]
+
+
+def folder_of(source: str) -> str | None:
+    """Return the local folder of a source of images, if it is one."""
+    if source in SHAPES or source.startswith("hub:"):
+        return None
+    return os.path.expanduser(source.removeprefix("celeba:"))
+
+
+def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
+    """Yield the parameters that don't fit the others, and what was expected of them."""
+    folder = folder_of(parameters.data)
+    if folder is not None and not os.path.isdir(folder):
+        yield (
+            "data",
+            "digits, celeba, celeba:<folder>, hub:<owner>/<name>, or an existing folder",
+        )
+    size, channels = _shape(parameters)
+    try:
+        architecture(size, channels, parameters.latent)
+    except ValueError as error:
+        yield "size", str(error).partition("expected ")[2]
+    if parameters.data == "digits" and parameters.size is not None:
+        yield "size", "null for digits, which have 8 x 8 pixels"
+
+
+def expectations(
+    parameters: Parameters, regime: Regime, samples: int, iterations: int
+) -> dict[str, Expectation]:
+    """Nothing is known exactly of neural networks."""
+    return {}
+
+
+def work(parameters: Parameters) -> Work:
+    """Estimate what a sample costs in the steps of an iteration, for the plan of a study."""
+    shape = architecture(*_shape(parameters), parameters.latent)
+    decoding = shape.decoder_operations()
+    return Work(
+        # Forward through both networks, and twice that backward.
+        train_flops=6 * decoding * parameters.epochs,
+        generate_flops=decoding,
+        # Pixels, compressed.
+        sample_bytes=0.8 * shape.pixels,
+        model_bytes=4 * shape.parameters(),
+    )
+
+
+def _shape(parameters: Parameters) -> tuple[int, int]:
+    """Return size and channels of the images, guessed where only the files know them."""
+    known = SHAPES.get(parameters.data.partition(":")[0], (PUBLISHED_SIZE, 3))
+    return parameters.size or known[0], known[1]

@@ -1,0 +1,226 @@
+"""The variational autoencoder: encoder, decoder, its bound, and its checkpoints.
+
+An image x has pixels in [0, 1]. The decoder gives the mean of a Gaussian with a fixed standard
+deviation s (``noise``): p(x | z) = N(x; decoder(z), s²), with the prior p(z) = N(0, 1) and the
+posterior q(z | x) = N(mean(x), variance(x)), diagonal. With the decoder's mean as a sample, a
+direction of the data that is weaker than s is lost in one iteration: a linear model trained on
+samples of the one before loses s² of the variance of every direction.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import safetensors.torch
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from collapse import files
+from collapse.errors import JobError
+from collapse.families.vae.architectures import GROUPS, KERNEL, Architecture
+
+WEIGHTS, CONFIGURATION = "model.safetensors", "config.json"
+
+#: Natural logarithms of a posterior's variance are kept within these.
+LOG_VARIANCES = (-20.0, 10.0)
+
+#: Images that are decoded at once, always those of the same slots: rounding in a convolution
+#: depends on how many there are.
+BLOCK = 64
+
+
+class Terms(NamedTuple):
+    """Both terms of the loss of every image, in nats.
+
+    ``reconstruction`` is the squared error over 2 s²: -log p(x | z) up to a constant,
+    `constant`. ``divergence`` is KL(q(z | x) || p(z)).
+    """
+
+    reconstruction: Tensor
+    divergence: Tensor
+
+
+class VAE(nn.Module):
+    """A convolutional variational autoencoder.
+
+    Parameters
+    ----------
+    shape : Architecture
+    noise : float
+        Standard deviation s of a pixel given the latent.
+    """
+
+    def __init__(self, shape: Architecture, noise: float) -> None:
+        super().__init__()
+        self.shape, self.noise = shape, noise
+        self.encoder = nn.Sequential(*_encoder(shape))
+        self.mean = nn.Linear(shape.flat, shape.latent)
+        self.log_variance = nn.Linear(shape.flat, shape.latent)
+        self.decoder = nn.Sequential(*_decoder(shape))
+
+    def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance of the posterior, each of shape (images, latent).
+
+        Parameters
+        ----------
+        pixels : Tensor, shape (images, channels, height, width)
+            From 0 to 1.
+        """
+        hidden = self.encoder(pixels)
+        return self.mean(hidden).float(), self.log_variance(hidden).float().clamp(*LOG_VARIANCES)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Return the mean images, of shape (images, channels, height, width), from 0 to 1."""
+        return self.decoder(latents).float().sigmoid()
+
+    def errors(self, pixels: Tensor, mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
+        """Return the reconstruction term of each image, at one draw from its posterior."""
+        decoded = self.decode(mean + noise * (0.5 * log_variance).exp())
+        return (decoded - pixels).square().flatten(1).sum(1) / (2 * self.noise**2)
+
+    def forward(self, images: Tensor, noise: Tensor) -> Terms:
+        """Return the terms of the loss, at one draw from each posterior.
+
+        Parameters
+        ----------
+        images : Tensor of uint8, shape (images, height, width, channels)
+        noise : Tensor, shape (images, latent)
+            Standard normal.
+        """
+        pixels = as_pixels(images)
+        mean, log_variance = self.encode(pixels)
+        errors = self.errors(pixels, mean, log_variance, noise)
+        return Terms(errors, divergence(mean, log_variance))
+
+
+def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Return KL(N(mean, variance) || N(0, 1)) of each row, summed over its dimensions."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+
+
+def constant(shape: Architecture, noise: float) -> float:
+    """Return what of -log p(x | z) no parameter changes, in nats per image."""
+    return 0.5 * shape.pixels * math.log(2 * math.pi * noise**2)
+
+
+def as_pixels(images: Tensor) -> Tensor:
+    """Return images as numbers from 0 to 1, channels first in shape and last in memory."""
+    return images.permute(0, 3, 1, 2).float() / 255
+
+
+def as_images(pixels: Tensor) -> NDArray[np.uint8]:
+    """Return pixels as 8-bit images of shape (images, height, width, channels)."""
+    whole = (pixels * 255).round().clamp(0, 255).to(torch.uint8)
+    return whole.permute(0, 2, 3, 1).cpu().numpy()
+
+
+def _encoder(shape: Architecture) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    before = shape.channels
+    for width in shape.widths:
+        layers.append(nn.Conv2d(before, width, KERNEL, stride=2, padding=1))
+        layers += [nn.GroupNorm(GROUPS, width), nn.LeakyReLU()]
+        before = width
+    return [*layers, nn.Flatten()]
+
+
+def _decoder(shape: Architecture) -> list[nn.Module]:
+    side = shape.bottleneck
+    layers: list[nn.Module] = [
+        nn.Linear(shape.latent, shape.flat),
+        nn.Unflatten(1, (shape.widths[-1], side, side)),
+        nn.LeakyReLU(),
+    ]
+    before = shape.widths[-1]
+    for width in shape.widths[-2::-1]:
+        layers.append(nn.ConvTranspose2d(before, width, KERNEL, stride=2, padding=1))
+        layers += [nn.GroupNorm(GROUPS, width), nn.LeakyReLU()]
+        before = width
+    return [*layers, nn.ConvTranspose2d(before, shape.channels, KERNEL, stride=2, padding=1)]
+
+
+def initialised(shape: Architecture, noise: float, seed: int) -> VAE:
+    """Return a newly initialised model, the same for the same seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return VAE(shape, noise)
+
+
+def arranged(network: VAE, device: torch.device) -> VAE:
+    """Move a model to a device, there in the order in memory that its convolutions like best."""
+    network.to(device)
+    if device.type == "cuda":
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
+def save(network: VAE, directory: Path) -> None:
+    """Write a checkpoint into a directory: weights, and what they are of."""
+    # Tensors that are not contiguous can't be saved, and those channels last are not.
+    weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
+    safetensors.torch.save_file(weights, directory / WEIGHTS)
+    content = {**network.shape._asdict(), "noise": network.noise}
+    files.write_text(directory / CONFIGURATION, json.dumps(content, indent=1) + "\n")
+
+
+def load(directory: Path) -> VAE:
+    """Load a checkpoint for evaluation, on a GPU if there is one.
+
+    Raises
+    ------
+    JobError
+        If it is damaged, or its weights are not of the shapes that its configuration says.
+    """
+    try:
+        content: dict[str, Any] = json.loads(
+            (directory / CONFIGURATION).read_text(encoding="utf-8")
+        )
+        noise = float(content.pop("noise"))
+        shape = Architecture(**{**content, "widths": tuple(content["widths"])})
+        network = VAE(shape, noise)
+        network.load_state_dict(safetensors.torch.load_file(directory / WEIGHTS))
+    except Exception as error:  # every library below has its own
+        reason = " ".join(str(error).split())[:200]
+        raise JobError(f"{directory}: the checkpoint can't be loaded ({reason})") from None
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return arranged(network, device).eval()
+
+
+def latents(seed: int, slots: range | Sequence[int], dimensions: int) -> NDArray[np.float32]:
+    """Draw from the prior: one row for each slot, whatever other slots are asked for.
+
+    Every slot has a stream of its own, a part of the sequence of a Philox generator that no
+    other slot reaches.
+    """
+    rows = np.empty((len(slots), dimensions), np.float32)
+    for row, slot in zip(rows, slots, strict=True):
+        stream = np.random.Generator(np.random.Philox(key=seed, counter=slot << 64))
+        stream.standard_normal(dtype=np.float32, out=row)
+    return rows
+
+
+def sample(network: VAE, seed: int, slots: range) -> NDArray[np.uint8]:
+    """Draw one image for each slot: the decoder's mean, of a latent drawn from the prior.
+
+    Returns
+    -------
+    ndarray of uint8, shape (len(slots), height, width, channels)
+        An image is the same whichever slots are asked for with it.
+    """
+    shape = network.shape
+    device = next(network.parameters()).device
+    drawn = np.empty((len(slots), shape.size, shape.size, shape.channels), np.uint8)
+    with torch.no_grad():
+        for first in range(slots.start // BLOCK * BLOCK, slots.stop, BLOCK):
+            block = range(first, first + BLOCK)
+            rows = torch.from_numpy(latents(seed, block, shape.latent)).to(device)
+            images = as_images(network.decode(rows))
+            start, stop = max(first, slots.start), min(first + BLOCK, slots.stop)
+            drawn[start - slots.start : stop - slots.start] = images[start - first : stop - first]
+    return drawn

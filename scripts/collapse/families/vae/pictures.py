@@ -1,0 +1,178 @@
+"""Samples and reconstructions as pictures, regimes side by side (P1 Fig. 7 and 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from numpy.typing import NDArray
+
+from collapse import figures
+from collapse.learning_curves import Record
+
+Images = NDArray[np.uint8]
+
+#: Images of an iteration, and how many of them are reconstructed.
+SHOWN, RECONSTRUCTED = 64, 10
+#: Images side by side in a panel, and one above the other.
+COLUMNS, PANEL_ROWS = 8, 3
+#: Iterations, at most, that have a panel.
+ITERATIONS = 6
+#: Width of an image on the page, in inches, and the space between two, in their widths.
+INCHES, GAP = 0.34, 0.08
+
+
+class Portrait(NamedTuple):
+    """What is shown of an iteration: images of shape (images, height, width, channels).
+
+    ``tested`` are real test images, the first of them those that are ``reconstructed``.
+    """
+
+    tested: Images
+    reconstructed: Images
+    samples: Images
+
+
+def write(path: Path, portrait: Portrait) -> None:
+    """Write a portrait as arrays."""
+    with open(path, "wb") as file:
+        np.savez_compressed(file, **portrait._asdict())
+
+
+def read(path: str | Path) -> Portrait:
+    """Read what `write` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return Portrait(**arrays)
+
+
+def draw(records: Sequence[Record], directory: Path) -> None:
+    """Draw samples and reconstructions of every point, as PNG and SVG.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Where the portraits of one seed are, iteration by iteration; every regime has the first.
+    directory : path
+        Where the pictures go.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    points: dict[str, dict[str, dict[int, Portrait]]] = {}
+    for record in records:
+        regimes = points.setdefault(record.point, {})
+        regimes.setdefault(record.regime, {})[record.iteration] = read(record.path)
+    for point, regimes in points.items():
+        for name, page in (("samples", _samples), ("reconstructions", _reconstructions)):
+            with plt.rc_context({**figures.STYLE, "axes.grid": False}):
+                figures.save(page(regimes), directory / f"{name}__{point}")
+
+
+def chosen(iterations: Sequence[int], most: int = ITERATIONS) -> list[int]:
+    """Return at most so many iterations, the last among them, closer at the beginning."""
+    if len(iterations) <= most:
+        return list(iterations)
+    places = np.geomspace(1, len(iterations), most).round().astype(int) - 1
+    spaced = np.maximum(places, np.arange(most))
+    return [iterations[place] for place in spaced]
+
+
+def _samples(regimes: Mapping[str, Mapping[int, Portrait]]) -> Drawing:
+    """Real images and the baseline on the left, then a column for every regime."""
+    (first, baseline), *_ = min(regimes.values(), key=min).items()
+    later = chosen(sorted({t for found in regimes.values() for t in found} - {first}))
+    rows = max(2, len(later))
+    width, height = COLUMNS * (1 + GAP) * INCHES, PANEL_ROWS * (1 + GAP) * INCHES
+    columns = 1 + len(regimes)
+    drawing = plt.figure(
+        figsize=(columns * (width + 0.35), rows * (height + 0.32)),
+        layout=ConstrainedLayoutEngine(wspace=0.04),
+    )
+    # Two panels on the left, each as high as half of the others.
+    grid = drawing.add_gridspec(2 * rows, columns)
+    most = COLUMNS * (PANEL_ROWS * rows // 2)
+    _panel(drawing.add_subplot(grid[:rows, 0]), baseline.tested[:most], "real test images")
+    _panel(
+        drawing.add_subplot(grid[rows:, 0]),
+        baseline.samples[:most],
+        f"baseline, t = {first}: trained on real images",
+    )
+    for column, (regime, found) in enumerate(regimes.items(), start=1):
+        colour = figures.REGIME_COLOURS.get(regime, "black")
+        for row, t in enumerate(later):
+            axes = drawing.add_subplot(grid[2 * row : 2 * row + 2, column])
+            samples = found[t].samples[: COLUMNS * PANEL_ROWS]
+            _panel(axes, samples, f"{regime}, t = {t}", colour)
+    return drawing
+
+
+def _reconstructions(regimes: Mapping[str, Mapping[int, Portrait]]) -> Drawing:
+    """Draw a panel for every regime: test images, and below what each iteration makes of them."""
+    iterations = sorted({t for found in regimes.values() for t in found})
+    shown = [iterations[0], *chosen(iterations[1:])]
+    width = RECONSTRUCTED * (1 + GAP) * INCHES
+    height = (len(shown) + 1) * (1 + GAP) * INCHES
+    drawing, panels = plt.subplots(
+        1, len(regimes), figsize=(0.7 + len(regimes) * (width + 0.2), height + 0.4), squeeze=False
+    )
+    for number, (regime, found) in enumerate(regimes.items()):
+        axes = panels[0, number]
+        originals = found[iterations[0]].tested[:RECONSTRUCTED]
+        rows = [originals, *(found[t].reconstructed for t in shown)]
+        _panel(
+            axes,
+            np.concatenate(rows),
+            regime,
+            figures.REGIME_COLOURS.get(regime, "black"),
+            columns=len(originals),
+        )
+        if number == 0:
+            side = originals.shape[1]
+            pitch = side + _gap(side)
+            axes.set_yticks(
+                [pitch * row + side / 2 for row in range(len(rows))],
+                ["real test image", *(f"t = {t}" for t in shown)],
+            )
+            axes.tick_params(length=0)
+    return drawing
+
+
+def _panel(
+    axes: Axes, images: Images, title: str, colour: str = "black", columns: int = COLUMNS
+) -> None:
+    axes.set_title(title, color=colour)
+    axes.set_anchor("N")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    if len(images):
+        tiled: Any = mosaic(images, columns)
+        axes.imshow(tiled, interpolation="nearest", aspect="equal", cmap="gray", vmin=0, vmax=255)
+
+
+def mosaic(images: Images, columns: int) -> Images:
+    """Return images side by side in rows, on white.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width) for grey images, else (height, width, 3)
+    """
+    count, side, width, channels = images.shape
+    gap = _gap(side)
+    rows = -(-count // columns)
+    page = np.full(
+        (rows * (side + gap) - gap, columns * (width + gap) - gap, channels), 255, np.uint8
+    )
+    for number, image in enumerate(images):
+        top, left = number // columns * (side + gap), number % columns * (width + gap)
+        page[top : top + side, left : left + width] = image
+    return page[..., 0] if channels == 1 else page
+
+
+def _gap(side: int) -> int:
+    return max(1, round(GAP * side))

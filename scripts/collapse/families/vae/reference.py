@@ -1,0 +1,119 @@
+"""What samples are compared with: modes and classes of the real training images.
+
+Modes are the clusters of k-means, classes those of the labels as a logistic regression tells
+them; both are fitted once, to real training images. How many of them there are effectively is
+the exponential of the entropy of their frequencies: as many as there are if all are equally
+frequent, one if all samples are in one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+#: Clusters, where there are so many images for each of them.
+MODES, IMAGES_PER_MODE = 50, 10
+#: Images, at most, that both are fitted to, and pixels of a side that they are scaled down to.
+FITTED, SIDE = 10_000, 16
+#: Images in a product of matrices.
+BLOCK = 1024
+
+
+class Reference(NamedTuple):
+    """Clusters, and a linear classifier where there are labels.
+
+    Attributes
+    ----------
+    centres : ndarray, shape (modes, features)
+    weights : ndarray, shape (classes, features)
+        Without labels there are no classes.
+    intercepts : ndarray, shape (classes,)
+    """
+
+    centres: Array
+    weights: Array
+    intercepts: Array
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there is a classifier."""
+        return len(self.weights) > 0
+
+    def modes(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Return the cluster of each image."""
+        seen = features(images)
+        return np.argmin((self.centres**2).sum(1) - 2 * seen @ self.centres.T, axis=1)
+
+    def classes(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Return the class of each image, as the classifier sees it."""
+        return np.argmax(features(images) @ self.weights.T + self.intercepts, axis=1)
+
+
+def fit(
+    images: NDArray[np.uint8], labels: NDArray[np.int64] | None, classes: int, seed: int
+) -> Reference:
+    """Fit clusters and, where there are labels, a classifier to real training images.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (images, height, width, channels)
+    labels : ndarray of int, shape (images,), or None
+    classes : int
+        Labels are less than that.
+    seed : int
+        Of the clusters' first centres, of 32 bits.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.linear_model import LogisticRegression
+
+    seen = features(images)
+    modes = max(1, min(MODES, len(seen) // IMAGES_PER_MODE))
+    centres = KMeans(modes, n_init=4, random_state=seed).fit(seen).cluster_centers_
+    weights, intercepts = np.zeros((0, seen.shape[1])), np.zeros(0)
+    found = np.array([], int) if labels is None else np.unique(labels)
+    if labels is not None and len(found) > 1:
+        fitted = LogisticRegression(max_iter=1000).fit(seen, labels)
+        # A class without images is never the likeliest; of two, one score is for the second.
+        weights, intercepts = np.zeros((classes, seen.shape[1])), np.full(classes, -np.inf)
+        intercepts[found] = 0.0
+        scored = found if len(found) > 2 else found[1:]
+        weights[scored], intercepts[scored] = fitted.coef_, fitted.intercept_
+    return Reference(*(part.astype(np.float32) for part in (centres, weights, intercepts)))
+
+
+def save(reference: Reference, path: Path) -> None:
+    """Write it as arrays."""
+    np.savez(path, **reference._asdict())
+
+
+def load(path: Path) -> Reference:
+    """Read what `save` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return Reference(**arrays)
+
+
+def features(images: NDArray[np.uint8]) -> Array:
+    """Return images as rows of numbers from 0 to 1, scaled down to sides of at most 16 pixels."""
+    count, height, width, channels = images.shape
+    factor = next(f for f in range(-(-height // SIDE), height + 1) if height % f == 0)
+    blocks = images.reshape(count, height // factor, factor, width // factor, factor, channels)
+    means = blocks.mean(axis=(2, 4), dtype=np.float32) / 255
+    return means.reshape(count, -1)
+
+
+def effective_number(numbers: NDArray[np.int64]) -> float:
+    """Return the exponential of the entropy of the frequencies of some numbers."""
+    _, counts = np.unique(numbers, return_counts=True)
+    shares = counts / counts.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+def largest_share(numbers: NDArray[np.int64]) -> float:
+    """Return the frequency of the most frequent number."""
+    _, counts = np.unique(numbers, return_counts=True)
+    return float(counts.max() / counts.sum())

@@ -1,0 +1,252 @@
+"""What variational autoencoders do in the steps of an iteration."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from collapse.data import image_shards, images
+from collapse.data.images import Labelled
+from collapse.errors import DataError
+from collapse.families.protocols import Prepared
+from collapse.families.vae import Parameters, evaluation, fitting, models, pictures, reference
+from collapse.families.vae.architectures import architecture
+from collapse.lineage import Step
+from collapse.manifest import ShardRecord
+from collapse.training_sets import DATASET, Selection
+
+TRAIN, TEST, REFERENCE = "train.parquet", "test.parquet", "reference.npz"
+
+
+def prepare(step: Step, parameters: Parameters, directory: Path) -> Prepared:
+    """Decode the real images once, and fit what samples are compared with.
+
+    A training image that is a copy of a test image is left out.
+    """
+    source = parameters.data
+    found = images.collection(
+        source,
+        size=parameters.size,
+        column=parameters.column,
+        label=parameters.label,
+    )
+    shape = _checked_shape(source, [next(split.read(1)) for split in (found.train, found.test)])
+    held_out: set[int] = set()
+    copies = 0
+
+    def tested() -> Iterator[tuple[NDArray[np.uint8], int | None]]:
+        for one in found.test.read(parameters.test_images):
+            held_out.add(images.fingerprint(one.image))
+            yield one.image, one.label
+
+    def trained() -> Iterator[tuple[NDArray[np.uint8], int | None]]:
+        nonlocal copies
+        for one in found.train.read(parameters.images):
+            if images.fingerprint(one.image) in held_out:
+                copies += 1
+            else:
+                yield one.image, one.label
+
+    test_count = image_shards.write(directory / TEST, tested(), shape)
+    train_count = image_shards.write(directory / TRAIN, trained(), shape)
+    for what, count, wanted in (
+        ("test", test_count, parameters.test_images or 2),
+        ("training", train_count, 2),
+    ):
+        if count < wanted:
+            raise DataError(f"{source}: {count} {what} images; expected at least {wanted}")
+    judge = _judge(step, directory, train_count, len(found.classes))
+    reference.save(judge, directory / REFERENCE)
+    return Prepared(
+        train=[(TRAIN, train_count)],
+        test=[(TEST, test_count)],
+        details={
+            "shape": shape,
+            "classes": found.classes,
+            "copies": copies,
+            **_of_data(directory, judge, test_count),
+        },
+    )
+
+
+def _checked_shape(source: str, first: Sequence[Labelled]) -> image_shards.Shape:
+    """Return the shape of the images, if a network can have it."""
+    train, test = first
+    height, width, channels = train.image.shape
+    if train.image.shape != test.image.shape:
+        raise DataError(
+            f"{test.where}: {images.described(test.image)}, but {train.where}: "
+            f"{images.described(train.image)}; expected images of one size and mode"
+        )
+    if height != width:
+        raise DataError(
+            f"{train.where}: {images.described(train.image)}; expected a square, or set size"
+        )
+    try:
+        architecture(height, channels, None)
+    except ValueError as error:
+        raise DataError(f"{train.where}: {error}, or set size") from None
+    return height, width, channels
+
+
+def _judge(step: Step, directory: Path, count: int, classes: int) -> reference.Reference:
+    rows = evenly(count, reference.FITTED)
+    labels = image_shards.read_labels(directory / TRAIN)
+    return reference.fit(
+        _joined(image_shards.read(directory / TRAIN, rows)),
+        None if labels is None else labels[rows],
+        classes,
+        step.integer("clusters") % 2**32,
+    )
+
+
+def _of_data(directory: Path, judge: reference.Reference, count: int) -> dict[str, float]:
+    """Return the metrics of samples for real test images in their place, where they have one."""
+    test = _joined(image_shards.read(directory / TEST, evenly(count, 1000)))
+    labels = image_shards.read_labels(directory / TEST)
+    metrics = evaluation.of_samples(
+        test, judge=judge, variance_of_data=1.0, training_set=image_shards.read(directory / TRAIN)
+    )
+    if judge.labelled and labels is not None:
+        right = judge.classes(test) == labels[evenly(count, 1000)]
+        metrics["accuracy_of_classes"] = float(right.mean())
+    metrics["variance"] = metrics.pop("variance_ratio")
+    return metrics
+
+
+def evenly(count: int, most: int) -> NDArray[np.int64]:
+    """Return at most so many of ``count`` places, at even distances."""
+    return np.arange(min(count, most)) * count // min(count, most)
+
+
+def _joined(parts: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    return np.concatenate(list(parts))
+
+
+def train(
+    step: Step,
+    parameters: Parameters,
+    selections: Sequence[Selection],
+    *,
+    data: Path,
+    fingerprint: str,
+    scratch: Path,
+    model: Path,
+) -> dict[str, Any]:
+    """Train a newly initialised model."""
+    details = _details(data)
+    rows = evenly(details["test_images"], fitting.CURVE_IMAGES)
+    return fitting.train(
+        step,
+        parameters,
+        _images(selections),
+        shape=tuple(details["shape"]),
+        test=_joined(image_shards.read(data / TEST, rows)),
+        fingerprint=fingerprint,
+        scratch=scratch,
+        model=model,
+    )
+
+
+def _images(selections: Sequence[Selection]) -> Iterator[NDArray[np.uint8]]:
+    for selection in selections:
+        yield from image_shards.read(Path(str(selection.path)), selection.rows)
+
+
+def _details(data: Path) -> dict[str, Any]:
+    content = json.loads((data / DATASET).read_text(encoding="utf-8"))
+    return {**content["details"], "test_images": sum(part["stop"] for part in content["test"])}
+
+
+def generate(
+    step: Step, parameters: Parameters, slots: range, *, model: Path, data: Path, output: Path
+) -> dict[str, Any]:
+    """Sample one image for each slot, from its own seed."""
+    network = models.load(model)
+    seed = step.integer("samples")
+    shape = network.shape
+
+    def drawn() -> Iterator[tuple[NDArray[np.uint8], None]]:
+        for start in range(slots.start, slots.stop, evaluation.BATCH):
+            part = slots[start - slots.start : start - slots.start + evaluation.BATCH]
+            yield from ((image, None) for image in models.sample(network, seed, part))
+
+    image_shards.write(output, drawn(), (shape.size, shape.size, shape.channels))
+    return {}
+
+
+def evaluate(
+    step: Step,
+    parameters: Parameters,
+    *,
+    model: Path,
+    data: Path,
+    selections: Sequence[Selection],
+    shards: Sequence[ShardRecord],
+) -> dict[str, float]:
+    """Measure the model on real test images, and its samples."""
+    network, details = models.load(model), _details(data)
+    found = evaluation.loss(
+        network, image_shards.read(data / TEST), step.integer("draws from posteriors")
+    )
+    constant = models.constant(network.shape, network.noise)
+    metrics = {
+        "test_loss": found.total,
+        "test_reconstruction": found.reconstruction,
+        "test_kl": found.divergence,
+        "test_elbo": -found.total - constant,
+        "active_units": found.active_units,
+    }
+    for name in ("effective_modes", "effective_classes", "nearest_distance"):
+        metrics[f"{name}_of_data"] = details.get(name, np.nan)
+    if shards:
+        metrics |= evaluation.of_samples(
+            _samples(shards, parameters.judged),
+            judge=reference.load(data / REFERENCE),
+            variance_of_data=details["variance"],
+            training_set=_images(selections),
+        )
+    return metrics
+
+
+def _samples(shards: Sequence[ShardRecord], most: int) -> NDArray[np.uint8]:
+    """Return the first samples of the shards, at most so many."""
+    parts: list[NDArray[np.uint8]] = []
+    for record in shards:
+        rows = np.arange(min(most, record.shard.stop) - record.shard.start)
+        parts += image_shards.read(Path(record.shard.path), rows)
+    return _joined(parts)
+
+
+def portray(
+    step: Step,
+    parameters: Parameters,
+    *,
+    model: Path,
+    data: Path,
+    shards: Sequence[ShardRecord],
+    output: Path,
+) -> None:
+    """Write the first samples, and reconstructions of the same test images at every iteration."""
+    test = evenly(_details(data)["test_images"], pictures.SHOWN)
+    tested = _joined(image_shards.read(data / TEST, test))
+    network = models.load(model)
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        pixels = models.as_pixels(torch.from_numpy(tested[: pictures.RECONSTRUCTED]).to(device))
+        mean, _ = network.encode(pixels)
+        reconstructed = models.as_images(network.decode(mean))
+    pictures.write(
+        output,
+        pictures.Portrait(
+            tested=tested,
+            reconstructed=reconstructed,
+            samples=_samples(shards, pictures.SHOWN) if shards else tested[:0],
+        ),
+    )

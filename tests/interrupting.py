@@ -1,0 +1,51 @@
+"""Signals to the jobs of a running workflow."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+
+def process_of(workflow, script, run):
+    """Return the process of a running job, by the name of its script."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert run.poll() is None, "the run ended before its job was found"
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if any(
+                word.startswith(bytes(workflow.directory)) and word.endswith(script.encode())
+                for word in words[:3]
+            ):
+                return int(folder.name)
+        time.sleep(0.02)
+    raise AssertionError(f"no process of {script}")
+
+
+def trains(job):
+    """Tell whether a process is in the loop of training, which handles SIGTERM."""
+    status = Path(f"/proc/{job}/status").read_text()
+    (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def interrupted(workflow, target, script, how, ready):
+    """Run up to a target, but signal its job soon after it is ready."""
+    printed = workflow.directory / "printed.txt"
+    with open(printed, "w") as output:
+        run = subprocess.Popen(workflow.command(target), stdout=output, stderr=output)
+        try:
+            job = process_of(workflow, script, run)
+            while not ready(job):
+                time.sleep(0.02)
+            time.sleep(0.3)
+            os.kill(job, how)
+            assert run.wait(timeout=120) != 0
+        finally:
+            run.kill()
+            run.wait()
+    return printed.read_text()

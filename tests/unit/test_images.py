@@ -1,0 +1,396 @@
+"""Real images: every source, what is made of them, their shards, and bad input in one line."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+from unittest import mock
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+from PIL import Image
+
+pytest.importorskip("sklearn")
+
+import pictures
+from collapse.data import image_shards, images
+from collapse.data.decoding import Scaling, decode
+from collapse.errors import DataError
+from collapse.files import DamagedFileError
+
+
+def opened(source, **options):
+    return images.collection(str(source), **{"size": None, **options})
+
+
+def arrays(split, limit=None):
+    return np.stack([one.image for one in split.read(limit)])
+
+
+# Sources.
+
+
+def test_digits_are_those_of_scikit_learn_and_split_once():
+    from sklearn.datasets import load_digits
+
+    found = opened("digits")
+    assert (found.train.length, found.test.length) == (1438, 359)
+    assert found.classes == tuple("0123456789")
+    everything = np.concatenate([arrays(found.train), arrays(found.test)])
+    assert everything.shape == (1797, 8, 8, 1) and everything.max() == 255
+    levels = np.sort(np.unique(load_digits().images))
+    assert len(np.unique(everything)) == len(levels) == 17
+    expected = np.round(load_digits().images * 255 / 16).astype(np.uint8)
+    assert sorted(map(bytes, everything)) == sorted(map(bytes, expected))
+    # All classes are in both, about as often.
+    for split in (found.train, found.test):
+        counts = np.bincount([one.label for one in split.read()])
+        assert counts.min() > 0.6 * counts.max()
+    again = arrays(opened("digits").test)
+    assert np.array_equal(again, arrays(found.test))
+
+
+def test_a_folder_is_read_split_by_split(tmp_path):
+    pictures.folder(tmp_path, train=5, test=3)
+    (tmp_path / "train" / ".hidden").write_text("")
+    found = opened(tmp_path)
+    assert (found.train.length, found.test.length, found.classes) == (5, 3, ())
+    expected = np.stack([pictures.image(number) for number in range(8)])
+    assert np.array_equal(np.concatenate([arrays(found.train), arrays(found.test)]), expected)
+    assert {one.label for one in found.train.read()} == {None}
+
+
+def test_folders_within_a_split_are_classes(tmp_path):
+    pictures.folder(tmp_path, train=6, test=4, classes=("cat", "ant"))
+    found = opened(tmp_path)
+    assert found.classes == ("ant", "cat")
+    assert [one.label for one in found.train.read()] == [0, 0, 0, 1, 1, 1]
+    assert np.array_equal(arrays(found.train)[3], pictures.image(0))
+
+
+def test_a_limit_takes_images_at_even_distances(tmp_path):
+    pictures.folder(tmp_path, train=10, test=2)
+    found = arrays(opened(tmp_path).train, 5)
+    assert np.array_equal(found, np.stack([pictures.image(number) for number in range(0, 10, 2)]))
+    assert len(arrays(opened(tmp_path).train, 99)) == 10
+
+
+def test_images_are_cropped_to_a_square_and_scaled_down(tmp_path):
+    pixels = np.zeros((40, 100, 3), np.uint8)
+    pixels[:, 30:70] = (200, 100, 50)  # the central square
+    pictures.save(tmp_path / "wide.png", pixels)
+    found = decode(tmp_path / "wide.png", "wide", Scaling(size=8))
+    assert found.shape == (8, 8, 3)
+    assert (found == (200, 100, 50)).all()
+    pictures.save(tmp_path / "checks.png", np.indices((16, 16)).sum(0)[..., None].astype(np.uint8))
+    found = decode(tmp_path / "checks.png", "checks", Scaling(size=4))
+    assert found[0, 0, 0] < found[1, 1, 0] < found[3, 3, 0]
+
+
+def test_celeba_has_its_own_partition_crop_and_attributes(tmp_path):
+    pictures.celeba(tmp_path, train=6, validation=2, test=3)
+    found = opened(f"celeba:{tmp_path}", label="Male")
+    assert (found.train.length, found.test.length) == (6, 3)
+    assert found.classes == ("no Male", "Male")
+    assert [one.label for one in found.train.read()] == [1, 0, 1, 0, 1, 0]
+    assert [one.label for one in found.test.read()] == [1, 0, 1]
+    first = next(found.train.read()).image
+    assert first.shape == (64, 64, 3)
+    # Rows 35 to 183 of 218 are left, of a ramp from 0 to 200.
+    assert int(first[0, 0, 1]) == pytest.approx(200 * 35 / 217, abs=3)
+    assert int(first[-1, 0, 1]) == pytest.approx(200 * 182 / 217, abs=3)
+    # The test images are those after the validation images.
+    assert int(next(found.test.read()).image[0, 0, 0]) == pytest.approx(20 * 9, abs=4)
+    assert opened(f"celeba:{tmp_path}").classes == ()
+    assert arrays(opened(f"celeba:{tmp_path}", size=32).test).shape[1:3] == (32, 32)
+
+
+def test_folders_may_be_in_the_home_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    pictures.folder(tmp_path / "squares", train=2, test=2)
+    pictures.celeba(tmp_path / "faces", train=3)
+    assert opened("~/squares").train.length == 2
+    assert opened("celeba:~/faces").train.length == 3
+
+
+def hub_of(root, **splits):
+    import datasets
+
+    encoded = {}
+    for name, count in splits.items():
+        files = []
+        for number in range(count):
+            file = io.BytesIO()
+            Image.fromarray(pictures.image(number)[..., 0]).save(file, "PNG")
+            files.append({"bytes": file.getvalue(), "path": None})
+        features = datasets.Features(
+            {
+                "image": datasets.Image(),
+                "label": datasets.ClassLabel(names=["even", "odd"]),
+                "bright": datasets.Value("bool"),
+                "text": datasets.Value("string"),
+            }
+        )
+        rows = {
+            "image": files,
+            "label": [number % 2 for number in range(count)],
+            "bright": [number % 3 == 0 for number in range(count)],
+            "text": ["a"] * count,
+        }
+        encoded[name] = datasets.Dataset.from_dict(rows, features=features)
+    return mock.patch("datasets.load_dataset", return_value=datasets.DatasetDict(encoded))
+
+
+def test_a_data_set_of_the_hub(tmp_path):
+    with hub_of(tmp_path, train=5, validation=2, test=3):
+        found = opened("hub:owner/name")
+        bright = opened("hub:owner/name", label="bright")
+    assert (found.train.length, found.test.length) == (5, 3)
+    assert found.classes == ("even", "odd") and bright.classes == ("no bright", "bright")
+    assert [one.label for one in found.train.read()] == [0, 1, 0, 1, 0]
+    assert [one.label for one in bright.test.read()] == [1, 0, 0]
+    assert np.array_equal(arrays(found.train), np.stack([*map(pictures.image, range(5))]))
+
+
+def test_celeba_may_come_from_the_hub():
+    with hub_of(None, train=2, test=2) as loaded:
+        found = opened("celeba", size=4)
+        loaded.assert_called_once_with("flwrlabs/celeba")
+        with pytest.raises(DataError, match="image 0: 8 x 8 pixels; expected at least 148 x 148"):
+            arrays(found.train)
+
+
+# Bad input: one line that names the file.
+
+
+def truncated(root):
+    file = root / "train" / "0003.png"
+    file.write_bytes(file.read_bytes()[:-40])
+    return file
+
+
+def garbage(root):
+    (root / "train" / "0003.png").write_bytes(b"not an image")
+    return root / "train" / "0003.png"
+
+
+def empty(root):
+    (root / "test" / "0062.png").write_bytes(b"")
+    return root / "test" / "0062.png"
+
+
+def another_size(root):
+    pictures.save(root / "train" / "0007.png", pictures.image(7, size=16))
+    return root / "train" / "0007.png"
+
+
+def another_mode(root):
+    pictures.save(root / "train" / "0007.png", pictures.image(7, channels=3))
+    return root / "train" / "0007.png"
+
+
+def transparent(root):
+    Image.new("RGBA", (8, 8)).save(root / "train" / "0000.png")
+    return root / "train" / "0000.png"
+
+
+def deep(root):
+    Image.fromarray(np.zeros((8, 8), np.uint16)).save(root / "train" / "0000.png")
+    return root / "train" / "0000.png"
+
+
+def no_test(root):
+    shutil.rmtree(root / "test")
+    return root
+
+
+def no_train(root):
+    (root / "train").rename(root / "training")
+    return root
+
+
+def no_images(root):
+    shutil.rmtree(root / "test")
+    (root / "test").mkdir()
+    return root / "test"
+
+
+def other_file(root):
+    (root / "train" / "notes.txt").write_text("")
+    return root / "train" / "notes.txt"
+
+
+def both(root):
+    (root / "train" / "cats").mkdir()
+    return root / "train"
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (truncated, "can't be read as an image (.*)"),
+        (garbage, r"can't be read as an image \(cannot identify image file"),
+        (empty, "can't be read as an image"),
+        (
+            another_size,
+            "16 x 16 pixels in grey, but .*0000.png: 8 x 8 pixels in grey; expected images of one",
+        ),
+        (
+            another_mode,
+            "8 x 8 pixels in RGB, but .*0000.png: 8 x 8 pixels in grey; expected images of one",
+        ),
+        (transparent, "mode RGBA; expected L or RGB"),
+        (deep, "mode I;16; expected L or RGB"),
+        (no_test, "no test split; expected folders train and test"),
+        (no_train, "no train split; expected folders train and test"),
+        (no_images, "no images; expected some of .png"),
+        (other_file, "not an image; expected one of .png"),
+        (both, r"both images \(0000.png\) and folders \(cats\)"),
+    ],
+)
+def test_a_folder_that_cannot_be_used_is_refused_in_one_line(tmp_path, damage, said):
+    named = damage(pictures.folder(tmp_path))
+    with pytest.raises(DataError, match=rf"^{re.escape(str(named))}: {said}") as refused:
+        found = opened(tmp_path)
+        arrays(found.train)
+        arrays(found.test)
+    assert "\n" not in str(refused.value)
+
+
+def test_classes_must_be_the_same_in_both_splits(tmp_path):
+    pictures.folder(tmp_path, classes=("a", "b"))
+    (tmp_path / "test" / "b").rename(tmp_path / "test" / "c")
+    with pytest.raises(DataError, match=r"class b is in one of train and test alone"):
+        opened(tmp_path)
+    (tmp_path / "test" / "c").rename(tmp_path / "test" / "b")
+    (tmp_path / "train" / "a" / "inner").mkdir()
+    with pytest.raises(DataError, match=r"train/a: a folder inner; expected the images of a class"):
+        opened(tmp_path)
+
+
+def no_partition(root):
+    (root / "list_eval_partition.txt").unlink()
+
+
+def wrong_partition(root):
+    with open(root / "list_eval_partition.txt", "a") as file:
+        file.write("000012.jpg 3\n")
+
+
+def only_training(root):
+    path = root / "list_eval_partition.txt"
+    path.write_text(path.read_text().replace(".jpg 2", ".jpg 0"))
+
+
+def no_attributes(root):
+    (root / "list_attr_celeba.txt").unlink()
+
+
+def short_attributes(root):
+    path = root / "list_attr_celeba.txt"
+    path.write_text(path.read_text().replace("000002.jpg  -1 -1", "000002.jpg -1"))
+
+
+def fewer_attributes(root):
+    path = root / "list_attr_celeba.txt"
+    path.write_text(path.read_text().replace("000002.jpg  -1 -1\n", ""))
+
+
+def no_image(root):
+    (root / "img_align_celeba" / "000002.jpg").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (no_partition, "no list_eval_partition.txt; expected CelebA's img_align_celeba and"),
+        (wrong_partition, "list_eval_partition.txt: line 12: expected a file and one of 0, 1, 2"),
+        (only_training, "list_eval_partition.txt: no test images, marked 2"),
+        (no_attributes, "list_attr_celeba.txt: no such file; expected it for the label Male"),
+        (short_attributes, "list_attr_celeba.txt: line 4: expected a file and 2 times 1 or -1"),
+        (fewer_attributes, "list_attr_celeba.txt: no attributes of 000002.jpg"),
+        (no_image, "000002.jpg: can't be read as an image .*No such file"),
+    ],
+)
+def test_a_celeba_that_is_not_as_distributed_is_refused_in_one_line(tmp_path, damage, said):
+    damage(pictures.celeba(tmp_path))
+    with pytest.raises(DataError, match=rf"^{re.escape(str(tmp_path))}.*{said}") as refused:
+        arrays(opened(f"celeba:{tmp_path}", label="Male").train)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_attribute_that_is_none_is_refused_with_those_there_are(tmp_path):
+    pictures.celeba(tmp_path)
+    with pytest.raises(DataError, match="no attribute Hat; found Male, Smiling"):
+        opened(f"celeba:{tmp_path}", label="Hat")
+
+
+@pytest.mark.parametrize(
+    ("splits", "options", "said"),
+    [
+        ({"train": 2}, {}, "no test split; found train"),
+        ({"train": 2, "test": 2}, {"column": "img"}, "no column 'img'; found image, label"),
+        ({"train": 2, "test": 2}, {"column": "text"}, "expected images in 'text'"),
+        ({"train": 2, "test": 2}, {"label": "hat"}, "no column 'hat'; found"),
+        ({"train": 2, "test": 2}, {"label": "text"}, "expected classes in 'text', found"),
+    ],
+)
+def test_a_data_set_of_the_hub_that_does_not_fit_is_refused(tmp_path, splits, options, said):
+    with hub_of(tmp_path, **splits), pytest.raises(DataError, match=f"^hub:owner/name: {said}"):
+        opened("hub:owner/name", **options)
+
+
+# Shards.
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_shards_give_back_what_was_written(tmp_path, monkeypatch, channels):
+    monkeypatch.setattr(image_shards, "GROUP", 4 * 64 * channels)
+    expected = np.stack([pictures.image(number, channels=channels) for number in range(30)])
+    path = tmp_path / "shard.parquet"
+    written = ((image, number % 3) for number, image in enumerate(expected))
+    assert image_shards.write(path, written, (8, 8, channels)) == 30
+    file = parquet.ParquetFile(path)
+    assert file.num_row_groups == 8 and file.metadata.num_rows == 30
+    assert np.array_equal(np.concatenate([*image_shards.read(path)]), expected)
+    rows = np.array([0, 3, 4, 17, 29])
+    assert np.array_equal(np.concatenate([*image_shards.read(path, rows)]), expected[rows])
+    assert image_shards.read_labels(path).tolist() == [number % 3 for number in range(30)]
+
+
+def test_shards_without_labels_have_none(tmp_path):
+    path = tmp_path / "shard.parquet"
+    image_shards.write(path, ((pictures.image(n), None) for n in range(3)), (8, 8, 1))
+    assert image_shards.read_labels(path) is None
+
+
+def test_other_files_are_no_shards_of_images(tmp_path):
+    path = tmp_path / "other.parquet"
+    parquet.write_table(pa.table({"image": [b"1234"]}), path)
+    with pytest.raises(DamagedFileError, match=r"other.parquet: no shape of images in its"):
+        [*image_shards.read(path)]
+    schema = pa.schema([("image", pa.binary())], metadata={"shape": "2,2,1"})
+    parquet.write_table(pa.table({"image": [b"1234"]}, schema=schema), path)
+    with pytest.raises(DamagedFileError, match=r"expected images of shape \(2, 2, 1\), found bin"):
+        [*image_shards.read(path)]
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(DamagedFileError, match="can't be read as Parquet"):
+        [*image_shards.read(path)]
+
+
+def test_stored_images_are_read_by_place_from_disk(tmp_path):
+    expected = np.stack([pictures.image(number) for number in range(20)])
+    image_shards.store([expected[:7], expected[7:]], tmp_path / "scratch" / "images.bin")
+    stored = image_shards.Stored(tmp_path / "scratch" / "images.bin", (8, 8, 1))
+    assert stored.length == 20
+    rows = np.array([19, 0, 7, 7])
+    found = stored.at(rows)
+    assert np.array_equal(found, expected[rows])
+    # A copy, not a view of the file.
+    found[:] = 0
+    assert np.array_equal(stored.at(rows), expected[rows])
+    with pytest.raises(DamagedFileError, match=r"shapes \(8, 8, 1\) and \(8, 8, 3\)"):
+        image_shards.store([expected, np.repeat(expected, 3, axis=3)], tmp_path / "images.bin")
