@@ -18,6 +18,7 @@ import yaml
 
 from collapse import families, planning, study_file
 from collapse.cluster import SlurmError, slurm
+from collapse.data import hub
 from collapse.study import Study, load
 from collapse.study_errors import StudyError
 
@@ -90,7 +91,9 @@ def examine(
     if writes:
         yield _vllm()
     for name in sorted(_hub_data(study)):
-        yield _cached(name)
+        yield _cached(f"data set {name}", *_DATA_SET, name)
+    for name in sorted(_hub_models(study)):
+        yield _cached(f"model {name}", *_MODEL, name)
 
 
 def _is_neural(experiment: Any) -> bool:
@@ -296,24 +299,48 @@ def _vllm() -> Finding:
 
 def _hub_data(study: Study) -> set[str]:
     """Return the names of the data sets that a study takes from the Hugging Face hub."""
-    named = set()
-    for name in study.experiments:
+    named = {parameters.get("data", "") for _, parameters in _points(study)}
+    sources = {hub.NAMED.get(source, source) for source in named}
+    return {one.removeprefix(hub.PREFIX) for one in sources if one.startswith(hub.PREFIX)}
+
+
+def _hub_models(study: Study) -> set[str]:
+    """Return the names of the models that a study takes from the Hugging Face hub."""
+    return {
+        name
+        for family, parameters in _points(study)
+        if hasattr(family, "hub_models")
+        for name in family.hub_models(parameters)
+    }
+
+
+def _points(study: Study) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Yield the family and all parameters of every point of a study."""
+    for name, experiment in study.experiments.items():
+        family = families.load(experiment.family)
         for point in study.cells[name].values():
-            named |= {str(value) for value in point.parameters.values()}
-    names = {"hub:roneneldan/TinyStories" if one == "tinystories" else one for one in named}
-    return {one.removeprefix("hub:") for one in names if one.startswith("hub:")}
+            yield family, family.Parameters(**point.parameters).model_dump()
 
 
-def _cached(name: str) -> Finding:
-    """See whether a data set can be had without a network, as on most compute nodes."""
+#: How to see whether something is in the offline cache, and how to fetch it.
+_DATA_SET = (
+    "import datasets; datasets.load_dataset_builder({!r})",
+    "import datasets; datasets.load_dataset({!r})",
+)
+_MODEL = (
+    "import huggingface_hub; huggingface_hub.snapshot_download({!r})",
+    "import huggingface_hub; huggingface_hub.snapshot_download({!r})",
+)
+
+
+def _cached(subject: str, look: str, fetch: str, name: str) -> Finding:
+    """See whether something can be had without a network, as on most compute nodes."""
     offline = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
-    look = f"import datasets; datasets.load_dataset_builder({name!r})"
-    done = subprocess.run([sys.executable, "-c", look], env=offline, capture_output=True)
-    if done.returncode == 0:
-        return Finding(f"data set {name}", "is in the offline cache")
-    once = f"import datasets; datasets.load_dataset({name!r})"
-    remedy = f'Run once, where there is a network: {sys.executable} -c "{once}"'
-    return Finding(f"data set {name}", "is not in the offline cache", remedy)
+    command = [sys.executable, "-c", look.format(name)]
+    if subprocess.run(command, env=offline, capture_output=True).returncode == 0:
+        return Finding(subject, "is in the offline cache")
+    remedy = f'Run once, where there is a network: {sys.executable} -c "{fetch.format(name)}"'
+    return Finding(subject, "is not in the offline cache", remedy)
 
 
 def main(words: Sequence[str] | None = None) -> int:

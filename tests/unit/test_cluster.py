@@ -197,3 +197,24 @@ def test_the_profile_says_what_every_rule_of_the_workflow_asks_for():
 def test_the_example_of_partitions_can_be_read():
     partitions = read_partition_file(PROJECT / "profiles" / "slurm" / "partitions.yaml")
     assert [partition.name for partition in partitions] == ["short", "long", "gpu"]
+
+
+def test_doctor_knows_what_a_study_takes_from_the_hub(monkeypatch, tmp_path):
+    common = {"regimes": ["replace"], "iterations": 2, "seeds": 1, "samples": 10}
+    experiments = {
+        "stories": {**common, "family": "language_model", "settings": {"data": "tinystories"}},
+        "own": {**common, "family": "language_model", "settings": {"data": "hub:a/b"}},
+        "pairs": {
+            **common,
+            "family": "fine_tuning",
+            "grid": {"base": ["stories", "gemma-2-2b", "hub:c/d"]},
+            "settings": {"data": "helpsteer2"},
+        },
+    }
+    study = Study.model_validate({"experiments": experiments})
+    assert preflight._hub_data(study) == {"roneneldan/TinyStories", "a/b", "nvidia/HelpSteer2"}
+    assert preflight._hub_models(study) == {"google/gemma-2-2b", "c/d"}
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    found = preflight._cached("model c/d", *preflight._MODEL, "c/d")
+    assert found.found == "is not in the offline cache"
+    assert "huggingface_hub.snapshot_download('c/d')" in found.remedy

@@ -13,8 +13,6 @@ from typing import NamedTuple
 
 from collapse.errors import DataError
 
-#: The same images on the Hub, with the official splits and attributes.
-HUB = "hub:flwrlabs/celeba"
 SIZE, CROP = 64, 148
 
 IMAGES, PARTITION, ATTRIBUTES = (

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 #: What the name of such a source begins with.
 PREFIX = "hub:"
+
+#: Data sets of the papers, by the names that studies may call them.
+NAMED = {
+    "tinystories": "hub:roneneldan/TinyStories",
+    "helpsteer2": "hub:nvidia/HelpSteer2",
+    "celeba": "hub:flwrlabs/celeba",
+}
 _BATCH = 1000
 
 

@@ -107,7 +107,7 @@ def collection(
     if source == CELEBA or source.startswith(f"{CELEBA}:"):
         scaling = Scaling(size or celeba.SIZE, celeba.CROP)
         if source == CELEBA:
-            return _hub(celeba.HUB, column, label, scaling)
+            return _hub(hub.NAMED[CELEBA], column, label, scaling)
         found = celeba.find(Path(source.removeprefix(f"{CELEBA}:")).expanduser(), label)
         train, test = (_files(paths, labels, scaling) for paths, labels in found.splits)
         return Collection(train, test, found.classes)

@@ -21,7 +21,6 @@ from collapse.errors import DataError
 
 __all__ = ["Corpus", "Counts", "DataError", "Pair", "corpus", "head", "parse", "render"]
 
-HELPSTEER2 = "hub:nvidia/HelpSteer2"
 QUESTIONS = 10_000
 TEST_QUESTIONS = 500
 
@@ -144,7 +143,7 @@ def corpus(
         )
     columns = [prompt_column, response_column]
     if source == "helpsteer2" or source.startswith(hub.PREFIX):
-        source = HELPSTEER2 if source == "helpsteer2" else source
+        source = hub.NAMED.get(source, source)
         official, official_test = hub.find(source, columns)
         train = _pairs(official, columns, unusable)
         test = None if official_test is None else _pairs(official_test, columns, unusable)

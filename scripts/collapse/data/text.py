@@ -16,7 +16,6 @@ from collapse.errors import DataError
 
 __all__ = ["Corpus", "Counts", "DataError", "corpus"]
 
-TINYSTORIES = "hub:roneneldan/TinyStories"
 STORIES = 20_000
 TEST_STORIES = 1_000
 
@@ -125,7 +124,7 @@ def corpus(
             generator_of=generator_of,
         )
     elif source == "tinystories" or source.startswith(hub.PREFIX):
-        source = TINYSTORIES if source == "tinystories" else source
+        source = hub.NAMED.get(source, source)
         official, official_test = hub.find(source, [column])
         train = _column(official)
         test = None if official_test is None else _column(official_test)

@@ -320,6 +320,12 @@ def source_files(parameters: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def hub_models(parameters: Mapping[str, Any]) -> list[str]:
+    """Return the models that are needed of the Hugging Face Hub."""
+    name = bases.on_hub(str(parameters["base"]))
+    return [] if name is None else [name]
+
+
 def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
     """Yield the parameters that don't fit the others, and what was expected of them."""
     local = bases.folder(parameters.base)
