@@ -89,7 +89,8 @@ def _sizes(quick: bool) -> list[bool]:
         if quick:
             continue
         small, large = (np.array(list(row.values())) for row in rows)
-        whole = large + (IMAGES - counts[1]) / (counts[1] - counts[0]) * (large - small)
+        line = large + (IMAGES - counts[1]) / (counts[1] - counts[0]) * (large - small)
+        whole = np.maximum(large, line)  # what falls doesn't depend on the size
         met.append(bool(whole[-1] < MEMORY))
         said = f"below {MEMORY} MiB: {verdict(met[-1])}"
         print(f"then at {IMAGES:<4}" + _columns(whole.tolist())[2:] + f"  {said}", flush=True)

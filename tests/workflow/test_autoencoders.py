@@ -1,6 +1,5 @@
 """Autoencoders through the rules: from files of images to pictures, and bad folders."""
 
-import json
 import shutil
 import signal
 
@@ -103,26 +102,16 @@ def test_a_killed_training_goes_on_to_the_same_metrics(ran, tmp_path):
     assert not (folder / ".training").exists()
 
 
-def test_bad_folders_are_told_in_one_line_and_nothing_is_lost(tmp_path):
+def test_a_damaged_image_is_told_in_one_line(tmp_path):
     workflow = Workflow(tmp_path)
-    made = {name: pictures.folder(tmp_path / name, train=20, test=6) for name in ("cut", "few")}
-    file = made["cut"] / "train" / "0003.png"
+    folder = pictures.folder(tmp_path / "images", train=20, test=6)
+    file = folder / "train" / "0003.png"
     file.write_bytes(file.read_bytes()[:-40])
-    wrong = {
-        "cut": ("prepare", f"{file}: can't be read as an image"),
-        "few": ("train", f"{made['few']}: a training set of 10 images, fewer than a batch of 16"),
-    }
-    plans = {name: {**experiment(made[name]), "samples": 10} for name in wrong}
-    workflow.write(**plans)
-    point = "noise=0.2__samples=10"
-    targets = [f"results/{name}/{point}/real/seed0/iter1/training.json" for name in wrong]
-    printed = workflow.run(*targets, fails=True)
+    workflow.write(vae=experiment(folder))
+    printed = workflow.run("results/vae/data/any", fails=True)
     assert "Traceback" not in printed
-    for name, (rule, said) in wrong.items():
-        (log,) = (tmp_path / "logs" / rule / name).rglob("*.log")
-        line = log.read_text().strip()
-        assert line.startswith("error: ") and "\n" not in line and said in line, line
-        assert line in printed
-        assert workflow.path(f"{name}/data/any").exists() == (rule == "train")
-    assert json.loads(workflow.path("few/data/any/dataset.json").read_text())["train"]
+    line = (tmp_path / "logs" / "prepare" / "vae" / "any.log").read_text().strip()
+    assert line.startswith(f"error: {file}: can't be read as an image") and "\n" not in line
+    assert line in printed
+    assert not workflow.path("vae/data/any").exists()
     assert not list(tmp_path.rglob("*.partial"))
