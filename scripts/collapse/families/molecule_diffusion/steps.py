@@ -114,12 +114,13 @@ def evaluate(
     data: Path,
     selections: Sequence[Selection],
     shards: Sequence[ShardRecord],
+    threads: int,
 ) -> dict[str, float]:
     """Measure the network on real test conformations, and its samples."""
     network, test = checkpoint.load(model), molecules.read(data / TEST)
     metrics = {"test_loss": evaluation.test_loss(network, test)}
     metrics |= evaluation.of_test_molecules(
-        network, test, parameters, seed=step.integer("test samples"), threads=1
+        network, test, parameters, seed=step.integer("test samples"), threads=threads
     )
     if shards:
         samples, real = _samples_and_real(step, data, shards, parameters.judged)
