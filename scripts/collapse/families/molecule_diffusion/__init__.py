@@ -23,6 +23,8 @@ STEP_VERSIONS = {"prepare": 1, "assemble": 1, "train": 1, "generate": 1, "evalua
 #: The real data is read from files that `prepare` writes.
 DATASET = True
 #: Generated conformations are drawn over real ones.
+PICTURES = "collapse.families.molecule_diffusion.pictures"
+#: Generated conformations are drawn over real ones.
 # PICTURES = "collapse.families.molecule_diffusion.pictures"
 MINIMUM_SAMPLES = 1
 METRICS = {

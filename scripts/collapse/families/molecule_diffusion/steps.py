@@ -19,6 +19,8 @@ from collapse.families.molecule_diffusion import (
     evaluation,
     fitting,
     generation,
+    overlay,
+    pictures,
 )
 from collapse.families.protocols import Prepared
 from collapse.lineage import Step
@@ -126,6 +128,22 @@ def evaluate(
         samples, real = _samples_and_real(step, data, shards, parameters.judged)
         metrics |= evaluation.of_samples(samples, real)
     return metrics
+
+
+def portray(
+    step: Step,
+    parameters: Parameters,
+    *,
+    model: Path,
+    data: Path,
+    shards: Sequence[ShardRecord],
+    output: Path,
+) -> None:
+    """Write the first samples of different molecules, laid over the real conformations."""
+    samples, real = _samples_and_real(step, data, shards, parameters.judged)
+    _, first = np.unique(samples.molecule, return_index=True)
+    shown = np.sort(first)[: pictures.SHOWN]
+    pictures.write(output, overlay.portrait(samples.take(shown), real.take(shown)))
 
 
 def _samples_and_real(
