@@ -143,12 +143,25 @@ def _read(files: Iterable[Path]) -> Iterator[_Entry]:
             raise DataError(f"{file}: unknown kind of file; expected .sdf or .sdf.gz")
         number = 0
         with _opened(file) as content, rdBase.BlockLogs():
-            for number, molecule in enumerate(
-                Chem.ForwardSDMolSupplier(content, removeHs=False), start=1
-            ):
+            for number, block in enumerate(_blocks(content), start=1):
+                molecule = Chem.MolFromMolBlock(block, removeHs=False)
                 yield _Entry(f"{file}: entry {number}", molecule)
         if number == 0:
             raise DataError(f"{file}: no entries; expected molecules in SDF")
+
+
+def _blocks(content: IO[bytes]) -> Iterator[str]:
+    """Yield the entries of an SDF file as text: one that is damaged does not touch the next."""
+    lines: list[str] = []
+    for line in content:
+        text = line.decode("utf-8", errors="replace").rstrip("\r\n")
+        if text == "$$$$":
+            yield "\n".join(lines)
+            lines = []
+        else:
+            lines.append(text)
+    if any(line.strip() for line in lines):
+        yield "\n".join(lines)
 
 
 @contextmanager
