@@ -1,4 +1,4 @@
-"""Conformations: in arrays and files, to RDKit and back, from SDF with all that can be wrong in it."""
+"""Conformations: in arrays, in files, with RDKit, and from SDF with all that can be wrong in it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import pytest
 
 pytest.importorskip("rdkit")
 
-from rdkit import Chem  # noqa: E402
-from rdkit.Chem import rdDepictor, rdDistGeom  # noqa: E402
+from rdkit import Chem
+from rdkit.Chem import rdDepictor, rdDistGeom
 
-from collapse.data import drug_like, molecule_sources, molecules, rdkit_molecules  # noqa: E402
-from collapse.data.molecule_sources import Reading, collection  # noqa: E402
-from collapse.errors import DataError  # noqa: E402
-from collapse.files import DamagedFileError  # noqa: E402
+from collapse.data import drug_like, molecule_sources, molecules, rdkit_molecules
+from collapse.data.molecule_sources import Reading, collection
+from collapse.errors import DataError
+from collapse.files import DamagedFileError
 
 #: With charges, hydrogens on aromatic nitrogen, a triple bond, a ring, stereocentres.
 SMILES = ("CC#N", "c1cc[nH]c1", "C[N+](=O)[O-]", "OC1CC1", "N[C@@H](C)C(=O)O", "Clc1ncc[nH]1")
@@ -107,7 +107,7 @@ def test_built_in_conformations_follow_from_their_names_and_split_by_molecule():
     assert not set(found.train.smiles) & set(found.test.smiles)
     assert found.skipped == {}
     more = collection("drug-like", reading._replace(molecules=7), streams)
-    mine = {s: p for s, p in zip(more.test.smiles, positions(more.test), strict=True)}
+    mine = dict(zip(more.test.smiles, positions(more.test), strict=True))
     mine |= dict(zip(more.train.smiles, positions(more.train), strict=True))
     for smiles, where in zip(found.train.smiles, positions(found.train), strict=True):
         if smiles in mine:
@@ -130,7 +130,9 @@ def write(path: Path, *entries) -> Path:
         if isinstance(entry, str):
             blocks.append(entry)
         else:
-            blocks += [Chem.MolToMolBlock(entry, confId=one.GetId()) for one in entry.GetConformers()]
+            blocks += [
+                Chem.MolToMolBlock(entry, confId=one.GetId()) for one in entry.GetConformers()
+            ]
     content = "".join(f"{block}\n$$$$\n" for block in blocks).encode()
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
     return path

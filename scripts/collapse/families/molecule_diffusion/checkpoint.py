@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from collapse.errors import JobError
 from collapse.families.molecule_diffusion.architectures import ARCHITECTURES, Architecture
@@ -28,7 +29,7 @@ def save(network: DualEncoder, folder: Path) -> None:
     """Write a network into a folder."""
     content = json.dumps(network.shape._asdict(), indent=1)
     (folder / CONFIGURATION).write_text(content + "\n", encoding="utf-8")
-    save_model(network.cpu(), str(folder / WEIGHTS))
+    save_file(_weights(network.cpu()), folder / WEIGHTS)
 
 
 def load(folder: Path) -> Any:
@@ -42,8 +43,23 @@ def load(folder: Path) -> Any:
     try:
         shape = Architecture(**json.loads((folder / CONFIGURATION).read_text(encoding="utf-8")))
         network = DualEncoder(shape)
-        load_model(network, folder / WEIGHTS)
+        _set(network, load_file(folder / WEIGHTS))
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise JobError(f"{folder}: the checkpoint can't be loaded ({reason})") from None
     return network.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+
+
+def _weights(network: DualEncoder) -> dict[str, Tensor]:
+    """Return the parameters, each once: torch-geometric has some under two names."""
+    return {name: parameter.detach() for name, parameter in network.named_parameters()}
+
+
+def _set(network: DualEncoder, found: dict[str, Tensor]) -> None:
+    weights = _weights(network)
+    if found.keys() != weights.keys():
+        raise ValueError(f"weights of another shape: {min(found.keys() ^ weights.keys())}")
+    for name, values in weights.items():
+        if found[name].shape != values.shape:
+            raise ValueError(f"{name}: found {found[name].shape}, expected {values.shape}")
+        values.copy_(found[name])

@@ -20,6 +20,10 @@ from collapse.families.molecule_diffusion.graphs import Graphs
 #: FACTS.md, "Molecular diffusion on GEOM-Drugs".
 STEPS, LOWEST_BETA, HIGHEST_BETA = 5000, 1e-7, 2e-3
 
+#: The noise of an atom is longer than this, in units of its standard deviation, once in ten
+#: million times. A network that predicts more has erred, and would err more at the next step.
+LONGEST = 6.0
+
 
 def betas() -> NDArray[np.float64]:
     """Return the variances that the steps add: a sigmoid from the lowest to the highest."""
@@ -89,10 +93,16 @@ def sample(network: Any, graphs: Graphs, noise: Any, *, steps: int, stochasticit
     positions = levels[0] * graphs.centred(noise(0))
     for number, (now, then) in enumerate(pairwise(levels), start=1):
         sigma = positions.new_full((graphs.molecules,), now)
-        predicted = network(graphs, positions, sigma)
+        predicted = _shortened(network(graphs, positions, sigma))
         clean = graphs.centred(positions - now * predicted)
         fresh = stochasticity * then / now * (now**2 - then**2) ** 0.5
         positions = clean + (then**2 - fresh**2) ** 0.5 * predicted
         if fresh > 0:
             positions = positions + fresh * graphs.centred(noise(number))
     return positions
+
+
+def _shortened(noise: Tensor) -> Tensor:
+    """Cut vectors to the longest that noise can be."""
+    lengths = noise.norm(dim=-1, keepdim=True)
+    return noise * (LONGEST / lengths.clamp(min=LONGEST))
