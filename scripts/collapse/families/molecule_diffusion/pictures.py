@@ -22,18 +22,20 @@ Array = NDArray[np.float64]
 SHOWN = 3
 #: Iterations, at most, that have a panel.
 ITERATIONS = 8
-#: Width of a panel, in inches, and of a stick and an atom in it, in points.
-INCHES, STICK, ATOM = 1.75, 3.6, 34.0
-#: What is shown around the real conformation, in ångström.
-MARGIN = 1.9
+#: Width of a panel in inches, and least height in widths.
+INCHES, FLATTEST = 2.1, 0.5
+#: Thickness of a stick, and what is shown around the real conformation, in ångström.
+STICK, MARGIN = 0.34, 1.7
+#: Points in an inch.
+POINTS = 72
 #: Colours of elements, as chemists are used to them; all others are pink.
 COLOURS = {
     1: "#c9c9c9", 6: "#2f6f73", 7: "#2b50d8", 8: "#d62728", 9: "#2ca02c", 15: "#e07b00",
     16: "#d4a800", 17: "#17a34a", 35: "#8b2f1d", 53: "#6a2ca0",
 }  # fmt: skip
-OTHER, REAL = "#d6458f", "#9a9a9a"
+OTHER, REAL = "#d6458f", "#b4b4b4"
 #: How far the farthest atom fades into the paper.
-FADING = 0.62
+FADING = 0.55
 
 
 class Portrait(NamedTuple):
@@ -99,93 +101,102 @@ def _page(regimes: Mapping[str, Mapping[int, Portrait]], number: int) -> Drawing
     iterations = sorted({t for found in regimes.values() for t in found})
     places = np.unique(np.linspace(0, len(iterations) - 1, ITERATIONS).round().astype(int))
     shown = [iterations[place] for place in places]
-    smiles = next(iter(next(iter(regimes.values())).values())).smiles[number]
+    first = next(iter(next(iter(regimes.values())).values()))
+    view = _view(_positions(first, first.real, number))
     drawing, panels = plt.subplots(
         len(regimes),
         len(shown),
-        figsize=(0.4 + INCHES * len(shown), 0.7 + INCHES * len(regimes)),
+        figsize=(0.4 + INCHES * len(shown), 0.7 + (0.25 + INCHES * view.flatness) * len(regimes)),
         squeeze=False,
     )
     for row, (regime, found) in zip(panels, regimes.items(), strict=True):
         row[0].set_ylabel(regime, color=figures.REGIME_COLOURS.get(regime, "black"))
         for axes, t in zip(row, shown, strict=True):
-            _panel(axes, found.get(t), number)
+            _panel(axes, found.get(t), number, view)
     for axes, t in zip(panels[0], shown, strict=True):
         axes.set_title(f"t = {t}")
-    drawing.suptitle(f"{smiles}\ngenerated in colour, real in grey", fontsize=8)
+    drawing.suptitle(f"{first.smiles[number]}\ngenerated in colour, real in grey", fontsize=8)
     return drawing
 
 
-def _panel(axes: Axes, portrait: Portrait | None, number: int) -> None:
+class _View(NamedTuple):
+    """From where a molecule is looked at: its middle, right, up and towards us; and how far."""
+
+    middle: Array
+    directions: Array
+    width: float
+    flatness: float
+
+    def of(self, positions: Array) -> Array:
+        """Return positions across, up and towards us."""
+        return (positions - self.middle) @ self.directions
+
+
+def _view(positions: Array) -> _View:
+    """Look at a molecule so that it is widest across the page, and nearly fills it."""
+    _, _, directions = np.linalg.svd(positions - positions.mean(axis=0), full_matrices=False)
+    if np.linalg.det(directions) < 0:
+        directions[2] *= -1  # not mirrored
+    turned = positions @ directions.T
+    low, high = turned.min(axis=0), turned.max(axis=0)
+    width, height, _ = high - low + 2 * MARGIN
+    middle = directions.T @ ((low + high) / 2)
+    return _View(middle, directions.T, float(width), max(FLATTEST, min(1.0, float(height / width))))
+
+
+def _positions(portrait: Portrait, of_all: NDArray[Any], number: int) -> NDArray[Any]:
+    return of_all[portrait.atom_bounds[number] : portrait.atom_bounds[number + 1]]
+
+
+def _panel(axes: Axes, portrait: Portrait | None, number: int, view: _View) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_aspect("equal")
+    axes.set_xlim(-view.width / 2, view.width / 2)
+    axes.set_ylim(-view.width * view.flatness / 2, view.width * view.flatness / 2)
     for spine in axes.spines.values():
         spine.set_visible(False)
     if portrait is None or number >= len(portrait.smiles):
         return
-    atoms = slice(portrait.atom_bounds[number], portrait.atom_bounds[number + 1])
-    bonds = slice(portrait.bond_bounds[number], portrait.bond_bounds[number + 1])
-    elements, pairs = portrait.atoms[atoms], portrait.bonds[bonds]
-    centre, axes_of_view = _view(portrait.real[atoms])
-    real = (portrait.real[atoms] - centre) @ axes_of_view
-    generated = (portrait.generated[atoms] - centre) @ axes_of_view
-    low, high = real.min(axis=0) - MARGIN, real.max(axis=0) + MARGIN
-    half = max(high[:2] - low[:2]) / 2
-    middle = (low + high)[:2] / 2
-    axes.set_xlim(middle[0] - half, middle[0] + half)
-    axes.set_ylim(middle[1] - half, middle[1] + half)
-    scale = 9.0 / (2 * half)  # a panel nine ångström wide has sticks of the width above
-    parts = [
-        *_sticks(real, pairs, np.array([to_rgb(REAL)] * len(elements)), 1.0),
-        *_sticks(generated, pairs, _colours(elements), 0.8),
+    elements = _positions(portrait, portrait.atoms, number)
+    bonds = portrait.bonds[portrait.bond_bounds[number] : portrait.bond_bounds[number + 1]]
+    real, generated = (
+        view.of(_positions(portrait, each, number)) for each in (portrait.real, portrait.generated)
+    )
+    sticks = [
+        *_sticks(real, bonds, np.array([to_rgb(REAL)] * len(elements))),
+        *_sticks(generated, bonds, _colours(elements)),
     ]
-    depths = np.array([part.depth for part in parts])
-    near = _nearness(depths)
-    for place in np.argsort(depths):
-        part, shade = parts[place], _faded(parts[place].colour, near[place])
-        width = STICK * scale * part.width * (0.75 + 0.35 * near[place])
-        ends: Any = part.ends.T
-        axes.plot(*ends, color="white", linewidth=width + 1.4, solid_capstyle="butt")
-        axes.plot(*ends, color=shade, linewidth=width, solid_capstyle="round")
-    axes.set_xlabel(f"{portrait.distances[number]:.2f} Å", fontsize=8, labelpad=1)
+    depths = np.array([stick.depth for stick in sticks])
+    # Depth is told within the real molecule: a generated one may be far beyond.
+    low, high = real[:, 2].min() - 0.5, real[:, 2].max() + 0.5
+    near = np.clip((depths - low) / (high - low), 0, 1)
+    for place in np.argsort(depths, kind="stable"):
+        width = STICK * POINTS * INCHES / view.width * (0.8 + 0.4 * near[place])
+        colour = _faded(sticks[place].colour, near[place])
+        ends: Any = sticks[place].ends.T
+        axes.plot(*ends, color="white", linewidth=width + 1.6, solid_capstyle="butt")
+        axes.plot(*ends, color=colour, linewidth=width, solid_capstyle="round")
+    axes.set_xlabel(f"RMSD {portrait.distances[number]:.2f} Å", fontsize=8, labelpad=1)
 
 
 class _Stick(NamedTuple):
     ends: Array
     depth: float
     colour: Array
-    width: float
 
 
-def _sticks(
-    positions: Array, bonds: NDArray[np.uint16], colours: Array, width: float
-) -> Iterator[_Stick]:
+def _sticks(positions: Array, bonds: NDArray[np.uint16], colours: Array) -> Iterator[_Stick]:
     """Yield the halves of all bonds, each in the colour of its atom."""
     for pair in bonds.astype(int):
         middle = positions[pair].mean(axis=0)
         for atom in pair:
             ends = np.stack((positions[atom], middle))
-            yield _Stick(ends[:, :2], float(ends[:, 2].mean()), colours[atom], width)
-
-
-def _view(positions: Array) -> tuple[Array, Array]:
-    """Return the centre, and directions of view in which a molecule is widest across the page."""
-    centre = positions.mean(axis=0)
-    _, _, directions = np.linalg.svd(positions - centre, full_matrices=False)
-    if np.linalg.det(directions) < 0:
-        directions[2] *= -1  # not mirrored
-    return centre, directions.T
+            yield _Stick(ends[:, :2], float(ends[:, 2].mean()), colours[atom])
 
 
 def _colours(elements: NDArray[np.uint8]) -> Array:
     return np.array([to_rgb(COLOURS.get(int(element), OTHER)) for element in elements])
-
-
-def _nearness(depths: Array) -> Array:
-    """Scale depths to 0, the farthest, to 1."""
-    span = np.ptp(depths)
-    return np.ones(len(depths)) if span < 1.0 else (depths - depths.min()) / span
 
 
 def _faded(colour: Array, near: float) -> Array:
