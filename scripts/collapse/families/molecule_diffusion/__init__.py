@@ -41,7 +41,7 @@ METRICS = {
     "angle_distance": Metric("distance of bond angles from real ones (Wasserstein)", "degrees"),
     "sane_share": Metric("share of chemically sane conformations"),
 }
-HEADLINE = Headline("test_loss", worse="higher", stable=0.1)
+HEADLINE = Headline("test_loss", worse="higher", stable=0.05)
 FIGURES = (
     Figure("test-loss", "test_loss", rows=None, colour="model"),
     Figure("coverage-recall", "coverage_recall", rows=None, colour="model"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from collapse import distributed, training
@@ -45,7 +46,7 @@ def train(
         task = Denoising(
             network,
             conformations,
-            test.take(np.arange(min(test.size, CURVE_CONFORMATIONS))),
+            test.take(_evenly(test.size, CURVE_CONFORMATIONS)),
             parameters.batch,
             step.integer("training"),
         )
@@ -65,6 +66,11 @@ def train(
         "steps": optimisation.steps,
         "curve": [point._asdict() for point in curve],
     }
+
+
+def _evenly(count: int, most: int) -> NDArray[np.int64]:
+    """Return at most so many of ``count`` rows, of molecules from the first to the last."""
+    return np.arange(min(count, most)) * count // min(count, most)
 
 
 def _optimisation(parameters: Parameters, steps_per_epoch: int) -> Optimisation:
