@@ -2,8 +2,7 @@
 
 PYTHONPATH=scripts python benchmarks/bench.py            a quarter of an hour on two cores
 PYTHONPATH=scripts python benchmarks/bench.py --quick    about a minute, and no claim
-... --only closed-form                                   or language-models, images
-... --only closed-form                                   or language-models, molecules
+... --only closed-form                                   or language-models, images, molecules
 """
 
 from __future__ import annotations
@@ -44,6 +43,8 @@ def autoencoders(quick: bool) -> list[bool]:
         return []
     met: list[bool] = images.report(quick)
     return met
+
+
 def molecules(quick: bool) -> list[bool]:
     """Print conformations in a second; nothing is required of them."""
     if installed("molecules", ("torch", "torch_geometric", "rdkit")):
