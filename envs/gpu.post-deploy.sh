@@ -81,6 +81,7 @@ interegular==0.3.3
 jinja2==3.1.6
 jiter==0.19.0
 jmespath==1.1.0
+joblib==1.6.0
 jsonschema==4.26.0
 jsonschema-specifications==2025.9.1
 jupyter-core==5.9.1
@@ -103,6 +104,7 @@ mpmath==1.3.0
 msgspec==0.22.0
 multidict==7.2.1
 multiprocess==0.70.19
+narwhals==2.28.0
 nbformat==5.11.1
 nccl-extensions==0.1.0
 nccl4py==0.6.0
@@ -184,6 +186,7 @@ python-multipart==0.0.34
 pyyaml==6.0.3
 pyzmq==27.3.0
 quack-kernels==0.6.5
+rdkit==2026.9.1
 referencing==0.37.0
 regex==2026.11.15
 requests==2.34.2
@@ -192,6 +195,7 @@ rich-toolkit==0.20.6
 rignore==0.8.1
 rpds-py==2026.9.1
 safetensors==0.8.0
+scikit-learn==1.9.1
 scipy==1.17.1
 sentencepiece==0.2.3
 sentry-sdk==2.75.0
@@ -228,6 +232,7 @@ tokenspeed-mla==0.2.15
 tokenspeed-triton==3.9.10.post20261028
 torch==2.13.0
 torch-c-dlpack-ext==0.1.5
+torch-geometric==2.8.1
 torchaudio==2.11.0
 torchcodec==0.17.0
 torchvision==0.28.0

@@ -150,6 +150,8 @@ rule pictures:
         "logs/pictures/{experiment}.log",
     benchmark:
         "logs/pictures/{experiment}.benchmark.tsv"
+    conda:
+        environment("other")
     resources:
         mem_mb=2000,
     params:

@@ -245,7 +245,7 @@ def test_sampling_of_a_known_distribution_gives_it_back(stochasticity):
     sampled = sampled.reshape(1500, -1, 3)
     assert sampled.mean(dim=1).abs().max() < 1e-9
     share = 1 - 1 / sampled.shape[1]
-    assert sampled.var(dim=0).mean() == pytest.approx(share * spread**2, rel=0.03)
+    assert sampled.var(dim=0).mean() == pytest.approx(share * spread**2, rel=0.06)
 
 
 def test_training_learns_a_molecule_by_heart():
