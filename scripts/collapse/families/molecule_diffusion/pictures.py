@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure as Drawing
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from collapse import figures
 from collapse.learning_curves import Record
@@ -34,6 +35,8 @@ COLOURS = {
     16: "#d4a800", 17: "#17a34a", 35: "#8b2f1d", 53: "#6a2ca0",
 }  # fmt: skip
 OTHER, REAL = "#d6458f", "#b4b4b4"
+#: From the plane in which a molecule is widest, where rings are often seen edge on.
+TILT = Rotation.from_euler("xy", [35, 10], degrees=True).as_matrix()
 #: How far the farthest atom fades into the paper.
 FADING = 0.55
 
@@ -137,6 +140,7 @@ def _view(positions: Array) -> _View:
     _, _, directions = np.linalg.svd(positions - positions.mean(axis=0), full_matrices=False)
     if np.linalg.det(directions) < 0:
         directions[2] *= -1  # not mirrored
+    directions = TILT @ directions
     turned = positions @ directions.T
     low, high = turned.min(axis=0), turned.max(axis=0)
     width, height, _ = high - low + 2 * MARGIN
