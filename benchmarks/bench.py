@@ -2,7 +2,7 @@
 
 PYTHONPATH=scripts python benchmarks/bench.py            a quarter of an hour on two cores
 PYTHONPATH=scripts python benchmarks/bench.py --quick    about a minute, and no claim
-... --only closed-form                                   or language-models, images
+... --only closed-form                                   or language-models, images, molecules
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import closed_form
+import conformations
 import corpora
 import generation
 import images
@@ -44,10 +45,18 @@ def autoencoders(quick: bool) -> list[bool]:
     return met
 
 
+def molecules(quick: bool) -> list[bool]:
+    """Print conformations in a second; nothing is required of them."""
+    if installed("molecules", ("torch", "torch_geometric", "rdkit")):
+        conformations.report(quick)
+    return []
+
+
 PARTS: dict[str, Callable[[bool], list[bool]]] = {
     "closed-form": closed_form.report,
     "language-models": language_models,
     "images": autoencoders,
+    "molecules": molecules,
 }
 
 

@@ -186,6 +186,7 @@ python-multipart==0.0.34
 pyyaml==6.0.3
 pyzmq==27.3.0
 quack-kernels==0.6.5
+rdkit==2026.9.1
 referencing==0.37.0
 regex==2026.11.15
 requests==2.34.2
@@ -231,6 +232,7 @@ tokenspeed-mla==0.2.15
 tokenspeed-triton==3.9.10.post20261028
 torch==2.13.0
 torch-c-dlpack-ext==0.1.5
+torch-geometric==2.8.1
 torchaudio==2.11.0
 torchcodec==0.17.0
 torchvision==0.28.0

@@ -12,4 +12,5 @@ with jobs.guarded(snakemake.log[0]):
         training_set=snakemake.input.training_set,
         records=snakemake.input.get("records", []),
         portrait=snakemake.output.get("portrait"),
+        threads=snakemake.threads,
     )

@@ -205,6 +205,7 @@ def evaluate(
     training_set: str,
     records: Sequence[str],
     portrait: str | None = None,
+    threads: int = 1,
 ) -> None:
     """Write the metrics of a model on real test data, and of its samples.
 
@@ -227,7 +228,7 @@ def evaluate(
         with files.whole(portrait) as partial:
             steps.portray(step, parameters, **given, output=partial)
     selections = training_sets.selections(step, described)
-    metrics = steps.evaluate(step, parameters, **given, selections=selections)
+    metrics = steps.evaluate(step, parameters, **given, selections=selections, threads=threads)
     known = families.load(step.family).METRICS
     written = {name: float(metrics.get(name, np.nan)) for name in known}
     files.write_text(output, json.dumps(written, indent=1) + "\n")

@@ -21,6 +21,7 @@ MODULES = {
     "language_model": "collapse.families.language_model",
     "fine_tuning": "collapse.families.fine_tuning",
     "vae": "collapse.families.vae",
+    "molecule_diffusion": "collapse.families.molecule_diffusion",
 }
 
 

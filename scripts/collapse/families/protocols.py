@@ -134,8 +134,12 @@ class Steps(Protocol):
         data: Path | None,
         selections: Sequence[Any],
         shards: Sequence[Any],
+        threads: int,
     ) -> dict[str, float]:
-        """Return the metrics of a model on real test data, and of its samples."""
+        """Return the metrics of a model on real test data, and of its samples.
+
+        What numbers don't depend on may be done in so many threads.
+        """
         ...
 
 

@@ -80,6 +80,7 @@ def evaluate(
     data: Path | None,
     selections: Sequence[Selection],
     shards: Sequence[ShardRecord],
+    threads: int,
 ) -> dict[str, float]:
     """Evaluate the fitted model."""
     found = _chain(step, parameters).evaluate(_load(step, model))

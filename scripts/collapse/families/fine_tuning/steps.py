@@ -135,6 +135,7 @@ def evaluate(
     data: Path,
     selections: Sequence[Selection],
     shards: Sequence[ShardRecord],
+    threads: int,
 ) -> dict[str, float]:
     """Measure the model on real test pairs, and its samples."""
     special = base.recorded(data, _details(data)).special

@@ -154,6 +154,7 @@ def evaluate(
     data: Path,
     selections: Sequence[Selection],
     shards: Sequence[ShardRecord],
+    threads: int,
 ) -> dict[str, float]:
     """Measure the model on real test documents, and its samples."""
     test = stored_tokens.in_memory(tokens.read(data / TEST))

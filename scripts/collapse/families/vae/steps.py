@@ -189,6 +189,7 @@ def evaluate(
     data: Path,
     selections: Sequence[Selection],
     shards: Sequence[ShardRecord],
+    threads: int,
 ) -> dict[str, float]:
     """Measure the model on real test images, and its samples."""
     network, details = models.load(model), _details(data)

@@ -1,0 +1,226 @@
+"""Diffusion models of molecular conformations (P1 section 3.2), in the shape of GeoDiff.
+
+Here is what the workflow asks while it plans; what its jobs do is in the modules beside this
+one, which import torch and RDKit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from collapse.families import Expectation, Figure, Headline, Metric, Work, variant
+from collapse.families import Parameters as _Parameters
+from collapse.families.molecule_diffusion.architectures import ARCHITECTURES
+from collapse.regimes import Regime
+
+VERSION = 1
+STEPS = "collapse.families.molecule_diffusion.steps"
+STEP_VERSIONS = {"prepare": 1, "assemble": 1, "train": 1, "generate": 1, "evaluate": 1}
+#: The real data is read from files that `prepare` writes.
+DATASET = True
+#: Generated conformations are drawn over real ones.
+PICTURES = "collapse.families.molecule_diffusion.pictures"
+#: Generated conformations are drawn over real ones.
+# PICTURES = "collapse.families.molecule_diffusion.pictures"
+MINIMUM_SAMPLES = 1
+METRICS = {
+    "test_loss": Metric("squared error of the predicted noise on real test data"),
+    "coverage_recall": Metric("share of real test conformations near a generated one (COV-R)"),
+    "matching_recall": Metric(
+        "distance of real test conformations to the nearest generated one (MAT-R)", "Å"
+    ),
+    "coverage_precision": Metric("share of generated conformations near a real one (COV-P)"),
+    "matching_precision": Metric(
+        "distance of generated conformations to the nearest real one (MAT-P)", "Å"
+    ),
+    "bond_length_distance": Metric("distance of bond lengths from real ones (Wasserstein)", "Å"),
+    "angle_distance": Metric("distance of bond angles from real ones (Wasserstein)", "degrees"),
+    "sane_share": Metric("share of chemically sane conformations"),
+}
+HEADLINE = Headline("test_loss", worse="higher", stable=0.05)
+FIGURES = (
+    Figure("test-loss", "test_loss", rows=None, colour="model"),
+    Figure("coverage-recall", "coverage_recall", rows=None, colour="model"),
+    Figure("matching-recall", "matching_recall", rows=None, colour="model"),
+    Figure("coverage-precision", "coverage_precision", rows=None, colour="model"),
+    Figure("matching-precision", "matching_precision", rows=None, colour="model"),
+    Figure("bond-length-distance", "bond_length_distance", rows=None, colour="model"),
+    Figure("angle-distance", "angle_distance", rows=None, colour="model"),
+    Figure("sane-share", "sane_share", rows=None, colour="model"),
+)
+
+#: The source that is built in, and how a folder of GEOM-Drugs is named.
+BUILT_IN, GEOM_DRUGS = "drug-like", "geom-drugs:"
+
+#: Atoms of a molecule with its hydrogens, and without: of GEOM-Drugs, about.
+ATOMS = {True: 44, False: 25}
+
+
+class Parameters(_Parameters):
+    """Grid keys of the molecule_diffusion family.
+
+    Noise levels and shapes are those of GeoDiff (FACTS.md, "Molecular diffusion on GEOM-Drugs").
+    """
+
+    data: str = Field(
+        default=BUILT_IN,
+        min_length=1,
+        description="Real conformations: drug-like (built in, made by RDKit), an SDF file, a "
+        "folder with train.sdf and test.sdf, or geom-drugs:<folder> of the converted files.",
+        json_schema_extra=variant("data"),
+    )
+    molecules: int | None = Field(
+        default=None,
+        ge=2,
+        strict=True,
+        description="Molecules to read, the first; null: all.",
+        json_schema_extra=variant("data"),
+    )
+    conformations: int = Field(
+        default=5,
+        ge=1,
+        strict=True,
+        description="Conformations to make of each built-in molecule.",
+        json_schema_extra=variant("data"),
+    )
+    test_molecules: int | None = Field(
+        default=None,
+        ge=1,
+        strict=True,
+        description="Test molecules; null: all of the source's own test split, else 10 %.",
+        json_schema_extra=variant("data"),
+    )
+    hydrogens: bool = Field(
+        default=True,
+        description="Keep hydrogens; without them a molecule is half as large.",
+        json_schema_extra=variant("data"),
+    )
+    most_atoms: int = Field(
+        default=200,
+        ge=2,
+        le=1000,
+        strict=True,
+        description="Atoms of the largest molecule that is taken.",
+        json_schema_extra=variant("data"),
+    )
+    unusable: Literal["refuse", "skip"] = Field(
+        default="refuse",
+        description="What to do with entries that RDKit can't parse, that have no positions, more "
+        "than one fragment, unknown elements or too many atoms; what is skipped is counted.",
+        json_schema_extra=variant("data"),
+    )
+    model: Literal["small", "geodiff"] = Field(default="small", description="Size of the network.")
+    epochs: float = Field(
+        default=30.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Passes over the training set.",
+        json_schema_extra=variant(),
+    )
+    batch: int = Field(
+        default=32,
+        ge=1,
+        strict=True,
+        description="Conformations in a training step.",
+        json_schema_extra=variant(),
+    )
+    learning_rate: float = Field(
+        default=1e-3,
+        gt=0,
+        allow_inf_nan=False,
+        description="Peak learning rate of Adam.",
+        json_schema_extra=variant(),
+    )
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        default="cosine",
+        description="How the learning rate goes on after the warm-up.",
+        json_schema_extra=variant(),
+    )
+    warmup: float = Field(
+        default=0.02,
+        ge=0,
+        lt=1,
+        allow_inf_nan=False,
+        description="Share of the steps in which the learning rate rises.",
+        json_schema_extra=variant(),
+    )
+    curve_points: int = Field(
+        default=10,
+        ge=0,
+        strict=True,
+        description="Test losses along the learning curve of an iteration.",
+        json_schema_extra=variant(),
+    )
+    diffusion_steps: int = Field(
+        default=50,
+        ge=1,
+        le=5000,
+        strict=True,
+        description="Steps in which a conformation is sampled, of the 5000 noise levels.",
+        json_schema_extra={"stage": "generation"},
+    )
+    stochasticity: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Share of new noise in a step of sampling: 1 as in DDPM, 0 as in DDIM.",
+        json_schema_extra=variant("generation"),
+    )
+    threshold: float = Field(
+        default=1.25,
+        gt=0,
+        allow_inf_nan=False,
+        description="Distance in ångström within which a conformation is covered.",
+        json_schema_extra=variant("evaluation"),
+    )
+    judged: int = Field(
+        default=1000,
+        ge=2,
+        strict=True,
+        description="Samples, at most, by which an iteration is judged, and conformations, at "
+        "most, that are generated of test molecules.",
+        json_schema_extra=variant("evaluation"),
+    )
+
+
+def source_files(parameters: Mapping[str, Any]) -> list[str]:
+    """Return the local files that the real data is read from, if it is."""
+    source = str(parameters["data"])
+    if source == BUILT_IN or source.startswith(GEOM_DRUGS):
+        return []  # the job says what is amiss with GEOM-Drugs, and how to get it
+    return [os.path.expanduser(source)]
+
+
+def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
+    """Yield the parameters that don't fit the others, and what was expected of them."""
+    if parameters.data == GEOM_DRUGS:
+        yield "data", "geom-drugs:<folder>"
+    for path in source_files(parameters.model_dump()):
+        if not os.path.exists(path):
+            yield "data", "drug-like, geom-drugs:<folder>, or an existing SDF file or folder"
+
+
+def expectations(
+    parameters: Parameters, regime: Regime, samples: int, iterations: int
+) -> dict[str, Expectation]:
+    """Nothing is known exactly of neural networks."""
+    return {}
+
+
+def work(parameters: Parameters) -> Work:
+    """Estimate what a sample costs in the steps of an iteration, for the plan of a study."""
+    shape = ARCHITECTURES[parameters.model]
+    atoms = ATOMS[parameters.hydrogens]
+    forward = atoms * (atoms - 1) * shape.pair_flops
+    return Work(
+        train_flops=3 * forward * parameters.epochs,
+        generate_flops=forward * parameters.diffusion_steps,
+        # Positions as 32 bits, and the graph.
+        sample_bytes=20 * atoms,
+        model_bytes=4 * shape.parameters,
+    )

@@ -1,0 +1,65 @@
+"""Checkpoints: the network's shape as JSON, its weights as safetensors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from collapse.errors import JobError
+from collapse.families.molecule_diffusion.architectures import ARCHITECTURES, Architecture
+from collapse.families.molecule_diffusion.networks import DualEncoder
+
+CONFIGURATION, WEIGHTS = "config.json", "model.safetensors"
+
+
+def initialised(name: str, seed: int) -> DualEncoder:
+    """Return a newly initialised network, the same for the same seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return DualEncoder(ARCHITECTURES[name])
+
+
+def save(network: DualEncoder, folder: Path) -> None:
+    """Write a network into a folder."""
+    content = json.dumps(network.shape._asdict(), indent=1)
+    (folder / CONFIGURATION).write_text(content + "\n", encoding="utf-8")
+    save_file(_weights(network.cpu()), folder / WEIGHTS)
+
+
+def load(folder: Path) -> Any:
+    """Return a network for evaluation, on the GPU if there is one.
+
+    Raises
+    ------
+    JobError
+        If the folder does not hold a network and its weights.
+    """
+    try:
+        shape = Architecture(**json.loads((folder / CONFIGURATION).read_text(encoding="utf-8")))
+        network = DualEncoder(shape)
+        _set(network, load_file(folder / WEIGHTS))
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise JobError(f"{folder}: the checkpoint can't be loaded ({reason})") from None
+    return network.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+
+
+def _weights(network: DualEncoder) -> dict[str, Tensor]:
+    """Return the parameters, each once: torch-geometric has some under two names."""
+    return {name: parameter.detach() for name, parameter in network.named_parameters()}
+
+
+def _set(network: DualEncoder, found: dict[str, Tensor]) -> None:
+    weights = _weights(network)
+    if found.keys() != weights.keys():
+        raise ValueError(f"weights of another shape: {min(found.keys() ^ weights.keys())}")
+    for name, values in weights.items():
+        if found[name].shape != values.shape:
+            raise ValueError(f"{name}: found {found[name].shape}, expected {values.shape}")
+        values.copy_(found[name])

@@ -1,0 +1,108 @@
+"""Diffusion of positions: GeoDiff's noise levels, its loss, and sampling in a few steps.
+
+Positions are kept in ångström, so that noise level t is x_t = x_0 + σ_t ε, which is the
+process with variances β_t of GeoDiff divided by √ᾱ_t: σ_t² = (1 - ᾱ_t)/ᾱ_t. Noise and positions
+have no centre of mass.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from collapse.families.molecule_diffusion.graphs import Graphs
+
+#: FACTS.md, "Molecular diffusion on GEOM-Drugs".
+STEPS, LOWEST_BETA, HIGHEST_BETA = 5000, 1e-7, 2e-3
+
+#: The noise of an atom is longer than this, in units of its standard deviation, once in ten
+#: million times. A network that predicts more has erred, and would err more at the next step.
+LONGEST = 6.0
+
+
+def betas() -> NDArray[np.float64]:
+    """Return the variances that the steps add: a sigmoid from the lowest to the highest."""
+    rising = 1 / (1 + np.exp(-np.linspace(-6, 6, STEPS)))
+    return LOWEST_BETA + (HIGHEST_BETA - LOWEST_BETA) * rising
+
+
+def noise_levels() -> NDArray[np.float64]:
+    """Return the standard deviation of the noise after each step, in ångström."""
+    kept = np.cumprod(1 - betas())
+    return np.sqrt((1 - kept) / kept)
+
+
+def sampling_levels(steps: int) -> NDArray[np.float64]:
+    """Return noise levels for sampling, falling, evenly spaced among the steps; then 0."""
+    chosen = np.linspace(STEPS - 1, 0, steps).round().astype(int)
+    return np.append(noise_levels()[chosen], 0.0)
+
+
+def squared_errors(
+    network: Any, graphs: Graphs, positions: Tensor, noise: Tensor, sigma: Tensor
+) -> Tensor:
+    """Return the squared error of the predicted noise.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        A `networks.DualEncoder`.
+    graphs : Graphs
+    positions, noise : Tensor, shape (atoms, 3)
+        Real positions, and standard normals.
+    sigma : Tensor, shape (molecules,)
+        Noise level of each molecule.
+
+    Returns
+    -------
+    Tensor, shape (atoms,)
+        The mean over the three coordinates.
+    """
+    noise = graphs.centred(noise)
+    diffused = positions + sigma[graphs.molecule, None] * noise
+    predicted = network(graphs, diffused, sigma)
+    return ((predicted - noise) ** 2).mean(dim=-1)
+
+
+@torch.no_grad()
+def sample(network: Any, graphs: Graphs, noise: Any, *, steps: int, stochasticity: float) -> Tensor:
+    """Draw a conformation of each molecule.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+    graphs : Graphs
+    noise : callable
+        Given the number of a draw, from 0, standard normals of shape (atoms, 3).
+    steps : int
+        Noise levels.
+    stochasticity : float
+        Of the noise that a step takes away, how much is drawn anew: 1 is DDPM's, with 0 (DDIM)
+        a conformation follows from the first draw alone.
+
+    Returns
+    -------
+    Tensor, shape (atoms, 3)
+    """
+    levels = sampling_levels(steps).tolist()
+    positions = levels[0] * graphs.centred(noise(0))
+    for number, (now, then) in enumerate(pairwise(levels), start=1):
+        sigma = positions.new_full((graphs.molecules,), now)
+        predicted = _shortened(network(graphs, positions, sigma))
+        clean = graphs.centred(positions - now * predicted)
+        fresh = stochasticity * then / now * (now**2 - then**2) ** 0.5
+        positions = clean + (then**2 - fresh**2) ** 0.5 * predicted
+        if fresh > 0:
+            positions = positions + fresh * graphs.centred(noise(number))
+    return positions
+
+
+def _shortened(noise: Tensor) -> Tensor:
+    """Cut vectors to the longest that noise can be."""
+    lengths = noise.norm(dim=-1, keepdim=True)
+    return noise * (LONGEST / lengths.clamp(min=LONGEST))

@@ -1,0 +1,94 @@
+"""Metrics of a network on real test conformations, and of what it generates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from collapse.data import molecules
+from collapse.data.molecules import Conformations
+from collapse.families.molecule_diffusion import (
+    Parameters,
+    coverage,
+    diffusion,
+    generation,
+    geometry,
+)
+from collapse.families.molecule_diffusion.graphs import graphs
+
+#: Noise levels at which each test conformation is evaluated, evenly over all of them.
+TEST_LEVELS = 8
+#: Conformations that are evaluated at once.
+BATCH = 64
+
+
+@torch.no_grad()
+def test_loss(network: Any, test: Conformations) -> float:
+    """Return the mean over atoms of the squared error of the predicted noise.
+
+    The noise and its levels are the same for whatever network, so that losses can be compared.
+    """
+    device = next(network.parameters()).device
+    levels = diffusion.noise_levels()
+    total = 0.0
+    for start in range(0, test.size, BATCH):
+        rows = molecules.padded(test, np.arange(start, min(start + BATCH, test.size)))
+        batch = {name: torch.from_numpy(values).to(device) for name, values in rows.items()}
+        found = graphs(batch)
+        generator = np.random.default_rng([start])
+        for level in range(TEST_LEVELS):
+            even = (level + generator.random(found.molecules)) / TEST_LEVELS
+            sigma = levels[(even * diffusion.STEPS).astype(int)].astype(np.float32)
+            noise = generator.standard_normal(rows["positions"].shape, dtype=np.float32)
+            errors = diffusion.squared_errors(
+                network,
+                found,
+                found.flat(batch["positions"]),
+                found.flat(torch.from_numpy(noise).to(device)),
+                torch.from_numpy(sigma).to(device),
+            )
+            total += float(errors.double().sum())
+    return total / (TEST_LEVELS * len(test.atoms))
+
+
+def of_samples(samples: Conformations, real: Conformations) -> dict[str, float]:
+    """Compare generated conformations with real ones of the same molecules, row by row."""
+    lengths, of_real = geometry.bond_lengths(samples), geometry.bond_lengths(real)
+    angles, of_real_angles = geometry.angles(samples), geometry.angles(real)
+    return {
+        "bond_length_distance": geometry.distance(lengths, of_real),
+        "angle_distance": geometry.distance(angles, of_real_angles),
+        "sane_share": float(np.mean(geometry.sane(samples))),
+    }
+
+
+def of_test_molecules(
+    network: Any, test: Conformations, parameters: Parameters, *, seed: int, threads: int
+) -> dict[str, float]:
+    """Generate two conformations for each real one of test molecules, and compare them.
+
+    Of the first test molecules as many as `judged` allows for, but one at least.
+    """
+    chosen = test.take(_first_molecules(test, parameters.judged // 2))
+    twice = np.repeat(np.arange(chosen.size), 2)
+    generated = generation.generate(
+        network,
+        lambda slots: chosen.take(twice[slots]),
+        range(len(twice)),
+        cycle=len(twice),
+        seed=seed,
+        parameters=parameters,
+    )
+    return coverage.compare(chosen, generated, threshold=parameters.threshold, threads=threads)
+
+
+def _first_molecules(test: Conformations, most: int) -> NDArray[np.int64]:
+    """Return the rows of the first molecules that have at most so many conformations together."""
+    _, first, number = np.unique(test.molecule, return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(first))[number]  # of each row's molecule, in the file's order
+    held = np.cumsum(np.bincount(rank))
+    taken = max(1, int(np.searchsorted(held, most, side="right")))
+    return np.nonzero(rank < taken)[0]

@@ -1,0 +1,109 @@
+"""Conformations for graphs, one for each slot, from noise that is the slot's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from collapse.data import molecules
+from collapse.data.molecules import Conformations
+from collapse.families.molecule_diffusion import Parameters, diffusion
+from collapse.families.molecule_diffusion.graphs import graphs
+
+#: Slots that are sampled together, always the same ones: rounding depends on who is summed
+#: beside whom, and a sample should not depend on how a shard is cut.
+BLOCK = 64
+
+
+def generate(
+    network: Any,
+    graphs_of: Callable[[NDArray[np.int64]], Conformations],
+    slots: range,
+    *,
+    cycle: int,
+    seed: int,
+    parameters: Parameters,
+) -> Conformations:
+    """Sample a conformation for each slot.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        On its device, in evaluation mode.
+    graphs_of : callable
+        Given slots, conformations with their graphs.
+    slots : range
+        Which, one after the other.
+    cycle : int
+        Slots after which the graphs repeat; blocks end there.
+    seed : int
+        With a slot, names its noise.
+    parameters : Parameters
+        Of the family: how to sample.
+    """
+    parts = []
+    for block in _blocks(slots, cycle):
+        sampled = _sample(network, graphs_of(block), block, seed, parameters)
+        parts.append(sampled.take(np.nonzero((block >= slots.start) & (block < slots.stop))[0]))
+    return molecules.concatenate(parts)
+
+
+def _blocks(slots: range, cycle: int) -> list[NDArray[np.int64]]:
+    """Return the blocks that hold the slots, whole."""
+    found = []
+    for begin in range(slots.start // cycle * cycle, slots.stop, cycle):
+        for start in range(begin, begin + cycle, BLOCK):
+            block = np.arange(start, min(start + BLOCK, begin + cycle))
+            if block[-1] >= slots.start and start < slots.stop:
+                found.append(block)
+    return found
+
+
+def _sample(
+    network: Any,
+    chosen: Conformations,
+    block: NDArray[np.int64],
+    seed: int,
+    parameters: Parameters,
+) -> Conformations:
+    device = next(network.parameters()).device
+    rows = molecules.padded(chosen, np.arange(chosen.size))
+    width = rows["atoms"].shape[1]
+    found = graphs({name: torch.from_numpy(values).to(device) for name, values in rows.items()})
+
+    def noise(number: int) -> torch.Tensor:
+        drawn = normals(seed, number, block, width, parameters.most_atoms)
+        return found.flat(torch.from_numpy(drawn).to(device))
+
+    positions = diffusion.sample(
+        network,
+        found,
+        noise,
+        steps=parameters.diffusion_steps,
+        stochasticity=parameters.stochasticity,
+    )
+    return chosen._replace(positions=positions.cpu().numpy())
+
+
+def normals(
+    seed: int, number: int, block: NDArray[np.int64], width: int, most: int
+) -> NDArray[np.float32]:
+    """Return the normals of consecutive slots in a draw, whichever others are asked for.
+
+    A counter-based generator can begin anywhere in its stream, so each slot has a stretch of it:
+    enough for ``most`` atoms, of which the first ``width`` are returned.
+
+    Returns
+    -------
+    ndarray, shape (slots, width, 3)
+    """
+    words = -(-3 * most // 4) * 4  # a count of the generator is four words
+    bits = np.random.Philox(np.random.SeedSequence([seed, number]))
+    bits.advance(int(block[0]) * words // 4)
+    uniform = np.random.Generator(bits).random((len(block), words))[:, : 3 * width]
+    return ndtri(np.clip(uniform, 2**-54, None)).astype(np.float32).reshape(-1, width, 3)

@@ -1,0 +1,106 @@
+"""Bond lengths, bond angles, and whether a conformation is one that a chemist would accept."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem
+from rdkit.Chem import rdDistGeom
+from scipy.stats import wasserstein_distance
+
+from collapse.data import rdkit_molecules
+from collapse.data.molecules import AROMATIC, Conformations
+
+Array = NDArray[np.float64]
+
+#: Tolerances of PoseBusters (Buttenschoen et al. 2024) around RDKit's distance bounds: of
+#: bonded atoms and of atoms with a common neighbour, and of all others, which must not clash.
+BONDED, CLASH = 0.25, 0.3
+
+
+class Measured(NamedTuple):
+    """Bond lengths or angles, and of which kind each is: a number for atoms and bonds involved."""
+
+    values: Array
+    kinds: NDArray[np.int64]
+
+
+def bond_lengths(conformations: Conformations) -> Measured:
+    """Return all bond lengths, in ångström; a kind is two elements and an order."""
+    begin, end = _bonds(conformations)
+    positions, atoms = conformations.positions.astype(np.float64), conformations.atoms.astype(int)
+    values = np.linalg.norm(positions[begin] - positions[end], axis=1)
+    orders = np.where(conformations.aromatic > 0, AROMATIC, conformations.orders).astype(int)
+    low, high = np.sort((atoms[begin], atoms[end]), axis=0)
+    return Measured(values, (low * 256 + high) * 256 + orders)
+
+
+def angles(conformations: Conformations) -> Measured:
+    """Return the angles between all bonds of an atom, in degrees; a kind is three elements."""
+    begin, end = _bonds(conformations)
+    centre, other = np.concatenate((begin, end)), np.concatenate((end, begin))
+    order = np.argsort(centre, kind="stable")
+    centre, other = centre[order], other[order]
+    # Each neighbour of an atom with those that follow it.
+    following = np.searchsorted(centre, centre, side="right") - np.arange(len(centre)) - 1
+    first = np.repeat(np.arange(len(centre)), following)
+    second = (
+        first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(following) - following, following)
+    )
+    positions, atoms = conformations.positions.astype(np.float64), conformations.atoms.astype(int)
+    one, two = (positions[other[each]] - positions[centre[first]] for each in (first, second))
+    across = np.linalg.norm(np.cross(one, two), axis=1)
+    values = np.degrees(np.arctan2(across, (one * two).sum(axis=1)))
+    low, high = np.sort((atoms[other[first]], atoms[other[second]]), axis=0)
+    return Measured(values, (low * 256 + high) * 256 + atoms[centre[first]])
+
+
+def _bonds(conformations: Conformations) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the atoms of all bonds, counted from the first of all."""
+    held = np.diff(conformations.bond_bounds)
+    begin, end = conformations.bonds.astype(np.int64).T
+    offset = np.repeat(conformations.atom_bounds[:-1], held)
+    return begin + offset, end + offset
+
+
+def distance(found: Measured, real: Measured) -> float:
+    """Return the Wasserstein distance of each kind, averaged as often as they occur.
+
+    Of all kinds together it would be blind to a short bond of one and a long one of another. NaN
+    if there are none.
+    """
+    total, kinds = 0.0, np.unique(real.kinds)
+    for kind in kinds:
+        mine, theirs = found.values[found.kinds == kind], real.values[real.kinds == kind]
+        total += len(theirs) * wasserstein_distance(mine, theirs)
+    return total / len(real.values) if len(kinds) else float("nan")
+
+
+def sane(conformations: Conformations) -> NDArray[np.bool_]:
+    """Tell which conformations have bonds and angles in bounds, and no atoms that clash.
+
+    Bounds are those of RDKit's distance geometry, tolerances those of PoseBusters.
+    """
+    found = np.zeros(conformations.size, dtype=bool)
+    for number in np.unique(conformations.molecule):
+        rows = np.nonzero(conformations.molecule == number)[0]
+        molecule = rdkit_molecules.to_rdkit(conformations, rows[:1])
+        lower, upper = _bounds(molecule)
+        positions = conformations.take(rows).positions.reshape(len(rows), -1, 3)
+        pairs = np.triu_indices(positions.shape[1], 1)
+        lengths = np.linalg.norm(positions[:, pairs[0]] - positions[:, pairs[1]], axis=-1)
+        found[rows] = ((lengths >= lower[pairs]) & (lengths <= upper[pairs])).all(axis=1)
+    return found
+
+
+def _bounds(molecule: Any) -> tuple[Array, Array]:
+    """Return the least and largest distance of each two atoms that is still accepted."""
+    matrix = rdDistGeom.GetMoleculeBoundsMatrix(molecule)
+    upper, lower = np.triu(matrix), np.tril(matrix).T
+    close = Chem.GetDistanceMatrix(molecule) <= 2
+    return (
+        np.where(close, (1 - BONDED) * lower, (1 - CLASH) * lower),
+        np.where(close, (1 + BONDED) * upper, np.inf),
+    )

@@ -1,0 +1,163 @@
+"""The network: distances in, scores of distances out, and from these scores of positions.
+
+GeoDiff's dual encoder (Xu et al. 2022) on the building blocks of torch-geometric. All that it
+sees are distances and what atoms and bonds are, so that its scores of distances don't change
+when a molecule is turned or moved; the chain rule makes them vectors that turn with it.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.nn import GINEConv
+from torch_geometric.nn.models.schnet import GaussianSmearing, InteractionBlock
+from torch_geometric.utils import scatter
+
+from collapse.families.molecule_diffusion.architectures import ATOMS, LEVELS, PAIRS, Architecture
+from collapse.families.molecule_diffusion.graphs import Graphs
+
+#: A distance below this, in ångström, has no direction.
+NEAREST = 1e-6
+#: The span of the logarithm of noise levels in ångström.
+LOWEST, HIGHEST = -8.0, 3.0
+
+
+def mlp(*widths: int) -> nn.Sequential:
+    """Return linear layers with SiLU between them."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise(widths):
+        layers += [nn.Linear(before, after), nn.SiLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+class DualEncoder(nn.Module):
+    """Predicts the noise in positions, as a sum over pairs of atoms.
+
+    Parameters
+    ----------
+    shape : Architecture
+    """
+
+    def __init__(self, shape: Architecture) -> None:
+        super().__init__()
+        self.shape = shape
+        self.smearing = GaussianSmearing(0.0, shape.cutoff, shape.smearing)
+        self.levels = GaussianSmearing(LOWEST, HIGHEST, LEVELS)
+        self.near = _Branch(shape, _SchNet(shape))
+        self.local = _Branch(shape, _GIN(shape))
+
+    def forward(self, graphs: Graphs, positions: Tensor, sigma: Tensor) -> Tensor:
+        """Predict the noise of positions.
+
+        Parameters
+        ----------
+        graphs : Graphs
+        positions : Tensor, shape (atoms, 3)
+            With noise, in ångström.
+        sigma : Tensor, shape (molecules,)
+            Its standard deviation.
+
+        Returns
+        -------
+        Tensor, shape (atoms, 3)
+            In units of sigma; its mean over a molecule is zero.
+        """
+        difference = positions[graphs.pairs[0]] - positions[graphs.pairs[1]]
+        distances = difference.norm(dim=-1).clamp(min=NEAREST)
+        level = self.levels(sigma.log())[graphs.molecule]
+        scaled = distances / (1 + sigma[graphs.molecule[graphs.pairs[0]]] ** 2).sqrt()
+        total = torch.zeros_like(positions)
+        is_local = graphs.kinds > 0
+        within = distances < self.shape.cutoff
+        for branch, seen, scored in (
+            (self.local, is_local, None),
+            (self.near, within, ~is_local),
+        ):
+            chosen = seen.nonzero()[:, 0]
+            length = distances[chosen]
+            features = torch.cat((self.smearing(length), scaled[chosen, None]), dim=-1)
+            scores = branch(graphs, level, chosen, length, features)
+            if scored is not None:
+                scores = scores * scored[chosen, None]
+            total = total + chain_rule(
+                scores,
+                difference[chosen] / length[:, None],
+                graphs.pairs[0, chosen],
+                len(positions),
+            )
+        return total
+
+
+def chain_rule(scores: Tensor, directions: Tensor, first: Tensor, count: int) -> Tensor:
+    """Turn scores of distances into scores of positions.
+
+    Parameters
+    ----------
+    scores : Tensor, shape (pairs, 1)
+        Derivatives with respect to distances.
+    directions : Tensor, shape (pairs, 3)
+        Derivatives of distances with respect to the first atom's position: unit vectors.
+    first : Tensor, shape (pairs,)
+        The first atom of each pair.
+    count : int
+        Number of atoms.
+    """
+    return scatter(scores * directions, first, dim=0, dim_size=count, reduce="sum")
+
+
+class _Branch(nn.Module):
+    """An encoder, and the scores of distances that follow from what it finds of two atoms."""
+
+    def __init__(self, shape: Architecture, encoder: nn.Module) -> None:
+        super().__init__()
+        hidden = shape.hidden
+        self.atoms = nn.Embedding(ATOMS, hidden)
+        self.level = mlp(LEVELS, hidden, hidden)
+        self.distances = mlp(shape.smearing + 1, hidden, hidden)
+        self.kinds = nn.Embedding(PAIRS, hidden)
+        self.encoder = encoder
+        self.score = mlp(2 * hidden, hidden, hidden // 2, 1)
+
+    def forward(
+        self, graphs: Graphs, level: Tensor, chosen: Tensor, length: Tensor, features: Tensor
+    ) -> Tensor:
+        pairs = graphs.pairs[:, chosen]
+        edges = self.distances(features) * self.kinds(graphs.kinds[chosen])
+        nodes = self.encoder(self.atoms(graphs.atoms) + self.level(level), pairs, length, edges)
+        both = torch.cat((nodes[pairs[0]] * nodes[pairs[1]], edges), dim=-1)
+        scores: Tensor = self.score(both)
+        return scores
+
+
+class _SchNet(nn.Module):
+    """Interactions of atoms within the cutoff, which fade out towards it."""
+
+    def __init__(self, shape: Architecture) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            InteractionBlock(shape.hidden, shape.hidden, shape.hidden, shape.cutoff)
+            for _ in range(shape.global_layers)
+        )
+
+    def forward(self, nodes: Tensor, pairs: Tensor, length: Tensor, edges: Tensor) -> Tensor:
+        for layer in self.layers:
+            nodes = nodes + layer(nodes, pairs, length, edges)
+        return nodes
+
+
+class _GIN(nn.Module):
+    """Convolutions over bonds, and over atoms a few bonds apart."""
+
+    def __init__(self, shape: Architecture) -> None:
+        super().__init__()
+        hidden = shape.hidden
+        self.layers = nn.ModuleList(
+            GINEConv(mlp(hidden, hidden, hidden)) for _ in range(shape.local_layers)
+        )
+
+    def forward(self, nodes: Tensor, pairs: Tensor, length: Tensor, edges: Tensor) -> Tensor:
+        for layer in self.layers:
+            nodes = nodes + layer(nodes, pairs, edges)
+        return nodes

@@ -1,0 +1,208 @@
+"""Generated conformations drawn over real ones of the same molecules, iteration by iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure as Drawing
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from collapse import figures
+from collapse.learning_curves import Record
+
+Array = NDArray[np.float64]
+
+#: Molecules that are shown of an iteration.
+SHOWN = 3
+#: Iterations, at most, that have a panel.
+ITERATIONS = 8
+#: Width of a panel in inches, and least height in widths.
+INCHES, FLATTEST = 2.1, 0.5
+#: Thickness of a stick, and what is shown around the real conformation, in ångström.
+STICK, MARGIN = 0.34, 1.7
+#: Points in an inch.
+POINTS = 72
+#: Colours of elements, as chemists are used to them; all others are pink.
+COLOURS = {
+    1: "#c9c9c9", 6: "#2f6f73", 7: "#2b50d8", 8: "#d62728", 9: "#2ca02c", 15: "#e07b00",
+    16: "#d4a800", 17: "#17a34a", 35: "#8b2f1d", 53: "#6a2ca0",
+}  # fmt: skip
+OTHER, REAL = "#d6458f", "#b4b4b4"
+#: From the plane in which a molecule is widest, where rings are often seen edge on.
+TILT = Rotation.from_euler("xy", [35, 10], degrees=True).as_matrix()
+#: How far the farthest atom fades into the paper.
+FADING = 0.55
+
+
+class Portrait(NamedTuple):
+    """What is shown of an iteration: molecules end to end, as in `collapse.data.molecules`.
+
+    Attributes
+    ----------
+    smiles : ndarray of str, shape (molecules,)
+    atoms, bonds, atom_bounds, bond_bounds : ndarray
+        Graphs.
+    real, generated : ndarray, shape (atoms, 3)
+        Positions in ångström; the generated ones are aligned with the real ones.
+    distances : ndarray, shape (molecules,)
+        Of the heavy atoms of the two, in ångström.
+    """
+
+    smiles: NDArray[np.str_]
+    atoms: NDArray[np.uint8]
+    bonds: NDArray[np.uint16]
+    atom_bounds: NDArray[np.int64]
+    bond_bounds: NDArray[np.int64]
+    real: Array
+    generated: Array
+    distances: Array
+
+
+def write(path: Path, portrait: Portrait) -> None:
+    """Write a portrait as arrays."""
+    with open(path, "wb") as file:
+        np.savez_compressed(file, **portrait._asdict())
+
+
+def read(path: str | Path) -> Portrait:
+    """Read what `write` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return Portrait(**arrays)
+
+
+def draw(records: Sequence[Record], directory: Path) -> None:
+    """Draw the overlays of every point and molecule, as PNG and SVG.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Where the portraits of one seed are, iteration by iteration; every regime has the first.
+    directory : path
+        Where the pictures go.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    points: dict[str, dict[str, dict[int, Portrait]]] = {}
+    for record in records:
+        regimes = points.setdefault(record.point, {})
+        regimes.setdefault(record.regime, {})[record.iteration] = read(record.path)
+    for point, regimes in points.items():
+        first = next(portrait for found in regimes.values() for portrait in found.values())
+        for number in range(len(first.smiles)):
+            with plt.rc_context({**figures.STYLE, "axes.grid": False}):
+                figures.save(_page(regimes, number), directory / f"overlay-{number + 1}__{point}")
+
+
+def _page(regimes: Mapping[str, Mapping[int, Portrait]], number: int) -> Drawing:
+    """Draw a molecule: regimes from top to bottom, iterations from left to right."""
+    iterations = sorted({t for found in regimes.values() for t in found})
+    places = np.unique(np.linspace(0, len(iterations) - 1, ITERATIONS).round().astype(int))
+    shown = [iterations[place] for place in places]
+    first = next(iter(next(iter(regimes.values())).values()))
+    view = _view(_positions(first, first.real, number))
+    drawing, panels = plt.subplots(
+        len(regimes),
+        len(shown),
+        figsize=(0.4 + INCHES * len(shown), 0.7 + (0.25 + INCHES * view.flatness) * len(regimes)),
+        squeeze=False,
+    )
+    for row, (regime, found) in zip(panels, regimes.items(), strict=True):
+        row[0].set_ylabel(regime, color=figures.REGIME_COLOURS.get(regime, "black"))
+        for axes, t in zip(row, shown, strict=True):
+            _panel(axes, found.get(t), number, view)
+    for axes, t in zip(panels[0], shown, strict=True):
+        axes.set_title(f"t = {t}")
+    drawing.suptitle(f"{first.smiles[number]}\ngenerated in colour, real in grey", fontsize=8)
+    return drawing
+
+
+class _View(NamedTuple):
+    """From where a molecule is looked at: its middle, right, up and towards us; and how far."""
+
+    middle: Array
+    directions: Array
+    width: float
+    flatness: float
+
+    def of(self, positions: Array) -> Array:
+        """Return positions across, up and towards us."""
+        return (positions - self.middle) @ self.directions
+
+
+def _view(positions: Array) -> _View:
+    """Look at a molecule so that it is widest across the page, and nearly fills it."""
+    _, _, directions = np.linalg.svd(positions - positions.mean(axis=0), full_matrices=False)
+    if np.linalg.det(directions) < 0:
+        directions[2] *= -1  # not mirrored
+    directions = TILT @ directions
+    turned = positions @ directions.T
+    low, high = turned.min(axis=0), turned.max(axis=0)
+    width, height, _ = high - low + 2 * MARGIN
+    middle = directions.T @ ((low + high) / 2)
+    return _View(middle, directions.T, float(width), max(FLATTEST, min(1.0, float(height / width))))
+
+
+def _positions(portrait: Portrait, of_all: NDArray[Any], number: int) -> NDArray[Any]:
+    return of_all[portrait.atom_bounds[number] : portrait.atom_bounds[number + 1]]
+
+
+def _panel(axes: Axes, portrait: Portrait | None, number: int, view: _View) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_aspect("equal")
+    axes.set_xlim(-view.width / 2, view.width / 2)
+    axes.set_ylim(-view.width * view.flatness / 2, view.width * view.flatness / 2)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    if portrait is None or number >= len(portrait.smiles):
+        return
+    elements = _positions(portrait, portrait.atoms, number)
+    bonds = portrait.bonds[portrait.bond_bounds[number] : portrait.bond_bounds[number + 1]]
+    real, generated = (
+        view.of(_positions(portrait, each, number)) for each in (portrait.real, portrait.generated)
+    )
+    sticks = [
+        *_sticks(real, bonds, np.array([to_rgb(REAL)] * len(elements))),
+        *_sticks(generated, bonds, _colours(elements)),
+    ]
+    depths = np.array([stick.depth for stick in sticks])
+    # Depth is told within the real molecule: a generated one may be far beyond.
+    low, high = real[:, 2].min() - 0.5, real[:, 2].max() + 0.5
+    near = np.clip((depths - low) / (high - low), 0, 1)
+    for place in np.argsort(depths, kind="stable"):
+        width = STICK * POINTS * INCHES / view.width * (0.8 + 0.4 * near[place])
+        colour = _faded(sticks[place].colour, near[place])
+        ends: Any = sticks[place].ends.T
+        axes.plot(*ends, color="white", linewidth=width + 1.6, solid_capstyle="butt")
+        axes.plot(*ends, color=colour, linewidth=width, solid_capstyle="round")
+    axes.set_xlabel(f"RMSD {portrait.distances[number]:.2f} Å", fontsize=8, labelpad=1)
+
+
+class _Stick(NamedTuple):
+    ends: Array
+    depth: float
+    colour: Array
+
+
+def _sticks(positions: Array, bonds: NDArray[np.uint16], colours: Array) -> Iterator[_Stick]:
+    """Yield the halves of all bonds, each in the colour of its atom."""
+    for pair in bonds.astype(int):
+        middle = positions[pair].mean(axis=0)
+        for atom in pair:
+            ends = np.stack((positions[atom], middle))
+            yield _Stick(ends[:, :2], float(ends[:, 2].mean()), colours[atom])
+
+
+def _colours(elements: NDArray[np.uint8]) -> Array:
+    return np.array([to_rgb(COLOURS.get(int(element), OTHER)) for element in elements])
+
+
+def _faded(colour: Array, near: float) -> Array:
+    """Return a colour, faded into the paper with distance."""
+    return colour + (1 - colour) * FADING * (1 - near)

@@ -1,0 +1,110 @@
+"""Convert GEOM-Drugs, as GeoDiff publishes it, from pickles to SDF: once, and by hand.
+
+    .venv/bin/python scripts/convert_geom.py train_data_40k.pkl data/geom-drugs/train.sdf.gz
+    .venv/bin/python scripts/convert_geom.py test_data_1k.pkl   data/geom-drugs/test.sdf.gz
+
+A pickle is a program: loading one runs whatever its author put in. This reads them with a list of
+the few harmless things that these files are made of, and refuses all others; RDKit's and torch's
+own readers of binary data remain, which were not made for hostile files. So convert files whose
+origin and checksum you know, where nothing else is at stake: a container, another account. The
+workflow itself never opens a pickle.
+"""
+
+import argparse
+import gzip
+import io
+import pickle
+import sys
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rdkit import Chem
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from collapse import files
+
+
+class Record:
+    """What takes the place of torch-geometric's classes: the attributes of a pickled object."""
+
+    def __setstate__(self, state: Any) -> None:
+        """Keep the attributes; newer versions hold them in a store, one level below."""
+        content = dict(state[0] or {}, **(state[1] or {})) if isinstance(state, tuple) else state
+        store = content.get("_store", content)
+        if isinstance(store, Record):
+            store = vars(store)
+        self.__dict__.update(store.get("_mapping", store))
+
+
+def ignored(*arguments: object) -> None:
+    """Take the place of a tensor: positions and energies are not needed, the molecule has them."""
+
+
+#: All that a pickle may name, and what it gets.
+ALLOWED: dict[tuple[str, str], Any] = {
+    ("torch_geometric.data.data", "Data"): Record,
+    ("torch_geometric.data.data", "DataEdgeAttr"): Record,
+    ("torch_geometric.data.data", "DataTensorAttr"): Record,
+    ("torch_geometric.data.storage", "GlobalStorage"): Record,
+    ("rdkit.Chem.rdchem", "Mol"): Chem.Mol,
+    ("rdkit.Chem", "Mol"): Chem.Mol,
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch._utils", "_rebuild_tensor_v2"): ignored,
+    ("torch.storage", "_load_from_bytes"): ignored,
+}
+
+
+class Reader(pickle.Unpickler):
+    """Reads a pickle that is made of allowed things alone."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return what stands for a name in the pickle."""
+        if (module, name) not in ALLOWED:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not allowed")
+        return ALLOWED[module, name]
+
+
+def read(path: Path) -> Iterator[Any]:
+    """Yield the molecules of a pickled list, each with its conformation."""
+    with open(path, "rb") as file:
+        found = Reader(io.BufferedReader(file)).load()
+    if not isinstance(found, list):
+        raise pickle.UnpicklingError(f"found a {type(found).__name__}, expected a list")
+    for number, entry in enumerate(found, start=1):
+        molecule = getattr(entry, "rdmol", None)
+        if not isinstance(molecule, Chem.Mol) or not molecule.GetNumConformers():
+            raise pickle.UnpicklingError(f"entry {number} has no molecule with a conformation")
+        yield molecule
+
+
+def convert(source: Path, target: Path) -> int:
+    """Write the conformations of a pickle as SDF, and return how many there are."""
+    count = 0
+    opened = gzip.open if target.suffix == ".gz" else open
+    with files.whole(target) as partial, opened(partial, "wt", encoding="utf-8") as file:
+        for molecule in read(source):
+            # Aromatic bonds would be read back otherwise than they were.
+            file.write(Chem.MolToMolBlock(molecule, kekulize=True) + "$$$$\n")
+            count += 1
+    return count
+
+
+def main() -> int:
+    """Convert one file."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("source", type=Path, help="a pickle of GeoDiff's")
+    parser.add_argument("target", type=Path, help="train.sdf.gz or test.sdf.gz of a folder")
+    chosen = parser.parse_args()
+    try:
+        count = convert(chosen.source, chosen.target)
+    except (OSError, EOFError, pickle.UnpicklingError) as error:
+        sys.exit(f"error: {chosen.source}: {error}")
+    print(f"{chosen.target}: {count} conformations")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

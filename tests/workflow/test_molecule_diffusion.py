@@ -1,0 +1,86 @@
+"""Molecular diffusion through the rules: from SDF to figures and overlays."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from running import Workflow
+
+NEEDED = ("torch", "torch_geometric", "rdkit")
+pytestmark = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in NEEDED),
+    reason="needs the libraries of the neural families",
+)
+EXPERIMENT = {
+    "family": "molecule_diffusion",
+    "regimes": ["replace", "accumulate"],
+    "iterations": 2,
+    "seeds": 1,
+    "samples": 10,
+    "settings": {
+        "molecules": 6,
+        "conformations": 2,
+        "test_molecules": 1,
+        "hydrogens": False,
+        "epochs": 2.0,
+        "judged": 6,
+    },
+    "grid": {"diffusion_steps": [3]},
+}
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")  # torch would take all cores
+        workflow = Workflow(tmp_path_factory.mktemp("molecules"))
+        workflow.write(molecules=EXPERIMENT)
+        workflow.printed = workflow.run()
+        yield workflow
+
+
+def test_the_dataset_keeps_the_contract(ran):
+    with xr.open_dataset(ran.path("molecules/metrics.nc")) as dataset:
+        assert dict(dataset.sizes) == {
+            "regime": 2, "model": 1, "diffusion_steps": 1, "samples": 1, "seed": 1, "iteration": 2
+        }  # fmt: skip
+        for name, variable in dataset.variables.items():
+            assert variable.attrs["long_name"] and variable.attrs["units"], name
+        assert np.isfinite(dataset["test_loss"]).all()
+        first = dataset["test_loss"].sel(iteration=1)
+        assert (first == first.isel(regime=0)).all()
+        assert len(np.unique(dataset["test_loss"].sel(iteration=2))) == 2
+
+
+def test_iteration_1_is_shared_and_training_sets_grow_where_they_accumulate(ran):
+    found = {}
+    for path in ran.path("molecules").rglob("training.json"):
+        found[path.parts[-4:-1]] = json.loads(path.read_text())["conformations"]
+    assert found == {
+        ("real", "seed0", "iter1"): 10,
+        ("replace", "seed0", "iter2"): 10,
+        ("accumulate", "seed0", "iter2"): 20,
+    }
+
+
+def test_figures_and_overlays_are_drawn(ran):
+    figures = {path.stem for path in ran.path("figures/molecules").glob("*.svg")}
+    assert {"test-loss", "matching-recall", "bond-length-distance", "sane-share"} <= figures
+    overlays = [path.stem for path in ran.path("pictures/molecules").glob("*.png")]
+    assert sorted(overlays) == [
+        f"overlay-{number}__diffusion_steps=3__samples=10" for number in (1, 2, 3)
+    ]
+    assert "Nothing to be done" in ran.run("--dry-run")
+
+
+def test_an_entry_that_cannot_be_used_ends_in_one_line_before_anything_is_trained(tmp_path):
+    workflow = Workflow(tmp_path)
+    source = tmp_path / "some.sdf"
+    source.write_text("nonsense\n\n\nM  END\n$$$$\n")
+    workflow.write(molecules={**EXPERIMENT, "settings": {"data": str(source)}})
+    printed = workflow.run(fails=True)
+    assert f"error: {source}: entry 1: unparsable: RDKit can't parse it" in printed
+    assert "Traceback" not in printed and not list(workflow.path("").rglob("model"))
