@@ -143,6 +143,7 @@ rule evaluate:
     params:
         step=step_at("evaluation"),
         version=versions_of("evaluate"),
+        done_with=done_with,
     script:
         "../scripts/evaluate.py"
 

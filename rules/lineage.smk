@@ -172,6 +172,18 @@ def folders_of(wildcards):
     return [folder for chain in chains for t in steps for folder in chain.folders(t)]
 
 
+def done_with(wildcards):
+    """Folders of an iteration whose model is wanted no more once it is evaluated.
+
+    A grid of mixtures has hundreds of last iterations, and collects them late.
+    """
+    plan = STUDY.experiments[wildcards.experiment]
+    t = int(wildcards.iteration)
+    if plan.keep_models != "none" or t < plan.iterations:
+        return []
+    return branch_of(wildcards).folders(t)
+
+
 def _shown(wildcards, written=False):
     """Iterations, of one seed, that figures and tables show one by one: (place, branch)."""
     if wildcards.experiment not in BRANCHES:

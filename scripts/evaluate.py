@@ -13,4 +13,5 @@ with jobs.guarded(snakemake.log[0]):
         records=snakemake.input.get("records", []),
         portrait=snakemake.output.get("portrait"),
         threads=snakemake.threads,
+        done_with=snakemake.params.done_with,
     )

@@ -114,6 +114,12 @@ def forget(folders: Iterable[str | Path]) -> None:
             Path(folder, FOLDER).rmdir()
 
 
+def discard(folders: Iterable[str | Path]) -> None:
+    """Remove all that is kept of some iterations: who made it is done with it."""
+    for folder in folders:
+        files.remove_directory(Path(folder, FOLDER))
+
+
 def _read(kept: Path) -> dict[str, Any] | None:
     try:
         record = json.loads((kept / RECORD).read_text(encoding="utf-8"))

@@ -206,10 +206,12 @@ def evaluate(
     records: Sequence[str],
     portrait: str | None = None,
     threads: int = 1,
+    done_with: Sequence[str] = (),
 ) -> None:
     """Write the metrics of a model on real test data, and of its samples.
 
-    Of a family whose results are pictures, also write what is shown of the iteration.
+    Of a family whose results are pictures, also write what is shown of the iteration. What was
+    kept in the folders ``done_with`` is removed: of checkpoints that nobody wants after this.
     """
     described = training_sets.read_own(training_set, step, step.iteration)
     shards = [manifest.read_shard_record(path) for path in records]
@@ -232,6 +234,7 @@ def evaluate(
     known = families.load(step.family).METRICS
     written = {name: float(metrics.get(name, np.nan)) for name in known}
     files.write_text(output, json.dumps(written, indent=1) + "\n")
+    finished.discard(done_with)
 
 
 def collect(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from collapse import steps
+from collapse import finished, steps
 from collapse.families import stepwise
 from stepping import Loop
 
@@ -199,3 +199,23 @@ def test_a_full_disk_keeps_nothing_but_what_was_asked_for(submission, monkeypatc
     loop.train(1)
     assert Path(loop.chain().model(1)).is_dir() and not kept()
     assert "cannot be kept" in capsys.readouterr().err
+
+
+def test_a_last_model_that_nobody_wants_is_not_kept_beyond_its_evaluation(submission):
+    loop = Loop(iterations=1)
+    loop.assemble(1)
+    loop.train(1)
+    loop.generate(1)
+    chain = loop.chain()
+    kept = [Path(folder, finished.FOLDER) for folder in chain.folders(1)]
+    assert all(folder.is_dir() for folder in kept)
+    steps.evaluate(
+        chain.metrics(1),
+        loop.step(1, "evaluation"),
+        model=chain.model(1),
+        data=None,
+        training_set=chain.training_set(1),
+        records=[shard.record for shard in chain.evaluated_shards(1)],
+        done_with=chain.folders(1),
+    )
+    assert not any(folder.exists() for folder in kept)
