@@ -58,7 +58,7 @@ seeds: 3 -> ~: 3
     iterations: 5\n ->
     4: experiments.first.iterations: found nothing, expected this key
     family: gaussian\n ->
-    4: experiments.first.family: found nothing, expected one of gaussian, linear_regression, kernel_density, discrete, language_model
+    4: experiments.first.family: found nothing, expected one of gaussian, linear_regression, kernel_density, discrete, language_model, fine_tuning, vae, molecule_diffusion
 keep_real: true,  ->
     2: regimes.window.keep_real: found nothing, expected this key
 (all) -> regimes: {}
@@ -93,7 +93,7 @@ seeds: 3 -> <<: {sed: 3}\n    seeds: 3
 (all) -> experiments: {a: [b]}
     1: experiments.a: found [b], expected keys and values
 (all) -> experiments: {a: {}}
-    1: experiments.a.family: found nothing, expected one of gaussian, linear_regression, kernel_density, discrete, language_model
+    1: experiments.a.family: found nothing, expected one of gaussian, linear_regression, kernel_density, discrete, language_model, fine_tuning, vae, molecule_diffusion
 grid: {dimension: [1, 2], variance: 1.0} -> grid:
     10: experiments.first.grid: found null, expected keys and values
 {dimension: [1, 2], variance: 1.0} -> [dimension]
@@ -117,7 +117,7 @@ window: -> a,b:
 first: -> "":
     4: experiments.'': found '', expected a name of at most 100 letters, ...
 first: -> tables:
-    4: experiments.tables: found tables, expected a name other than figures, tables, report
+    4: experiments.tables: found tables, expected a name other than figures, pictures, tables, report
 window: -> replace:
     2: regimes.replace: found replace, expected a name other than replace, ..., real
 window: -> real:
