@@ -81,6 +81,7 @@ rule train:
     resources:
         mem_mb=8000,
         gpu=training_gpus_of,
+        nodes=1,  # or SLURM may find some of the GPUs here and some there
     params:
         step=step_at("training"),
         version=versions_of("train"),
