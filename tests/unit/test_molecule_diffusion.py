@@ -428,18 +428,36 @@ def test_test_molecules_are_taken_whole_up_to_a_number():
     assert len(evaluation._first_molecules(some, 1000)) == 12
 
 
-def test_an_overlay_brings_a_turned_and_mirrored_molecule_back():
-    real = conformations("NC(C)C(=O)OCC", "CCOC(=O)c1ccccc1")
-    turned = (
-        real.positions
-        * np.array([-1, 1, 1], np.float32)
-        @ Rotation.random(random_state=1).as_matrix().astype(np.float32)
-        + 4
-    )
-    found = overlay.portrait(real._replace(positions=turned), real)
-    assert found.distances == pytest.approx([0, 0], abs=1e-3)
+def test_an_overlay_lays_a_turned_and_mirrored_molecule_over_the_nearest_real_conformation():
+    real = conformations("NC(C)C(=O)OCC", "CCOC(=O)c1ccccc1", each=4)
+    mirror = np.array([-1, 1, 1], np.float32)
+    turn = Rotation.random(random_state=1).as_matrix().astype(np.float32)
+    turned = real._replace(positions=real.positions * mirror @ turn + 4)
+    found = overlay.portrait(turned, real)
+    assert found.distances == pytest.approx(np.zeros(8), abs=1e-3)
     heavy = real.atoms > 1
     assert np.abs(found.generated - found.real)[heavy].max() < 0.01
+
+
+def test_overlays_of_a_molecule_all_stand_as_its_first_real_conformation():
+    real = conformations("CCOC(=O)c1ccccc1", each=4)
+    found = overlay.portrait(real, real)
+    flexible, *others = found.real.reshape(4, -1, 3)
+    assert flexible == pytest.approx(real.positions[: len(flexible)], abs=1e-3)
+    rigid = np.nonzero(real.take(np.array([0])).atoms == 6)[0][-6:]  # the ring
+    for other in others:
+        middles = other[rigid].mean(axis=0), flexible[rigid].mean(axis=0)
+        assert np.linalg.norm(middles[0] - middles[1]) < 1.5
+
+
+def test_a_picture_shows_bad_samples_up_to_twice_the_real_size():
+    real = np.array([[0.0, 0, 0], [4, 0, 0], [2, 3, 0], [2, 1, 1]])
+    alone = pictures._view(real, [real])
+    beside = pictures._view(real, [real, real * 1.3])
+    far = pictures._view(real, [real, real * 30])
+    farther = pictures._view(real, [real, real * 300])
+    assert alone.width < beside.width < far.width <= 2 * alone.width
+    assert far.width == farther.width
 
 
 def test_overlays_are_drawn_for_regimes_and_iterations(tmp_path):

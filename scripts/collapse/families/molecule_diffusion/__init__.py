@@ -24,8 +24,6 @@ STEP_VERSIONS = {"prepare": 1, "assemble": 1, "train": 1, "generate": 1, "evalua
 DATASET = True
 #: Generated conformations are drawn over real ones.
 PICTURES = "collapse.families.molecule_diffusion.pictures"
-#: Generated conformations are drawn over real ones.
-# PICTURES = "collapse.families.molecule_diffusion.pictures"
 MINIMUM_SAMPLES = 1
 METRICS = {
     "test_loss": Metric("squared error of the predicted noise on real test data"),

@@ -2,50 +2,83 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from rdkit import Chem
 from rdkit.Chem import rdMolAlign
 
-from collapse.data import rdkit_molecules
+from collapse.data import molecules, rdkit_molecules
 from collapse.data.molecules import Conformations
 from collapse.families.molecule_diffusion.coverage import MOST_MATCHES
 from collapse.families.molecule_diffusion.pictures import Array, Portrait
 
 
 def portrait(samples: Conformations, real: Conformations) -> Portrait:
-    """Lay each sample over the real conformation of its row, as near as it comes.
+    """Lay each sample over the nearest real conformation of its molecule.
 
     The network sees distances alone and can't tell a molecule from its mirror image, so the
-    nearer of both is taken.
+    nearer of both is taken. All stand as the molecule's first real conformation does, so that
+    pictures of a molecule can be compared.
+
+    Parameters
+    ----------
+    samples, real : Conformations
+        Those of a molecule have its number in both.
     """
-    aligned, distances = [], []
+    chosen, beneath, aligned, distances = [], [], [], []
     for row in range(samples.size):
-        generated, distance = _aligned(samples, real, row)
-        aligned.append(generated)
+        sample = samples.take(np.array([row]))
+        of_molecule = real.take(np.nonzero(real.molecule == sample.molecule[0])[0])
+        place, generated, distance = _nearest(sample, of_molecule)
+        turn, _ = _alignment(of_molecule, place, of_molecule, 0)
+        chosen.append(sample)
+        beneath.append(_moved(_positions(of_molecule, place), turn))
+        aligned.append(_moved(generated, turn))
         distances.append(distance)
+    shown = molecules.concatenate(chosen)
     return Portrait(
-        smiles=np.array(samples.smiles, dtype=str),
-        atoms=samples.atoms,
-        bonds=samples.bonds,
-        atom_bounds=samples.atom_bounds,
-        bond_bounds=samples.bond_bounds,
-        real=real.positions.astype(np.float64),
+        smiles=np.array(shown.smiles, dtype=str),
+        atoms=shown.atoms,
+        bonds=shown.bonds,
+        atom_bounds=shown.atom_bounds,
+        bond_bounds=shown.bond_bounds,
+        real=np.concatenate(beneath),
         generated=np.concatenate(aligned),
         distances=np.array(distances),
     )
 
 
-def _aligned(samples: Conformations, real: Conformations, row: int) -> tuple[Array, float]:
-    """Return the positions of a sample next to the real ones, and the distance of heavy atoms."""
-    reference = Chem.RemoveHs(rdkit_molecules.to_rdkit(real, [row]))
-    found = []
+def _nearest(sample: Conformations, real: Conformations) -> tuple[int, Array, float]:
+    """Return the place of the nearest real conformation, the sample laid over it, and how far."""
+    best: tuple[int, Array, float] = (0, np.zeros(0), np.inf)
     for mirror in (1.0, -1.0):
-        one = samples.take(np.array([row]))
-        one = one._replace(positions=one.positions * np.array([mirror, 1, 1], np.float32))
-        distance, transform, *_ = rdMolAlign.GetBestAlignmentTransform(
-            Chem.RemoveHs(rdkit_molecules.to_rdkit(one, [0])), reference, maxMatches=MOST_MATCHES
-        )
-        moved = one.positions @ transform[:3, :3].T + transform[:3, 3]
-        found.append((float(distance), moved))
-    distance, moved = min(found, key=lambda each: each[0])
-    return moved, distance
+        one = sample._replace(positions=sample.positions * np.array([mirror, 1, 1], np.float32))
+        for place in range(real.size):
+            transform, distance = _alignment(one, 0, real, place)
+            if distance < best[2]:
+                best = place, _moved(_positions(one, 0), transform), distance
+    return best
+
+
+def _alignment(
+    moved: Conformations, row: int, reference: Conformations, place: int
+) -> tuple[Array, float]:
+    """Return the transformation that lays heavy atoms over each other, and how far they stay."""
+    distance, transform, *_ = rdMolAlign.GetBestAlignmentTransform(
+        _heavy(moved, row), _heavy(reference, place), maxMatches=MOST_MATCHES
+    )
+    return np.asarray(transform), float(distance)
+
+
+def _heavy(conformations: Conformations, row: int) -> Any:
+    return Chem.RemoveHs(rdkit_molecules.to_rdkit(conformations, [row]))
+
+
+def _positions(conformations: Conformations, row: int) -> Array:
+    return conformations.take(np.array([row])).positions.astype(np.float64)
+
+
+def _moved(positions: Array, transform: Array) -> Array:
+    moved: Array = positions @ transform[:3, :3].T + transform[:3, 3]
+    return moved

@@ -25,8 +25,11 @@ SHOWN = 3
 ITERATIONS = 8
 #: Width of a panel in inches, and least height in widths.
 INCHES, FLATTEST = 2.1, 0.5
-#: Thickness of a stick, and what is shown around the real conformation, in ångström.
-STICK, MARGIN = 0.34, 1.7
+#: Thickness of a stick, and what is shown around the molecules, in ångström.
+STICK, MARGIN = 0.34, 0.5
+#: A picture is at most so many times as wide and high as the real conformation: what a bad sample
+#: has beyond is cut off, so that the others can be seen.
+WIDEST = 2.0
 #: Points in an inch.
 POINTS = 72
 #: Colours of elements, as chemists are used to them; all others are pink.
@@ -105,7 +108,15 @@ def _page(regimes: Mapping[str, Mapping[int, Portrait]], number: int) -> Drawing
     places = np.unique(np.linspace(0, len(iterations) - 1, ITERATIONS).round().astype(int))
     shown = [iterations[place] for place in places]
     first = next(iter(next(iter(regimes.values())).values()))
-    view = _view(_positions(first, first.real, number))
+    view = _view(
+        _positions(first, first.real, number),
+        [
+            _positions(portrait, positions, number)
+            for portraits in regimes.values()
+            for portrait in portraits.values()
+            for positions in (portrait.real, portrait.generated)
+        ],
+    )
     drawing, panels = plt.subplots(
         len(regimes),
         len(shown),
@@ -135,15 +146,17 @@ class _View(NamedTuple):
         return (positions - self.middle) @ self.directions
 
 
-def _view(positions: Array) -> _View:
-    """Look at a molecule so that it is widest across the page, and nearly fills it."""
+def _view(positions: Array, shown: Sequence[Array]) -> _View:
+    """Look at a molecule so that it is widest across the page, and at all that is shown with it."""
     _, _, directions = np.linalg.svd(positions - positions.mean(axis=0), full_matrices=False)
     if np.linalg.det(directions) < 0:
         directions[2] *= -1  # not mirrored
     directions = TILT @ directions
-    turned = positions @ directions.T
-    low, high = turned.min(axis=0), turned.max(axis=0)
-    width, height, _ = high - low + 2 * MARGIN
+    own, turned = positions @ directions.T, np.concatenate(shown) @ directions.T
+    beyond = (WIDEST - 1) / 2 * np.ptp(own, axis=0)
+    low = np.maximum(turned.min(axis=0), own.min(axis=0) - beyond) - MARGIN
+    high = np.minimum(turned.max(axis=0), own.max(axis=0) + beyond) + MARGIN
+    width, height, _ = high - low
     middle = directions.T @ ((low + high) / 2)
     return _View(middle, directions.T, float(width), max(FLATTEST, min(1.0, float(height / width))))
 

@@ -140,10 +140,10 @@ def portray(
     output: Path,
 ) -> None:
     """Write the first samples of different molecules, laid over the real conformations."""
-    samples, real = _samples_and_real(step, data, shards, parameters.judged)
+    samples, _ = _samples_and_real(step, data, shards, parameters.judged)
     _, first = np.unique(samples.molecule, return_index=True)
-    shown = np.sort(first)[: pictures.SHOWN]
-    pictures.write(output, overlay.portrait(samples.take(shown), real.take(shown)))
+    shown = samples.take(np.sort(first)[: pictures.SHOWN])
+    pictures.write(output, overlay.portrait(shown, molecules.read(data / TRAIN)))
 
 
 def _samples_and_real(
