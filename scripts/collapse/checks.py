@@ -25,8 +25,13 @@ FALSE_ALARM = 1e-3
 
 
 def expectations(spec: ChainSpec) -> dict[str, Expectation]:
-    """Return the expectations of a chain's metrics, at the evaluated iterations."""
+    """Return the expectations of a chain's metrics, at the evaluated iterations.
+
+    There are none of neural networks.
+    """
     family = families.load(spec.family)
+    if families.is_neural(family):
+        return {}
     at = np.asarray(spec.evaluated) - 1
 
     def evaluated(values: Array | None) -> Array | None:

@@ -71,6 +71,10 @@ def test_every_family_agrees_with_its_theory_under_any_regime(family, parameters
         assert np.nanmax(np.abs(np.where(expectation.exact, scores, 0))) < 4.5, metric
 
 
+def test_theory_says_nothing_of_networks():
+    assert checks.expectations(chain(NAMED["replace"], "vae")) == {}
+
+
 def table(z):
     rows = [
         {"experiment": "e", "regime": "r", "metric": "m", "point": str(p), "iteration": t, "z": v}

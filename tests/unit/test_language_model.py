@@ -40,7 +40,6 @@ from collapse.families.language_model.architectures import (  # noqa: E402
 )
 from collapse.families.language_model.evaluation import of_stories  # noqa: E402
 from collapse.families.language_model.packing import Packer  # noqa: E402
-from collapse.regimes import NAMED  # noqa: E402
 from collapse.sampling import SamplingError  # noqa: E402
 from collapse.study import Study, StudyError  # noqa: E402
 
@@ -825,11 +824,6 @@ def test_only_the_first_iteration_has_epochs_of_its_own():
     assert steps_of(1, epochs=2.0) == steps_of(2, epochs=2.0) == 80
     assert (steps_of(1, first_epochs=0.5), steps_of(2, first_epochs=0.5)) == (20, 80)
     assert steps_of(1, epochs=1e-6) == 1
-
-
-def test_theory_says_nothing_of_networks():
-    for regime in NAMED.values():
-        assert language_model.expectations(Parameters(), regime, 10, 5) == {}
 
 
 def test_work_grows_with_the_model():

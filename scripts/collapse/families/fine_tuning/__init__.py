@@ -14,13 +14,23 @@ from typing import Any, Literal
 from pydantic import Field
 
 from collapse import memory
-from collapse.families import Expectation, Figure, Headline, Metric, Work, variant
+from collapse.families import Figure, Headline, Metric, Work, variant
 from collapse.families import Parameters as _Parameters
+from collapse.families.fields import (
+    Backend,
+    CurvePoints,
+    Epochs,
+    LearningRate,
+    Precision,
+    Schedule,
+    Temperature,
+    Warmup,
+    WeightDecay,
+)
 from collapse.families.fine_tuning import bases
 from collapse.families.fine_tuning.published import CURVES
 from collapse.families.language_model import LOWEST_TEMPERATURE
 from collapse.families.language_model.architectures import ARCHITECTURES
-from collapse.regimes import Regime
 
 VERSION = 1
 STEPS = "collapse.families.fine_tuning.steps"
@@ -163,13 +173,7 @@ class Parameters(_Parameters):
         description="Tokens to learn: of the whole sequence, or of the response alone.",
         json_schema_extra=variant(),
     )
-    epochs: float = Field(
-        default=1.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="Passes over the training set.",
-        json_schema_extra=variant(),
-    )
+    epochs: Epochs = 1.0
     batch: int = Field(
         default=16,
         ge=1,
@@ -196,51 +200,18 @@ class Parameters(_Parameters):
         "models that one does not hold.",
         json_schema_extra=variant(),
     )
-    learning_rate: float = Field(
-        default=1e-3,
-        gt=0,
-        allow_inf_nan=False,
-        description="Peak learning rate of AdamW.",
-        json_schema_extra=variant(),
-    )
-    schedule: Literal["constant", "cosine", "linear"] = Field(
-        default="constant",
-        description="How the learning rate goes on after the warm-up.",
-        json_schema_extra=variant(),
-    )
-    warmup: float = Field(
-        default=0.05,
-        ge=0,
-        lt=1,
-        allow_inf_nan=False,
-        description="Share of the steps in which the learning rate rises.",
-        json_schema_extra=variant(),
-    )
-    weight_decay: float = Field(
-        default=0.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="Weight decay of matrices.",
-        json_schema_extra=variant(),
-    )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto",
-        description="Of the arithmetic. auto: bfloat16 on GPUs that have it.",
-        json_schema_extra=variant(),
-    )
+    learning_rate: LearningRate = 1e-3
+    schedule: Schedule = "constant"
+    warmup: Warmup = 0.05
+    weight_decay: WeightDecay = 0.0
+    precision: Precision = "auto"
     weights: Literal["float32", "bfloat16"] = Field(
         default="float32",
         description="Of weights and optimiser; bfloat16 rounds small updates away, as in the "
         "published code (mistake 5 in FACTS.md).",
         json_schema_extra=variant(),
     )
-    curve_points: int = Field(
-        default=10,
-        ge=0,
-        strict=True,
-        description="Test losses along the learning curve of an iteration.",
-        json_schema_extra=variant(),
-    )
+    curve_points: CurvePoints = 10
     later_steps: int | None = Field(
         default=None,
         ge=1,
@@ -256,13 +227,7 @@ class Parameters(_Parameters):
         description="Warm-up steps of every iteration from 2 on; null: by warmup.",
         json_schema_extra=variant("later"),
     )
-    temperature: float = Field(
-        default=1.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="Of sampling; 0 takes the likeliest token.",
-        json_schema_extra={"stage": "generation"},
-    )
+    temperature: Temperature = 1.0
     attempts: int = Field(
         default=50,
         ge=1,
@@ -291,11 +256,7 @@ class Parameters(_Parameters):
         "the published code (mistake 2 in FACTS.md), makes copies.",
         json_schema_extra=variant("generation"),
     )
-    backend: Literal["auto", "vllm", "transformers"] = Field(
-        default="auto",
-        description="What generates: auto takes vLLM where it and a GPU are.",
-        json_schema_extra=variant("generation"),
-    )
+    backend: Backend = "auto"
     evaluation_precision: Literal["float32", "bfloat16"] = Field(
         default="float32",
         description="Of weights and arithmetic in evaluation; of 27 billion parameters a GPU of "
@@ -342,13 +303,6 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
         yield "temperature", f"0 (the likeliest token) or at least {LOWEST_TEMPERATURE}"
     if parameters.weights == "bfloat16" and parameters.precision == "float32":
         yield "precision", "auto or bfloat16, where weights are bfloat16"
-
-
-def expectations(
-    parameters: Parameters, regime: Regime, samples: int, iterations: int
-) -> dict[str, Expectation]:
-    """Nothing is known exactly of neural networks."""
-    return {}
 
 
 def work(parameters: Parameters) -> Work:

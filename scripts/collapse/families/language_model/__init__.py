@@ -12,11 +12,22 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from collapse.families import Expectation, Figure, Headline, Metric, Work, variant
+from collapse.families import Figure, Headline, Metric, Work, variant
 from collapse.families import Parameters as _Parameters
+from collapse.families.fields import (
+    Backend,
+    CurvePoints,
+    Epochs,
+    Judged,
+    LearningRate,
+    Precision,
+    Schedule,
+    Temperature,
+    Warmup,
+    WeightDecay,
+)
 from collapse.families.language_model.architectures import ARCHITECTURES
 from collapse.families.language_model.published import TABLE_2
-from collapse.regimes import Regime
 
 VERSION = 1
 STEPS = "collapse.families.language_model.steps"
@@ -145,13 +156,7 @@ class Parameters(_Parameters):
         json_schema_extra=variant("data"),
     )
     model: ModelName = Field(default="tiny", description="Architecture and size.")
-    epochs: float = Field(
-        default=1.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="Passes over the training set.",
-        json_schema_extra=variant(),
-    )
+    epochs: Epochs = 1.0
     first_epochs: float | None = Field(
         default=None,
         gt=0,
@@ -166,52 +171,13 @@ class Parameters(_Parameters):
         description="Packed sequences in a training step.",
         json_schema_extra=variant(),
     )
-    learning_rate: float = Field(
-        default=3e-3,
-        gt=0,
-        allow_inf_nan=False,
-        description="Peak learning rate of AdamW.",
-        json_schema_extra=variant(),
-    )
-    schedule: Literal["cosine", "linear", "constant"] = Field(
-        default="cosine",
-        description="How the learning rate goes on after the warm-up.",
-        json_schema_extra=variant(),
-    )
-    warmup: float = Field(
-        default=0.05,
-        ge=0,
-        lt=1,
-        allow_inf_nan=False,
-        description="Share of the steps in which the learning rate rises.",
-        json_schema_extra=variant(),
-    )
-    weight_decay: float = Field(
-        default=0.1,
-        ge=0,
-        allow_inf_nan=False,
-        description="Weight decay of matrices.",
-        json_schema_extra=variant(),
-    )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto",
-        description="Of the arithmetic; weights are float32. auto: bfloat16 on GPUs that have it.",
-        json_schema_extra=variant(),
-    )
-    curve_points: int = Field(
-        default=20,
-        ge=0,
-        strict=True,
-        description="Test losses along the learning curve of an iteration.",
-        json_schema_extra=variant(),
-    )
-    temperature: float = Field(
-        default=1.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="Of sampling; 0 takes the likeliest token.",
-        json_schema_extra={"stage": "generation"},
-    )
+    learning_rate: LearningRate = 3e-3
+    schedule: Schedule = "cosine"
+    warmup: Warmup = 0.05
+    weight_decay: WeightDecay = 0.1
+    precision: Precision = "auto"
+    curve_points: CurvePoints = 20
+    temperature: Temperature = 1.0
     start: Literal["bos", "first-token"] = Field(
         default="bos",
         description="Begin samples with the model's own first token, or with one drawn from the "
@@ -230,18 +196,8 @@ class Parameters(_Parameters):
         description="Tokens of every sample, whether it ends or not; null: until it ends.",
         json_schema_extra=variant("generation"),
     )
-    backend: Literal["auto", "vllm", "transformers"] = Field(
-        default="auto",
-        description="What generates: auto takes vLLM where it and a GPU are.",
-        json_schema_extra=variant("generation"),
-    )
-    judged: int = Field(
-        default=1000,
-        ge=2,
-        strict=True,
-        description="Samples, at most, by which an iteration is judged.",
-        json_schema_extra=variant("evaluation"),
-    )
+    backend: Backend = "auto"
+    judged: Judged = 1000
 
 
 def is_local(source: str) -> bool:
@@ -269,13 +225,6 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
         yield "fixed_length", "at least 2, for the first token is the data's"
     if 0 < parameters.temperature < LOWEST_TEMPERATURE:
         yield "temperature", f"0 (the likeliest token) or at least {LOWEST_TEMPERATURE}"
-
-
-def expectations(
-    parameters: Parameters, regime: Regime, samples: int, iterations: int
-) -> dict[str, Expectation]:
-    """Nothing is known exactly of neural networks."""
-    return {}
 
 
 def work(parameters: Parameters) -> Work:

@@ -12,10 +12,16 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from collapse.families import Expectation, Figure, Headline, Metric, Work, variant
+from collapse.families import Figure, Headline, Metric, Work, variant
 from collapse.families import Parameters as _Parameters
+from collapse.families.fields import (
+    CurvePoints,
+    Epochs,
+    LearningRate,
+    Schedule,
+    Warmup,
+)
 from collapse.families.molecule_diffusion.architectures import ARCHITECTURES
-from collapse.regimes import Regime
 
 VERSION = 1
 STEPS = "collapse.families.molecule_diffusion.steps"
@@ -112,13 +118,7 @@ class Parameters(_Parameters):
         json_schema_extra=variant("data"),
     )
     model: Literal["small", "geodiff"] = Field(default="small", description="Size of the network.")
-    epochs: float = Field(
-        default=30.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="Passes over the training set.",
-        json_schema_extra=variant(),
-    )
+    epochs: Epochs = 30.0
     batch: int = Field(
         default=32,
         ge=1,
@@ -126,33 +126,10 @@ class Parameters(_Parameters):
         description="Conformations in a training step.",
         json_schema_extra=variant(),
     )
-    learning_rate: float = Field(
-        default=1e-3,
-        gt=0,
-        allow_inf_nan=False,
-        description="Peak learning rate of Adam.",
-        json_schema_extra=variant(),
-    )
-    schedule: Literal["cosine", "linear", "constant"] = Field(
-        default="cosine",
-        description="How the learning rate goes on after the warm-up.",
-        json_schema_extra=variant(),
-    )
-    warmup: float = Field(
-        default=0.02,
-        ge=0,
-        lt=1,
-        allow_inf_nan=False,
-        description="Share of the steps in which the learning rate rises.",
-        json_schema_extra=variant(),
-    )
-    curve_points: int = Field(
-        default=10,
-        ge=0,
-        strict=True,
-        description="Test losses along the learning curve of an iteration.",
-        json_schema_extra=variant(),
-    )
+    learning_rate: LearningRate = 1e-3
+    schedule: Schedule = "cosine"
+    warmup: Warmup = 0.02
+    curve_points: CurvePoints = 10
     diffusion_steps: int = Field(
         default=50,
         ge=1,
@@ -201,13 +178,6 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
     for path in source_files(parameters.model_dump()):
         if not os.path.exists(path):
             yield "data", "drug-like, geom-drugs:<folder>, or an existing SDF file or folder"
-
-
-def expectations(
-    parameters: Parameters, regime: Regime, samples: int, iterations: int
-) -> dict[str, Expectation]:
-    """Nothing is known exactly of neural networks."""
-    return {}
 
 
 def work(parameters: Parameters) -> Work:

@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
-from collapse.families import Expectation, Figure, Headline, Metric, Work, variant
+from collapse.families import Figure, Headline, Metric, Work, variant
 from collapse.families import Parameters as _Parameters
+from collapse.families.fields import (
+    CurvePoints,
+    Epochs,
+    Judged,
+    LearningRate,
+    Precision,
+    Schedule,
+    Warmup,
+    WeightDecay,
+)
 from collapse.families.vae.architectures import PUBLISHED_SIZE, architecture
-from collapse.regimes import Regime
 
 VERSION = 1
 STEPS = "collapse.families.vae.steps"
@@ -146,13 +155,7 @@ class Parameters(_Parameters):
         description="Latent dimensions; null: 128 from 64 pixels a side on, else 16.",
         json_schema_extra=variant(),
     )
-    epochs: float = Field(
-        default=30.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="Passes over the training set.",
-        json_schema_extra=variant(),
-    )
+    epochs: Epochs = 30.0
     batch: int = Field(
         default=64,
         ge=1,
@@ -160,52 +163,13 @@ class Parameters(_Parameters):
         description="Images in a training step.",
         json_schema_extra=variant(),
     )
-    learning_rate: float = Field(
-        default=3e-3,
-        gt=0,
-        allow_inf_nan=False,
-        description="Peak learning rate of AdamW.",
-        json_schema_extra=variant(),
-    )
-    schedule: Literal["cosine", "linear", "constant"] = Field(
-        default="cosine",
-        description="How the learning rate goes on after the warm-up.",
-        json_schema_extra=variant(),
-    )
-    warmup: float = Field(
-        default=0.05,
-        ge=0,
-        lt=1,
-        allow_inf_nan=False,
-        description="Share of the steps in which the learning rate rises.",
-        json_schema_extra=variant(),
-    )
-    weight_decay: float = Field(
-        default=0.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="Weight decay of matrices and convolutions.",
-        json_schema_extra=variant(),
-    )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto",
-        description="Of the arithmetic; weights are float32. auto: bfloat16 on GPUs that have it.",
-        json_schema_extra=variant(),
-    )
-    curve_points: int = Field(
-        default=20,
-        ge=0,
-        strict=True,
-        description="Test losses along the learning curve of an iteration.",
-        json_schema_extra=variant(),
-    )
-    judged: int = Field(
-        default=1000,
-        ge=2,
-        strict=True,
-        description="Samples, at most, by which an iteration is judged.",
-        json_schema_extra=variant("evaluation"),
-    )
+    learning_rate: LearningRate = 3e-3
+    schedule: Schedule = "cosine"
+    warmup: Warmup = 0.05
+    weight_decay: WeightDecay = 0.0
+    precision: Precision = "auto"
+    curve_points: CurvePoints = 20
+    judged: Judged = 1000
 
 
 def source_files(parameters: Mapping[str, Any]) -> list[str]:
@@ -236,13 +200,6 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
         yield "size", str(error).partition("expected ")[2]
     if parameters.data == "digits" and parameters.size is not None:
         yield "size", "null for digits, which have 8 x 8 pixels"
-
-
-def expectations(
-    parameters: Parameters, regime: Regime, samples: int, iterations: int
-) -> dict[str, Expectation]:
-    """Nothing is known exactly of neural networks."""
-    return {}
 
 
 def work(parameters: Parameters) -> Work:
