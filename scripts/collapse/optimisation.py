@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from collapse.errors import JobError
 
@@ -69,6 +69,27 @@ class Optimisation:
     sharded: bool = False
     evaluate_every: int = 0
     save_seconds: float = 600.0
+
+
+def planned(parameters: Any, steps: int, **others: Any) -> Optimisation:
+    """Return how a neural family trains in so many steps.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        Of the family, with ``learning_rate``, ``schedule``, ``warmup`` and ``curve_points``.
+    steps : int
+    **others
+        Attributes of `Optimisation`, which take precedence.
+    """
+    points = parameters.curve_points
+    found = {
+        "learning_rate": parameters.learning_rate,
+        "warmup_steps": round(parameters.warmup * steps),
+        "schedule": parameters.schedule,
+        "evaluate_every": math.ceil(steps / points) if points else 0,
+    }
+    return Optimisation(steps=steps, **(found | others))
 
 
 def learning_rate(optimisation: Optimisation, step: int) -> float:

@@ -139,7 +139,7 @@ def train_rank(job: Mapping[str, Any]) -> dict[str, Any]:
             _parameters(step),
             training_sets.selections(step, described),
             data=Path(job["data"]) if job["data"] else None,
-            fingerprint=manifest.checksum(job["training_set"]),
+            fingerprint=json.dumps([step.as_dict(), manifest.checksum(job["training_set"])]),
             scratch=Path(job["scratch"]),
             model=Path(job["model"]),
         )

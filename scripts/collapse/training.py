@@ -63,7 +63,8 @@ def train(
         Directory of the resumable state, seen by all ranks. Remove it when
         what was trained is safely elsewhere.
     fingerprint : str
-        Names all that the weights depend on; a state of another one is not resumed from.
+        Names all that the weights depend on but for the version of torch; a state of another
+        one, or of another version, is not resumed from.
     seed_of : callable
         Seed of the noise of a step, from 0; that of the test loss is ``seed_of(steps)``.
 

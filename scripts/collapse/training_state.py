@@ -63,7 +63,9 @@ def write(
     if sharded:
         ranks.wait()
     if ranks.first:
-        _save({**content, **part, "others": others}, folder / _FILE)
+        _save(
+            {**content, **part, "others": others, "torch": str(torch.__version__)}, folder / _FILE
+        )
         for path in set(folder.glob("training.*.*.pt")) - {folder / name for name in others}:
             path.unlink()
 
@@ -103,6 +105,8 @@ def read(folder: Path, fingerprint: str, ranks: Ranks) -> list[dict[str, Any]]:
                 reason = "is damaged"
             elif parts[0]["fingerprint"] != fingerprint:
                 reason = "belongs to other data or parameters"
+            elif parts[0]["torch"] != torch.__version__:
+                reason = f"was written by torch {parts[0]['torch']}"
         except Exception:  # damage may show as anything
             reason = "is damaged"
     if reason:

@@ -350,6 +350,17 @@ def test_the_state_of_something_else_is_not_resumed(tmp_path, uninterrupted, cap
     assert note.count("\n") == 1 and "other data or parameters: starting afresh" in note
 
 
+def test_the_state_of_another_version_of_torch_is_not_resumed(tmp_path, capsys, monkeypatch):
+    with monkeypatch.context() as older:
+        older.setattr(torch, "__version__", "1.0.0")
+        with pytest.raises(Interrupted):
+            run(tmp_path, task=Toy(before_step=stop_at(10)))
+    task = Toy()
+    run(tmp_path, task=task)
+    assert task.steps[0] == 0
+    assert "was written by torch 1.0.0: starting afresh" in capsys.readouterr().err
+
+
 def test_a_damaged_state_is_not_resumed(tmp_path, uninterrupted, capsys):
     with pytest.raises(Interrupted):
         run(tmp_path, task=Toy(before_step=stop_at(10)))

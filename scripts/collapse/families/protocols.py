@@ -105,7 +105,7 @@ class Steps(Protocol):
         """Train on the selected samples, write the checkpoint, and return what to note of it.
 
         An interrupted training goes on from what it left in ``scratch``, if that has the same
-        ``fingerprint`` (of the training set) and parameters.
+        ``fingerprint``, of the training set and of all that the step is.
         """
         ...
 

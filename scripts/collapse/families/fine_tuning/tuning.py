@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +21,7 @@ from collapse.causal.stored_tokens import IGNORED, Tokens
 from collapse.families.fine_tuning import Parameters
 from collapse.families.fine_tuning.base import Base
 from collapse.lineage import Step
-from collapse.optimisation import Optimisation
+from collapse.optimisation import Optimisation, planned
 
 #: Test pairs, at most, for a point of the learning curve.
 CURVE_PAIRS = 512
@@ -74,7 +73,7 @@ def train(
             task,
             optimisation,
             state=scratch,
-            fingerprint=_fingerprint(step, fingerprint, base),
+            fingerprint=f"{fingerprint} {base.sha256}",
             seed_of=lambda number: noise + number,
         )
         weights = sharding.whole_state(network, ranks)
@@ -114,31 +113,22 @@ class _Fitting:
 
 def _optimisation(step: Step, parameters: Parameters, steps_per_epoch: int) -> Optimisation:
     steps = math.ceil(parameters.epochs * steps_per_epoch)
-    warmup = round(parameters.warmup * steps)
+    later = {}
     if step.iteration > 1 and steps:
         steps = parameters.later_steps or steps
-        warmup = round(parameters.warmup * steps)
         if parameters.later_warmup_steps is not None:
-            warmup = parameters.later_warmup_steps
-    points = parameters.curve_points
-    return Optimisation(
-        steps=steps,
-        learning_rate=parameters.learning_rate,
-        warmup_steps=warmup,
-        schedule=parameters.schedule,
+            later = {"warmup_steps": parameters.later_warmup_steps}
+    return planned(
+        parameters,
+        steps,
         weight_decay=parameters.weight_decay,
         precision=parameters.precision,
         # Rows are as wide as their longest pair, and every width would be compiled.
         compile=False,
         micro_batch=parameters.micro_batch,
         sharded=parameters.sharded,
-        evaluate_every=math.ceil(steps / points) if points else 0,
+        **later,
     )
-
-
-def _fingerprint(step: Step, training_set: str, base: Base) -> str:
-    """Name all that the weights depend on."""
-    return json.dumps([step.as_dict(), training_set, base.sha256, torch.__version__])
 
 
 class Tuning:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,7 +21,7 @@ from collapse.causal.stored_tokens import IGNORED, Tokens
 from collapse.families.language_model import Parameters, models
 from collapse.families.language_model.packing import Packer
 from collapse.lineage import Step
-from collapse.optimisation import Optimisation
+from collapse.optimisation import Optimisation, planned
 
 FIRST_TOKENS = "first_tokens.json"
 
@@ -69,7 +68,7 @@ def train(
             Pretraining(network, packer, stored_tokens.in_memory(test)),
             optimisation,
             state=scratch,
-            fingerprint=_fingerprint(step, fingerprint),
+            fingerprint=fingerprint,
             seed_of=lambda number: noise + number,
         )
         if ranks.first:
@@ -90,23 +89,13 @@ def _optimisation(step: Step, parameters: Parameters, steps_per_epoch: int) -> O
     epochs = parameters.epochs
     if step.iteration == 1 and parameters.first_epochs is not None:
         epochs = parameters.first_epochs
-    steps = max(1, round(epochs * steps_per_epoch))
-    points = parameters.curve_points
-    return Optimisation(
-        steps=steps,
-        learning_rate=parameters.learning_rate,
-        warmup_steps=round(parameters.warmup * steps),
-        schedule=parameters.schedule,
+    return planned(
+        parameters,
+        max(1, round(epochs * steps_per_epoch)),
         weight_decay=parameters.weight_decay,
         betas=(0.9, 0.95),
         precision=parameters.precision,
-        evaluate_every=math.ceil(steps / points) if points else 0,
     )
-
-
-def _fingerprint(step: Step, training_set: str) -> str:
-    """Name all that the weights depend on."""
-    return json.dumps([step.as_dict(), training_set, torch.__version__], sort_keys=True)
 
 
 class Pretraining:

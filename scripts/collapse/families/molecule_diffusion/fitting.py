@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from collapse.data.molecules import Conformations
 from collapse.families.molecule_diffusion import Parameters, checkpoint, diffusion, evaluation
 from collapse.families.molecule_diffusion.graphs import graphs
 from collapse.lineage import Step
-from collapse.optimisation import Optimisation
+from collapse.optimisation import Optimisation, planned
 
 #: Test conformations, at most, for a point of the learning curve.
 CURVE_CONFORMATIONS = 256
@@ -55,7 +53,7 @@ def train(
             task,
             optimisation,
             state=scratch,
-            fingerprint=json.dumps([step.as_dict(), fingerprint, torch.__version__]),
+            fingerprint=fingerprint,
             seed_of=lambda number: number,  # the network draws nothing
         )
         if ranks.first:
@@ -74,17 +72,12 @@ def _evenly(count: int, most: int) -> NDArray[np.int64]:
 
 
 def _optimisation(parameters: Parameters, steps_per_epoch: int) -> Optimisation:
-    steps = max(1, round(parameters.epochs * steps_per_epoch))
-    points = parameters.curve_points
-    return Optimisation(
-        steps=steps,
-        learning_rate=parameters.learning_rate,
-        warmup_steps=round(parameters.warmup * steps),
-        schedule=parameters.schedule,
+    return planned(
+        parameters,
+        max(1, round(parameters.epochs * steps_per_epoch)),
         betas=(0.95, 0.999),  # GeoDiff's
         precision="float32",  # directions of atoms near each other are differences of positions
         compile=False,  # every batch has a graph of its own
-        evaluate_every=math.ceil(steps / points) if points else 0,
     )
 
 

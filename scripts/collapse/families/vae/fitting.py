@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +19,7 @@ from collapse.families.vae import Parameters, evaluation, models
 from collapse.families.vae.architectures import architecture
 from collapse.families.vae.models import VAE
 from collapse.lineage import Step
-from collapse.optimisation import Optimisation
+from collapse.optimisation import Optimisation, planned
 
 Images = NDArray[np.uint8]
 
@@ -83,7 +81,7 @@ def train(
             Fitting(models.arranged(network, ranks.device), batches, test),
             optimisation,
             state=scratch,
-            fingerprint=_fingerprint(step, fingerprint),
+            fingerprint=fingerprint,
             seed_of=lambda number: number,  # all noise comes with the batches
         )
         if ranks.first:
@@ -97,23 +95,13 @@ def train(
 
 
 def _optimisation(parameters: Parameters, steps_per_epoch: int) -> Optimisation:
-    steps = max(1, round(parameters.epochs * steps_per_epoch))
-    points = parameters.curve_points
-    return Optimisation(
-        steps=steps,
-        learning_rate=parameters.learning_rate,
-        warmup_steps=round(parameters.warmup * steps),
-        schedule=parameters.schedule,
+    return planned(
+        parameters,
+        max(1, round(parameters.epochs * steps_per_epoch)),
         weight_decay=parameters.weight_decay,
         clip=None,
         precision=parameters.precision,
-        evaluate_every=math.ceil(steps / points) if points else 0,
     )
-
-
-def _fingerprint(step: Step, training_set: str) -> str:
-    """Name all that the weights depend on."""
-    return json.dumps([step.as_dict(), training_set, torch.__version__], sort_keys=True)
 
 
 class Batches:
