@@ -177,6 +177,12 @@ def test_the_number_of_parameters_is_known_without_torch(name):
     assert found == ARCHITECTURES[name].parameters
 
 
+def test_a_new_network_predicts_no_noise():
+    some = conformations(*SMILES, each=5)
+    losses = [evaluation.test_loss(checkpoint.initialised("small", seed), some) for seed in (0, 1)]
+    assert losses[0] == losses[1] == pytest.approx(1, abs=0.1)
+
+
 # The process.
 
 

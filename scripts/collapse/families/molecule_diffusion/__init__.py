@@ -25,7 +25,7 @@ from collapse.families.molecule_diffusion.architectures import ARCHITECTURES
 
 VERSION = 1
 STEPS = "collapse.families.molecule_diffusion.steps"
-STEP_VERSIONS = {"prepare": 1, "assemble": 1, "train": 1, "generate": 1, "evaluate": 1}
+STEP_VERSIONS = {"prepare": 1, "assemble": 1, "train": 2, "generate": 1, "evaluate": 1}
 #: The real data is read from files that `prepare` writes.
 DATASET = True
 #: Generated conformations are drawn over real ones.

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from collapse.errors import JobError
 from collapse.families.molecule_diffusion.architectures import ARCHITECTURES, Architecture
@@ -19,10 +19,19 @@ CONFIGURATION, WEIGHTS = "config.json", "model.safetensors"
 
 
 def initialised(name: str, seed: int) -> DualEncoder:
-    """Return a newly initialised network, the same for the same seed."""
+    """Return a newly initialised network, the same for the same seed.
+
+    It predicts no noise. A random prediction, a sum over all pairs of atoms, would be off by
+    hundreds, and training would first have to undo it.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return DualEncoder(ARCHITECTURES[name])
+        network = DualEncoder(ARCHITECTURES[name])
+    for branch in (network.near, network.local):
+        last: Any = branch.score[-1]
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+    return network
 
 
 def save(network: DualEncoder, folder: Path) -> None:
