@@ -31,7 +31,7 @@ slurm-test: $(VENV)/dev $(VENV)/models
 	  tests/slurm/cluster stop $(VENV)/slurm; exit $$status
 
 doctor: $(VENV)/core
-	@PYTHONPATH=scripts $(BIN)/python -m collapse.preflight --node $(if $(STUDY),study=$(STUDY))
+	@PYTHONPATH=scripts $(BIN)/python -m collapse.cluster.preflight --node $(if $(STUDY),study=$(STUDY))
 
 lint: $(VENV)/dev $(VENV)/models
 	$(BIN)/ruff check .

@@ -106,7 +106,7 @@ def step(given: Sequence[Any]) -> dict[str, float]:
     from collapse.data import image_shards
     from collapse.families.vae import fitting, models
     from collapse.families.vae.architectures import architecture
-    from collapse.optimisation import Optimisation
+    from collapse.training.optimisation import Optimisation
 
     setting = Setting(*given)
     optimisation = Optimisation(steps=setting.steps, learning_rate=1e-3, clip=None, compile=False)
@@ -151,11 +151,11 @@ def prepare(count: int) -> dict[str, float]:
 
 def train(count: int) -> dict[str, float]:
     """Do what `train` does: store the images, train for two steps, make an epoch of batches."""
-    from collapse import training
     from collapse.data import image_shards
     from collapse.families.vae import fitting, models
     from collapse.families.vae.architectures import architecture
-    from collapse.optimisation import Optimisation
+    from collapse.training import trainer
+    from collapse.training.optimisation import Optimisation
 
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -173,7 +173,7 @@ def train(count: int) -> dict[str, float]:
         )
         test = np.zeros((fitting.CURVE_IMAGES, 64, 64, 3), np.uint8)
         task = fitting.Fitting(models.initialised(layout, 0.3, 0), batches, test)
-        training.train(
+        trainer.train(
             task,
             Optimisation(steps=2, learning_rate=1e-3, clip=None, compile=False, evaluate_every=2),
             state=Path(folder),

@@ -63,7 +63,7 @@ def measure(given: Sequence[Any]) -> dict[str, float]:
     from torch.nn import functional
 
     from collapse.families.language_model import models, packing, pretraining
-    from collapse.optimisation import Optimisation
+    from collapse.training.optimisation import Optimisation
 
     setting = Setting(*given)
     optimisation = Optimisation(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from collapse.optimisation import Optimisation
+    from collapse.training.optimisation import Optimisation
 
 #: Steps at the beginning that are not counted: memory is still being claimed.
 WARM_UP = 3
@@ -51,12 +51,12 @@ def compare(
     """
     import torch
 
-    from collapse import training
+    from collapse.training import trainer
 
     torch.set_num_threads(1)  # two wait for each other wherever something else runs beside them
     taking = _TakingTurns(task, _Bare(task, other, loss, optimisation))
     with tempfile.TemporaryDirectory() as state:
-        training.train(
+        trainer.train(
             taking, optimisation, state=Path(state), fingerprint="", seed_of=lambda step: step
         )
     pairs = zip(task.model.parameters(), other.parameters(), strict=True)

@@ -7,8 +7,9 @@ import time
 
 sys.path.insert(0, str(PROJECT / "scripts"))
 
-from collapse import families, mixtures, results, study_file
+from collapse import families, mixtures, results
 from collapse import study as studies
+from collapse.study import yaml_file
 
 
 wildcard_constraints:
@@ -24,8 +25,8 @@ wildcard_constraints:
 def load_configuration():
     """Load the study, or end with the one line that says what is wrong with it."""
     try:
-        study = studies.load(study_file.find(config, [Path(), PROJECT]))
-        return study, study_file.environments(config)
+        study = studies.load(yaml_file.find(config, [Path(), PROJECT]))
+        return study, yaml_file.environments(config)
     except studies.StudyError as error:
         sys.exit(f"error: {error}")
 

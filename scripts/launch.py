@@ -15,7 +15,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "scripts"))
 
-from collapse import driver, preflight  # noqa: E402
+from collapse.cluster import driver, preflight  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from collapse import families, lineage
-from collapse.experiment import Point, point_name
 from collapse.families import STAGES
 from collapse.lineage import Branch, Points, Step
 from collapse.regimes import Regime
 from collapse.seeding import REAL
 from collapse.study import Study
+from collapse.study.experiment import Point, point_name
 
 #: Iteration 1 is the same under every regime.
 _ANY_REGIME = Regime(keep_real=True)

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from collapse import checks, comparison, families
 from collapse.chain import ChainSpec
-from collapse.experiment import JOINT
 from collapse.families import Figure
+from collapse.study.experiment import JOINT
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -201,7 +201,8 @@ def draw_figures(
     """
     import xarray as xr
 
-    from collapse import figures, learning_curves, mixture_figures, mixtures
+    from collapse import figures, learning_curves, mixtures
+    from collapse.mixtures import plots
     from collapse.study import Study
 
     plan = Study.model_validate(study)
@@ -210,7 +211,7 @@ def draw_figures(
     grids = mixtures.grids(chains)
     unmixed = mixtures.unmixed(plan.regimes_of(experiment), grids)
     with xr.open_dataset(metrics) as dataset:
-        mixture_figures.draw(dataset, grids, directory)
+        plots.draw(dataset, grids, directory)
         if unmixed:
             figures.draw(dataset.sel(regime=unmixed), chains, directory)
     curves = [learning_curves.Record(*place, path) for place, path in records]
@@ -221,13 +222,14 @@ def tabulate_mixtures(metrics: str, *, study: Mapping[str, Any], table: Path) ->
     """Write the table of what synthetic data is worth beside so many real samples."""
     import xarray as xr
 
-    from collapse import mixture_table, mixtures
+    from collapse import mixtures
+    from collapse.mixtures import worth
     from collapse.study import Study
 
     experiment = Path(metrics).parent.name
     grids = mixtures.grids(Study.model_validate(study).chains(experiment))
     with xr.open_dataset(metrics) as dataset, files.whole(table) as partial:
-        found = mixture_table.table(experiment, dataset, grids)
+        found = worth.table(experiment, dataset, grids)
         found.to_csv(partial, index=False, float_format="%.5g")
 
 

@@ -4,8 +4,9 @@ import json
 import sys
 from pathlib import Path
 
-from collapse import distributed, files, steps
+from collapse import files, steps
 from collapse.errors import JobError
+from collapse.training import distributed
 
 
 def main(job: str, details: str) -> None:

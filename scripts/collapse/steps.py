@@ -147,7 +147,7 @@ def train_rank(job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _in_ranks(job: Mapping[str, Any], scratch: Path, ranks: int, nodes: int) -> dict[str, Any]:
-    from collapse import launching
+    from collapse.training import launching
 
     described, noted = scratch / "job.json", scratch / "details.json"
     files.write_text(described, json.dumps(job))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse import checks, families, mixture_table, mixtures
-from collapse.mixtures import Grid
+from collapse import checks, families, mixtures
+from collapse.mixtures import Grid, worth
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,11 +98,11 @@ def summarise_mixtures(
     import pandas as pd
 
     headline = families.headline_of_mixtures(families.load(dataset.attrs["family"]))
-    worth = mixture_table.table(experiment, dataset, grids)
+    compared = worth.table(experiment, dataset, grids)
     rows = []
     for grid, distinction in zip(grids, mixtures.distinctions(grids), strict=True):
-        values = mixture_table.last_values(dataset, grid, headline.metric)
-        best = mixture_table.best_of(values, headline)
+        values = worth.last_values(dataset, grid, headline.metric)
+        best = worth.best_of(values, headline)
         first = checks.values_of(dataset, grid.chains[best], headline.metric)[:, 0]
         agreed = [
             agreement[spec.regime_name]
@@ -114,18 +114,18 @@ def summarise_mixtures(
                 "experiment": experiment,
                 "regime": f"{len(values)} mixtures {distinction}".rstrip(),
                 "metric": headline.metric,
-                "first": mixture_table.mean(first)[0],
-                "last": mixture_table.mean(values[best])[0],
-                "verdict": _findings(worth[worth["point"] == grid.point]),
+                "first": worth.mean(first)[0],
+                "last": worth.mean(values[best])[0],
+                "verdict": _findings(compared[compared["point"] == grid.point]),
                 "theory": THEORY[all(agreed) if agreed else None],
             }
         )
     return pd.DataFrame(rows)
 
 
-def _findings(worth: pd.DataFrame) -> str:
+def _findings(table: pd.DataFrame) -> str:
     """Say beside how many real samples synthetic data helps, hurts, or neither for certain."""
-    compared = worth[worth["beats_none"] != "-"]
+    compared = table[table["beats_none"] != "-"]
     found = []
     for answer, rows in itertools.groupby(compared.itertuples(), lambda row: row.beats_none):
         reals = [str(row.num_real) for row in rows]

@@ -32,13 +32,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from collapse import sampling, training
+from collapse import sampling
 from collapse.causal import checkpoints
 from collapse.causal.stored_tokens import IGNORED, Tokens
 from collapse.data.tokens import BOS, EOS
 from collapse.families.language_model import models, packing, pretraining
 from collapse.families.language_model.architectures import ARCHITECTURES
-from collapse.optimisation import Optimisation
+from collapse.training import trainer
+from collapse.training.optimisation import Optimisation
 
 PUBLISHED = ("gpt2-9m", "llama2-12m", "llama2-42m", "llama2-126m")
 VOCABULARY = 8000
@@ -124,7 +125,7 @@ class Timed(pretraining.Pretraining):
         self.marks = {first: 0.0, last: 0.0}
         self.step = 0
 
-    def loss(self, model: torch.nn.Module, rows: training.Batch) -> torch.Tensor:
+    def loss(self, model: torch.nn.Module, rows: trainer.Batch) -> torch.Tensor:
         if self.step in self.marks:
             _synchronise()
             self.marks[self.step] = time.perf_counter()
@@ -149,7 +150,7 @@ def train(name: str, context: int, size: Size, peak: float) -> Row:
     optimisation = Optimisation(steps=size.steps, learning_rate=3e-4, betas=(0.9, 0.95))
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as state:
-        training.train(
+        trainer.train(
             task, optimisation, state=Path(state), fingerprint="", seed_of=lambda step: step
         )
     seconds = task.marks[last] - task.marks[first]

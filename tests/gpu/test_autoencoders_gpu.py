@@ -12,11 +12,11 @@ if not torch.cuda.is_available():
     pytest.skip("no GPU", allow_module_level=True)
 
 import pictures  # noqa: E402
-from collapse import training  # noqa: E402
 from collapse.data import image_shards  # noqa: E402
 from collapse.families.vae import evaluation, fitting, models  # noqa: E402
 from collapse.families.vae.architectures import architecture  # noqa: E402
-from collapse.optimisation import Interrupted, Optimisation  # noqa: E402
+from collapse.training import trainer  # noqa: E402
+from collapse.training.optimisation import Interrupted, Optimisation  # noqa: E402
 
 SIZES = (8, 64)
 GPU, CPU = torch.device("cuda"), torch.device("cpu")
@@ -44,7 +44,7 @@ def run(state, task, **fields):
     plan = Optimisation(
         **{"steps": 60, "learning_rate": 1e-3, "clip": None, "evaluate_every": 20, **fields}
     )
-    return training.train(task, plan, state=state, fingerprint="squares", seed_of=lambda step: step)
+    return trainer.train(task, plan, state=state, fingerprint="squares", seed_of=lambda step: step)
 
 
 def flat(network):

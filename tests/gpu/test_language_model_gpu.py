@@ -10,13 +10,14 @@ pytest.importorskip("transformers")
 if not torch.cuda.is_available():
     pytest.skip("no GPU", allow_module_level=True)
 
-from collapse import sampling, training  # noqa: E402
+from collapse import sampling  # noqa: E402
 from collapse.causal import evaluation  # noqa: E402
 from collapse.causal.stored_tokens import Tokens  # noqa: E402
 from collapse.data.tokens import BOS, EOS  # noqa: E402
 from collapse.families.language_model import models, pretraining  # noqa: E402
 from collapse.families.language_model.packing import Packer  # noqa: E402
-from collapse.optimisation import Interrupted, Optimisation  # noqa: E402
+from collapse.training import trainer  # noqa: E402
+from collapse.training.optimisation import Interrupted, Optimisation  # noqa: E402
 
 VOCABULARY, CONTEXT, BATCH = 300, 128, 8
 MODELS = ("tiny", "gpt2-9m")
@@ -44,7 +45,7 @@ def run(state, task, **fields):
     plan = Optimisation(
         **{"steps": 60, "learning_rate": 1e-3, "warmup_steps": 5, "evaluate_every": 20, **fields}
     )
-    return training.train(
+    return trainer.train(
         task, plan, state=state, fingerprint="counting", seed_of=lambda step: 1000 + step
     )
 

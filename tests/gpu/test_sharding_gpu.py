@@ -14,8 +14,8 @@ pytest.importorskip("transformers")
 if not torch.cuda.is_available():
     pytest.skip("no GPU", allow_module_level=True)
 
-from collapse import distributed, launching, memory, sharding  # noqa: E402
-from collapse.optimisation import Interrupted  # noqa: E402
+from collapse.training import distributed, launching, memory, sharding  # noqa: E402
+from collapse.training.optimisation import Interrupted  # noqa: E402
 from unit import test_sharding as small  # noqa: E402
 
 two_gpus = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")

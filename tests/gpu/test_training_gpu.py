@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch")
 if not torch.cuda.is_available():
     pytest.skip("no GPU", allow_module_level=True)
 
-from collapse import training  # noqa: E402
-from collapse.optimisation import Interrupted, Optimisation  # noqa: E402
+from collapse.training import trainer  # noqa: E402
+from collapse.training.optimisation import Interrupted, Optimisation  # noqa: E402
 
 PLAN = Optimisation(
     steps=60, learning_rate=3e-3, warmup_steps=5, schedule="cosine", evaluate_every=20
@@ -62,7 +62,7 @@ class Stopping(Toy):
 
 def run(state, task, **fields):
     plan = Optimisation(**{**PLAN.__dict__, **fields})
-    curve = training.train(
+    curve = trainer.train(
         task, plan, state=state, fingerprint="toy", seed_of=lambda step: 1000 + step
     )
     return task.model.state_dict(), curve

@@ -6,8 +6,8 @@ import subprocess
 import time
 
 from collapse import study as studies
-from collapse import waiting
 from collapse.branches import Branches
+from collapse.cluster import waiting
 from harness import Cluster, numbers, slurm, submissions
 from running import PROJECT
 

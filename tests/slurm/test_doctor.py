@@ -10,7 +10,7 @@ from running import PROJECT
 
 def doctor(directory, profile):
     command = [
-        *(sys.executable, "-m", "collapse.preflight", "--node", "--profile", str(profile)),
+        *(sys.executable, "-m", "collapse.cluster.preflight", "--node", "--profile", str(profile)),
         *("--directory", str(directory), f"study={CI}"),
     ]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT / "scripts")}

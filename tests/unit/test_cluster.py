@@ -9,7 +9,7 @@ import pytest
 import yaml
 from snakemake_executor_plugin_slurm.partitions import read_partition_file
 
-from collapse import driver_lock, preflight, waiting
+from collapse.cluster import driver_lock, preflight, waiting
 from collapse.study import Study
 from running import PROJECT
 

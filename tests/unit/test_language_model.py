@@ -24,7 +24,7 @@ from scipy import stats
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from collapse import families, steps, training, training_sets  # noqa: E402
+from collapse import families, steps, training_sets  # noqa: E402
 from collapse import study as studies  # noqa: E402
 from collapse.branches import Branches  # noqa: E402
 from collapse.causal import checkpoints, evaluation, stored_tokens  # noqa: E402
@@ -42,6 +42,7 @@ from collapse.families.language_model.evaluation import of_stories  # noqa: E402
 from collapse.families.language_model.packing import Packer  # noqa: E402
 from collapse.sampling import SamplingError  # noqa: E402
 from collapse.study import Study, StudyError  # noqa: E402
+from collapse.training import trainer  # noqa: E402
 
 PROJECT = Path(__file__).parents[2]
 #: FACTS.md, "Language-model pretraining".
@@ -468,7 +469,7 @@ def test_the_record_of_a_training_tells_its_curve_and_its_size(here, trained):
     assert record["documents"] == 300
     documents = stored_tokens.in_memory(_training_documents())
     assert record["tokens"] == documents.lengths.sum()
-    curve = [training.CurvePoint(**point) for point in record["curve"]]
+    curve = [trainer.CurvePoint(**point) for point in record["curve"]]
     assert [point.step for point in curve][-1] == record["steps"]
     assert len(curve) == 5
     losses = [point.test_loss for point in curve]

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ transformers = pytest.importorskip("transformers")
 from torch.distributed._tools.mem_tracker import MemTracker  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from collapse import memory  # noqa: E402
+from collapse.training import memory  # noqa: E402
 
 #: Gemma-2-2b, a micro-batch of 4 sequences of 512 tokens.
 GEMMA_2B = {
@@ -129,5 +130,6 @@ def test_sharding_pays_for_large_models():
 
 
 def test_the_planner_needs_no_torch():
-    program = "import collapse.memory, sys; sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=memory.__file__[:-19])
+    program = "import collapse.training.memory, sys; sys.exit('torch' in sys.modules)"
+    scripts = Path(memory.__file__).parents[2]
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=scripts)

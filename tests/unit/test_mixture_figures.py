@@ -9,8 +9,9 @@ import xarray as xr
 from matplotlib import pyplot
 
 import gathering
-from collapse import figures, jobs, mixture_figures, mixture_table, mixtures, results, study
+from collapse import figures, jobs, mixtures, results, study
 from collapse.families import gaussian, linear_regression
+from collapse.mixtures import plots, worth
 
 REGIMES = {
     "mixture": {"keep_real": [4, 8, 16], "memory": 1, "generate": [0, 4, 8, 12]},
@@ -45,10 +46,10 @@ def drawings(loop, tmp_path_factory):
 
     plan, dataset = loop
     grids = mixtures.grids(plan.chains("loop"))
-    values = mixture_table.last_values(dataset, grids[0], "squared_error_of_mean")
+    values = worth.last_values(dataset, grids[0], "squared_error_of_mean")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "save", keep)
-        mixture_figures.draw(dataset, grids, tmp_path_factory.mktemp("drawn"))
+        plots.draw(dataset, grids, tmp_path_factory.mktemp("drawn"))
     return found, values
 
 
@@ -65,7 +66,7 @@ def test_every_metric_has_its_figures(drawings):
 def test_a_metric_is_drawn_once_on_a_log_axis_if_the_family_ever_does():
     metrics = {name: (("iteration",), [0.0]) for name in linear_regression.METRICS}
     dataset = xr.Dataset(metrics, attrs={"family": "linear_regression"})
-    (figure, *others) = mixture_figures._figures(dataset)
+    (figure, *others) = plots._figures(dataset)
     assert (figure.name, figure.yscale) == ("test-error", "log")
     assert all(other.metric != figure.metric for other in others)
 
@@ -118,7 +119,7 @@ def test_decided_differences_are_coloured(difference, colour, worse):
     headline = ERROR._replace(worse=worse)
     if worse == "lower":
         colour = {"better": "worse", "worse": "better"}.get(colour, colour)
-    drawing = mixture_figures._heat_maps(values, gaussian.FIGURES[0], headline, "error")
+    drawing = plots._heat_maps(values, gaussian.FIGURES[0], headline, "error")
     image = drawing.axes[1].images[0]
     (legend,) = drawing.legends
     named = {
@@ -135,7 +136,7 @@ def test_infinite_values_leave_their_cells_empty():
     for real in (4, 8):
         values[mixtures.Mixture(real, 0)] = np.array([np.inf, np.inf, 1.0])
         values[mixtures.Mixture(real, 4)] = np.array([1.0, 2.0, 3.0]) * real
-    drawn = dict(mixture_figures._drawings(values, gaussian.FIGURES[0], ERROR, "error"))
+    drawn = dict(plots._drawings(values, gaussian.FIGURES[0], ERROR, "error"))
     for drawing in drawn.values():
         drawing.draw_without_rendering()
         pyplot.close(drawing)
@@ -183,7 +184,7 @@ def test_of_many_totals_those_of_most_mixtures_are_drawn():
     values = {mixtures.Mixture(real, added): None for real in reals for added in reals + more}
     assert len(values) == 228
     expected = [1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288]
-    assert mixture_figures._totals(values) == expected
+    assert plots._totals(values) == expected
 
 
 @pytest.fixture
@@ -222,7 +223,7 @@ def test_points_have_figures_of_their_own(one_metric, tmp_path):
         {"square": {"keep_real": [4, 8], "memory": 1, "generate": [0, 8]}},
     )
     dataset = gathering.gather(plan, tmp_path)
-    written = mixture_figures.draw(dataset, mixtures.grids(plan.chains("loop")), tmp_path / "out")
+    written = plots.draw(dataset, mixtures.grids(plan.chains("loop")), tmp_path / "out")
     assert {path.name for path in written} == {
         f"{one_metric}-{kind}__variance={v}" for kind in KINDS[:3] for v in (1.0, 2.0)
     }

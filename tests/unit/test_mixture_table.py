@@ -9,9 +9,9 @@ from scipy.stats import t as student
 from scipy.stats import ttest_rel
 
 import gathering
-from collapse import families, mixture_table, mixtures
+from collapse import families, mixtures
 from collapse.families import Headline
-from collapse.mixtures import Mixture
+from collapse.mixtures import Mixture, worth
 
 ERROR, VARIANCE = Headline("e", worse="higher"), Headline("v", worse="lower")
 
@@ -23,7 +23,7 @@ def test_an_effect_is_paired_over_seeds_and_corrected_for_the_amounts():
         Mixture(8, 6): np.array([1.5, 2.0, 8.0]),
         Mixture(16, 4): np.array([0.0, 1.0, 2.0]),
     }
-    found = mixture_table.effects(values)
+    found = worth.effects(values)
     assert set(found) == {(8, 4), (8, 6)}, "of 16 real samples alone nothing is known"
     # Differences 1, 2, 3: mean 2, standard error 1 / sqrt(3); two amounts were compared.
     half = student.ppf(1 - 0.025 / 2, 2) / np.sqrt(3)
@@ -43,20 +43,20 @@ def test_an_effect_is_paired_over_seeds_and_corrected_for_the_amounts():
     ],
 )
 def test_verdicts(effect, lower_is_better, higher_is_better):
-    effect = mixture_table.Effect(*effect)
-    assert mixture_table.verdict(effect, ERROR) == lower_is_better
-    assert mixture_table.verdict(effect, VARIANCE) == higher_is_better
+    effect = worth.Effect(*effect)
+    assert worth.verdict(effect, ERROR) == lower_is_better
+    assert worth.verdict(effect, VARIANCE) == higher_is_better
 
 
 def test_what_can_not_be_judged_is_left_undecided():
     alone, two = Mixture(8, 0), Mixture(8, 4)
-    (one,) = mixture_table.effects({alone: np.array([1.0]), two: np.array([3.0])}).values()
+    (one,) = worth.effects({alone: np.array([1.0]), two: np.array([3.0])}).values()
     assert one.difference == 2 and not one.decided
     infinite = {alone: np.array([np.inf, np.inf, 1.0]), two: np.array([1.0, 2.0, 3.0])}
-    (one,) = mixture_table.effects(infinite).values()
+    (one,) = worth.effects(infinite).values()
     assert one.difference == -np.inf and not one.decided
     missing = {alone: np.array([1.0, np.nan, 2.0]), two: np.array([2.0, 7.0, 4.0])}
-    (one,) = mixture_table.effects(missing).values()
+    (one,) = worth.effects(missing).values()
     assert one.difference == 1.5 and np.isfinite(one.low), "pairs that are there are compared"
 
 
@@ -67,14 +67,14 @@ def false_alarms(generator, seeds, amounts, studies):
         noise = generator.standard_normal((amounts + 1, seeds))
         values = {Mixture(8, amount): row for amount, row in enumerate(noise)}
         beside = {mixture: row for mixture, row in values.items() if mixture.synthetic}
-        best = mixture_table.best_of(beside, VARIANCE)
-        effect = mixture_table.effects(values)[best]
-        alone = mixture_table.effects({Mixture(8, 0): noise[0], best: values[best]})[best]
+        best = worth.best_of(beside, VARIANCE)
+        effect = worth.effects(values)[best]
+        alone = worth.effects({Mixture(8, 0): noise[0], best: values[best]})[best]
         totals = noise[1:].sum(axis=1, keepdims=True) - noise[1:]
         chosen = noise[1:][totals.argmax(axis=0), np.arange(seeds)]
-        left_out = mixture_table.effects({Mixture(8, 0): noise[0], best: chosen})[best]
+        left_out = worth.effects({Mixture(8, 0): noise[0], best: chosen})[best]
         for name, one in zip(wrong, (effect, alone, left_out), strict=True):
-            wrong[name] += mixture_table.verdict(one, VARIANCE) == "yes"
+            wrong[name] += worth.verdict(one, VARIANCE) == "yes"
     return {name: count / studies for name, count in wrong.items()}
 
 
@@ -142,8 +142,8 @@ NUMBERS = {
 
 def test_the_table_has_the_best_amount_for_each_number_of_real_samples(grid):
     plan, grids = grid
-    found = mixture_table.table("loop", dataset(plan, NUMBERS), grids)
-    assert tuple(found.columns) == mixture_table.COLUMNS
+    found = worth.table("loop", dataset(plan, NUMBERS), grids)
+    assert tuple(found.columns) == worth.COLUMNS
     assert list(found["num_real"]) == [0, 8, 16] * 2
     assert list(found["best_num_synthetic"]) == [8, 4, 4] * 2
     assert list(found["beats_none"]) == ["-", "yes", "undecided"] * 2
@@ -168,7 +168,7 @@ def test_the_table_has_the_best_amount_for_each_number_of_real_samples(grid):
 def test_every_amount_may_hurt(grid):
     plan, grids = grid
     harmful = {**NUMBERS, (16, 4): [2, 3, 4, 5.2]}
-    found = mixture_table.table("loop", dataset(plan, harmful), grids[:1])
+    found = worth.table("loop", dataset(plan, harmful), grids[:1])
     assert list(found["beats_none"]) == ["-", "yes", "no"]
     assert found["low"].iloc[2] > 0
 
@@ -177,9 +177,9 @@ def test_a_model_that_exists_untrained_is_none_of_no_real_samples():
     """Fine-tuning on nothing leaves the base: there, none is a mixture like any other."""
     numbers = {(0, 0): [5.0, 5.0, 5.0], (0, 4): [4.0, 4.1, 4.2]}
     values = {Mixture(*place): np.array(each) for place, each in numbers.items()}
-    (effect,) = mixture_table.effects(values).values()
+    (effect,) = worth.effects(values).values()
     assert effect.difference == pytest.approx(-0.9)
-    assert mixture_table.verdict(effect, ERROR) == "yes"
+    assert worth.verdict(effect, ERROR) == "yes"
 
 
 def test_mixtures_are_judged_by_the_headline_unless_a_family_says_otherwise():

@@ -17,8 +17,8 @@ transformers = pytest.importorskip("transformers")
 
 from torch.nn import functional  # noqa: E402
 
-from collapse import distributed, launching, sharding, training, training_state  # noqa: E402
-from collapse.optimisation import Interrupted, Optimisation  # noqa: E402
+from collapse.training import distributed, launching, saved_state, sharding, trainer  # noqa: E402
+from collapse.training.optimisation import Interrupted, Optimisation  # noqa: E402
 
 PLAN = Optimisation(
     steps=8, learning_rate=3e-3, warmup_steps=2, weight_decay=0.1, clip=0.5, evaluate_every=3,
@@ -91,7 +91,7 @@ class Gemma:
 
 
 def train(state, task, **fields):
-    return training.train(
+    return trainer.train(
         task, replace(PLAN, **fields), state=state, fingerprint="g", seed_of=lambda step: 100 + step
     )
 
@@ -112,11 +112,11 @@ def norms_of_gradients():
 
 
 def read(state):
-    return training_state.read(state, "g", distributed.Ranks())
+    return saved_state.read(state, "g", distributed.Ranks())
 
 
 def curve(state):
-    return [training.CurvePoint(*point) for point in read(state)[0]["curve"]]
+    return [trainer.CurvePoint(*point) for point in read(state)[0]["curve"]]
 
 
 def weights(folder):

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from collapse import study as studies
-from collapse import study_file
+from collapse.study import yaml_file
 
 STUDY = """\
 regimes:
@@ -488,7 +488,7 @@ def test_a_file_that_is_not_there(tmp_path):
 def test_a_configuration_that_names_no_study(tmp_path, config, key, found):
     (tmp_path / "a.yaml").write_text(STUDY)
     with pytest.raises(studies.StudyError) as error:
-        study_file.find(config, [tmp_path])
+        yaml_file.find(config, [tmp_path])
     message = str(error.value)
     assert len(message.splitlines()) == 1
     assert message.startswith(f"config/config.yaml or --config: {key}: found {found}, expected")
@@ -499,8 +499,8 @@ def test_a_study_is_looked_for_in_one_folder_after_the_other(tmp_path, monkeypat
         (tmp_path / folder).mkdir()
     folders = [tmp_path / "one", tmp_path / "two"]
     (tmp_path / "two" / "a.yaml").write_text(STUDY)
-    assert study_file.find({"study": "a.yaml"}, folders) == tmp_path / "two" / "a.yaml"
+    assert yaml_file.find({"study": "a.yaml"}, folders) == tmp_path / "two" / "a.yaml"
     (tmp_path / "one" / "a.yaml").write_text(STUDY)
-    assert study_file.find({"study": "a.yaml"}, folders) == tmp_path / "one" / "a.yaml"
+    assert yaml_file.find({"study": "a.yaml"}, folders) == tmp_path / "one" / "a.yaml"
     monkeypatch.setenv("HOME", str(tmp_path / "two"))
-    assert study_file.find({"study": "~/a.yaml"}, folders) == tmp_path / "two" / "a.yaml"
+    assert yaml_file.find({"study": "~/a.yaml"}, folders) == tmp_path / "two" / "a.yaml"

@@ -18,22 +18,22 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from collapse import (  # noqa: E402
+from collapse.training import (  # noqa: E402
     batches,
     distributed,
     launching,
+    saved_state,
     sharding,
-    training,
-    training_state,
+    trainer,
 )
-from collapse.optimisation import (  # noqa: E402
+from collapse.training.optimisation import (  # noqa: E402
     Interrupted,
     Optimisation,
     TrainingError,
     learning_rate,
 )
 
-SCRIPTS = Path(training.__file__).parents[1]
+SCRIPTS = Path(trainer.__file__).parents[2]
 PLAN = Optimisation(
     steps=40, learning_rate=3e-3, warmup_steps=5, schedule="cosine", weight_decay=0.1,
     evaluate_every=7,
@@ -84,7 +84,7 @@ class Toy:
 def run(state, plan=PLAN, task=None, fingerprint="toy"):
     """Train the toy; return its weights and the curve."""
     task = task or Toy()
-    curve = training.train(
+    curve = trainer.train(
         task, plan, state=state, fingerprint=fingerprint, seed_of=lambda step: 7**9 + step
     )
     return {name: value.clone() for name, value in task.model.state_dict().items()}, curve
@@ -386,8 +386,8 @@ def test_a_damaged_state_is_not_resumed(tmp_path, uninterrupted, capsys):
 def test_the_state_is_saved_as_often_as_asked(tmp_path, monkeypatch):
     saved = []
     clock = iter(range(10**6))  # a second passes between any two looks at it
-    monkeypatch.setattr(training.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(training._Run, "save", lambda run, *_: saved.append(run.step))
+    monkeypatch.setattr(trainer.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(trainer._Run, "save", lambda run, *_: saved.append(run.step))
     run(tmp_path, change(PLAN, save_seconds=10))
     assert saved == [10, 20, 30, 40]
 
@@ -447,7 +447,7 @@ def wait_for(ready):
 
 
 def saved(state):
-    return training_state.read(state, "toy", distributed.Ranks())
+    return saved_state.read(state, "toy", distributed.Ranks())
 
 
 def saved_step(state):

@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 import pictures as made  # noqa: E402
-from collapse import families, training  # noqa: E402
+from collapse import families  # noqa: E402
 from collapse import study as studies  # noqa: E402
 from collapse.data import image_shards  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
@@ -39,6 +39,7 @@ from collapse.families.vae.fitting import Batches  # noqa: E402
 from collapse.learning_curves import Record  # noqa: E402
 from collapse.lineage import Step  # noqa: E402
 from collapse.study import StudyError  # noqa: E402
+from collapse.training import trainer  # noqa: E402
 from stepping import Loop  # noqa: E402
 
 SMALL = Architecture(8, 1, (8, 16), 3)
@@ -434,7 +435,7 @@ def test_without_labels_there_are_no_classes(tmp_path, monkeypatch):
 
 def test_training_learns(copied):
     record = json.loads(Path(copied.chain().training(1)).read_text())
-    curve = [training.CurvePoint(**point) for point in record["curve"]]
+    curve = [trainer.CurvePoint(**point) for point in record["curve"]]
     assert record["images"] == 60 and record["steps"] == 16
     assert len(curve) == 3 and curve[-1].step == 16
     losses = [point.test_loss for point in curve]

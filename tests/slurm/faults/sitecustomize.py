@@ -54,7 +54,7 @@ class SlowSteps(importlib.abc.MetaPathFinder):
     """Lets every step of a training take longer: finds its module, and wraps what does a step."""
 
     def find_spec(self, name, path=None, target=None):
-        if name != "collapse.training":
+        if name != "collapse.training.trainer":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)

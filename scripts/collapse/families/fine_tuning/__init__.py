@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from collapse import memory
 from collapse.families import Figure, Headline, Metric, Work, variant
 from collapse.families import Parameters as _Parameters
 from collapse.families.fields import (
@@ -31,6 +30,7 @@ from collapse.families.fine_tuning import bases
 from collapse.families.fine_tuning.published import CURVES
 from collapse.families.language_model import LOWEST_TEMPERATURE
 from collapse.families.language_model.architectures import ARCHITECTURES
+from collapse.training import memory
 
 VERSION = 1
 STEPS = "collapse.families.fine_tuning.steps"

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from collapse import distributed, sharding, training
 from collapse.causal import checkpoints, evaluation, stored_tokens
 from collapse.causal.stored_tokens import IGNORED, Tokens
 from collapse.families.fine_tuning import Parameters
 from collapse.families.fine_tuning.base import Base
 from collapse.lineage import Step
-from collapse.optimisation import Optimisation, planned
+from collapse.training import distributed, sharding, trainer
+from collapse.training.optimisation import Optimisation, planned
 
 #: Test pairs, at most, for a point of the learning curve.
 CURVE_PAIRS = 512
@@ -69,7 +69,7 @@ def train(
         )
         optimisation = _optimisation(step, parameters, task.steps_per_epoch)
         noise = step.integer("noise")
-        curve = training.train(
+        curve = trainer.train(
             task,
             optimisation,
             state=scratch,
@@ -173,10 +173,10 @@ class Tuning:
         chosen = self._order[within * self._batch : (within + 1) * self._batch]
         return stored_tokens.padded(self._pairs, chosen, responses=self._responses)
 
-    def weight(self, batch: training.Batch) -> float:
+    def weight(self, batch: trainer.Batch) -> float:
         return float((batch["labels"] != IGNORED).sum())
 
-    def loss(self, model: torch.nn.Module, rows: training.Batch) -> Tensor:
+    def loss(self, model: torch.nn.Module, rows: trainer.Batch) -> Tensor:
         logits = model(input_ids=rows["input_ids"], use_cache=False).logits
         return functional.cross_entropy(
             logits.flatten(0, 1).float(),

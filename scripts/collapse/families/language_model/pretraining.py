@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from collapse import distributed, files, training
+from collapse import files
 from collapse.causal import checkpoints, evaluation, stored_tokens
 from collapse.causal.stored_tokens import IGNORED, Tokens
 from collapse.families.language_model import Parameters, models
 from collapse.families.language_model.packing import Packer
 from collapse.lineage import Step
-from collapse.optimisation import Optimisation, planned
+from collapse.training import distributed, trainer
+from collapse.training.optimisation import Optimisation, planned
 
 FIRST_TOKENS = "first_tokens.json"
 
@@ -64,7 +65,7 @@ def train(
         )
         optimisation = _optimisation(step, parameters, packer.steps_per_epoch)
         noise = step.integer("noise")
-        curve = training.train(
+        curve = trainer.train(
             Pretraining(network, packer, stored_tokens.in_memory(test)),
             optimisation,
             state=scratch,
@@ -109,10 +110,10 @@ class Pretraining:
     def batch(self, step: int) -> dict[str, Tensor]:
         return self._packer.batch(step)
 
-    def weight(self, batch: training.Batch) -> float:
+    def weight(self, batch: trainer.Batch) -> float:
         return float((batch["labels"] != IGNORED).sum())
 
-    def loss(self, model: torch.nn.Module, rows: training.Batch) -> Tensor:
+    def loss(self, model: torch.nn.Module, rows: trainer.Batch) -> Tensor:
         logits = model(
             input_ids=rows["input_ids"], position_ids=rows["position_ids"], use_cache=False
         ).logits

@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from collapse import distributed, training
 from collapse.data import molecules
 from collapse.data.molecules import Conformations
 from collapse.families.molecule_diffusion import Parameters, checkpoint, diffusion, evaluation
 from collapse.families.molecule_diffusion.graphs import graphs
 from collapse.lineage import Step
-from collapse.optimisation import Optimisation, planned
+from collapse.training import distributed, trainer
+from collapse.training.optimisation import Optimisation, planned
 
 #: Test conformations, at most, for a point of the learning curve.
 CURVE_CONFORMATIONS = 256
@@ -49,7 +49,7 @@ def train(
             step.integer("training"),
         )
         optimisation = _optimisation(parameters, task.steps_per_epoch)
-        curve = training.train(
+        curve = trainer.train(
             task,
             optimisation,
             state=scratch,
@@ -129,11 +129,11 @@ class Denoising:
         rows |= {"noise": noise, "sigma": sigma.astype(np.float32)}
         return {name: torch.from_numpy(values) for name, values in rows.items()}
 
-    def weight(self, batch: training.Batch) -> float:
+    def weight(self, batch: trainer.Batch) -> float:
         """Return the number of atoms."""
         return float((batch["atoms"] > 0).sum())
 
-    def loss(self, model: torch.nn.Module, rows: training.Batch) -> Tensor:
+    def loss(self, model: torch.nn.Module, rows: trainer.Batch) -> Tensor:
         """Return the squared error of the predicted noise, summed over atoms."""
         found = graphs(rows)
         return diffusion.squared_errors(

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from collapse import distributed, training
 from collapse.data import image_shards
 from collapse.data.image_shards import Shape, Stored
 from collapse.errors import JobError
@@ -19,7 +18,8 @@ from collapse.families.vae import Parameters, evaluation, models
 from collapse.families.vae.architectures import architecture
 from collapse.families.vae.models import VAE
 from collapse.lineage import Step
-from collapse.optimisation import Optimisation, planned
+from collapse.training import distributed, trainer
+from collapse.training.optimisation import Optimisation, planned
 
 Images = NDArray[np.uint8]
 
@@ -77,7 +77,7 @@ def train(
         )
         network = models.initialised(layout, parameters.noise, step.integer("initialisation"))
         optimisation = _optimisation(parameters, batches.steps_per_epoch)
-        curve = training.train(
+        curve = trainer.train(
             Fitting(models.arranged(network, ranks.device), batches, test),
             optimisation,
             state=scratch,
@@ -169,10 +169,10 @@ class Fitting:
     def batch(self, step: int) -> dict[str, Tensor]:
         return self._batches.batch(step)
 
-    def weight(self, batch: training.Batch) -> float:
+    def weight(self, batch: trainer.Batch) -> float:
         return float(len(batch["images"]))
 
-    def loss(self, model: torch.nn.Module, rows: training.Batch) -> Tensor:
+    def loss(self, model: torch.nn.Module, rows: trainer.Batch) -> Tensor:
         terms = model(rows["images"], rows["noise"])
         return (terms.reconstruction + terms.divergence).sum()
 

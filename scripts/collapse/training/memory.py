@@ -57,7 +57,7 @@ def training_memory(
     checkpointing: bool = False,
     bfloat16: bool = True,
 ) -> Memory:
-    """Estimate the memory of training by `collapse.training`, from above.
+    """Estimate the memory of training by `collapse.training.trainer`, from above.
 
     Parameters
     ----------

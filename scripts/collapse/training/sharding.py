@@ -19,9 +19,9 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 
-from collapse.distributed import Ranks
-from collapse.optimisation import Optimisation
-from collapse.task import Batch
+from collapse.training.distributed import Ranks
+from collapse.training.optimisation import Optimisation
+from collapse.training.task import Batch
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from collapse.distributed import on_stop
-from collapse.optimisation import Interrupted, TrainingError
+from collapse.training.distributed import on_stop
+from collapse.training.optimisation import Interrupted, TrainingError
 
 #: Seconds that the other ranks have to end by themselves once one has failed.
 GRACE = 30.0
@@ -110,7 +110,7 @@ def _on_nodes(command: list[str], ranks: int, nodes: int) -> list[_Start]:
 
 def _environment() -> dict[str, str]:
     """Return what all ranks need to find the package, and to compute in one thread."""
-    package = str(Path(__file__).resolve().parents[1])
+    package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     return {"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": path}
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from collapse import families, regimes
 from collapse.regimes import Regime
 from collapse.seeding import REAL
-from collapse.study_errors import Key, Mistake, Words, one_of, shown
+from collapse.study.errors import Key, Mistake, Words, one_of, shown
 
 if TYPE_CHECKING:
-    from collapse.experiment import Experiment
     from collapse.study import Study
+    from collapse.study.experiment import Experiment
 
 #: Names that stand for something else among the results.
 RESERVED = ("figures", "pictures", "tables", "report")

@@ -24,8 +24,8 @@ from typing import Any, Literal
 
 import psutil
 
-from collapse import cluster
-from collapse.driver_lock import DriverError, Holder, Lock, running_here
+from collapse.cluster import slurm
+from collapse.cluster.driver_lock import DriverError, Holder, Lock, running_here
 from collapse.errors import JobError
 
 #: Snakemake's own files in a working directory, and the driver's logs.
@@ -33,7 +33,7 @@ STATE = Path(".snakemake")
 LOGS = STATE / "driver"
 
 #: Where this package is, for submitit to import it.
-PACKAGE = Path(__file__).resolve().parents[1]
+PACKAGE = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -74,13 +74,13 @@ class Driver:
             _say(f"driver on {socket.gethostname()} in {directory}")
             if self.submits:
                 # What they finish is not run again: a job itself marks its files as complete.
-                cluster.settle(directory, self.orphans, _say)
+                slurm.settle(directory, self.orphans, _say)
             if any((directory / STATE / "locks").glob("*.lock")):
                 subprocess.run([*self.command, "--unlock"], check=True, cwd=directory, env=_clean())
             status = subprocess.run(self.command, cwd=directory, env=_clean()).returncode
             if status == -signal.SIGUSR2:
                 time.sleep(
-                    cluster.PATIENCE
+                    slurm.PATIENCE
                 )  # the same signal is on its way to this process: checkpoint
             return status
 
@@ -180,8 +180,8 @@ def wait(job: Any) -> int:
         If it ended without one.
     """
     if job.job_id.isdigit() and type(job).__name__ == "SlurmJob":
-        while cluster.is_active(job.job_id):
-            time.sleep(cluster.INTERVAL)
+        while slurm.is_active(job.job_id):
+            time.sleep(slurm.INTERVAL)
     try:
         return int(job.result())
     except Exception as error:  # of submitit, in many words

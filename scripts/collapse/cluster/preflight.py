@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 import psutil
 import yaml
 
-from collapse import families, planning, study_file
-from collapse.cluster import SlurmError, slurm
+from collapse import families, planning
+from collapse.cluster.slurm import SlurmError, slurm
 from collapse.data import hub
-from collapse.study import Study, load
-from collapse.study_errors import StudyError
+from collapse.study import Study, load, yaml_file
+from collapse.study.errors import StudyError
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 class Finding(NamedTuple):
@@ -56,7 +56,7 @@ def study_of(arguments: Sequence[str], directory: Path) -> Study:
     default = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text(encoding="utf-8"))
     named = [word.partition("=")[2] for word in arguments if word.startswith("study=")]
     config = {"study": named[-1]} if named else default
-    return load(study_file.find(config, [directory, PROJECT]))
+    return load(yaml_file.find(config, [directory, PROJECT]))
 
 
 def examine(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from collapse import cluster
+from collapse.cluster import slurm
 from collapse.errors import JobError
 
 #: Where the lock is, in a working directory.
@@ -51,7 +51,7 @@ class Holder:
             If SLURM does not say.
         """
         if self.job:
-            return cluster.is_active(self.job)
+            return slurm.is_active(self.job)
         if self.host != socket.gethostname():
             return True
         try:

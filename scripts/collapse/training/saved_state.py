@@ -19,8 +19,9 @@ import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from collapse import files, sharding
-from collapse.distributed import Ranks
+from collapse import files
+from collapse.training import sharding
+from collapse.training.distributed import Ranks
 
 _FILE = "training.pt"
 

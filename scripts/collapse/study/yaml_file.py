@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from collapse.study_errors import Key, Mistake, StudyError, Words, one_of, shown, shown_path
+from collapse.study.errors import Key, Mistake, StudyError, Words, one_of, shown, shown_path
 
 #: Snakemake's configuration: where it is, and its keys.
 SOURCE, KEYS = "config/config.yaml or --config", ("study", "environments")

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from collapse.chain import ChainSpec
-from collapse.experiment import point_name
 from collapse.regimes import NAMED, Regime
+from collapse.study.experiment import point_name
 
 if TYPE_CHECKING:
     from collapse.study import Study

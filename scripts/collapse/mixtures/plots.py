@@ -22,10 +22,10 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
-from collapse import families, figures, mixture_table, mixtures
-from collapse.experiment import JOINT
+from collapse import families, figures, mixtures
 from collapse.families import Figure, Headline
-from collapse.mixtures import Grid, Mixture
+from collapse.mixtures import Grid, Mixture, worth
+from collapse.study.experiment import JOINT
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,8 +55,8 @@ def draw(dataset: xr.Dataset, grids: Sequence[Grid], directory: Path) -> list[Pa
     for grid, distinction in zip(grids, mixtures.distinctions(grids), strict=True):
         suffix = distinction and JOINT + distinction
         for figure in _figures(dataset):
-            values = mixture_table.last_values(dataset, grid, figure.metric)
-            if not any(np.isfinite(mixture_table.mean(each)[0]) for each in values.values()):
+            values = worth.last_values(dataset, grid, figure.metric)
+            if not any(np.isfinite(worth.mean(each)[0]) for each in values.values()):
                 continue
             label = figures.label(dataset[figure.metric])
             with plt.rc_context(figures.STYLE):
@@ -97,7 +97,7 @@ def _drawings(
 
 def _logarithmic(values: Values, figure: Figure) -> bool:
     """Tell whether a metric that is drawn on a log axis spans a decade, and so is one here."""
-    means = np.array([mixture_table.mean(each)[0] for each in values.values()])
+    means = np.array([worth.mean(each)[0] for each in values.values()])
     means = means[np.isfinite(means)]
     if figure.yscale != "log" or not len(means):
         return False
@@ -108,7 +108,7 @@ def _heat_maps(values: Values, figure: Figure, judged: Headline | None, label: s
     """Draw the metric of every mixture and, below, where it differs from no synthetic data."""
     rows = sorted({mixture.real for mixture in values})
     columns = sorted({mixture.synthetic for mixture in values})
-    compared = mixture_table.effects(values)
+    compared = worth.effects(values)
     panels = 2 if compared else 1
     drawing, axes = plt.subplots(
         panels,
@@ -117,7 +117,7 @@ def _heat_maps(values: Values, figure: Figure, judged: Headline | None, label: s
         squeeze=False,
         sharex=True,
     )
-    cells = _matrix({m: mixture_table.mean(each)[0] for m, each in values.items()}, rows, columns)
+    cells = _matrix({m: worth.mean(each)[0] for m, each in values.items()}, rows, columns)
     norm = LogNorm() if _logarithmic(values, figure) else None
     form = ".3g" if norm else _fixed(float(np.ma.ptp(cells)))
     picture = _cells(axes[0, 0], cells, cells, rows, columns, form, cmap="viridis", norm=norm)
@@ -182,7 +182,7 @@ def _box_best(
 ) -> None:
     for row, real in enumerate(rows):
         beside = {mixture: each for mixture, each in values.items() if mixture.real == real}
-        column = columns.index(mixture_table.best_of(beside, judged).synthetic)
+        column = columns.index(worth.best_of(beside, judged).synthetic)
         box = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, linewidth=1.8, zorder=3)
         box.set_edgecolor("#e6550d")
         axes.add_patch(box)
@@ -192,7 +192,7 @@ def _box_best(
 def _differences(
     drawing: Drawing,
     axes: Axes,
-    compared: Mapping[Mixture, mixture_table.Effect],
+    compared: Mapping[Mixture, worth.Effect],
     rows: Sequence[int],
     columns: Sequence[int],
     judged: Headline | None,

@@ -6,8 +6,8 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from collapse.sharding import Layout
-from collapse.task import Batch, Task
+from collapse.training.sharding import Layout
+from collapse.training.task import Batch, Task
 
 
 class Share(NamedTuple):

@@ -22,11 +22,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from collapse import batches, sharding, training_state
-from collapse.batches import Share
-from collapse.distributed import Ranks, joined, on_stop
-from collapse.optimisation import Interrupted, Optimisation, TrainingError, learning_rate
-from collapse.task import Batch, Curve, CurvePoint, Task
+from collapse.training import batches, saved_state, sharding
+from collapse.training.batches import Share
+from collapse.training.distributed import Ranks, joined, on_stop
+from collapse.training.optimisation import Interrupted, Optimisation, TrainingError, learning_rate
+from collapse.training.task import Batch, Curve, CurvePoint, Task
 
 __all__ = ["Batch", "Curve", "CurvePoint", "Task", "train"]
 
@@ -47,8 +47,8 @@ def train(
 ) -> Curve:
     """Train a task's model in place, from where an earlier run was interrupted if one was.
 
-    In several ranks (`collapse.distributed`) all call this with the same arguments, and each
-    trains on its share of the rows. A model that was sharded stays so: to save it, gather it
+    In several ranks (`collapse.training.distributed`) all call this with the same arguments, and
+    each trains on its share of the rows. A model that was sharded stays so: to save it, gather it
     by `sharding.whole_state`, which takes a model of one rank as well. For the rest of the
     process, products of float32 matrices use TF32 on GPUs, and on CPUs memory that is freed
     is kept for use again.
@@ -246,16 +246,16 @@ class _Run:
             "total": self.total,
             "curve": [tuple(point) for point in self.curve],
         }
-        training_state.write(state, content, self.task.model, self.optimiser, self.ranks)
+        saved_state.write(state, content, self.task.model, self.optimiser, self.ranks)
 
     def resume(self, state: Path, fingerprint: str) -> None:
         """Go on from a saved state, if there is a sound one with this fingerprint."""
-        parts = training_state.read(state, fingerprint, self.ranks)
+        parts = saved_state.read(state, fingerprint, self.ranks)
         step = int(parts[0]["step"]) if parts else 0
         if self.ranks.maximum(step) != -self.ranks.maximum(-step):
             raise TrainingError(f"not all ranks see the same state of training in {state}")
         if parts:
-            training_state.restore(parts, self.task.model, self.optimiser)
+            saved_state.restore(parts, self.task.model, self.optimiser)
             self.step, self.total = step, parts[0]["total"]
             self.curve = [CurvePoint(*point) for point in parts[0]["curve"]]
             if self.ranks.first:

@@ -1,8 +1,8 @@
 """Data-parallel ranks: one process a GPU, which share the rows of every batch.
 
-Ranks are started by `collapse.launching`, on one machine or on the nodes of a SLURM job, or
-by torchrun or submitit; what they then say to each other is all in `Ranks`. A single process
-is one rank, which has nobody to talk to and pays nothing.
+Ranks are started by `collapse.training.launching`, on one machine or on the nodes of a SLURM
+job, or by torchrun or submitit; what they then say to each other is all in `Ranks`. A single
+process is one rank, which has nobody to talk to and pays nothing.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _device(local: int) -> torch.device:
 def joined() -> Iterator[Ranks]:
     """Join the other ranks, if the environment names any, and leave them afterwards.
 
-    The environment is that of torchrun, of `collapse.launching`, of submitit's
+    The environment is that of torchrun, of `collapse.training.launching`, of submitit's
     ``TorchDistributedEnvironment``, or of the tasks of a SLURM step. Messages between GPUs
     go by NCCL and those between CPUs by Gloo. Inside itself it does nothing more.
     """

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import BaseModel, Field, ValidationError, create_model
 
-from collapse import families, regimes, study_checks, study_errors, study_file
+from collapse import families, regimes
 from collapse.chain import ChainSpec
-from collapse.experiment import (
+from collapse.regimes import Regime
+from collapse.study import errors, mistakes, yaml_file
+from collapse.study.errors import StudyError
+from collapse.study.experiment import (
     JOINT,
     EitherExperiment,
     Experiment,
@@ -27,8 +29,6 @@ from collapse.experiment import (
     experiment_model,
     text_of,
 )
-from collapse.regimes import Regime
-from collapse.study_errors import StudyError
 
 __all__ = ["Experiment", "Point", "Study", "StudyError", "json_schema", "load", "resolved"]
 
@@ -135,13 +135,13 @@ def load(path: str | Path) -> Study:
     StudyError
         With one line: file and line, key, what was found, what was expected.
     """
-    document = study_file.read(Path(path))
+    document = yaml_file.read(Path(path))
     try:
         study = Study.model_validate(document.content)
     except ValidationError as error:
-        mistake = study_errors.explain(error, document.content, _known_keys, _WORDS)
+        mistake = errors.explain(error, document.content, _known_keys, _WORDS)
         raise document.error(mistake) from None
-    for mistake in study_checks.mistakes(study):
+    for mistake in mistakes.mistakes(study):
         raise document.error(mistake)
     return study
 
@@ -174,7 +174,3 @@ def resolved(study: Study, experiment: str) -> dict[str, Any]:
     plan = study.experiments[experiment].model_dump(mode="json")
     table = {name: study.regime_table[name].model_dump() for name in study.regimes_of(experiment)}
     return {"experiments": {experiment: plan}, "regimes": table}
-
-
-if __name__ == "__main__":
-    print(json.dumps(json_schema(), indent=2))
