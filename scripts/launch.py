@@ -16,6 +16,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "scripts"))
 
 from collapse.cluster import driver, preflight  # noqa: E402
+from collapse.cluster.findings import report  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
 
 
@@ -65,7 +66,7 @@ def main() -> int:
     submits = preflight.read_profile(profile).get("executor") == "slurm"
     if submits and not chosen.unchecked:
         findings = preflight.examine(profile, directory, chosen.snakemake)
-        if preflight.report([finding for finding in findings if finding.remedy]):
+        if report([finding for finding in findings if finding.remedy]):
             return 1
     plan = driver.Driver(
         directory=str(directory),

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from snakemake_executor_plugin_slurm.partitions import read_partition_file
 
-from collapse.cluster import driver_lock, preflight, waiting
+from collapse.cluster import driver_lock, preflight, slurm_checks, waiting
+from collapse.cluster.findings import Finding, report
 from collapse.study import Study
 from running import PROJECT
 
@@ -84,8 +85,8 @@ def test_overlapping_steps_count_once():
 
 
 def test_a_finding_is_one_line_with_its_remedy(capsys):
-    findings = [preflight.Finding("disk", "is full", "Empty it"), preflight.Finding("SLURM", "is")]
-    assert preflight.report(findings) == 1
+    found = [Finding("disk", "is full", "Empty it"), Finding("SLURM", "is")]
+    assert report(found) == 1
     assert capsys.readouterr().err == "FAULT  disk: is full. Empty it\nok     SLURM: is\n"
 
 
@@ -97,9 +98,9 @@ def test_what_a_cluster_lacks_is_found():
     partitions = {"batch*": {"gpu:a100:4"}}
     config = "AccountingStorageType = accounting_storage/none\nMinJobAge = 300 sec\n"
     found = [
-        *preflight._partitions(settings, partitions),
-        *preflight._polling(settings, config),
-        preflight._gpus(settings, partitions),
+        *slurm_checks._partitions(settings, partitions),
+        *slurm_checks._polling(settings, config),
+        slurm_checks._gpus(settings, partitions),
     ]
     assert [bool(finding.remedy) for finding in found] == [True, True, True]
     assert "batch" in found[0].remedy and "squeue" in found[1].remedy and "a100" in found[2].remedy
@@ -125,24 +126,24 @@ ACCOUNTING = "AccountingStorageType = accounting_storage/slurmdbd\nClusterName =
     ],
 )
 def test_accounts_are_looked_up_where_the_cluster_keeps_any(monkeypatch, asked, found, fault):
-    monkeypatch.setattr(preflight, "slurm", lambda *command: ASSOCIATIONS)
-    (finding,) = preflight._accounts({"default-resources": asked}, ACCOUNTING)
+    monkeypatch.setattr(slurm_checks, "slurm", lambda *command: ASSOCIATIONS)
+    (finding,) = slurm_checks._accounts({"default-resources": asked}, ACCOUNTING)
     assert found in str(finding) and bool(finding.remedy) == fault
 
 
 def test_who_has_no_account_where_one_is_needed_is_told(monkeypatch):
-    monkeypatch.setattr(preflight, "slurm", lambda *command: "")
+    monkeypatch.setattr(slurm_checks, "slurm", lambda *command: "")
     enforced = f"{ACCOUNTING}AccountingStorageEnforce = associations,limits\n"
-    assert [bool(one.remedy) for one in preflight._accounts({}, enforced)] == [True]
-    assert [bool(one.remedy) for one in preflight._accounts({}, ACCOUNTING)] == [False]
+    assert [bool(one.remedy) for one in slurm_checks._accounts({}, enforced)] == [True]
+    assert [bool(one.remedy) for one in slurm_checks._accounts({}, ACCOUNTING)] == [False]
 
 
 def test_accounts_that_cannot_be_looked_up_are_a_finding(monkeypatch):
     def refuse(*command):
-        raise preflight.SlurmError("sacctmgr: error: Connection refused")
+        raise slurm_checks.SlurmError("sacctmgr: error: Connection refused")
 
-    monkeypatch.setattr(preflight, "slurm", refuse)
-    (finding,) = preflight._accounts({}, ACCOUNTING)
+    monkeypatch.setattr(slurm_checks, "slurm", refuse)
+    (finding,) = slurm_checks._accounts({}, ACCOUNTING)
     assert str(finding).startswith("FAULT  account: sacctmgr: error: Connection refused. Ask")
 
 
@@ -170,16 +171,16 @@ def test_a_last_attempt_that_no_node_can_hold_is_found():
         "retries": 2,
         "set-resources": {"train": {"mem_mb": "8000 * attempt"}, "gather": {"mem_mb": 9000}},
     }
-    assert not list(preflight._memory(settings, 24_000))
-    (finding,) = preflight._memory(settings, 23_999)
+    assert not list(slurm_checks._memory(settings, 24_000))
+    (finding,) = slurm_checks._memory(settings, 23_999)
     assert "train: asks for 24000 MB at the last of 3 attempts, no node has over" in str(finding)
 
 
 def test_several_nodes_need_the_gpus_of_each():
     wrong = {"train": {"nodes": 2, "gpu": 8}, "generate": {"gpu": 4}}
     right = {"train": {"nodes": 2, "gpu": 0, "gres": "'gpu:4'"}}
-    assert [one.subject for one in preflight._nodes({"set-resources": wrong})] == ["train"]
-    assert not list(preflight._nodes({"set-resources": right}))
+    assert [one.subject for one in slurm_checks._nodes({"set-resources": wrong})] == ["train"]
+    assert not list(slurm_checks._nodes({"set-resources": right}))
 
 
 def test_the_profile_says_what_every_rule_of_the_workflow_asks_for():
