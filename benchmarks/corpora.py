@@ -63,7 +63,7 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
 
 def tokenise(megabytes: int) -> dict[str, float]:
     """Do what `prepare` does with a file of stories: split it, train a tokenizer, tokenise."""
-    from collapse.data import stories, text, tokens
+    from collapse.data import stories, text, tokenizing, tokens
 
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -81,7 +81,7 @@ def tokenise(megabytes: int) -> dict[str, float]:
                 generator_of=lambda _: generator,
             )
         with _timed(seconds, "vocabulary / s"):
-            tokens.train_tokenizer(corpus.train(), 768, folder / "tokenizer")
+            tokenizing.train(corpus.train(), 768, folder / "tokenizer")
         with _timed(seconds, "tokenise / s"):
             counts = tokens.write_documents(
                 folder / "train.parquet",

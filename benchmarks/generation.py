@@ -43,7 +43,7 @@ def report(quick: bool) -> None:
 def measure(backend: str, samples: int) -> dict[str, float]:
     """Return what starting up takes, the first sample too, and tokens in a second after it."""
     from collapse import sampling
-    from collapse.data.tokens import BOS, EOS
+    from collapse.data.tokenizing import BOS, EOS
 
     decoding = sampling.Decoding(1.0, LENGTH, BOS, EOS, ignore_end=True)
     with tempfile.TemporaryDirectory() as name:

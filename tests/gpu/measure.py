@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from collapse import sampling
 from collapse.causal import checkpoints
 from collapse.causal.stored_tokens import IGNORED, Tokens
-from collapse.data.tokens import BOS, EOS
+from collapse.data.tokenizing import BOS, EOS
 from collapse.families.language_model import models, packing, pretraining
 from collapse.families.language_model.architectures import ARCHITECTURES
 from collapse.training import trainer

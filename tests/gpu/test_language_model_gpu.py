@@ -13,7 +13,7 @@ if not torch.cuda.is_available():
 from collapse import sampling  # noqa: E402
 from collapse.causal import evaluation  # noqa: E402
 from collapse.causal.stored_tokens import Tokens  # noqa: E402
-from collapse.data.tokens import BOS, EOS  # noqa: E402
+from collapse.data.tokenizing import BOS, EOS  # noqa: E402
 from collapse.families.language_model import models, pretraining  # noqa: E402
 from collapse.families.language_model.packing import Packer  # noqa: E402
 from collapse.training import trainer  # noqa: E402

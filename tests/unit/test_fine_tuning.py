@@ -24,8 +24,8 @@ from collapse import study as studies  # noqa: E402
 from collapse.branches import Branches  # noqa: E402
 from collapse.causal import checkpoints, stored_tokens  # noqa: E402
 from collapse.causal.stored_tokens import IGNORED  # noqa: E402
-from collapse.data import pairs, questions, tokens  # noqa: E402
-from collapse.data.tokens import OWN, Special  # noqa: E402
+from collapse.data import pairs, questions, tokenizing, tokens  # noqa: E402
+from collapse.data.tokenizing import OWN, Special  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
 from collapse.families import fine_tuning  # noqa: E402
 from collapse.families.fine_tuning import Parameters, bases, published, tuning  # noqa: E402
@@ -101,7 +101,7 @@ def gemma(tmp_path_factory):
     """A randomly initialised checkpoint of Gemma-2's architecture, with ids of its own."""
     folder = tmp_path_factory.mktemp("gemma")
     drawn = questions.draw(500, np.random.default_rng(0))
-    tokens.train_tokenizer(map(pairs.render, drawn), 400, folder)
+    tokenizing.train(map(pairs.render, drawn), 400, folder)
     path = folder / "tokenizer.json"
     described = json.loads(path.read_text())
     # As in Gemma, where EOS is 1 and BOS is 2.
@@ -318,10 +318,10 @@ def test_samples_are_well_formed_pairs_tokenised_as_real_ones(here):
     table = parquet.read_table(shard.path)
     assert table.schema.equals(parquet.read_schema(Path(tuned.data) / "train.parquet"))
     assert len(table) == 120
-    decoder = tokens.load_tokenizer(Path(tuned.data) / "tokenizer")
+    decoder = tokenizing.load(Path(tuned.data) / "tokenizer")
     for row in table.to_pylist():
         assert pairs.parse(row["text"]) is not None and row["ended"]
-        assert tokens.encode(decoder, row["text"], pairs.head) == (
+        assert tokenizing.encode(decoder, row["text"], pairs.head) == (
             row["tokens"],
             row["head_tokens"],
         )
@@ -388,7 +388,7 @@ def test_a_model_that_writes_no_pair_is_given_up_in_one_line(gemma, monkeypatch,
 
 def test_every_kind_of_bad_sample_is_refused_and_counted(trained, here):
     tokenizer = Path(loop().data) / "tokenizer"
-    encode = tokens.load_tokenizer(tokenizer).encode
+    encode = tokenizing.load(tokenizer).encode
 
     def sample(text, ended=True, extra=()):
         ids = [*encode(text, add_special_tokens=False).ids, *extra]
@@ -414,9 +414,9 @@ def test_samples_too_long_when_tokenised_again_are_drawn_anew_or_left_out(here, 
     """Mistake 4 of the published code, its other half."""
     tokenizer = Path(loop().data) / "tokenizer"
     text = "user: Hi.\nassistant: Yes."
-    ids = tokens.load_tokenizer(tokenizer).encode(text, add_special_tokens=False).ids
+    ids = tokenizing.load(tokenizer).encode(text, add_special_tokens=False).ids
     sample = Sample(np.array(ids, np.int32), True)
-    encoded = tokens.encode
+    encoded = tokenizing.encode
     monkeypatch.setattr(
         tokens, "encode", lambda *a: encoded(*a)._replace(ids=[*encoded(*a).ids, 5])
     )

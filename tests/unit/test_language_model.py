@@ -29,8 +29,8 @@ from collapse import study as studies  # noqa: E402
 from collapse.branches import Branches  # noqa: E402
 from collapse.causal import checkpoints, evaluation, stored_tokens  # noqa: E402
 from collapse.causal.stored_tokens import IGNORED, Tokens  # noqa: E402
-from collapse.data import stories, tokens  # noqa: E402
-from collapse.data.tokens import BOS, EOS, PAD  # noqa: E402
+from collapse.data import stories, tokenizing, tokens  # noqa: E402
+from collapse.data.tokenizing import BOS, EOS, PAD  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
 from collapse.families import language_model  # noqa: E402
 from collapse.families.language_model import Parameters, models, pretraining  # noqa: E402
@@ -504,7 +504,7 @@ def test_exactly_so_many_samples_with_the_schema_of_all_text(here):
     assert details["backend"] == "transformers"
     assert details["drawn"] >= 150 and details["truncated"] == 0
     assert details["acceptance_rate"] == 150 / details["drawn"]
-    decoder = tokens.load_tokenizer(Loop().data / "tokenizer")
+    decoder = tokenizing.load(Loop().data / "tokenizer")
     for row in table.to_pylist():
         assert row["text"] == decoder.decode(row["tokens"], skip_special_tokens=False)
         assert 1 <= len(row["tokens"]) <= 126  # and EOS, within context - 1

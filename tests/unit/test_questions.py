@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from collapse.data import dialogue, grammar, questions, stories, tokens
+from collapse.data import dialogue, grammar, questions, stories, tokenizing
 from collapse.data.questions import Question
 
 COUNT = 20_000
@@ -339,7 +339,7 @@ def test_names_and_things_are_those_of_the_stories():
 def test_pairs_are_short_in_the_tokens_of_a_small_vocabulary(pairs, tmp_path):
     texts = [dialogue.render(pair) for pair in pairs[:2000]]
     told = stories.draw(2000, np.random.default_rng(0))
-    tokens.train_tokenizer([*told, *texts], 768, tmp_path)
-    encoder = tokens.load_tokenizer(tmp_path)
+    tokenizing.train([*told, *texts], 768, tmp_path)
+    encoder = tokenizing.load(tmp_path)
     lengths = [len(one.ids) for one in encoder.encode_batch(texts, add_special_tokens=False)]
     assert max(lengths) < 60 and np.mean(lengths) < 45

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collapse.data import dialogue, tokens
+from collapse.data import dialogue, tokenizing, tokens
 from collapse.errors import DataError
 from collapse.files import DamagedFileError
 
@@ -32,7 +32,7 @@ def stories(count, seed=0):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     path = tmp_path_factory.mktemp("tokenizer")
-    tokens.train_tokenizer(stories(200), 300, path)
+    tokenizing.train(stories(200), 300, path)
     return path
 
 
@@ -54,7 +54,7 @@ def test_a_tokenizer_has_exactly_the_vocabulary_asked_for(tokenizer):
 def test_special_tokens_have_the_first_ids_and_transformers_knows_them(tokenizer):
     assert tokenizer.convert_ids_to_tokens([0, 1, 2]) == ["<pad>", "<s>", "</s>"]
     assert (tokenizer.pad_token_id, tokenizer.bos_token_id, tokenizer.eos_token_id) == (0, 1, 2)
-    assert (tokens.PAD, tokens.BOS, tokens.EOS) == (0, 1, 2)
+    assert (tokenizing.PAD, tokenizing.BOS, tokenizing.EOS) == (0, 1, 2)
 
 
 any_text = st.one_of(
@@ -69,7 +69,7 @@ def test_decoding_gives_back_any_text_and_no_special_token_is_ever_in_it(trained
     ids = tokenizer.encode(text)
     assert tokenizer.decode(ids) == text
     assert not {0, 1, 2} & set(ids)
-    assert tokens.load_tokenizer(trained).encode(text, add_special_tokens=False).ids == ids
+    assert tokenizing.load(trained).encode(text, add_special_tokens=False).ids == ids
 
 
 def test_words_of_the_training_documents_are_merged(tokenizer):
@@ -95,13 +95,14 @@ TRAIN = """
 import sys
 from pathlib import Path
 import numpy as np
-from collapse.data.tokens import train_tokenizer, write_documents
+from collapse.data.tokenizing import train
+from collapse.data.tokens import write_documents
 
 directory = Path(sys.argv[1])
 # Words at random, so that many pairs are equally frequent and their order must be decided.
 words = [f"{number:x}" for number in np.random.default_rng(0).integers(0, 1 << 32, 30_000)]
 documents = [" ".join(words[start:start + 10]) for start in range(0, len(words), 10)]
-train_tokenizer(documents, 2000, directory)
+train(documents, 2000, directory)
 write_documents(directory / "a.parquet", documents, directory, context=128,
                 long_documents="refuse")
 """
@@ -121,10 +122,10 @@ def test_tokenizer_and_shard_do_not_depend_on_threads(tmp_path):
 
 def test_a_vocabulary_that_the_documents_do_not_allow_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"vocabulary of 8,000, but .* allow 262$"):
-        tokens.train_tokenizer(["aaa", "aaab"], 8000, tmp_path)
-    tokens.train_tokenizer(["aaa", "aaab"], 262, tmp_path)
+        tokenizing.train(["aaa", "aaab"], 8000, tmp_path)
+    tokenizing.train(["aaa", "aaab"], 262, tmp_path)
     with pytest.raises(DataError, match="a vocabulary of 258; expected at least 259"):
-        tokens.train_tokenizer(["a"], 258, tmp_path)
+        tokenizing.train(["a"], 258, tmp_path)
 
 
 def test_a_mistake_in_the_data_is_seen_through_the_tokenizer(tmp_path):
@@ -133,9 +134,9 @@ def test_a_mistake_in_the_data_is_seen_through_the_tokenizer(tmp_path):
         raise DataError("a.txt: a mistake")
 
     with pytest.raises(DataError, match=r"a\.txt: a mistake"):
-        tokens.train_tokenizer(documents(), 300, tmp_path)
+        tokenizing.train(documents(), 300, tmp_path)
     with pytest.raises(DataError, match=r"no such file; expected a saved tokenizer"):
-        tokens.load_tokenizer(tmp_path)
+        tokenizing.load(tmp_path)
 
 
 # Writing
@@ -177,7 +178,7 @@ def test_large_token_ids_survive(tmp_path):
 def lengths(trained):
     """Documents whose lengths, BOS and EOS included, are 10, 11, 12, 20."""
     documents = ["é" * 4, "é" * 4 + "z", "é" * 5, "é" * 9]
-    encoder = tokens.load_tokenizer(trained)
+    encoder = tokenizing.load(trained)
     assert [len(encoder.encode(text).ids) + 2 for text in documents] == [10, 11, 12, 20]
     return documents
 
@@ -223,7 +224,7 @@ def test_no_documents_are_refused(trained, tmp_path):
 
 def test_documents_are_written_as_they_come(trained, tmp_path, monkeypatch):
     """No more than a row group is ever waiting: memory does not grow with the corpus."""
-    monkeypatch.setattr(tokens, "BATCH", 10)
+    monkeypatch.setattr(tokenizing, "BATCH", 10)
     monkeypatch.setattr(tokens, "GROUP", 3)
     given = written = waiting = 0
 
@@ -260,7 +261,7 @@ def test_documents_are_written_as_they_come(trained, tmp_path, monkeypatch):
 def shard(trained, tmp_path_factory):
     path = tmp_path_factory.mktemp("shard") / "a.parquet"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokens, "BATCH", 5)
+        patch.setattr(tokenizing, "BATCH", 5)
         patch.setattr(tokens, "GROUP", 2)
         write(path, stories(47), trained)
     return path
@@ -385,9 +386,9 @@ some_pair = st.builds(dialogue.Pair, some_part, some_part).filter(
 
 @given(some_pair)
 def test_tokens_of_the_response_are_those_that_cover_any_of_it(any_tokenizer, pair):
-    encoder = tokens.load_tokenizer(any_tokenizer)
+    encoder = tokenizing.load(any_tokenizer)
     text = dialogue.render(pair)
-    ids, head_tokens = tokens.encode(encoder, text, dialogue.head)
+    ids, head_tokens = tokenizing.encode(encoder, text, dialogue.head)
     encoding = encoder.encode(text, add_special_tokens=False)
     assert ids == encoding.ids
     ends = [end for _, end in encoding.offsets]
@@ -398,9 +399,9 @@ def test_tokens_of_the_response_are_those_that_cover_any_of_it(any_tokenizer, pa
 @given(some_pair)
 def test_tokens_without_the_head_decode_to_the_response(trained, pair):
     """Not by offsets: the bytes of a byte-level tokenizer tell what each token covers."""
-    encoder = tokens.load_tokenizer(trained)
+    encoder = tokenizing.load(trained)
     text = dialogue.render(pair)
-    ids, head_tokens = tokens.encode(encoder, text, dialogue.head)
+    ids, head_tokens = tokenizing.encode(encoder, text, dialogue.head)
     head = encoder.decode(ids[:head_tokens], skip_special_tokens=False)
     response = encoder.decode(ids[head_tokens:], skip_special_tokens=False)
     assert head + response == text
@@ -415,14 +416,16 @@ def test_tokens_without_the_head_decode_to_the_response(trained, pair):
 def test_every_byte_of_a_character_is_on_the_side_of_the_character(tmp_path):
     """Offsets are in characters, whatever the number of tokens that one is spread over."""
     gemma_like().save(str(tmp_path / "tokenizer.json"))
-    encoder = tokens.load_tokenizer(tmp_path)
-    found = tokens.encode(encoder, "user: é語\nassistant: 😀é", dialogue.head)
+    encoder = tokenizing.load(tmp_path)
+    found = tokenizing.encode(encoder, "user: é語\nassistant: 😀é", dialogue.head)
     pieces = [encoder.id_to_token(number) for number in found.ids]
     assert pieces[: found.head_tokens][-2:] == ["t", ":▁"]
     assert pieces[found.head_tokens :] == [
         "<0xF0>", "<0x9F>", "<0x98>", "<0x80>", "<0xC3>", "<0xA9>"
     ]  # fmt: skip
-    merged = tokens.encode(encoder, "user: a\nassistant:  Lily", lambda text: text.index("Lily"))
+    merged = tokenizing.encode(
+        encoder, "user: a\nassistant:  Lily", lambda text: text.index("Lily")
+    )
     pieces = [encoder.id_to_token(number) for number in merged.ids]
     assert pieces[merged.head_tokens :] == ["▁L", "i", "l", "y"]
 
@@ -434,10 +437,10 @@ def test_a_shard_tells_prompts_from_responses(any_tokenizer, tmp_path):
     counts = tokens.write_documents(
         path, texts, any_tokenizer, context=1000, long_documents="refuse", head=dialogue.head
     )
-    encoder = tokens.load_tokenizer(any_tokenizer)
-    expected = [tokens.encode(encoder, text, dialogue.head) for text in texts]
+    encoder = tokenizing.load(any_tokenizer)
+    expected = [tokenizing.encode(encoder, text, dialogue.head) for text in texts]
     table = pq.read_table(path)
-    vocabulary = tokens.vocabulary_of(encoder)
+    vocabulary = tokenizing.vocabulary_of(encoder)
     assert table.schema == tokens.schema(vocabulary, head=True)
     assert table.schema.field(tokens.HEAD).type == pa.int32()
     assert table["tokens"].to_pylist() == [encoded.ids for encoded in expected]
@@ -465,7 +468,7 @@ def test_prompts_change_nothing_else_of_a_shard(trained, tmp_path):
 def test_a_truncated_pair_has_no_more_head_than_tokens(trained, tmp_path):
     path = tmp_path / "a.parquet"
     text = dialogue.render(dialogue.Pair("é" * 20, "é" * 20))
-    ids, head_tokens = tokens.encode(tokens.load_tokenizer(trained), text, dialogue.head)
+    ids, head_tokens = tokenizing.encode(tokenizing.load(trained), text, dialogue.head)
     for context in (head_tokens - 5, head_tokens + 5):
         tokens.write_documents(
             path, [text], trained, context=context, long_documents="truncate", head=dialogue.head
@@ -481,5 +484,5 @@ def test_a_file_that_is_no_tokenizer_is_refused_in_one_line(tmp_path):
         with pytest.raises(
             DataError, match=r"tokenizer\.json: can't be read as a tokenizer"
         ) as caught:
-            tokens.load_tokenizer(tmp_path)
+            tokenizing.load(tmp_path)
         assert "\n" not in str(caught.value)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from collapse import files
-from collapse.data.tokens import OWN, Special
+from collapse.data.tokenizing import OWN, Special
 
 _TOKENS, _BOUNDS, _HEADS = "tokens", "bounds.npy", "heads.npy"
 

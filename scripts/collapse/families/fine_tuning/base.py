@@ -12,8 +12,8 @@ import transformers
 
 from collapse import manifest
 from collapse.causal import checkpoints
-from collapse.data import stories, tokens
-from collapse.data.tokens import OWN, Special
+from collapse.data import stories, tokenizing, tokens
+from collapse.data.tokenizing import OWN, Special
 from collapse.errors import JobError
 from collapse.families import language_model
 from collapse.families.fine_tuning import Parameters, bases
@@ -108,7 +108,7 @@ def _pretrained_here(
     test, train = texts[:_TEST_STORIES], texts[_TEST_STORIES:]
     # As many pairs as stories: what is rare in a vocabulary's corpus has no words of its own.
     known = [*train, *islice(pairs, len(train))]
-    tokens.train_tokenizer(known, parameters.vocabulary, tokenizer)
+    tokenizing.train(known, parameters.vocabulary, tokenizer)
     pretrained = language_model.Parameters(
         model=bases.TINY,
         vocabulary=parameters.vocabulary,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from collapse.data import pairs, tokens
+from collapse.data import pairs, tokenizing, tokens
 from collapse.families.fine_tuning import Parameters
 from collapse.sampling import Sample
 
@@ -27,7 +27,7 @@ class Writer:
     """
 
     def __init__(self, tokenizer: Path, parameters: Parameters) -> None:
-        self._tokenizer = tokens.load_tokenizer(tokenizer)
+        self._tokenizer = tokenizing.load(tokenizer)
         added = self._tokenizer.get_added_tokens_decoder()
         self._special = {number for number, token in added.items() if token.special}
         self._longest = parameters.context - 2  # BOS and EOS
@@ -54,7 +54,7 @@ class Writer:
             return "malformed"
         if "\ufffd" in text or pairs.parse(text) is None:
             return "malformed"
-        encoded = tokens.encode(self._tokenizer, text, pairs.head)
+        encoded = tokenizing.encode(self._tokenizer, text, pairs.head)
         if len(encoded.ids) > self._longest and not self._drops_later:
             return "long"
         return None
@@ -62,7 +62,7 @@ class Writer:
     def write(self, samples: Sequence[Sample], output: Path) -> None:
         """Write accepted samples as Parquet."""
         texts = [self._text(sample) for sample in samples]
-        encoded = [tokens.encode(self._tokenizer, text, pairs.head) for text in texts]
+        encoded = [tokenizing.encode(self._tokenizer, text, pairs.head) for text in texts]
         table = pa.table(
             {
                 "tokens": [one.ids for one in encoded],
@@ -71,7 +71,7 @@ class Writer:
                 "ended": [True] * len(samples),
                 "head_tokens": [one.head_tokens for one in encoded],
             },
-            schema=tokens.schema(tokens.vocabulary_of(self._tokenizer), head=True),
+            schema=tokens.schema(tokenizing.vocabulary_of(self._tokenizer), head=True),
         )
         parquet.write_table(table, output, compression="zstd", row_group_size=10_000)
 

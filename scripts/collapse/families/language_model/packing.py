@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from collapse.causal.stored_tokens import IGNORED, Tokens
-from collapse.data.tokens import PAD
+from collapse.data.tokenizing import PAD
 from collapse.errors import JobError
 
 #: Documents that are packed together.

@@ -15,8 +15,8 @@ import pyarrow.parquet as parquet
 from collapse import sampling
 from collapse.causal import checkpoints, evaluation, stored_tokens
 from collapse.causal import shards as shards_of_text
-from collapse.data import stories, text, tokens
-from collapse.data.tokens import BOS, EOS
+from collapse.data import stories, text, tokenizing, tokens
+from collapse.data.tokenizing import BOS, EOS
 from collapse.families.language_model import Parameters, pretraining
 from collapse.families.language_model.evaluation import of_stories
 from collapse.families.protocols import Prepared
@@ -41,7 +41,7 @@ def prepare(step: Step, parameters: Parameters, directory: Path) -> Prepared:
         test_documents=parameters.test_documents,
         generator_of=step.stream,
     )
-    tokens.train_tokenizer(corpus.train(), parameters.vocabulary, directory / TOKENIZER)
+    tokenizing.train(corpus.train(), parameters.vocabulary, directory / TOKENIZER)
     counts = {}
     for split, documents in (("train", corpus.train()), ("test", corpus.test())):
         counts[split] = tokens.write_documents(
@@ -133,7 +133,7 @@ def generate(
 
 
 def _write(samples: list[Sample], tokenizer: Path, vocabulary: int, output: Path) -> None:
-    decoder = tokens.load_tokenizer(tokenizer)
+    decoder = tokenizing.load(tokenizer)
     ids = [sample.tokens.tolist() for sample in samples]
     table = pa.table(
         {
