@@ -418,7 +418,7 @@ def test_samples_too_long_when_tokenised_again_are_drawn_anew_or_left_out(here, 
     sample = Sample(np.array(ids, np.int32), True)
     encoded = tokenizing.encode
     monkeypatch.setattr(
-        tokens, "encode", lambda *a: encoded(*a)._replace(ids=[*encoded(*a).ids, 5])
+        tokenizing, "encode", lambda *a: encoded(*a)._replace(ids=[*encoded(*a).ids, 5])
     )
     context = len(ids) + 2
     redrawing = Writer(tokenizer, Parameters(context=context))

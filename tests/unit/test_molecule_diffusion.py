@@ -20,6 +20,7 @@ from rdkit import Chem  # noqa: E402
 from rdkit.Chem import rdDistGeom, rdMolAlign  # noqa: E402
 from scipy.spatial.transform import Rotation  # noqa: E402
 
+from collapse import portraits  # noqa: E402
 from collapse.data import molecules, rdkit_molecules  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
 from collapse.families import molecule_diffusion  # noqa: E402
@@ -473,7 +474,7 @@ def test_overlays_are_drawn_for_regimes_and_iterations(tmp_path):
     for regime, t, noise in (("replace", 1, 0.1), ("replace", 2, 30.0), ("accumulate", 1, 0.1)):
         moved = real.positions + generator.normal(0, noise, real.positions.shape)
         path = tmp_path / f"{regime}{t}.npz"
-        pictures.write(path, overlay.portrait(real._replace(positions=moved.astype("f4")), real))
+        portraits.write(path, overlay.portrait(real._replace(positions=moved.astype("f4")), real))
         records.append(pictures.Record("here", regime, t, str(path)))
     pictures.draw(records, tmp_path / "drawn")
     assert {path.name for path in (tmp_path / "drawn").iterdir()} == {
@@ -543,7 +544,7 @@ def test_metrics_and_records_are_there_and_finite(loop):
         assert [point["step"] for point in record["curve"]][-1] == record["steps"]
         # Of so few test conformations the learning curve takes all, as the metric does.
         assert record["curve"][-1]["test_loss"] == pytest.approx(metrics["test_loss"], rel=1e-6)
-        assert len(pictures.read(loop.chain().portrait(t)).smiles) == 3
+        assert len(portraits.read(loop.chain().portrait(t), pictures.Portrait).smiles) == 3
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(loop, monkeypatch):

@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 import pictures as made  # noqa: E402
-from collapse import families  # noqa: E402
+from collapse import families, portraits  # noqa: E402
 from collapse import study as studies  # noqa: E402
 from collapse.data import image_shards  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
@@ -459,7 +459,7 @@ def test_shards_hold_images_alone_and_depend_on_no_boundary(copied):
 
 
 def test_the_same_test_images_are_shown_at_every_iteration(copied):
-    shown = [pictures.read(copied.chain().portrait(t)) for t in (1, 2)]
+    shown = [portraits.read(copied.chain().portrait(t), pictures.Portrait) for t in (1, 2)]
     for portrait in shown:
         assert portrait.tested.shape == (30, 8, 8, 1)
         assert portrait.samples.shape == (60, 8, 8, 1)
@@ -698,8 +698,8 @@ def test_pictures_are_drawn_for_every_point(tmp_path):
     for regime, t in itertools.product(("replace", "accumulate"), (1, 2, 3)):
         path = tmp_path / f"{regime}{t}.npz"
         portrait = pictures.Portrait(digits(12), digits(10), digits(32))
-        pictures.write(path, portrait)
-        assert np.array_equal(pictures.read(path).samples, portrait.samples)
+        portraits.write(path, portrait)
+        assert np.array_equal(portraits.read(path, pictures.Portrait).samples, portrait.samples)
         records.append(Record("noise=0.2", regime, t, str(path)))
     pictures.draw(records, tmp_path / "drawn")
     names = {path.name for path in (tmp_path / "drawn").iterdir()}

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure as Drawing
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from collapse import figures
+from collapse import figures, portraits
 from collapse.learning_curves import Record
 
 Array = NDArray[np.float64]
@@ -68,18 +68,6 @@ class Portrait(NamedTuple):
     distances: Array
 
 
-def write(path: Path, portrait: Portrait) -> None:
-    """Write a portrait as arrays."""
-    with open(path, "wb") as file:
-        np.savez_compressed(file, **portrait._asdict())
-
-
-def read(path: str | Path) -> Portrait:
-    """Read what `write` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return Portrait(**arrays)
-
-
 def draw(records: Sequence[Record], directory: Path) -> None:
     """Draw the overlays of every point and molecule, as PNG and SVG.
 
@@ -91,11 +79,7 @@ def draw(records: Sequence[Record], directory: Path) -> None:
         Where the pictures go.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    points: dict[str, dict[str, dict[int, Portrait]]] = {}
-    for record in records:
-        regimes = points.setdefault(record.point, {})
-        regimes.setdefault(record.regime, {})[record.iteration] = read(record.path)
-    for point, regimes in points.items():
+    for point, regimes in portraits.by_point(records, Portrait).items():
         first = next(portrait for found in regimes.values() for portrait in found.values())
         for number in range(len(first.smiles)):
             with plt.rc_context({**figures.STYLE, "axes.grid": False}):

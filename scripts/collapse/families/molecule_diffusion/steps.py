@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse import manifest
+from collapse import manifest, portraits
 from collapse.data import molecule_sources, molecules
 from collapse.data.molecule_sources import Reading
 from collapse.data.molecules import Conformations
@@ -143,7 +143,7 @@ def portray(
     samples, _ = _samples_and_real(step, data, shards, parameters.judged)
     _, first = np.unique(samples.molecule, return_index=True)
     shown = samples.take(np.sort(first)[: pictures.SHOWN])
-    pictures.write(output, overlay.portrait(shown, molecules.read(data / TRAIN)))
+    portraits.write(output, overlay.portrait(shown, molecules.read(data / TRAIN)))
 
 
 def _samples_and_real(

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
-from collapse import figures
+from collapse import figures, portraits
 from collapse.learning_curves import Record
 
 Images = NDArray[np.uint8]
@@ -39,18 +39,6 @@ class Portrait(NamedTuple):
     samples: Images
 
 
-def write(path: Path, portrait: Portrait) -> None:
-    """Write a portrait as arrays."""
-    with open(path, "wb") as file:
-        np.savez_compressed(file, **portrait._asdict())
-
-
-def read(path: str | Path) -> Portrait:
-    """Read what `write` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return Portrait(**arrays)
-
-
 def draw(records: Sequence[Record], directory: Path) -> None:
     """Draw samples and reconstructions of every point, as PNG and SVG.
 
@@ -62,11 +50,7 @@ def draw(records: Sequence[Record], directory: Path) -> None:
         Where the pictures go.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    points: dict[str, dict[str, dict[int, Portrait]]] = {}
-    for record in records:
-        regimes = points.setdefault(record.point, {})
-        regimes.setdefault(record.regime, {})[record.iteration] = read(record.path)
-    for point, regimes in points.items():
+    for point, regimes in portraits.by_point(records, Portrait).items():
         for name, page in (("samples", _samples), ("reconstructions", _reconstructions)):
             with plt.rc_context({**figures.STYLE, "axes.grid": False}):
                 figures.save(page(regimes), directory / f"{name}__{point}")

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from collapse import portraits
 from collapse.data import image_shards, images
 from collapse.data.images import Labelled
 from collapse.errors import DataError
@@ -243,7 +244,7 @@ def portray(
         pixels = models.as_pixels(torch.from_numpy(tested[: pictures.RECONSTRUCTED]).to(device))
         mean, _ = network.encode(pixels)
         reconstructed = models.as_images(network.decode(mean))
-    pictures.write(
+    portraits.write(
         output,
         pictures.Portrait(
             tested=tested,
