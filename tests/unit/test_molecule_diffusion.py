@@ -178,6 +178,16 @@ def test_the_number_of_parameters_is_known_without_torch(name):
     assert found == ARCHITECTURES[name].parameters
 
 
+def test_a_process_leaves_no_temporary_files(tmp_path):
+    program = (
+        "from collapse.families.molecule_diffusion.checkpoint import initialised; "
+        "initialised('small', 0)"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(PROJECT / "scripts")}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+    assert not list(tmp_path.glob("**/*.py"))
+
+
 def test_a_new_network_predicts_no_noise():
     some = conformations(*SMILES, each=5)
     losses = [evaluation.test_loss(checkpoint.initialised("small", seed), some) for seed in (0, 1)]

@@ -7,6 +7,9 @@ when a molecule is turned or moved; the chain rule makes them vectors that turn 
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
@@ -45,8 +48,9 @@ class DualEncoder(nn.Module):
         self.shape = shape
         self.smearing = GaussianSmearing(0.0, shape.cutoff, shape.smearing)
         self.levels = GaussianSmearing(LOWEST, HIGHEST, LEVELS)
-        self.near = _Branch(shape, _SchNet(shape))
-        self.local = _Branch(shape, _GIN(shape))
+        with _tidying():
+            self.near = _Branch(shape, _SchNet(shape))
+            self.local = _Branch(shape, _GIN(shape))
 
     def forward(self, graphs: Graphs, positions: Tensor, sigma: Tensor) -> Tensor:
         """Predict the noise of positions.
@@ -161,3 +165,15 @@ class _GIN(nn.Module):
         for layer in self.layers:
             nodes = nodes + layer(nodes, pairs, edges)
         return nodes
+
+
+@contextmanager
+def _tidying() -> Iterator[None]:
+    """Remove the code that torch-geometric writes to a temporary file in every process."""
+    usual = tempfile.tempdir
+    with tempfile.TemporaryDirectory() as folder:
+        tempfile.tempdir = folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = usual
