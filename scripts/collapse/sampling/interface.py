@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from collapse.errors import JobError
 
 #: vLLM raises any lower temperature to this one, so none lower is accepted.
-_LOWEST_TEMPERATURE = 0.01
+LOWEST_TEMPERATURE = 0.01
 
 
 class SamplingError(JobError):
@@ -64,10 +64,10 @@ class Decoding:
     ignore_end: bool = False
 
     def __post_init__(self) -> None:
-        if self.temperature != 0 and not _LOWEST_TEMPERATURE <= self.temperature < float("inf"):
+        if self.temperature != 0 and not LOWEST_TEMPERATURE <= self.temperature < float("inf"):
             raise SamplingError(
                 f"temperature: found {self.temperature}, expected 0 (the most probable token) "
-                f"or at least {_LOWEST_TEMPERATURE}"
+                f"or at least {LOWEST_TEMPERATURE}"
             )
         if self.max_tokens < 1:
             raise SamplingError(f"max_tokens: found {self.max_tokens}, expected at least 1")

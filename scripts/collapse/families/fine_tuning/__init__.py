@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from collapse.families import Figure, Headline, Metric, Work, variant
+from collapse.families import Figure, Headline, Metric, Work, texts, variant
 from collapse.families import Parameters as _Parameters
 from collapse.families.fields import (
     Backend,
@@ -28,8 +28,8 @@ from collapse.families.fields import (
 )
 from collapse.families.fine_tuning import bases
 from collapse.families.fine_tuning.published import CURVES
-from collapse.families.language_model import LOWEST_TEMPERATURE
 from collapse.families.language_model.architectures import ARCHITECTURES
+from collapse.sampling.interface import LOWEST_TEMPERATURE
 from collapse.training import memory
 
 VERSION = 1
@@ -46,16 +46,7 @@ METRICS = {
     "response_cross_entropy": Metric("cross-entropy on real test responses", "nats per token"),
     "perplexity": Metric("perplexity on real test pairs"),
     "entropy_floor": Metric("entropy of the real pairs, where it is known", "nats per token"),
-    "distinct_1": Metric("different tokens over all tokens of the samples"),
-    "distinct_2": Metric("different pairs of tokens over all pairs of the samples"),
-    "distinct_3": Metric("different triples of tokens over all triples of the samples"),
-    "duplicate_rate": Metric("share of samples that are copies of another sample"),
-    "copied_share": Metric("share of samples that are copies of a training pair"),
-    "self_overlap": Metric("share of a sample's 4-grams that another sample has too"),
-    "mean_length": Metric("mean length of the samples", "tokens"),
-    "length_distance": Metric("distance of sample lengths from real ones (Wasserstein)", "tokens"),
-    "truncated_share": Metric("share of samples that were cut off at the limit"),
-    "acceptance_rate": Metric("samples kept over samples drawn"),
+    **texts.METRICS,
     "question_share": Metric("share of samples that ask a question of the grammar"),
     "correct_share": Metric("share of these questions that are answered correctly"),
     "mode_coverage": Metric("share of the kinds of questions that occur among the samples"),

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from collapse.families import Figure, Headline, Metric, Work, variant
+from collapse.families import Figure, Headline, Metric, Work, texts, variant
 from collapse.families import Parameters as _Parameters
 from collapse.families.fields import (
     Backend,
@@ -28,6 +28,7 @@ from collapse.families.fields import (
 )
 from collapse.families.language_model.architectures import ARCHITECTURES
 from collapse.families.language_model.published import TABLE_2
+from collapse.sampling.interface import LOWEST_TEMPERATURE
 
 VERSION = 1
 STEPS = "collapse.families.language_model.steps"
@@ -41,16 +42,7 @@ METRICS = {
     "test_cross_entropy": Metric("cross-entropy on real test data", "nats per token"),
     "perplexity": Metric("perplexity on real test data"),
     "entropy_floor": Metric("entropy of the real data, where it is known", "nats per token"),
-    "distinct_1": Metric("different tokens over all tokens of the samples"),
-    "distinct_2": Metric("different pairs of tokens over all pairs of the samples"),
-    "distinct_3": Metric("different triples of tokens over all triples of the samples"),
-    "duplicate_rate": Metric("share of samples that are copies of another sample"),
-    "copied_share": Metric("share of samples that are copies of a training document"),
-    "self_overlap": Metric("share of a sample's 4-grams that another sample has too"),
-    "mean_length": Metric("mean length of the samples", "tokens"),
-    "length_distance": Metric("distance of sample lengths from real ones (Wasserstein)", "tokens"),
-    "truncated_share": Metric("share of samples that were cut off at the limit"),
-    "acceptance_rate": Metric("samples kept over samples drawn"),
+    **texts.METRICS,
     "grammatical_share": Metric("share of grammatical samples"),
     "mode_coverage": Metric("share of the plots that occur among the samples"),
     "mode_distance": Metric("distance of plot frequencies from the real ones (total variation)"),
@@ -83,9 +75,6 @@ FIGURES = (
 
 #: Tokens of a document, of sources of which it is known (FACTS.md: 470 M in 2.12 M stories).
 TOKENS = {"stories": 50, "tinystories": 222}
-
-#: vLLM raises lower temperatures to this one.
-LOWEST_TEMPERATURE = 0.01
 
 PUBLISHED = TABLE_2
 
