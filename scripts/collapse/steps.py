@@ -133,13 +133,16 @@ def train_rank(job: Mapping[str, Any]) -> dict[str, Any]:
     """Train in this process, alone or as one of several that have the same job."""
     step = Step(**job["step"])
     described = manifest.read_training_set(job["training_set"])
+    version = families.load(step.family).STEP_VERSIONS["train"]
     return dict(
         families.load_steps(step.family).train(
             step,
             _parameters(step),
             training_sets.selections(step, described),
             data=Path(job["data"]) if job["data"] else None,
-            fingerprint=json.dumps([step.as_dict(), manifest.checksum(job["training_set"])]),
+            fingerprint=json.dumps(
+                [step.as_dict(), version, manifest.checksum(job["training_set"])]
+            ),
             scratch=Path(job["scratch"]),
             model=Path(job["model"]),
         )
