@@ -17,7 +17,7 @@ from scipy.stats import norm
 
 from collapse import files, manifest, steps
 from collapse.errors import JobError
-from collapse.families import stepwise
+from collapse.families import gaussian, stepwise
 from collapse.files import DamagedFileError
 from collapse.lineage import Step
 from collapse.manifest import ShardFile, ShardRecord
@@ -595,6 +595,19 @@ def test_a_step_that_fails_leaves_nothing_under_a_final_name(monkeypatch, step):
     with pytest.raises(MemoryError):
         getattr(loop, step)(1)
     assert sorted(Path().rglob("*")) == before
+
+
+def test_the_state_of_a_training_is_of_its_step_its_data_and_its_familys_version(monkeypatch):
+    loop, found = Loop(seeds=2), []
+    monkeypatch.setattr(
+        stepwise, "train", lambda *_, fingerprint, **others: found.append(fingerprint) or {}
+    )
+    for version, seed in ((1, 0), (1, 0), (2, 0), (1, 1)):
+        monkeypatch.setitem(gaussian.STEP_VERSIONS, "train", version)
+        loop.assemble(1, seed)
+        loop.train(1, seed)
+    assert found[0] == found[1]
+    assert len(set(found)) == 3
 
 
 def test_a_model_takes_the_place_of_one_that_was_there():
