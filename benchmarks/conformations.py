@@ -55,13 +55,16 @@ def measure(given: Sequence[Any]) -> dict[str, Any]:
     """Return processor seconds for a batch, ours and the loop's, and how far they agree."""
     import torch
 
-    from collapse.families.molecule_diffusion import checkpoint, diffusion, fitting
+    from collapse.families.molecule_diffusion import diffusion, fitting
+    from collapse.families.molecule_diffusion.architectures import ARCHITECTURES
     from collapse.families.molecule_diffusion.graphs import graphs
+    from collapse.families.molecule_diffusion.networks import DualEncoder
 
     torch.set_num_threads(1)
+    torch.manual_seed(0)
     setting = Setting(*given)
     some = conformations(setting)
-    network = checkpoint.initialised(setting.model, 0)
+    network = DualEncoder(ARCHITECTURES[setting.model])  # random: what begins a training is 0
     task = fitting.Denoising(network, some, some, setting.batch, 0)
     rows = task.batch(0)
     singles = [{name: one[i : i + 1] for name, one in rows.items()} for i in range(setting.batch)]
