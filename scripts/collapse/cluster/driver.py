@@ -79,9 +79,8 @@ class Driver:
                 subprocess.run([*self.command, "--unlock"], check=True, cwd=directory, env=_clean())
             status = subprocess.run(self.command, cwd=directory, env=_clean()).returncode
             if status == -signal.SIGUSR2:
-                time.sleep(
-                    slurm.PATIENCE
-                )  # the same signal is on its way to this process: checkpoint
+                # The same signal is on its way to this process: checkpoint.
+                time.sleep(slurm.PATIENCE)
             return status
 
     def checkpoint(self, *_: Any) -> Any:
