@@ -21,8 +21,8 @@ CONFIGURATION, WEIGHTS = "config.json", "model.safetensors"
 def initialised(name: str, seed: int) -> DualEncoder:
     """Return a newly initialised network, the same for the same seed.
 
-    It predicts no noise. A random prediction, a sum over all pairs of atoms, would be off by
-    hundreds, and training would first have to undo it.
+    It predicts no noise, which is off by 1 in the mean of squares. A random prediction, a sum over
+    all pairs of atoms, can be off by hundreds, and training would first have to undo it.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
