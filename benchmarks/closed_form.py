@@ -23,8 +23,8 @@ import numpy as np
 from processes import alone, verdict
 from threadpoolctl import threadpool_limits
 
-from collapse.chain import ChainSpec, run_chain
-from collapse.planning import chain_seconds
+from collapse.loop.closed_form import ChainSpec, run_chain
+from collapse.loop.plan import chain_seconds
 from collapse.regimes import NAMED
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

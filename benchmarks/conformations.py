@@ -55,7 +55,7 @@ def measure(given: Sequence[Any]) -> dict[str, Any]:
     """Return processor seconds for a batch, ours and the loop's, and how far they agree."""
     import torch
 
-    from collapse.families.molecule_diffusion import diffusion, fitting
+    from collapse.families.molecule_diffusion import diffusion, training
     from collapse.families.molecule_diffusion.architectures import ARCHITECTURES
     from collapse.families.molecule_diffusion.graphs import graphs
     from collapse.families.molecule_diffusion.networks import DualEncoder
@@ -65,7 +65,7 @@ def measure(given: Sequence[Any]) -> dict[str, Any]:
     setting = Setting(*given)
     some = conformations(setting)
     network = DualEncoder(ARCHITECTURES[setting.model])  # random: what begins a training is 0
-    task = fitting.Denoising(network, some, some, setting.batch, 0)
+    task = training.Denoising(network, some, some, setting.batch, 0)
     rows = task.batch(0)
     singles = [{name: one[i : i + 1] for name, one in rows.items()} for i in range(setting.batch)]
 
@@ -118,7 +118,7 @@ def conformations(setting: Setting) -> Any:
     from rdkit import Chem
     from rdkit.Chem import rdDistGeom
 
-    from collapse.data import drug_like, rdkit_molecules
+    from collapse.data.molecules import drug_like, rdkit_conversion
 
     def made() -> Any:
         for number, smiles in enumerate(drug_like.SMILES[: setting.batch]):
@@ -126,4 +126,4 @@ def conformations(setting: Setting) -> Any:
             rdDistGeom.EmbedMolecule(molecule, randomSeed=1)
             yield number, molecule if setting.hydrogens else Chem.RemoveHs(molecule)
 
-    return rdkit_molecules.to_arrays(made())
+    return rdkit_conversion.to_arrays(made())

@@ -63,7 +63,8 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
 
 def tokenise(megabytes: int) -> dict[str, float]:
     """Do what `prepare` does with a file of stories: split it, train a tokenizer, tokenise."""
-    from collapse.data import stories, text, tokenizing, tokens
+    from collapse.data.text import corpus as text
+    from collapse.data.text import stories, tokenizing, tokens
 
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -95,8 +96,8 @@ def tokenise(megabytes: int) -> dict[str, float]:
 
 def pack(millions: int) -> dict[str, float]:
     """Store documents of random tokens as `train` does, plan an epoch, and make batches."""
-    from collapse.causal import stored_tokens
     from collapse.families.language_model import packing
+    from collapse.text import stored_tokens
 
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:

@@ -42,15 +42,15 @@ def report(quick: bool) -> None:
 
 def measure(backend: str, samples: int) -> dict[str, float]:
     """Return what starting up takes, the first sample too, and tokens in a second after it."""
-    from collapse import sampling
-    from collapse.data.tokenizing import BOS, EOS
+    from collapse.data.text.tokenizing import BOS, EOS
+    from collapse.text import sampling
 
     decoding = sampling.Decoding(1.0, LENGTH, BOS, EOS, ignore_end=True)
     with tempfile.TemporaryDirectory() as name:
         alone("generation", "save", name)
         times = [time.perf_counter()]
         if backend == "vllm":  # it reads its settings when it is imported
-            module = importlib.import_module("collapse.sampling.by_vllm")
+            module = importlib.import_module("collapse.text.sampling.by_vllm")
             module.os.environ.update({**module._VLLM, **module._VLLM_CPU})
             importlib.import_module("vllm").LLM  # noqa: B018 - imports what it needs
         else:

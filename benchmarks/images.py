@@ -103,8 +103,8 @@ def _columns(values: list[float]) -> str:
 
 def step(given: Sequence[Any]) -> dict[str, float]:
     """Return what `turns.compare` does."""
-    from collapse.data import image_shards
-    from collapse.families.vae import fitting, models
+    from collapse.data.images import shards as image_shards
+    from collapse.families.vae import models, training
     from collapse.families.vae.architectures import architecture
     from collapse.training.optimisation import Optimisation
 
@@ -120,20 +120,20 @@ def step(given: Sequence[Any]) -> dict[str, float]:
 
     with tempfile.TemporaryDirectory() as folder:
         image_shards.store(_parts(10 * setting.batch, shape), Path(folder, "images.bin"))
-        batches = fitting.Batches(
+        batches = training.Batches(
             image_shards.Stored(Path(folder, "images.bin"), shape),
             setting.batch,
             layout.latent,
             shuffle=np.random.default_rng,
             noise_of=lambda step: step,
         )
-        task = fitting.Fitting(ours, batches, np.zeros((0, *shape), np.uint8))
+        task = training.Fitting(ours, batches, np.zeros((0, *shape), np.uint8))
         return compare(task, other, loss, optimisation)
 
 
 def prepare(count: int) -> dict[str, float]:
     """Do what `prepare` does with decoded images: write them, and fit what judges samples."""
-    from collapse.data import image_shards
+    from collapse.data.images import shards as image_shards
     from collapse.families.vae import reference
 
     with tempfile.TemporaryDirectory() as folder:
@@ -151,8 +151,8 @@ def prepare(count: int) -> dict[str, float]:
 
 def train(count: int) -> dict[str, float]:
     """Do what `train` does: store the images, train for two steps, make an epoch of batches."""
-    from collapse.data import image_shards
-    from collapse.families.vae import fitting, models
+    from collapse.data.images import shards as image_shards
+    from collapse.families.vae import models, training
     from collapse.families.vae.architectures import architecture
     from collapse.training import trainer
     from collapse.training.optimisation import Optimisation
@@ -164,15 +164,15 @@ def train(count: int) -> dict[str, float]:
         image_shards.store(_parts(count), path)
         seconds["store / s"] = time.process_time() - start
         layout = architecture(64, 3, None)
-        batches = fitting.Batches(
+        batches = training.Batches(
             image_shards.Stored(path, (64, 64, 3)),
             128,
             layout.latent,
             shuffle=np.random.default_rng,
             noise_of=lambda step: step,
         )
-        test = np.zeros((fitting.CURVE_IMAGES, 64, 64, 3), np.uint8)
-        task = fitting.Fitting(models.initialised(layout, 0.3, 0), batches, test)
+        test = np.zeros((training.CURVE_IMAGES, 64, 64, 3), np.uint8)
+        task = training.Fitting(models.initialised(layout, 0.3, 0), batches, test)
         trainer.train(
             task,
             Optimisation(steps=2, learning_rate=1e-3, clip=None, compile=False, evaluate_every=2),
@@ -189,7 +189,7 @@ def train(count: int) -> dict[str, float]:
 
 def evaluate(count: int) -> dict[str, float]:
     """Do what `evaluate` does with the training set: find each sample's nearest image in it."""
-    from collapse.data import image_shards
+    from collapse.data.images import shards as image_shards
     from collapse.families.vae import evaluation
 
     with tempfile.TemporaryDirectory() as folder:

@@ -62,7 +62,7 @@ def measure(given: Sequence[Any]) -> dict[str, float]:
     """Return what `turns.compare` does, and the mean number of tokens in a batch."""
     from torch.nn import functional
 
-    from collapse.families.language_model import models, packing, pretraining
+    from collapse.families.language_model import models, packing, training
     from collapse.training.optimisation import Optimisation
 
     setting = Setting(*given)
@@ -79,7 +79,7 @@ def measure(given: Sequence[Any]) -> dict[str, float]:
         ).logits
         return functional.cross_entropy(logits.flatten(0, 1), rows["labels"].flatten())
 
-    task = pretraining.Pretraining(ours, packer, documents)
+    task = training.Pretraining(ours, packer, documents)
     found = compare(task, other, loss, optimisation)
     labels = [packer.batch(step)["labels"] for step in range(setting.steps)]
     return {**found, "tokens": float(np.mean([(each >= 0).sum() for each in labels]))}
@@ -87,7 +87,7 @@ def measure(given: Sequence[Any]) -> dict[str, float]:
 
 def random_documents(setting: Setting) -> Any:
     """Return enough documents of random tokens for all steps: what they say costs no time."""
-    from collapse.causal.stored_tokens import Tokens
+    from collapse.text.stored_tokens import Tokens
 
     generator = np.random.default_rng(0)
     count = 2 * setting.steps * setting.batch * setting.context // setting.length

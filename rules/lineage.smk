@@ -2,7 +2,7 @@
 #
 # in:  STUDY
 # out: BRANCHES, UNKEPT, and the inputs and params of the steps
-from collapse.branches import Branches
+from collapse.loop.branches import Branches
 from collapse.seeding import REAL
 
 BRANCHES = {

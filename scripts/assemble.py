@@ -1,7 +1,8 @@
 """Write the manifest of what an iteration trains on."""
 
-from collapse import jobs, training_sets
-from collapse.lineage import Step
+from collapse import jobs
+from collapse.artifacts import training_sets
+from collapse.artifacts.paths import Step
 from collapse.regimes import Regime
 
 with jobs.guarded(snakemake.log[0]):

@@ -1,6 +1,7 @@
 """Collect the metrics of an iterative chain, for all its seeds."""
 
-from collapse import jobs, steps
+from collapse import jobs
+from collapse.loop import steps
 
 with jobs.guarded(snakemake.log[0]):
     steps.collect(

@@ -24,7 +24,7 @@ from rdkit import Chem
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from collapse import files
+from collapse.artifacts import files
 
 
 class Record:

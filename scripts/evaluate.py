@@ -1,7 +1,8 @@
 """Evaluate the model of an iteration and its samples."""
 
-from collapse import jobs, steps
-from collapse.lineage import Step
+from collapse import jobs
+from collapse.artifacts.paths import Step
+from collapse.loop import steps
 
 with jobs.guarded(snakemake.log[0]):
     steps.evaluate(

@@ -1,6 +1,6 @@
 """Print what the study costs."""
 
-from collapse import planning
+from collapse.loop import plan
 from collapse.study import Study
 
-print(planning.render(Study.model_validate(snakemake.params.study)))
+print(plan.render(Study.model_validate(snakemake.params.study)))

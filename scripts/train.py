@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from collapse import jobs, steps
-from collapse.lineage import Step
+from collapse import jobs
+from collapse.artifacts.paths import Step
+from collapse.loop import steps
 
 with jobs.guarded(snakemake.log[0]):
     steps.train(

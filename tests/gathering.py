@@ -1,7 +1,8 @@
 """Small experiments of closed-form families, run and gathered without Snakemake."""
 
-from collapse import families, results
-from collapse.chain import run_chain
+from collapse import families
+from collapse.loop.closed_form import run_chain
+from collapse.results import gather as results
 from collapse.study import Study
 
 

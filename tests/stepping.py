@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from collapse import families, steps, training_sets
-from collapse.branches import Branches
+from collapse import families
+from collapse.artifacts import training_sets
+from collapse.loop import steps
+from collapse.loop.branches import Branches
 from collapse.seeding import REAL
 from collapse.study import Study
 

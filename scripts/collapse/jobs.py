@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from collapse import files, results
-from collapse.chain import ChainSpec
-from collapse.chain import run_chain as simulate
+from collapse.artifacts import files
+from collapse.artifacts.files import DamagedFileError
 from collapse.errors import JobError
-from collapse.files import DamagedFileError
+from collapse.loop.closed_form import ChainSpec
+from collapse.loop.closed_form import run_chain as simulate
+from collapse.results import gather as results
 
 #: Samples of a shard in a table for people.
 SHOWN_SAMPLES = 3
@@ -139,14 +140,14 @@ def check_theory(
     """Write the table of simulation against theory, and its verdicts."""
     import xarray as xr
 
-    from collapse import checks
+    from collapse.results import theory_check
     from collapse.study import Study
 
     plan = Study.model_validate(study)
     datasets = {Path(path).parent.name: xr.open_dataset(path) for path in metrics}
     chains = (spec for experiment in plan.experiments for spec in plan.chains(experiment))
-    found = checks.table(chains, datasets)
-    judged = checks.verdicts(found)
+    found = theory_check.table(chains, datasets)
+    judged = theory_check.verdicts(found)
     with files.whole(comparisons) as partial:
         found.to_csv(partial, index=False, float_format="%.6g")
     with files.whole(verdicts) as partial:
@@ -160,8 +161,8 @@ def summarise(
     import pandas as pd
     import xarray as xr
 
-    from collapse import mixtures, summary
-    from collapse.study import Study
+    from collapse.results import summary
+    from collapse.study import Study, mixtures
 
     plan = Study.model_validate(study)
     judged = pd.read_csv(verdicts)
@@ -201,9 +202,8 @@ def draw_figures(
     """
     import xarray as xr
 
-    from collapse import figures, learning_curves, mixtures
-    from collapse.mixtures import plots
-    from collapse.study import Study
+    from collapse.results import figures, learning_curves, mixture_figures
+    from collapse.study import Study, mixtures
 
     plan = Study.model_validate(study)
     experiment = Path(metrics).parent.name
@@ -211,7 +211,7 @@ def draw_figures(
     grids = mixtures.grids(chains)
     unmixed = mixtures.unmixed(plan.regimes_of(experiment), grids)
     with xr.open_dataset(metrics) as dataset:
-        plots.draw(dataset, grids, directory)
+        mixture_figures.draw(dataset, grids, directory)
         if unmixed:
             figures.draw(dataset.sel(regime=unmixed), chains, directory)
     curves = [learning_curves.Record(*place, path) for place, path in records]
@@ -222,9 +222,8 @@ def tabulate_mixtures(metrics: str, *, study: Mapping[str, Any], table: Path) ->
     """Write the table of what synthetic data is worth beside so many real samples."""
     import xarray as xr
 
-    from collapse import mixtures
-    from collapse.mixtures import worth
-    from collapse.study import Study
+    from collapse.results import mixtures as worth
+    from collapse.study import Study, mixtures
 
     experiment = Path(metrics).parent.name
     grids = mixtures.grids(Study.model_validate(study).chains(experiment))
@@ -237,14 +236,14 @@ def compare_published(metrics: Sequence[str], *, study: Mapping[str, Any], table
     """Write the table of our results beside published ones."""
     import xarray as xr
 
-    from collapse import comparison
+    from collapse.results import published
     from collapse.study import Study
 
     plan = Study.model_validate(study)
     datasets = {Path(path).parent.name: xr.open_dataset(path) for path in metrics}
     chains = (spec for name in datasets for spec in plan.chains(name))
     with files.whole(table) as partial:
-        comparison.table(chains, datasets).to_csv(partial, index=False, float_format="%.4g")
+        published.table(chains, datasets).to_csv(partial, index=False, float_format="%.4g")
 
 
 def show_samples(shards: Sequence[tuple[tuple[str, str, int], str]], *, table: Path) -> None:
@@ -269,7 +268,7 @@ def draw_pictures(
     import importlib
 
     from collapse import families
-    from collapse.learning_curves import Record
+    from collapse.results.learning_curves import Record
 
     pictures = importlib.import_module(families.load(family).PICTURES)
     pictures.draw([Record(*place, path) for place, path in portraits], directory)

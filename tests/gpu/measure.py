@@ -32,12 +32,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from collapse import sampling
-from collapse.causal import checkpoints
-from collapse.causal.stored_tokens import IGNORED, Tokens
-from collapse.data.tokenizing import BOS, EOS
-from collapse.families.language_model import models, packing, pretraining
+from collapse.data.text.tokenizing import BOS, EOS
+from collapse.families.language_model import models, packing, training
 from collapse.families.language_model.architectures import ARCHITECTURES
+from collapse.text import checkpoints, sampling
+from collapse.text.stored_tokens import IGNORED, Tokens
 from collapse.training import trainer
 from collapse.training.optimisation import Optimisation
 
@@ -117,7 +116,7 @@ def documents(count: int, context: int) -> Tokens:
     return Tokens(tokens, bounds)
 
 
-class Timed(pretraining.Pretraining):
+class Timed(training.Pretraining):
     """Our task, which reads the clock where the first and the last counted step begin."""
 
     def __init__(self, *given: Any, first: int, last: int) -> None:

@@ -12,8 +12,8 @@ if not torch.cuda.is_available():
     pytest.skip("no GPU", allow_module_level=True)
 
 import pictures  # noqa: E402
-from collapse.data import image_shards  # noqa: E402
-from collapse.families.vae import evaluation, fitting, models  # noqa: E402
+from collapse.data.images import shards as image_shards  # noqa: E402
+from collapse.families.vae import evaluation, models, training  # noqa: E402
 from collapse.families.vae.architectures import architecture  # noqa: E402
 from collapse.training import trainer  # noqa: E402
 from collapse.training.optimisation import Interrupted, Optimisation  # noqa: E402
@@ -26,10 +26,10 @@ def made(size, count=256):
     return np.stack([pictures.image(number, size, 3) for number in range(count)])
 
 
-def task_of(folder, size, batch=32, device=GPU, kind=fitting.Fitting):
+def task_of(folder, size, batch=32, device=GPU, kind=training.Fitting):
     image_shards.store([made(size)], folder / "images.bin")
     shape = architecture(size, 3, None)
-    batches = fitting.Batches(
+    batches = training.Batches(
         image_shards.Stored(folder / "images.bin", (size, size, 3)),
         batch,
         shape.latent,
@@ -78,7 +78,7 @@ def test_training_compiled_in_bfloat16_learns_as_in_float32(tmp_path, size):
 
 
 def test_a_stopped_training_goes_on(tmp_path):
-    class Stopping(fitting.Fitting):
+    class Stopping(training.Fitting):
         """Asks for a stop, from the thread that makes the batches."""
 
         def batch(self, step):

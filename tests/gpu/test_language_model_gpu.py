@@ -10,12 +10,14 @@ pytest.importorskip("transformers")
 if not torch.cuda.is_available():
     pytest.skip("no GPU", allow_module_level=True)
 
-from collapse import sampling  # noqa: E402
-from collapse.causal import evaluation  # noqa: E402
-from collapse.causal.stored_tokens import Tokens  # noqa: E402
-from collapse.data.tokenizing import BOS, EOS  # noqa: E402
-from collapse.families.language_model import models, pretraining  # noqa: E402
+from collapse.data.text.tokenizing import BOS, EOS  # noqa: E402
+from collapse.families.language_model import models, training  # noqa: E402
 from collapse.families.language_model.packing import Packer  # noqa: E402
+from collapse.text import (  # noqa: E402
+    evaluation,
+    sampling,
+)
+from collapse.text.stored_tokens import Tokens  # noqa: E402
 from collapse.training import trainer  # noqa: E402
 from collapse.training.optimisation import Interrupted, Optimisation  # noqa: E402
 
@@ -36,7 +38,7 @@ def documents():
     return Tokens(np.concatenate(parts).astype(np.uint16), bounds)
 
 
-def task_of(name, documents, task=pretraining.Pretraining):
+def task_of(name, documents, task=training.Pretraining):
     packer = Packer(documents, CONTEXT, BATCH, np.random.default_rng, whole=True)
     return task(models.initialised(name, VOCABULARY, 0), packer, documents)
 
@@ -83,7 +85,7 @@ def test_evaluation_is_that_of_a_cpu(name, documents):
     assert evaluation.cross_entropy(model.cuda(), documents, 200) == pytest.approx(exact, rel=1e-3)
 
 
-class Stopping(pretraining.Pretraining):
+class Stopping(training.Pretraining):
     """Signals itself when the loss of its 25th step is computed, in the main thread."""
 
     steps_done = 0

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from collapse import sampling
-from collapse.sampling import Decoding, by_transformers, opened
+from collapse.text import sampling
+from collapse.text.sampling import Decoding, by_transformers, opened
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -6,8 +6,8 @@ import subprocess
 import time
 
 from collapse import study as studies
-from collapse.branches import Branches
 from collapse.cluster import waiting
+from collapse.loop.branches import Branches
 from harness import Cluster, numbers, slurm, submissions
 from running import PROJECT
 

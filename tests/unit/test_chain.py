@@ -9,8 +9,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from collapse import chain, families
-from collapse.chain import ChainSpec, run_chain
+from collapse import families
+from collapse.loop import closed_form
+from collapse.loop.closed_form import ChainSpec, run_chain
 from collapse.regimes import NAMED, Regime, mixture
 
 N, ITERATIONS, SEEDS = 10, 6, [0, 1, 2, 3, 4]
@@ -76,14 +77,14 @@ def test_a_seed_does_not_depend_on_the_others(case, regime, monkeypatch):
     """To the last bit, so that seeds may be added to a study and chains run in batches."""
     together = run_chain(specification(case, regime), SEEDS)
     batches = []
-    run_batch = chain._run_batch
+    run_batch = closed_form._run_batch
 
     def counted(spec, model, streams):
         batches.append(streams.seeds)
         return run_batch(spec, model, streams)
 
-    monkeypatch.setattr(chain, "_run_batch", counted)
-    monkeypatch.setattr(chain, "MEMORY", 1)
+    monkeypatch.setattr(closed_form, "_run_batch", counted)
+    monkeypatch.setattr(closed_form, "MEMORY", 1)
     one_by_one = run_chain(specification(case, regime), SEEDS)
     assert batches == [(seed,) for seed in SEEDS]
     assert_same(one_by_one, together)
@@ -138,7 +139,7 @@ def test_smaller_sets_of_real_data_are_the_first_of_larger_ones(budget):
     """So that mixtures of different sizes are nested (FACTS.md, mistake 8)."""
     spec = specification("kernel density", "replace")
     model = families.load("kernel_density")
-    streams = chain._streams(spec, SEEDS)
+    streams = closed_form._streams(spec, SEEDS)
     (real,) = model.Chain(model.Parameters(**spec.parameters), N, streams).real(1, N)
     for kept in range(2, N + 1):
         size = kept if budget else None
@@ -186,11 +187,11 @@ def test_a_specification_survives_being_written():
 @pytest.mark.parametrize("regime", ["accumulate", "accumulate-subsample", "window in a budget"])
 @pytest.mark.parametrize("case", ["gaussian in more dimensions than samples", "regression"])
 def test_memory_is_bounded_whatever_the_number_of_seeds(case, regime, monkeypatch):
-    monkeypatch.setattr(chain, "MEMORY", 1_000_000)
+    monkeypatch.setattr(closed_form, "MEMORY", 1_000_000)
     spec = specification(case, regime, iterations=60, evaluated=(60,), samples=50)
     tracemalloc.start()
     try:
         run_chain(spec, range(60))
-        assert tracemalloc.get_traced_memory()[1] < 5 * chain.MEMORY
+        assert tracemalloc.get_traced_memory()[1] < 5 * closed_form.MEMORY
     finally:
         tracemalloc.stop()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from collapse.chain import ChainSpec, run_chain
+from collapse.loop.closed_form import ChainSpec, run_chain
 from collapse.regimes import NAMED, Regime, mixture
 from reference import reference_chain
 

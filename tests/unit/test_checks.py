@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from collapse import checks
-from collapse.chain import ChainSpec, run_chain
 from collapse.families import Expectation
+from collapse.loop.closed_form import ChainSpec, run_chain
 from collapse.regimes import NAMED, Regime
+from collapse.results import theory_check
 
 
 def chain(regime, family="gaussian", iterations=5, evaluated=None, **parameters):
@@ -18,7 +18,7 @@ def chain(regime, family="gaussian", iterations=5, evaluated=None, **parameters)
 def test_scores_of_a_true_expectation_are_standard_normal():
     generator = np.random.default_rng(0)
     expectation = Expectation(np.full(4000, 2.0))
-    scores = checks.compare(2 + generator.standard_normal((8, 4000)), expectation).z
+    scores = theory_check.compare(2 + generator.standard_normal((8, 4000)), expectation).z
     assert abs(scores.mean()) < 4 / np.sqrt(4000)
     assert scores.std() == pytest.approx(1, abs=4 / np.sqrt(2 * 4000))
     assert np.abs(scores).max() < 4.5, "Student's tails are taken into account"
@@ -26,19 +26,19 @@ def test_scores_of_a_true_expectation_are_standard_normal():
 
 def test_a_wrong_expectation_has_a_large_score():
     values = np.random.default_rng(1).standard_normal((100, 1))
-    assert checks.compare(values, Expectation(np.array([0.7]))).z[0] < -5
+    assert theory_check.compare(values, Expectation(np.array([0.7]))).z[0] < -5
 
 
 def test_theory_may_know_a_larger_spread_than_the_sample():
     values = np.zeros((100, 1)) + np.random.default_rng(2).normal(0, 0.01, (100, 1))
     skewed = Expectation(np.array([1.0]), deviation=np.array([20.0]))
-    assert abs(checks.compare(values, skewed).z[0]) < 1
+    assert abs(theory_check.compare(values, skewed).z[0]) < 1
 
 
 def test_differences_from_the_first_iteration_are_of_the_same_seed():
     start = np.random.default_rng(3).normal(0, 100, (50, 1))
     values = start + np.array([0.0, 1.0]) + np.random.default_rng(4).normal(0, 0.1, (50, 2))
-    result = checks.compare(values, Expectation(np.array([0.0, 1.0]), above_first=True))
+    result = theory_check.compare(values, Expectation(np.array([0.0, 1.0]), above_first=True))
     assert result.z[0] == 0
     assert result.standard_error[1] < 0.05
 
@@ -62,17 +62,17 @@ def test_every_family_agrees_with_its_theory_under_any_regime(family, parameters
         odd = Regime(keep_real=5, memory=2, generate="n*1.2^(t-1)", fresh_real="n")
     spec = chain(NAMED.get(regime, odd), family, evaluated=(1, 3, 5), **parameters)
     simulated = run_chain(spec, range(300))
-    found = checks.expectations(spec)
+    found = theory_check.expectations(spec)
     assert found
     for metric, expectation in found.items():
-        scores = checks.compare(simulated[metric], expectation).z
+        scores = theory_check.compare(simulated[metric], expectation).z
         if expectation.exact and expectation.mean.ndim:
             assert scores.shape == (3,)
         assert np.nanmax(np.abs(np.where(expectation.exact, scores, 0))) < 4.5, metric
 
 
 def test_theory_says_nothing_of_networks():
-    assert checks.expectations(chain(NAMED["replace"], "vae")) == {}
+    assert theory_check.expectations(chain(NAMED["replace"], "vae")) == {}
 
 
 def table(z):
@@ -89,16 +89,16 @@ def test_verdicts_see_one_outlier_and_a_small_bias_everywhere():
     outlier = noise.copy()
     outlier[3, 4] = 7
     for z, expected in ((noise, "agrees"), (noise + 1.2, "DISAGREES"), (outlier, "DISAGREES")):
-        assert list(checks.verdicts(table(z))["verdict"]) == [expected]
+        assert list(theory_check.verdicts(table(z))["verdict"]) == [expected]
 
 
 def test_without_theory_the_table_is_empty():
-    empty = checks.table([], {})
-    assert len(checks.verdicts(empty)) == 0
+    empty = theory_check.table([], {})
+    assert len(theory_check.verdicts(empty)) == 0
 
 
 def test_without_any_theory_there_are_empty_tables_with_their_columns(tmp_path):
-    nothing = checks.verdicts(checks.table([], {}))
+    nothing = theory_check.verdicts(theory_check.table([], {}))
     nothing.to_csv(tmp_path / "verdicts.csv", index=False)
     assert pd.read_csv(tmp_path / "verdicts.csv").columns.tolist() == nothing.columns.tolist()
     assert "verdict" in nothing

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from collapse import comparison, results
 from collapse.families import language_model
 from collapse.families.language_model.published import FIFTH, TABLE_2, WHOLE
+from collapse.results import gather, published
 from collapse.study import Study
 
 #: P1 Table 2: t = 1, accumulate and replace at 4, replace at 10, replace-multiple at 4.
@@ -49,16 +49,16 @@ def measured(plan):
     array = np.broadcast_to(1.5 + 0.1 * seeds[:, None] + 0.2 * (iterations - 1), shape)
     return xr.Dataset(
         {"test_cross_entropy": (list(values), array.copy())},
-        coords={name: (name, results.coordinate(list(each))) for name, each in values.items()},
+        coords={name: (name, gather.coordinate(list(each))) for name, each in values.items()},
     )
 
 
 def table(plan, dataset=None):
     dataset = measured(plan) if dataset is None else dataset
-    return comparison.table(plan.chains("lm"), {"lm": dataset})
+    return published.table(plan.chains("lm"), {"lm": dataset})
 
 
-def published(found, **where):
+def published_values(found, **where):
     """Published values, by regime and iteration, of the rows that have one."""
     rows = found.dropna(subset="published").query(
         " and ".join(f"{key} == {value!r}" for key, value in where.items()) or "iteration > 0"
@@ -99,8 +99,8 @@ def test_a_study_under_published_conditions_has_the_published_values_beside(row)
     expected |= dict(zip(COLUMNS[1:], others, strict=True))
     expected = {place: value for place, value in expected.items() if value is not None}
     found = table(plan)
-    assert published(found) == expected
-    assert list(found.columns) == list(comparison.COLUMNS)
+    assert published_values(found) == expected
+    assert list(found.columns) == list(published.COLUMNS)
     assert set(found["source"].dropna()) == {"P1 Table 2"}
     # Of the fixed budget P1 has nothing but iteration 1.
     assert set(found[found["regime"] == "accumulate-subsample"]["iteration"]) == {1}
@@ -141,7 +141,7 @@ def test_each_point_has_its_own_value():
             accumulated = 20 if model == "tiny" else 0
             assert ours[point, "accumulate"] == pytest.approx(2.2 + accumulated)
     cold = found[found["point"].str.contains("gpt2-9m__temperature=0.3")]
-    assert published(cold)["replace", 4] == 5.82
+    assert published_values(cold)["replace", 4] == 5.82
 
 
 @pytest.mark.parametrize(
@@ -171,17 +171,17 @@ def test_what_was_not_evaluated_is_left_out():
 def test_an_axis_may_have_a_value_of_nothing(values, tmp_path):
     """NetCDF has it as not a number."""
     plan = study(grid={"first_epochs": values})
-    results.write_dataset(tmp_path / "metrics.nc", measured(plan))
+    gather.write_dataset(tmp_path / "metrics.nc", measured(plan))
     found = table(plan, xr.load_dataset(tmp_path / "metrics.nc"))
     assert len(found) == 4 * len(values)
     expected = {("replace", 1): 1.82, ("accumulate", 1): 1.82}
     expected |= {("replace", 4): 2.39, ("accumulate", 4): 1.74}
-    assert published(found, point=f"first_epochs=null__samples={WHOLE}") == expected
-    assert len(published(found)) == len(expected)
+    assert published_values(found, point=f"first_epochs=null__samples={WHOLE}") == expected
+    assert len(published_values(found)) == len(expected)
 
 
 def test_families_of_which_nothing_is_published_have_no_rows():
     plan = {"family": "gaussian", "regimes": ["replace"], "iterations": 4, "seeds": 2}
     both = Study.model_validate({"experiments": {"one": {**plan, "samples": 10}}})
-    found = comparison.table(both.chains("one"), {"one": xr.Dataset()})
-    assert found.empty and list(found.columns) == list(comparison.COLUMNS)
+    found = published.table(both.chains("one"), {"one": xr.Dataset()})
+    assert found.empty and list(found.columns) == list(published.COLUMNS)

@@ -17,7 +17,7 @@ data = pytest.importorskip("torch_geometric.data")
 from rdkit import Chem  # noqa: E402
 from rdkit.Chem import rdDistGeom  # noqa: E402
 
-from collapse.data.molecule_sources import Reading, collection  # noqa: E402
+from collapse.data.molecules.sources import Reading, collection  # noqa: E402
 from running import PROJECT  # noqa: E402
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from collapse.data import dialogue
-from collapse.data.dialogue import DELIMITER, Pair
+from collapse.data.text import dialogue
+from collapse.data.text.dialogue import DELIMITER, Pair
 
 # Parts that could be taken for the frame, or for one when they meet it.
 pieces = st.sampled_from(

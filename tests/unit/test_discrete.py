@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare, ks_2samp
 
 from collapse import theory
-from collapse.chain import ChainSpec, run_chain
 from collapse.families.discrete import Chain, Counts, Parameters
+from collapse.loop.closed_form import ChainSpec, run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 from reference import reference_collapse

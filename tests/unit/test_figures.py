@@ -6,8 +6,8 @@ import pytest
 from matplotlib import pyplot
 
 import gathering
-from collapse import figures
 from collapse.families import Published, linear_regression
+from collapse.results import figures
 
 
 @pytest.fixture(scope="module")

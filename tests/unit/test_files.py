@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from collapse import files
+from collapse.artifacts import files
 
 
 def test_a_file_appears_under_its_name_only_when_it_is_whole(tmp_path):
@@ -41,7 +41,7 @@ import resource, sys
 from pathlib import Path
 import signal
 from collapse import jobs, regimes
-from collapse.chain import ChainSpec
+from collapse.loop.closed_form import ChainSpec
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))

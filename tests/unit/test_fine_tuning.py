@@ -19,21 +19,21 @@ transformers = pytest.importorskip("transformers")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from collapse import steps  # noqa: E402
 from collapse import study as studies  # noqa: E402
-from collapse.branches import Branches  # noqa: E402
-from collapse.causal import checkpoints, stored_tokens  # noqa: E402
-from collapse.causal.stored_tokens import IGNORED  # noqa: E402
-from collapse.data import pairs, questions, tokenizing, tokens  # noqa: E402
-from collapse.data.tokenizing import OWN, Special  # noqa: E402
+from collapse.data.text import pairs, questions, tokenizing, tokens  # noqa: E402
+from collapse.data.text.tokenizing import OWN, Special  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
 from collapse.families import fine_tuning  # noqa: E402
-from collapse.families.fine_tuning import Parameters, bases, published, tuning  # noqa: E402
+from collapse.families.fine_tuning import Parameters, architectures, published, training  # noqa: E402
 from collapse.families.fine_tuning.base import Base  # noqa: E402
 from collapse.families.fine_tuning.evaluation import of_questions  # noqa: E402
 from collapse.families.fine_tuning.generation import Writer  # noqa: E402
-from collapse.sampling import Sample, SamplingError  # noqa: E402
+from collapse.loop import steps  # noqa: E402
+from collapse.loop.branches import Branches  # noqa: E402
 from collapse.study import StudyError  # noqa: E402
+from collapse.text import checkpoints, stored_tokens  # noqa: E402
+from collapse.text.sampling import Sample, SamplingError  # noqa: E402
+from collapse.text.stored_tokens import IGNORED  # noqa: E402
 from stepping import Loop  # noqa: E402
 
 SETTINGS = {
@@ -70,7 +70,7 @@ def loop(regime="replace", settings=None, **experiment):
     ],
 )
 def test_the_published_bases_have_the_published_numbers_of_parameters(name, count):
-    shape = bases.shape(name, 0)
+    shape = architectures.shape(name, 0)
     assert shape.parameters == count
     described = transformers.Gemma2Config(
         vocab_size=shape.vocabulary,
@@ -87,13 +87,13 @@ def test_the_published_bases_have_the_published_numbers_of_parameters(name, coun
 
 
 def test_a_base_is_built_in_on_the_hub_or_in_a_folder(gemma):
-    assert bases.is_built_in("stories") and bases.folder("stories") is None
-    assert bases.on_hub("gemma-2-2b") == "google/gemma-2-2b"
-    assert bases.on_hub("hub:a/b") == "a/b" and bases.folder("hub:a/b") is None
-    assert bases.folder(str(gemma)) == gemma
+    assert architectures.is_built_in("stories") and architectures.folder("stories") is None
+    assert architectures.on_hub("gemma-2-2b") == "google/gemma-2-2b"
+    assert architectures.on_hub("hub:a/b") == "a/b" and architectures.folder("hub:a/b") is None
+    assert architectures.folder(str(gemma)) == gemma
     counted = checkpoints.parameter_count(checkpoints.read(gemma))
-    assert bases.shape(str(gemma), 0).parameters == counted
-    assert bases.shape("hub:a/b", 0) is None
+    assert architectures.shape(str(gemma), 0).parameters == counted
+    assert architectures.shape("hub:a/b", 0) is None
 
 
 @pytest.fixture(scope="module")
@@ -262,8 +262,8 @@ def test_the_built_in_base_has_read_stories_and_not_yet_questions(here, trained)
     base = Base(Path("results/loop/data/any/base"), OWN, "")
     network = checkpoints.load(base.path)
     test = stored_tokens.in_memory(tokens.read(Path("results/loop/data/any/test.parquet")))
-    before = tuning.evaluation.cross_entropy(network, test)
-    after = tuning.evaluation.cross_entropy(checkpoints.load(Path(loop().chain().model(1))), test)
+    before = training.evaluation.cross_entropy(network, test)
+    after = training.evaluation.cross_entropy(checkpoints.load(Path(loop().chain().model(1))), test)
     assert details()["entropy_floor"] < after < before - 1
     assert before < math.log(400)
     assert not list(Path("results/loop/data/any").glob("tmp*"))
@@ -281,7 +281,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(home, copied, trained, m
     model = Path(copied.chain().model(1))
     reference = (home / model / "model.safetensors").read_bytes()
     shutil.rmtree(model)
-    batch, begun = tuning.Tuning.batch, []
+    batch, begun = training.Tuning.batch, []
 
     def stopping(self, step):
         begun.append(step)
@@ -289,7 +289,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(home, copied, trained, m
             os.kill(os.getpid(), 15)
         return batch(self, step)
 
-    monkeypatch.setattr(tuning.Tuning, "batch", stopping)
+    monkeypatch.setattr(training.Tuning, "batch", stopping)
     with pytest.raises(JobError, match=r"stopped by SIGTERM after step 7 of \d+; saved in"):
         copied.train(1)
     assert not model.exists()
@@ -427,7 +427,7 @@ def test_samples_too_long_when_tokenised_again_are_drawn_anew_or_left_out(here, 
     assert dropping.accepts(sample)
     dropping.write([sample], Path("long.parquet"))
     tables = list(tokens.read(Path("long.parquet"), columns=("tokens", "ended", "head_tokens")))
-    fitting = tuning._Fitting(tables, context)
+    fitting = training._Fitting(tables, context)
     assert [len(table) for table in fitting] == [0] and fitting.left_out == 1
 
 
@@ -448,7 +448,7 @@ def stored(count=10, length=12, head=4):
 
 
 def task(model, documents, batch=4, responses=False):
-    return tuning.Tuning(
+    return training.Tuning(
         model, documents, documents, batch=batch, responses=responses, shuffle=np.random.default_rng
     )
 
@@ -500,7 +500,7 @@ def tuned(base, tmp_path, documents, t=2, **settings):
     chain = Loop(family="fine_tuning", iterations=2, settings={"base": str(base)})
     for name in ("model", "tokenizer"):
         (tmp_path / name).mkdir(parents=True)
-    record = tuning.train(
+    record = training.train(
         chain.step(t, "training"), parameters, documents, base=Base(base, Special(0, 2, 1), "x"),
         test=documents or rows(4), tokenizer=tmp_path / "tokenizer", fingerprint="x",
         scratch=tmp_path / "scratch", model=tmp_path / "model",
@@ -541,7 +541,7 @@ def test_later_iterations_may_have_steps_of_their_own(t, settings, steps, warmup
     """The control of a mixture grid: mistake 7 of the published code."""
     parameters = Parameters(epochs=2.0, warmup=0.5, **settings)
     step = Loop(family="fine_tuning", iterations=2).step(t, "training")
-    found = tuning._optimisation(step, parameters, steps_per_epoch=3)
+    found = training._optimisation(step, parameters, steps_per_epoch=3)
     assert (found.steps, found.warmup_steps) == (steps, warmup)
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from collapse import finished, steps
-from collapse.families import stepwise
+from collapse.artifacts import restoring
+from collapse.families.gaussian import steps as stepwise
+from collapse.loop import steps
 from stepping import Loop
 
 
@@ -207,7 +208,7 @@ def test_a_last_model_that_nobody_wants_is_not_kept_beyond_its_evaluation(submis
     loop.train(1)
     loop.generate(1)
     chain = loop.chain()
-    kept = [Path(folder, finished.FOLDER) for folder in chain.folders(1)]
+    kept = [Path(folder, restoring.FOLDER) for folder in chain.folders(1)]
     assert all(folder.is_dir() for folder in kept)
     steps.evaluate(
         chain.metrics(1),

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
 from collapse import theory
-from collapse.chain import ChainSpec, run_chain
 from collapse.families.gaussian import Chain, Model, Parameters, lower_factor
+from collapse.loop.closed_form import ChainSpec, run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 

@@ -16,10 +16,11 @@ from PIL import Image
 pytest.importorskip("sklearn")
 
 import pictures
-from collapse.data import image_shards, images
-from collapse.data.decoding import Scaling, decode
+from collapse.artifacts.files import DamagedFileError
+from collapse.data.images import shards as image_shards
+from collapse.data.images import sources as images
+from collapse.data.images.decoding import Scaling, decode
 from collapse.errors import DataError
-from collapse.files import DamagedFileError
 
 
 def opened(source, **options):

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from collapse import jobs, results
-from collapse.chain import ChainSpec
+from collapse import jobs
+from collapse.loop.closed_form import ChainSpec
 from collapse.regimes import NAMED
+from collapse.results import gather
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def simulated(monkeypatch):
 
 def run(path, spec, seeds, version=1):
     jobs.run_chain(path, specification=spec.as_dict(), version=version, seeds=seeds)
-    return results.read_chain(path)
+    return gather.read_chain(path)
 
 
 def test_only_new_seeds_are_run_and_all_are_as_if_run_at_once(tmp_path, spec, simulated):

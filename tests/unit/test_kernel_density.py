@@ -12,7 +12,6 @@ from scipy.stats import kstest
 from sklearn.neighbors import KernelDensity
 
 from collapse import theory
-from collapse.chain import ChainSpec, run_chain
 from collapse.data import toy
 from collapse.families.kernel_density import (
     Chain,
@@ -22,6 +21,7 @@ from collapse.families.kernel_density import (
     log_normaliser,
     rule_of_thumb,
 )
+from collapse.loop.closed_form import ChainSpec, run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 from collapse.study import Study

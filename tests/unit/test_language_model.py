@@ -24,24 +24,26 @@ from scipy import stats
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from collapse import families, steps, training_sets  # noqa: E402
+from collapse import families  # noqa: E402
 from collapse import study as studies  # noqa: E402
-from collapse.branches import Branches  # noqa: E402
-from collapse.causal import checkpoints, evaluation, stored_tokens  # noqa: E402
-from collapse.causal.stored_tokens import IGNORED, Tokens  # noqa: E402
-from collapse.data import stories, tokenizing, tokens  # noqa: E402
-from collapse.data.tokenizing import BOS, EOS, PAD  # noqa: E402
+from collapse.artifacts import training_sets  # noqa: E402
+from collapse.data.text import stories, tokenizing, tokens  # noqa: E402
+from collapse.data.text.tokenizing import BOS, EOS, PAD  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
 from collapse.families import language_model  # noqa: E402
-from collapse.families.language_model import Parameters, models, pretraining  # noqa: E402
+from collapse.families.language_model import Parameters, models, training  # noqa: E402
 from collapse.families.language_model.architectures import (  # noqa: E402
     ARCHITECTURES,
     Architecture,
 )
 from collapse.families.language_model.evaluation import of_stories  # noqa: E402
 from collapse.families.language_model.packing import Packer  # noqa: E402
-from collapse.sampling import SamplingError  # noqa: E402
+from collapse.loop import steps  # noqa: E402
+from collapse.loop.branches import Branches  # noqa: E402
 from collapse.study import Study, StudyError  # noqa: E402
+from collapse.text import checkpoints, evaluation, stored_tokens  # noqa: E402
+from collapse.text.sampling import SamplingError  # noqa: E402
+from collapse.text.stored_tokens import IGNORED, Tokens  # noqa: E402
 from collapse.training import trainer  # noqa: E402
 
 PROJECT = Path(__file__).parents[2]
@@ -262,7 +264,7 @@ def alone(network, document):
 
 
 def packed_loss(network, batch):
-    task = pretraining.Pretraining(network, None, None)
+    task = training.Pretraining(network, None, None)
     with torch.no_grad():
         return float(task.loss(network, batch)), task.weight(batch)
 
@@ -575,7 +577,7 @@ def test_first_tokens_are_those_of_the_training_set(here):
 
 def test_first_tokens_at_the_ends_of_the_distribution(tmp_path):
     (tmp_path / "first_tokens.json").write_text('{"tokens": [5, 9], "counts": [1, 3]}')
-    first = pretraining.read_first_tokens(tmp_path)
+    first = training.read_first_tokens(tmp_path)
     found = [first.at(uniform) for uniform in (0.0, 0.2499, 0.25, 1 - 2**-53)]
     assert found == [5, 5, 9, 9]
 
@@ -819,7 +821,7 @@ def test_only_the_first_iteration_has_epochs_of_its_own():
 
     def steps_of(t, **settings):
         loop = Loop(**settings)
-        found = pretraining._optimisation(loop.step("training", t), loop.parameters, packing_steps)
+        found = training._optimisation(loop.step("training", t), loop.parameters, packing_steps)
         return found.steps
 
     assert steps_of(1, epochs=2.0) == steps_of(2, epochs=2.0) == 80

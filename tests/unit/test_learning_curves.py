@@ -7,8 +7,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from collapse import figures, learning_curves
-from collapse.learning_curves import Record
+from collapse.results import figures, learning_curves
+from collapse.results.learning_curves import Record
 
 
 @pytest.fixture

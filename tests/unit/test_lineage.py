@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse import families, seeding
-from collapse.branches import Branches
+from collapse.artifacts.paths import Branch, Points
 from collapse.families import STAGES
-from collapse.lineage import Branch, Points
+from collapse.loop.branches import Branches
 from collapse.regimes import NAMED, Regime
 from collapse.study import Study
 
@@ -204,7 +204,7 @@ def test_a_data_folder_of_which_nothing_is_varied_is_that_of_any_point():
 def test_planning_a_language_model_imports_no_torch():
     code = (
         "import sys\n"
-        "from collapse.branches import Branches\n"
+        "from collapse.loop.branches import Branches\n"
         "from collapse.study import Study\n"
         f"plan = Study.model_validate({{'experiments': {{'text': {TEXT!r}}}}})\n"
         "for chain in Branches(plan, 'text').all():\n"

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse import theory
-from collapse.chain import ChainSpec, run_chain
 from collapse.families.linear_regression import Chain, Parameters, least_squares
+from collapse.loop.closed_form import ChainSpec, run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 

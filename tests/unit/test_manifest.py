@@ -6,9 +6,9 @@ import hashlib
 
 import pytest
 
-from collapse import manifest
-from collapse.files import DamagedFileError
-from collapse.manifest import ShardFile, ShardRecord, SourceRecord, TrainingSet
+from collapse.artifacts import manifest
+from collapse.artifacts.files import DamagedFileError
+from collapse.artifacts.manifest import ShardFile, ShardRecord, SourceRecord, TrainingSet
 
 RECORD = ShardRecord(
     shard=ShardFile(path="synthetic/0-10.parquet", start=0, stop=10, sha256="0" * 64),

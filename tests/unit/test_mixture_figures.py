@@ -9,9 +9,11 @@ import xarray as xr
 from matplotlib import pyplot
 
 import gathering
-from collapse import figures, jobs, mixtures, results, study
+from collapse import jobs, study
 from collapse.families import gaussian, linear_regression
-from collapse.mixtures import plots, worth
+from collapse.results import figures, gather, mixture_figures
+from collapse.results import mixtures as worth
+from collapse.study import mixtures
 
 REGIMES = {
     "mixture": {"keep_real": [4, 8, 16], "memory": 1, "generate": [0, 4, 8, 12]},
@@ -49,7 +51,7 @@ def drawings(loop, tmp_path_factory):
     values = worth.last_values(dataset, grids[0], "squared_error_of_mean")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "save", keep)
-        plots.draw(dataset, grids, tmp_path_factory.mktemp("drawn"))
+        mixture_figures.draw(dataset, grids, tmp_path_factory.mktemp("drawn"))
     return found, values
 
 
@@ -66,7 +68,7 @@ def test_every_metric_has_its_figures(drawings):
 def test_a_metric_is_drawn_once_on_a_log_axis_if_the_family_ever_does():
     metrics = {name: (("iteration",), [0.0]) for name in linear_regression.METRICS}
     dataset = xr.Dataset(metrics, attrs={"family": "linear_regression"})
-    (figure, *others) = plots._figures(dataset)
+    (figure, *others) = mixture_figures._figures(dataset)
     assert (figure.name, figure.yscale) == ("test-error", "log")
     assert all(other.metric != figure.metric for other in others)
 
@@ -119,7 +121,7 @@ def test_decided_differences_are_coloured(difference, colour, worse):
     headline = ERROR._replace(worse=worse)
     if worse == "lower":
         colour = {"better": "worse", "worse": "better"}.get(colour, colour)
-    drawing = plots._heat_maps(values, gaussian.FIGURES[0], headline, "error")
+    drawing = mixture_figures._heat_maps(values, gaussian.FIGURES[0], headline, "error")
     image = drawing.axes[1].images[0]
     (legend,) = drawing.legends
     named = {
@@ -136,7 +138,7 @@ def test_infinite_values_leave_their_cells_empty():
     for real in (4, 8):
         values[mixtures.Mixture(real, 0)] = np.array([np.inf, np.inf, 1.0])
         values[mixtures.Mixture(real, 4)] = np.array([1.0, 2.0, 3.0]) * real
-    drawn = dict(plots._drawings(values, gaussian.FIGURES[0], ERROR, "error"))
+    drawn = dict(mixture_figures._drawings(values, gaussian.FIGURES[0], ERROR, "error"))
     for drawing in drawn.values():
         drawing.draw_without_rendering()
         pyplot.close(drawing)
@@ -184,7 +186,7 @@ def test_of_many_totals_those_of_most_mixtures_are_drawn():
     values = {mixtures.Mixture(real, added): None for real in reals for added in reals + more}
     assert len(values) == 228
     expected = [1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288]
-    assert plots._totals(values) == expected
+    assert mixture_figures._totals(values) == expected
 
 
 @pytest.fixture
@@ -197,7 +199,7 @@ def one_metric(monkeypatch):
 def test_chains_beside_a_grid_are_drawn_as_ever(loop, one_metric, tmp_path):
     plan, dataset = loop
     (tmp_path / "loop").mkdir()
-    results.write_dataset(tmp_path / "loop" / "metrics.nc", dataset)
+    gather.write_dataset(tmp_path / "loop" / "metrics.nc", dataset)
     curve = tmp_path / "training.json"
     point = {"step": 1, "train_loss": 1.0, "test_loss": 1.0}
     curve.write_text(json.dumps({"curve": [point]}))
@@ -223,7 +225,7 @@ def test_points_have_figures_of_their_own(one_metric, tmp_path):
         {"square": {"keep_real": [4, 8], "memory": 1, "generate": [0, 8]}},
     )
     dataset = gathering.gather(plan, tmp_path)
-    written = plots.draw(dataset, mixtures.grids(plan.chains("loop")), tmp_path / "out")
+    written = mixture_figures.draw(dataset, mixtures.grids(plan.chains("loop")), tmp_path / "out")
     assert {path.name for path in written} == {
         f"{one_metric}-{kind}__variance={v}" for kind in KINDS[:3] for v in (1.0, 2.0)
     }

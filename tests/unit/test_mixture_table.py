@@ -9,9 +9,11 @@ from scipy.stats import t as student
 from scipy.stats import ttest_rel
 
 import gathering
-from collapse import families, mixtures
+from collapse import families
 from collapse.families import Headline
-from collapse.mixtures import Mixture, worth
+from collapse.results import mixtures as worth
+from collapse.study import mixtures
+from collapse.study.mixtures import Mixture
 
 ERROR, VARIANCE = Headline("e", worse="higher"), Headline("v", worse="lower")
 

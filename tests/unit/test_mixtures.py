@@ -3,9 +3,10 @@
 import pytest
 
 import gathering
-from collapse import mixtures, study
-from collapse.mixtures import Mixture
+from collapse import study
 from collapse.regimes import NAMED, Regime, mixture
+from collapse.study import mixtures
+from collapse.study.mixtures import Mixture
 from running import PROJECT
 
 SQUARE = {

@@ -20,8 +20,8 @@ from rdkit import Chem  # noqa: E402
 from rdkit.Chem import rdDistGeom, rdMolAlign  # noqa: E402
 from scipy.spatial.transform import Rotation  # noqa: E402
 
-from collapse import portraits  # noqa: E402
-from collapse.data import molecules, rdkit_molecules  # noqa: E402
+from collapse.data.molecules import conformations as molecules  # noqa: E402
+from collapse.data.molecules import rdkit_conversion  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
 from collapse.families import molecule_diffusion  # noqa: E402
 from collapse.families.molecule_diffusion import (  # noqa: E402
@@ -30,11 +30,11 @@ from collapse.families.molecule_diffusion import (  # noqa: E402
     coverage,
     diffusion,
     evaluation,
-    fitting,
     generation,
     geometry,
     overlay,
     pictures,
+    training,
 )
 from collapse.families.molecule_diffusion.architectures import (  # noqa: E402
     ARCHITECTURES,
@@ -42,6 +42,7 @@ from collapse.families.molecule_diffusion.architectures import (  # noqa: E402
 )
 from collapse.families.molecule_diffusion.graphs import graphs  # noqa: E402
 from collapse.families.molecule_diffusion.networks import DualEncoder  # noqa: E402
+from collapse.plotting import portraits  # noqa: E402
 from collapse.study import Study, StudyError  # noqa: E402
 from stepping import Loop  # noqa: E402
 
@@ -66,7 +67,7 @@ def conformations(*smiles, each=1, hydrogens=True):
             rdDistGeom.EmbedMultipleConfs(molecule, each, randomSeed=number + 1)
             yield number, molecule if hydrogens else Chem.RemoveHs(molecule)
 
-    return rdkit_molecules.to_arrays(made())
+    return rdkit_conversion.to_arrays(made())
 
 
 def tensors(some, rows=None):
@@ -268,7 +269,7 @@ def test_sampling_of_a_known_distribution_gives_it_back(stochasticity):
 def test_training_learns_a_molecule_by_heart():
     some = conformations("CC(=O)NC", hydrogens=False)
     torch.manual_seed(0)
-    task = fitting.Denoising(DualEncoder(TINY), some.take(np.zeros(16, int)), some, 16, 1)
+    task = training.Denoising(DualEncoder(TINY), some.take(np.zeros(16, int)), some, 16, 1)
     optimiser = torch.optim.Adam(task.model.parameters(), lr=3e-3)
     losses = []
     for step in range(300):
@@ -365,7 +366,7 @@ def test_distances_are_those_of_rdkit_pair_by_pair():
     assert found.shape == (3, 4)
     for (i, j), distance in np.ndenumerate(found):
         one, other = (
-            Chem.RemoveHs(rdkit_molecules.to_rdkit(some, [row]))
+            Chem.RemoveHs(rdkit_conversion.to_rdkit(some, [row]))
             for some, row in ((real, i), (noisy, j))
         )
         assert distance == pytest.approx(rdMolAlign.GetBestRMS(one, other), abs=1e-6)
@@ -562,7 +563,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(loop, monkeypatch):
     reference = (model / "model.safetensors").read_bytes()
     record = json.loads(Path(loop.chain().training(1)).read_text())
     shutil.rmtree(model)
-    batch, begun = fitting.Denoising.batch, []
+    batch, begun = training.Denoising.batch, []
 
     def stopping(self, step):
         begun.append(step)
@@ -570,7 +571,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(loop, monkeypatch):
             os.kill(os.getpid(), 15)
         return batch(self, step)
 
-    monkeypatch.setattr(fitting.Denoising, "batch", stopping)
+    monkeypatch.setattr(training.Denoising, "batch", stopping)
     with pytest.raises(JobError, match="stopped by SIGTERM after step 4 of 9; saved in"):
         loop.train(1)
     assert not model.exists()

@@ -13,10 +13,19 @@ pytest.importorskip("rdkit")
 from rdkit import Chem
 from rdkit.Chem import rdDepictor, rdDistGeom
 
-from collapse.data import drug_like, molecule_sources, molecules, rdkit_molecules
-from collapse.data.molecule_sources import Reading, collection
+from collapse.artifacts.files import DamagedFileError
+from collapse.data.molecules import (
+    conformations as molecules,
+)
+from collapse.data.molecules import (
+    drug_like,
+    rdkit_conversion,
+)
+from collapse.data.molecules import (
+    sources as molecule_sources,
+)
+from collapse.data.molecules.sources import Reading, collection
 from collapse.errors import DataError
-from collapse.files import DamagedFileError
 
 #: With charges, hydrogens on aromatic nitrogen, a triple bond, a ring, stereocentres.
 SMILES = ("CC#N", "c1cc[nH]c1", "C[N+](=O)[O-]", "OC1CC1", "N[C@@H](C)C(=O)O", "Clc1ncc[nH]1")
@@ -30,7 +39,7 @@ def molecule(smiles, conformations=1, hydrogens=True, seed=7):
 
 def several(*smiles, conformations=2, hydrogens=True):
     made = (molecule(one, conformations, hydrogens) for one in smiles)
-    return rdkit_molecules.to_arrays(enumerate(made))
+    return rdkit_conversion.to_arrays(enumerate(made))
 
 
 def same(one, other):
@@ -66,8 +75,8 @@ def test_another_file_is_refused_in_one_line(tmp_path):
 @pytest.mark.parametrize("smiles", SMILES)
 def test_rdkit_gets_its_molecule_back(smiles, hydrogens):
     made = molecule(smiles, 2, hydrogens)
-    stored = rdkit_molecules.to_arrays([(0, made)])
-    back = rdkit_molecules.to_rdkit(stored, [0, 1])
+    stored = rdkit_conversion.to_arrays([(0, made)])
+    back = rdkit_conversion.to_rdkit(stored, [0, 1])
     assert Chem.MolToSmiles(back, isomericSmiles=False) == Chem.MolToSmiles(
         made, isomericSmiles=False
     )
@@ -97,7 +106,7 @@ def test_built_in_molecules_are_all_different_and_of_known_elements():
     assert len({Chem.MolToSmiles(one) for one in made}) == len(made) > 150
     assert max(one.GetNumAtoms() for one in made) <= 22
     for one in made:
-        assert rdkit_molecules.problem(one, 200).startswith("conformation")
+        assert rdkit_conversion.problem(one, 200).startswith("conformation")
 
 
 def test_built_in_conformations_follow_from_their_names_and_split_by_molecule():

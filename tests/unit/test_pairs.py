@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse import seeding
-from collapse.data import dialogue, questions
-from collapse.data.pairs import Corpus, Counts, DataError, Pair, corpus
+from collapse.data.text import dialogue, questions
+from collapse.data.text.pairs import Corpus, Counts, DataError, Pair, corpus
 
 #: Two responses to each prompt, as HelpSteer2 has them.
 PAIRS = [

@@ -4,8 +4,9 @@ import time
 
 import pytest
 
-from collapse import families, planning, study
-from collapse.chain import run_chain
+from collapse import families, study
+from collapse.loop import plan as planning
+from collapse.loop.closed_form import run_chain
 from running import PROJECT
 
 

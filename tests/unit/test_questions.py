@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from collapse.data import dialogue, grammar, questions, stories, tokenizing
-from collapse.data.questions import Question
+from collapse.data.text import dialogue, grammar, questions, stories, tokenizing
+from collapse.data.text.questions import Question
 
 COUNT = 20_000
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from collapse import sampling
-from collapse.sampling import (
+from collapse.text import sampling
+from collapse.text.sampling import (
     Decoding,
     Sample,
     SamplingError,
@@ -137,9 +137,8 @@ def check_two_tokens(model, temperature, rows):
 
 
 def test_importing_the_module_loads_nothing_heavy():
-    code = (
-        "import sys, collapse.sampling; print({'torch', 'transformers', 'vllm'} & {*sys.modules})"
-    )
+    heavy = "{'torch', 'transformers', 'vllm'}"
+    code = f"import sys, collapse.text.sampling; print({heavy} & {{*sys.modules}})"
     found = subprocess.run(
         [sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, check=True
     )
@@ -379,7 +378,7 @@ def test_vllm_that_cannot_be_imported_is_refused_in_one_line(checkpoints, monkey
 BY_VLLM = """
 import json, sys
 import torch
-from collapse.sampling import Decoding, SamplingError, opened
+from collapse.text.sampling import Decoding, SamplingError, opened
 
 request = json.load(sys.stdin)
 model, seeds, prompts = request["model"], request["seeds"], request["prompts"]

@@ -15,15 +15,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from collapse import files, manifest, steps
+from collapse.artifacts import files, manifest
+from collapse.artifacts.files import DamagedFileError
+from collapse.artifacts.manifest import ShardFile, ShardRecord
+from collapse.artifacts.paths import Step
+from collapse.artifacts.training_sets import assemble, selections
 from collapse.errors import JobError
-from collapse.families import gaussian, stepwise
-from collapse.files import DamagedFileError
-from collapse.lineage import Step
-from collapse.manifest import ShardFile, ShardRecord
+from collapse.families import gaussian
+from collapse.families.gaussian import steps as stepwise
+from collapse.loop import steps
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import REAL
-from collapse.training_sets import assemble, selections
 from stepping import Loop
 
 SIZES = st.integers(0, 12) | st.sampled_from(["n", "0.5n", "tn", "n*1.2^(t-1)"])
@@ -690,7 +692,7 @@ def test_damaged_metrics_are_not_collected(tmp_path, content):
 
 
 def test_metrics_are_collected_seed_by_seed():
-    from collapse import results
+    from collapse.results import gather
 
     loop = Loop(seeds=[3, 1])
     for seed in (3, 1):
@@ -698,7 +700,7 @@ def test_metrics_are_collected_seed_by_seed():
     paths = [loop.chain(seed).metrics(t) for seed in (3, 1) for t in (1, 2, 3)]
     specification = loop.study.chain("loop", loop.point, "replace").as_dict()
     steps.collect("replace.nc", paths, seeds=[3, 1], specification=specification)
-    collected, seeds, identity = results.read_chain("replace.nc")
+    collected, seeds, identity = gather.read_chain("replace.nc")
     assert seeds == [3, 1]
     assert identity == specification
     for row, seed in enumerate((3, 1)):

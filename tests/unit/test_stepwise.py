@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from collapse.chain import run_chain
 from collapse.families import gaussian
+from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED
 from stepping import Loop
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from collapse.data import grammar, stories
-from collapse.data.stories import Story
+from collapse.data.text import grammar, stories
+from collapse.data.text.stories import Story
 
 COUNT = 20_000
 

@@ -16,7 +16,7 @@ from snakemake_interface_executor_plugins.utils import TargetSpec, encode_target
 
 from collapse import families, regimes
 from collapse import study as studies
-from collapse.chain import ChainSpec
+from collapse.loop.closed_form import ChainSpec
 from collapse.regimes import Regime
 
 PROJECT = Path(__file__).parents[2]

@@ -6,8 +6,9 @@ import pytest
 import xarray as xr
 
 import gathering
-from collapse import mixtures, summary
 from collapse.families import Headline
+from collapse.results import summary
+from collapse.study import mixtures
 
 ERROR, VARIANCE = Headline("e", worse="higher"), Headline("v", worse="lower", scale="log")
 t = np.arange(1, 101)

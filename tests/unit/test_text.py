@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse import seeding
-from collapse.data import documents
-from collapse.data.text import Corpus, Counts, DataError, corpus
+from collapse.data.text import corpus, documents
+from collapse.data.text.corpus import Corpus, Counts, DataError
 
 SEPARATOR = "<|endoftext|>"
 TEXTS = [f"Story {number}. Once upon a time …" for number in range(40)]
@@ -389,12 +389,12 @@ def test_damaged_files_are_refused(tmp_path):
 @pytest.fixture
 def stories(monkeypatch):
     """Put in place of the grammar one of 5,000 stories, so that some are drawn twice."""
-    module = types.ModuleType("collapse.data.stories")
+    module = types.ModuleType("collapse.data.text.stories")
     module.draw = lambda count, generator: [
         f"Story {number}." for number in generator.integers(0, 5000, count)
     ]
-    monkeypatch.setitem(sys.modules, "collapse.data.stories", module)
-    monkeypatch.setattr("collapse.data.stories", module, raising=False)
+    monkeypatch.setitem(sys.modules, "collapse.data.text.stories", module)
+    monkeypatch.setattr("collapse.data.text.stories", module, raising=False)
 
 
 @pytest.mark.usefixtures("stories")
@@ -416,7 +416,7 @@ def test_there_are_20000_stories_to_train_and_1000_to_test():
 
 
 def test_the_grammar_has_many_more_stories_than_a_corpus():
-    pytest.importorskip("collapse.data.stories")
+    pytest.importorskip("collapse.data.text.stories")
     found = opened("stories", limit=300, test_documents=30)
     assert len({*found.train(), *found.test()}) == 330
 
@@ -487,7 +487,7 @@ def test_an_unreachable_hub_is_reported_with_the_remedy(error):
 
 OFFLINE = """
 import datasets
-from collapse.data.text import corpus
+from collapse.data.text.corpus import corpus
 def opened():
     return corpus("hub:owner/name", separator="", column="text", limit=None,
                   test_documents=None, generator_of=None)

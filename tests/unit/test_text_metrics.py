@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
-from collapse import text_metrics as metrics
-from collapse.text_metrics import Documents
+from collapse.text import metrics
+from collapse.text.metrics import Documents
 
 # Few tokens and short documents, so that n-grams and whole documents recur.
 SETS = st.lists(st.lists(st.integers(0, 2), max_size=6), max_size=8)

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collapse.data import dialogue, tokenizing, tokens
+from collapse.artifacts.files import DamagedFileError
+from collapse.data.text import dialogue, tokenizing, tokens
 from collapse.errors import DataError
-from collapse.files import DamagedFileError
 
 WORDS = ("there", "was", "a", "little", "girl", "named", "Lily", "who", "found", "needle")
 
@@ -95,8 +95,8 @@ TRAIN = """
 import sys
 from pathlib import Path
 import numpy as np
-from collapse.data.tokenizing import train
-from collapse.data.tokens import write_documents
+from collapse.data.text.tokenizing import train
+from collapse.data.text.tokens import write_documents
 
 directory = Path(sys.argv[1])
 # Words at random, so that many pairs are equally frequent and their order must be decided.

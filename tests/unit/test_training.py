@@ -594,17 +594,19 @@ def test_ranks_on_several_nodes_are_a_step_of_the_job(monkeypatch, tmp_path):
         monkeypatch.setenv(f"SLURM_{name}", value)
     monkeypatch.setenv("MASTER_PORT", "1")
     monkeypatch.setenv("STATUS", "0")
-    launching.launch("collapse.rank", ["job.json"], ranks=4, nodes=2)
+    launching.launch("collapse.loop.worker", ["job.json"], ranks=4, nodes=2)
     lines = set(said.read_text().splitlines())
     assert {"--nodes=2", "--ntasks=4", "--ntasks-per-node=2", "--overlap", "job.json"} <= lines
     assert {"SLURM_JOB_ID=7", f"MASTER_ADDR={socket.gethostname()}", "OMP_NUM_THREADS=1"} <= lines
     names = {line.partition("=")[0] for line in lines}
     assert not names & {"SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "SLURM_NNODES", "MASTER_PORT"}
     monkeypatch.setenv("STATUS", "3")
-    with pytest.raises(TrainingError, match=r"4 ranks of collapse.rank ended with statuses \[3\]"):
-        launching.launch("collapse.rank", [], ranks=4, nodes=2)
+    with pytest.raises(
+        TrainingError, match=r"4 ranks of collapse.loop.worker ended with statuses \[3\]"
+    ):
+        launching.launch("collapse.loop.worker", [], ranks=4, nodes=2)
     with pytest.raises(TrainingError, match="found 3 GPUs for 2 nodes, expected as many on each"):
-        launching.launch("collapse.rank", [], ranks=3, nodes=2)
+        launching.launch("collapse.loop.worker", [], ranks=3, nodes=2)
 
 
 def main():

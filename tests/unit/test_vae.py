@@ -20,24 +20,25 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 import pictures as made  # noqa: E402
-from collapse import families, portraits  # noqa: E402
+from collapse import families  # noqa: E402
 from collapse import study as studies  # noqa: E402
-from collapse.data import image_shards  # noqa: E402
+from collapse.artifacts.paths import Step  # noqa: E402
+from collapse.data.images import shards as image_shards  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
 from collapse.families import vae  # noqa: E402
 from collapse.families.vae import (  # noqa: E402
     Parameters,
     evaluation,
-    fitting,
     models,
     pictures,
     reference,
     steps,
+    training,
 )
 from collapse.families.vae.architectures import Architecture, architecture  # noqa: E402
-from collapse.families.vae.fitting import Batches  # noqa: E402
-from collapse.learning_curves import Record  # noqa: E402
-from collapse.lineage import Step  # noqa: E402
+from collapse.families.vae.training import Batches  # noqa: E402
+from collapse.plotting import portraits  # noqa: E402
+from collapse.results.learning_curves import Record  # noqa: E402
 from collapse.study import StudyError  # noqa: E402
 from collapse.training import trainer  # noqa: E402
 from stepping import Loop  # noqa: E402
@@ -714,7 +715,7 @@ def test_pictures_are_drawn_for_every_point(tmp_path):
 
 
 def test_the_test_images_of_the_curve_are_at_most_so_many(copied, monkeypatch):
-    monkeypatch.setattr(fitting, "CURVE_IMAGES", 7)
+    monkeypatch.setattr(training, "CURVE_IMAGES", 7)
     copied.train(1)
     record = json.loads(Path(copied.chain().training(1)).read_text())
     network = models.load(Path(copied.chain().model(1)))

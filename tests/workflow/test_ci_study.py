@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from collapse import mixtures
 from collapse import study as studies
+from collapse.study import mixtures
 from running import PROJECT, Workflow
 
 CI = PROJECT / "config" / "studies" / "ci.yaml"

@@ -14,10 +14,11 @@ from typing import Any
 
 import yaml
 
-from collapse import families, planning
+from collapse import families
 from collapse.cluster import slurm_checks
 from collapse.cluster.findings import Finding, report
 from collapse.data import hub
+from collapse.loop import plan
 from collapse.study import Study, load, yaml_file
 from collapse.study.errors import StudyError
 
@@ -89,7 +90,7 @@ def _may_use_vllm(study: Study) -> bool:
 
 
 def _space(study: Study, directory: Path) -> Finding:
-    needed = sum(planning.cost(study, name).bytes for name in study.experiments)
+    needed = sum(plan.cost(study, name).bytes for name in study.experiments)
     place = next(path for path in (directory, *directory.parents) if path.exists())
     free = shutil.disk_usage(place).free
     found = f"{free / 1e9:.1f} GB free in {place}, {needed / 1e9:.1f} GB planned"

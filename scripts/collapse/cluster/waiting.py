@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from collapse import study
-from collapse.branches import Branches
-from collapse.lineage import Branch
+from collapse.artifacts.paths import Branch
+from collapse.loop.branches import Branches
 
 RESULTS, LOGS = "results", "logs"
 

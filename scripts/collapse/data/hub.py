@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from collapse.data import documents
-from collapse.data.documents import Record
+from collapse.data.text import documents
+from collapse.data.text.documents import Record
 from collapse.errors import DataError
 
 if TYPE_CHECKING:

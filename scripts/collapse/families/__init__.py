@@ -1,5 +1,5 @@
 """Families of models, loaded by name and only when asked for, and the words they describe
-themselves in. What a family must be able to do is in `collapse.families.protocols`.
+themselves in. What a family must be able to do is in `collapse.families.contract`.
 """
 
 from __future__ import annotations

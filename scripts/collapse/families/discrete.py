@@ -16,7 +16,7 @@ from pydantic import Field
 
 from collapse.families import Expectation, Figure, Headline, Metric, variant
 from collapse.families import Parameters as _Parameters
-from collapse.families.protocols import Samples
+from collapse.families.contract import Samples
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from collapse import families, regimes
-from collapse.chain import ChainSpec
+from collapse.loop.closed_form import ChainSpec
 from collapse.regimes import Regime
 from collapse.study import errors, mistakes, yaml_file
 from collapse.study.errors import StudyError

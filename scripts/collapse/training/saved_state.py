@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from collapse import files
+from collapse.artifacts import files
 from collapse.training import sharding
 from collapse.training.distributed import Ranks
 

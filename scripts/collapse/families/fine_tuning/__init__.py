@@ -13,9 +13,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from collapse.families import Figure, Headline, Metric, Work, texts, variant
+from collapse.families import Figure, Headline, Metric, Work, text, variant
 from collapse.families import Parameters as _Parameters
-from collapse.families.fields import (
+from collapse.families.fine_tuning import architectures
+from collapse.families.fine_tuning.published import CURVES
+from collapse.families.language_model.architectures import ARCHITECTURES
+from collapse.families.parameters import (
     Backend,
     CurvePoints,
     Epochs,
@@ -26,10 +29,7 @@ from collapse.families.fields import (
     Warmup,
     WeightDecay,
 )
-from collapse.families.fine_tuning import bases
-from collapse.families.fine_tuning.published import CURVES
-from collapse.families.language_model.architectures import ARCHITECTURES
-from collapse.sampling.interface import LOWEST_TEMPERATURE
+from collapse.text.sampling.interface import LOWEST_TEMPERATURE
 from collapse.training import memory
 
 VERSION = 1
@@ -46,7 +46,7 @@ METRICS = {
     "response_cross_entropy": Metric("cross-entropy on real test responses", "nats per token"),
     "perplexity": Metric("perplexity on real test pairs"),
     "entropy_floor": Metric("entropy of the real pairs, where it is known", "nats per token"),
-    **texts.METRICS,
+    **text.METRICS,
     "question_share": Metric("share of samples that ask a question of the grammar"),
     "correct_share": Metric("share of these questions that are answered correctly"),
     "mode_coverage": Metric("share of the kinds of questions that occur among the samples"),
@@ -78,10 +78,10 @@ class Parameters(_Parameters):
     """
 
     base: str = Field(
-        default=bases.BUILT_IN,
+        default=architectures.BUILT_IN,
         min_length=1,
         description="What every iteration starts from: stories (a small model, pretrained here "
-        f"on the built-in stories), {', '.join(bases.PUBLISHED)}, hub:<owner>/<name>, or a "
+        f"on the built-in stories), {', '.join(architectures.PUBLISHED)}, hub:<owner>/<name>, or a "
         "folder with a checkpoint of Hugging Face.",
         json_schema_extra={"stage": "data"},
     )
@@ -265,7 +265,7 @@ class Parameters(_Parameters):
 
 def source_files(parameters: Mapping[str, Any]) -> list[str]:
     """Return the local files that pairs and the base are read from, if they are."""
-    source, local = str(parameters["data"]), bases.folder(str(parameters["base"]))
+    source, local = str(parameters["data"]), architectures.folder(str(parameters["base"]))
     found = [] if local is None else [str(local)]
     if source not in ("questions", "helpsteer2") and not source.startswith("hub:"):
         found.append(os.path.expanduser(source))
@@ -274,21 +274,21 @@ def source_files(parameters: Mapping[str, Any]) -> list[str]:
 
 def hub_models(parameters: Mapping[str, Any]) -> list[str]:
     """Return the models that are needed of the Hugging Face Hub."""
-    name = bases.on_hub(str(parameters["base"]))
+    name = architectures.on_hub(str(parameters["base"]))
     return [] if name is None else [name]
 
 
 def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
     """Yield the parameters that don't fit the others, and what was expected of them."""
-    local = bases.folder(parameters.base)
+    local = architectures.folder(parameters.base)
     if local is not None and not (local / "config.json").is_file():
-        names = ", ".join((bases.BUILT_IN, *bases.PUBLISHED))
+        names = ", ".join((architectures.BUILT_IN, *architectures.PUBLISHED))
         yield "base", f"{names}, hub:<owner>/<name>, or a folder with a checkpoint's config.json"
-    files = source_files({"data": parameters.data, "base": bases.BUILT_IN})
+    files = source_files({"data": parameters.data, "base": architectures.BUILT_IN})
     if any(not os.path.exists(path) for path in files):
         yield "data", "questions, helpsteer2, hub:<owner>/<name>, or an existing file or folder"
-    positions = ARCHITECTURES[bases.TINY].positions
-    if bases.is_built_in(parameters.base) and parameters.context > positions:
+    positions = ARCHITECTURES[architectures.TINY].positions
+    if architectures.is_built_in(parameters.base) and parameters.context > positions:
         yield "context", f"at most the {positions} positions of the built-in base"
     if 0 < parameters.temperature < LOWEST_TEMPERATURE:
         yield "temperature", f"0 (the likeliest token) or at least {LOWEST_TEMPERATURE}"
@@ -298,7 +298,7 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
 
 def work(parameters: Parameters) -> Work:
     """Estimate what a sample costs in the steps of an iteration, for the plan of a study."""
-    shape = bases.shape(parameters.base, parameters.vocabulary)
+    shape = architectures.shape(parameters.base, parameters.vocabulary)
     size = shape.parameters if shape else 0
     tokens = TOKENS.get(parameters.data, parameters.context / 2)
     # Checkpointing computes the forward pass again.
@@ -314,7 +314,7 @@ def work(parameters: Parameters) -> Work:
 
 def training_memory(parameters: Parameters, gpus: int) -> float | None:
     """Estimate the bytes that a training takes of each GPU; None of a base that is not known."""
-    shape = bases.shape(parameters.base, parameters.vocabulary)
+    shape = architectures.shape(parameters.base, parameters.vocabulary)
     if shape is None:
         return None
     rows = min(parameters.micro_batch or parameters.batch, math.ceil(parameters.batch / gpus))

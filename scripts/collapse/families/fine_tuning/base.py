@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 import transformers
 
-from collapse import manifest
-from collapse.causal import checkpoints
-from collapse.data import stories, tokenizing, tokens
-from collapse.data.tokenizing import OWN, Special
+from collapse.artifacts import manifest
+from collapse.artifacts.paths import Step
+from collapse.data.text import stories, tokenizing, tokens
+from collapse.data.text.tokenizing import OWN, Special
 from collapse.errors import JobError
 from collapse.families import language_model
-from collapse.families.fine_tuning import Parameters, bases
-from collapse.families.language_model import pretraining
-from collapse.lineage import Step
+from collapse.families.fine_tuning import Parameters, architectures
+from collapse.families.language_model import training
+from collapse.text import checkpoints
 
 #: Where a base that is pretrained here stands in the folder of the real data.
 FOLDER = "base"
@@ -86,10 +86,10 @@ def prepare(
     JobError
         If there is no such checkpoint, or it can't be tuned on pairs.
     """
-    if bases.is_built_in(parameters.base):
+    if architectures.is_built_in(parameters.base):
         return _pretrained_here(step, parameters, pairs, directory, tokenizer)
-    local = bases.folder(parameters.base)
-    path = _downloaded(str(bases.on_hub(parameters.base))) if local is None else local
+    local = architectures.folder(parameters.base)
+    path = _downloaded(str(architectures.on_hub(parameters.base))) if local is None else local
     special = _checked(parameters, path, tokenizer)
     weights = sorted(path.glob("*.safetensors"))
     if not weights:
@@ -110,7 +110,7 @@ def _pretrained_here(
     known = [*train, *islice(pairs, len(train))]
     tokenizing.train(known, parameters.vocabulary, tokenizer)
     pretrained = language_model.Parameters(
-        model=bases.TINY,
+        model=architectures.TINY,
         vocabulary=parameters.vocabulary,
         context=parameters.context,
         epochs=EPOCHS,
@@ -129,7 +129,7 @@ def _pretrained_here(
                 context=parameters.context,
                 long_documents="truncate",
             )
-        pretraining.train(
+        training.train(
             step,
             pretrained,
             tokens.read(scratch / "train", columns=("tokens", "ended")),

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from collapse import text_metrics
-from collapse.data import pairs, questions
+from collapse.data.text import pairs, questions
+from collapse.text import metrics
 
 
 def of_questions(texts: Sequence[str]) -> dict[str, float]:
@@ -22,6 +22,6 @@ def of_questions(texts: Sequence[str]) -> dict[str, float]:
     return {
         "question_share": len(asked) / len(texts),
         "correct_share": correct / len(asked) if asked else np.nan,
-        "mode_coverage": text_metrics.mode_coverage(modes, questions.MODES),
-        "mode_distance": text_metrics.mode_distance(modes, questions.mode_probabilities()),
+        "mode_coverage": metrics.mode_coverage(modes, questions.MODES),
+        "mode_distance": metrics.mode_distance(modes, questions.mode_probabilities()),
     }

@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from collapse.data import pairs, tokenizing, tokens
+from collapse.data.text import pairs, tokenizing, tokens
 from collapse.families.fine_tuning import Parameters
-from collapse.sampling import Sample
+from collapse.text.sampling import Sample
 
 
 class Writer:

@@ -11,18 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from collapse import sampling
-from collapse.causal import checkpoints, evaluation, stored_tokens
-from collapse.causal import shards as shards_of_text
-from collapse.data import pairs, questions, tokens
-from collapse.families.fine_tuning import Parameters, base, tuning
+from collapse.artifacts.manifest import ShardRecord
+from collapse.artifacts.paths import Step
+from collapse.artifacts.training_sets import DATASET, Selection
+from collapse.data.text import pairs, questions, tokens
+from collapse.families.contract import Prepared
+from collapse.families.fine_tuning import Parameters, base, training
 from collapse.families.fine_tuning.evaluation import of_questions
 from collapse.families.fine_tuning.generation import Writer
-from collapse.families.protocols import Prepared
-from collapse.lineage import Step
-from collapse.manifest import ShardRecord
-from collapse.sampling import Decoding, Sample
-from collapse.training_sets import DATASET, Selection
+from collapse.text import checkpoints, evaluation, sampling, stored_tokens
+from collapse.text import shards as shards_of_text
+from collapse.text.sampling import Decoding, Sample
 
 TRAIN, TEST, TOKENIZER = "train.parquet", "test.parquet", "tokenizer"
 
@@ -81,7 +80,7 @@ def train(
     model: Path,
 ) -> dict[str, Any]:
     """Tune a copy of the base."""
-    return tuning.train(
+    return training.train(
         step,
         parameters,
         shards_of_text.selected(selections, COLUMNS),

@@ -12,9 +12,11 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from collapse.families import Figure, Headline, Metric, Work, texts, variant
+from collapse.families import Figure, Headline, Metric, Work, text, variant
 from collapse.families import Parameters as _Parameters
-from collapse.families.fields import (
+from collapse.families.language_model.architectures import ARCHITECTURES
+from collapse.families.language_model.published import TABLE_2
+from collapse.families.parameters import (
     Backend,
     CurvePoints,
     Epochs,
@@ -26,9 +28,7 @@ from collapse.families.fields import (
     Warmup,
     WeightDecay,
 )
-from collapse.families.language_model.architectures import ARCHITECTURES
-from collapse.families.language_model.published import TABLE_2
-from collapse.sampling.interface import LOWEST_TEMPERATURE
+from collapse.text.sampling.interface import LOWEST_TEMPERATURE
 
 VERSION = 1
 STEPS = "collapse.families.language_model.steps"
@@ -42,7 +42,7 @@ METRICS = {
     "test_cross_entropy": Metric("cross-entropy on real test data", "nats per token"),
     "perplexity": Metric("perplexity on real test data"),
     "entropy_floor": Metric("entropy of the real data, where it is known", "nats per token"),
-    **texts.METRICS,
+    **text.METRICS,
     "grammatical_share": Metric("share of grammatical samples"),
     "mode_coverage": Metric("share of the plots that occur among the samples"),
     "mode_distance": Metric("distance of plot frequencies from the real ones (total variation)"),

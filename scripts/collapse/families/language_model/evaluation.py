@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from collapse import text_metrics
-from collapse.data import stories
+from collapse.data.text import stories
+from collapse.text import metrics
 
 
 def of_stories(texts: Sequence[str]) -> dict[str, float]:
@@ -16,6 +16,6 @@ def of_stories(texts: Sequence[str]) -> dict[str, float]:
     modes = np.array([story.mode for story in parsed if story is not None], dtype=np.int64)
     return {
         "grammatical_share": len(modes) / len(parsed),
-        "mode_coverage": text_metrics.mode_coverage(modes, stories.MODES),
-        "mode_distance": text_metrics.mode_distance(modes, stories.mode_probabilities()),
+        "mode_coverage": metrics.mode_coverage(modes, stories.MODES),
+        "mode_distance": metrics.mode_distance(modes, stories.mode_probabilities()),
     }

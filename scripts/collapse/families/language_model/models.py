@@ -7,7 +7,7 @@ from typing import Any
 import torch
 import transformers
 
-from collapse.data.tokenizing import BOS, EOS, PAD
+from collapse.data.text.tokenizing import BOS, EOS, PAD
 from collapse.families.language_model.architectures import ARCHITECTURES
 
 

@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from collapse.causal.stored_tokens import IGNORED, Tokens
-from collapse.data.tokenizing import PAD
+from collapse.data.text.tokenizing import PAD
 from collapse.errors import JobError
+from collapse.text.stored_tokens import IGNORED, Tokens
 
 #: Documents that are packed together.
 WINDOW = 1024

@@ -12,18 +12,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from collapse import sampling
-from collapse.causal import checkpoints, evaluation, stored_tokens
-from collapse.causal import shards as shards_of_text
-from collapse.data import stories, text, tokenizing, tokens
-from collapse.data.tokenizing import BOS, EOS
-from collapse.families.language_model import Parameters, pretraining
+from collapse.artifacts.manifest import ShardRecord
+from collapse.artifacts.paths import Step
+from collapse.artifacts.training_sets import DATASET, Selection
+from collapse.data.text import corpus as text
+from collapse.data.text import stories, tokenizing, tokens
+from collapse.data.text.tokenizing import BOS, EOS
+from collapse.families.contract import Prepared
+from collapse.families.language_model import Parameters, training
 from collapse.families.language_model.evaluation import of_stories
-from collapse.families.protocols import Prepared
-from collapse.lineage import Step
-from collapse.manifest import ShardRecord
-from collapse.sampling import Decoding, Sample
-from collapse.training_sets import DATASET, Selection
+from collapse.text import checkpoints, evaluation, sampling, stored_tokens
+from collapse.text import shards as shards_of_text
+from collapse.text.sampling import Decoding, Sample
 
 TRAIN, TEST, TOKENIZER = "train.parquet", "test.parquet", "tokenizer"
 
@@ -78,7 +78,7 @@ def train(
     model: Path,
 ) -> dict[str, Any]:
     """Train a newly initialised model."""
-    return pretraining.train(
+    return training.train(
         step,
         parameters,
         shards_of_text.selected(selections),
@@ -102,7 +102,7 @@ def generate(
         end=EOS,
         ignore_end=parameters.fixed_length is not None,
     )
-    first = pretraining.read_first_tokens(model) if parameters.start == "first-token" else None
+    first = training.read_first_tokens(model) if parameters.start == "first-token" else None
 
     def acceptable(sample: Sample) -> bool:
         if parameters.truncated == "redraw" and not (sample.ended or decoding.ignore_end):

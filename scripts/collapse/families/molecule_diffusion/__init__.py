@@ -14,14 +14,8 @@ from pydantic import Field
 
 from collapse.families import Figure, Headline, Metric, Work, variant
 from collapse.families import Parameters as _Parameters
-from collapse.families.fields import (
-    CurvePoints,
-    Epochs,
-    LearningRate,
-    Schedule,
-    Warmup,
-)
 from collapse.families.molecule_diffusion.architectures import ARCHITECTURES
+from collapse.families.parameters import CurvePoints, Epochs, LearningRate, Schedule, Warmup
 
 VERSION = 1
 STEPS = "collapse.families.molecule_diffusion.steps"

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdMolAlign
 
-from collapse.data import rdkit_molecules
-from collapse.data.molecules import Conformations
+from collapse.data.molecules import rdkit_conversion
+from collapse.data.molecules.conformations import Conformations
 
 #: Ways to exchange symmetric atoms that are tried, at most.
 MOST_MATCHES = 10_000
@@ -71,5 +71,5 @@ def rmsd(real: Conformations, generated: Conformations, threads: int) -> NDArray
 
 
 def _heavy(conformations: Conformations) -> Chem.Mol:
-    molecule = rdkit_molecules.to_rdkit(conformations, np.arange(conformations.size))
+    molecule = rdkit_conversion.to_rdkit(conformations, np.arange(conformations.size))
     return Chem.RemoveHs(molecule)

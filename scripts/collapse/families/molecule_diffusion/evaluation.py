@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from collapse.data import molecules
-from collapse.data.molecules import Conformations
+from collapse.data.molecules import conformations
+from collapse.data.molecules.conformations import Conformations
 from collapse.families.molecule_diffusion import (
     Parameters,
     coverage,
@@ -35,7 +35,7 @@ def test_loss(network: Any, test: Conformations) -> float:
     levels = diffusion.noise_levels()
     total = 0.0
     for start in range(0, test.size, BATCH):
-        rows = molecules.padded(test, np.arange(start, min(start + BATCH, test.size)))
+        rows = conformations.padded(test, np.arange(start, min(start + BATCH, test.size)))
         batch = {name: torch.from_numpy(values).to(device) for name, values in rows.items()}
         found = graphs(batch)
         generator = np.random.default_rng([start])

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from collapse.data import molecules
-from collapse.data.molecules import Conformations
+from collapse.data.molecules import conformations
+from collapse.data.molecules.conformations import Conformations
 from collapse.families.molecule_diffusion import Parameters, diffusion
 from collapse.families.molecule_diffusion.graphs import graphs
 
@@ -50,7 +50,7 @@ def generate(
     for block in _blocks(slots, cycle):
         sampled = _sample(network, graphs_of(block), block, seed, parameters)
         parts.append(sampled.take(np.nonzero((block >= slots.start) & (block < slots.stop))[0]))
-    return molecules.concatenate(parts)
+    return conformations.concatenate(parts)
 
 
 def _blocks(slots: range, cycle: int) -> list[NDArray[np.int64]]:
@@ -72,7 +72,7 @@ def _sample(
     parameters: Parameters,
 ) -> Conformations:
     device = next(network.parameters()).device
-    rows = molecules.padded(chosen, np.arange(chosen.size))
+    rows = conformations.padded(chosen, np.arange(chosen.size))
     width = rows["atoms"].shape[1]
     found = graphs({name: torch.from_numpy(values).to(device) for name, values in rows.items()})
 

@@ -10,8 +10,8 @@ from rdkit import Chem
 from rdkit.Chem import rdDistGeom
 from scipy.stats import wasserstein_distance
 
-from collapse.data import rdkit_molecules
-from collapse.data.molecules import AROMATIC, Conformations
+from collapse.data.molecules import rdkit_conversion
+from collapse.data.molecules.conformations import AROMATIC, Conformations
 
 Array = NDArray[np.float64]
 
@@ -86,7 +86,7 @@ def sane(conformations: Conformations) -> NDArray[np.bool_]:
     found = np.zeros(conformations.size, dtype=bool)
     for number in np.unique(conformations.molecule):
         rows = np.nonzero(conformations.molecule == number)[0]
-        molecule = rdkit_molecules.to_rdkit(conformations, rows[:1])
+        molecule = rdkit_conversion.to_rdkit(conformations, rows[:1])
         lower, upper = _bounds(molecule)
         positions = conformations.take(rows).positions.reshape(len(rows), -1, 3)
         pairs = np.triu_indices(positions.shape[1], 1)

@@ -11,7 +11,7 @@ from torch_geometric.utils import scatter
 
 from collapse.families.molecule_diffusion.architectures import PAIRS
 
-#: What padding is in the rows of `collapse.data.molecules.padded`.
+#: What padding is in the rows of `collapse.data.molecules.conformations.padded`.
 NONE = 0
 
 
@@ -52,7 +52,7 @@ class Graphs(NamedTuple):
 
 
 def graphs(rows: Mapping[str, Tensor]) -> Graphs:
-    """Return the graph of padded ``atoms`` and ``bonds`` (`collapse.data.molecules.padded`)."""
+    """Return the graph of padded ``atoms`` and ``bonds`` (`conformations.padded`)."""
     atoms, bonds = rows["atoms"], rows["bonds"]
     inside = atoms != NONE
     number = inside.flatten().cumsum(0).reshape(inside.shape) - 1

@@ -8,8 +8,9 @@ import numpy as np
 from rdkit import Chem
 from rdkit.Chem import rdMolAlign
 
-from collapse.data import molecules, rdkit_molecules
-from collapse.data.molecules import Conformations
+from collapse.data.molecules import conformations as molecules
+from collapse.data.molecules import rdkit_conversion
+from collapse.data.molecules.conformations import Conformations
 from collapse.families.molecule_diffusion.coverage import MOST_MATCHES
 from collapse.families.molecule_diffusion.pictures import Array, Portrait
 
@@ -72,7 +73,7 @@ def _alignment(
 
 
 def _heavy(conformations: Conformations, row: int) -> Any:
-    return Chem.RemoveHs(rdkit_molecules.to_rdkit(conformations, [row]))
+    return Chem.RemoveHs(rdkit_conversion.to_rdkit(conformations, [row]))
 
 
 def _positions(conformations: Conformations, row: int) -> Array:

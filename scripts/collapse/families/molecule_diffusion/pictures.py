@@ -14,8 +14,9 @@ from matplotlib.figure import Figure as Drawing
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from collapse import figures, portraits
-from collapse.learning_curves import Record
+from collapse.plotting import portraits
+from collapse.results import figures
+from collapse.results.learning_curves import Record
 
 Array = NDArray[np.float64]
 
@@ -45,7 +46,7 @@ FADING = 0.55
 
 
 class Portrait(NamedTuple):
-    """What is shown of an iteration: molecules end to end, as in `collapse.data.molecules`.
+    """What is shown of an iteration: molecules end to end, as in `Conformations`.
 
     Attributes
     ----------

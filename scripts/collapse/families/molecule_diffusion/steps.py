@@ -9,23 +9,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse import manifest, portraits
-from collapse.data import molecule_sources, molecules
-from collapse.data.molecule_sources import Reading
-from collapse.data.molecules import Conformations
+from collapse.artifacts import manifest
+from collapse.artifacts.manifest import ShardRecord
+from collapse.artifacts.paths import Step
+from collapse.artifacts.training_sets import DATASET, Selection
+from collapse.data.molecules import conformations
+from collapse.data.molecules import sources as molecule_sources
+from collapse.data.molecules.conformations import Conformations
+from collapse.data.molecules.sources import Reading
+from collapse.families.contract import Prepared
 from collapse.families.molecule_diffusion import (
     Parameters,
     checkpoint,
     evaluation,
-    fitting,
     generation,
     overlay,
     pictures,
+    training,
 )
-from collapse.families.protocols import Prepared
-from collapse.lineage import Step
-from collapse.manifest import ShardRecord
-from collapse.training_sets import DATASET, Selection
+from collapse.plotting import portraits
 
 TRAIN, TEST = "train.parquet", "test.parquet"
 
@@ -37,8 +39,8 @@ def prepare(step: Step, parameters: Parameters, directory: Path) -> Prepared:
     )
     found = molecule_sources.collection(parameters.data, reading, step.stream)
     molecule_sources.report(parameters.data, found)
-    molecules.write(directory / TRAIN, found.train)
-    molecules.write(directory / TEST, found.test)
+    conformations.write(directory / TRAIN, found.train)
+    conformations.write(directory / TEST, found.test)
     return Prepared(
         train=[(TRAIN, found.train.size)],
         test=[(TEST, found.test.size)],
@@ -68,13 +70,13 @@ def train(
     model: Path,
 ) -> dict[str, Any]:
     """Train a newly initialised network."""
-    return fitting.train(
+    return training.train(
         step,
         parameters,
-        molecules.concatenate(
-            [molecules.read(Path(str(one.path)), one.rows) for one in selections]
+        conformations.concatenate(
+            [conformations.read(Path(str(one.path)), one.rows) for one in selections]
         ),
-        test=molecules.read(data / TEST),
+        test=conformations.read(data / TEST),
         fingerprint=fingerprint,
         scratch=scratch,
         model=model,
@@ -85,7 +87,7 @@ def generate(
     step: Step, parameters: Parameters, slots: range, *, model: Path, data: Path, output: Path
 ) -> dict[str, Any]:
     """Sample one conformation for each slot, of the molecule that the slot has in the real data."""
-    real = molecules.read(data / TRAIN)
+    real = conformations.read(data / TRAIN)
     rows = _rows_of_slots(step, data)
     sampled = generation.generate(
         checkpoint.load(model),
@@ -95,7 +97,7 @@ def generate(
         seed=step.integer("samples"),
         parameters=parameters,
     )
-    molecules.write(output, sampled)
+    conformations.write(output, sampled)
     return {}
 
 
@@ -119,7 +121,7 @@ def evaluate(
     threads: int,
 ) -> dict[str, float]:
     """Measure the network on real test conformations, and its samples."""
-    network, test = checkpoint.load(model), molecules.read(data / TEST)
+    network, test = checkpoint.load(model), conformations.read(data / TEST)
     metrics = {"test_loss": evaluation.test_loss(network, test)}
     metrics |= evaluation.of_test_molecules(
         network, test, parameters, seed=step.integer("test samples"), threads=threads
@@ -143,16 +145,16 @@ def portray(
     samples, _ = _samples_and_real(step, data, shards, parameters.judged)
     _, first = np.unique(samples.molecule, return_index=True)
     shown = samples.take(np.sort(first)[: pictures.SHOWN])
-    portraits.write(output, overlay.portrait(shown, molecules.read(data / TRAIN)))
+    portraits.write(output, overlay.portrait(shown, conformations.read(data / TRAIN)))
 
 
 def _samples_and_real(
     step: Step, data: Path, shards: Sequence[ShardRecord], most: int
 ) -> tuple[Conformations, Conformations]:
     """Return the first samples, at most so many, and the real conformations in their places."""
-    samples = molecules.concatenate(
+    samples = conformations.concatenate(
         [
-            molecules.read(
+            conformations.read(
                 Path(record.shard.path),
                 np.arange(min(most, record.shard.stop) - record.shard.start),
             )
@@ -160,5 +162,5 @@ def _samples_and_real(
         ]
     )
     rows = _rows_of_slots(step, data)
-    real = molecules.read(data / TRAIN).take(rows[np.arange(samples.size) % len(rows)])
+    real = conformations.read(data / TRAIN).take(rows[np.arange(samples.size) % len(rows)])
     return samples, real

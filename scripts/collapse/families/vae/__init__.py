@@ -14,7 +14,7 @@ from pydantic import Field
 
 from collapse.families import Figure, Headline, Metric, Work, variant
 from collapse.families import Parameters as _Parameters
-from collapse.families.fields import (
+from collapse.families.parameters import (
     CurvePoints,
     Epochs,
     Judged,

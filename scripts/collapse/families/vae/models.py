@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from collapse import files
+from collapse.artifacts import files
 from collapse.errors import JobError
 from collapse.families.vae.architectures import GROUPS, KERNEL, Architecture
 

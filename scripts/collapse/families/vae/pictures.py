@@ -13,8 +13,9 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
-from collapse import figures, portraits
-from collapse.learning_curves import Record
+from collapse.plotting import portraits
+from collapse.results import figures
+from collapse.results.learning_curves import Record
 
 Images = NDArray[np.uint8]
 

@@ -11,16 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from collapse import portraits
-from collapse.data import image_shards, images
-from collapse.data.images import Labelled
+from collapse.artifacts.manifest import ShardRecord
+from collapse.artifacts.paths import Step
+from collapse.artifacts.training_sets import DATASET, Selection
+from collapse.data.images import shards as image_shards
+from collapse.data.images import sources as images
+from collapse.data.images.sources import Labelled
 from collapse.errors import DataError
-from collapse.families.protocols import Prepared
-from collapse.families.vae import Parameters, evaluation, fitting, models, pictures, reference
+from collapse.families.contract import Prepared
+from collapse.families.vae import Parameters, evaluation, models, pictures, reference, training
 from collapse.families.vae.architectures import architecture
-from collapse.lineage import Step
-from collapse.manifest import ShardRecord
-from collapse.training_sets import DATASET, Selection
+from collapse.plotting import portraits
 
 TRAIN, TEST, REFERENCE = "train.parquet", "test.parquet", "reference.npz"
 
@@ -142,8 +143,8 @@ def train(
 ) -> dict[str, Any]:
     """Train a newly initialised model."""
     details = _details(data)
-    rows = evenly(details["test_images"], fitting.CURVE_IMAGES)
-    return fitting.train(
+    rows = evenly(details["test_images"], training.CURVE_IMAGES)
+    return training.train(
         step,
         parameters,
         _images(selections),

@@ -1,0 +1,1 @@
+"""What a run leaves on disk: paths, steps, manifests, training sets; files that appear whole."""

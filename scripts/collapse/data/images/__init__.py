@@ -1,0 +1,1 @@
+"""Real images: where they are read from, and the Parquet files that hold them."""

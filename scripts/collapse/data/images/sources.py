@@ -1,0 +1,252 @@
+"""Real images, split into train and test: digits, CelebA, the Hugging Face Hub, folders.
+
+Every source has a test split of its own; a folder without one is refused. (Of the digits the
+fifth with the smallest fingerprints is for testing.) Images are decoded one at a time, as they
+are asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collapse.data import hub
+from collapse.data.images import celeba
+from collapse.data.images.decoding import Scaling, decode
+from collapse.errors import DataError
+
+TRAIN = "train"
+#: The names of a test split, the first that there is.
+TEST = ("test", "validation", "valid")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+
+DIGITS, CELEBA = "digits", "celeba"
+#: Of the digits, one in so many is for testing.
+HELD_OUT = 5
+#: Columns of a data set of the Hub, where nothing else is said.
+IMAGE_COLUMN, LABEL_COLUMN = "image", "label"
+
+
+class Labelled(NamedTuple):
+    """An image, of shape (height, width, channels), what errors call it, and its class."""
+
+    image: NDArray[np.uint8]
+    where: str
+    label: int | None
+
+
+class Split(NamedTuple):
+    """Images that are decoded when they are asked for by number."""
+
+    length: int
+    at: Callable[[int], Labelled]
+
+    def read(self, limit: int | None = None) -> Iterator[Labelled]:
+        """Yield the images, or so many of them at even distances, and refuse mixed ones."""
+        count = self.length if limit is None else min(limit, self.length)
+        first: Labelled | None = None
+        for number in range(count):
+            found = self.at(number * self.length // count)
+            first = first or found
+            if found.image.shape != first.image.shape:
+                raise DataError(
+                    f"{found.where}: {described(found.image)}, but {first.where}: "
+                    f"{described(first.image)}; expected images of one size and mode"
+                )
+            yield found
+
+
+class Collection(NamedTuple):
+    """Real images; without labels there are no classes."""
+
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+
+
+def described(image: NDArray[np.uint8]) -> str:
+    """Return size and mode of an image in words."""
+    height, width, channels = image.shape
+    return f"{width} x {height} pixels in {'grey' if channels == 1 else 'RGB'}"
+
+
+def fingerprint(image: NDArray[np.uint8]) -> int:
+    """Return 64 bits of SHA-256 of an image's pixels."""
+    return int.from_bytes(hashlib.sha256(image.tobytes()).digest()[:8])
+
+
+def collection(
+    source: str, *, size: int | None, column: str = IMAGE_COLUMN, label: str | None = None
+) -> Collection:
+    """Open the images of a source.
+
+    Parameters
+    ----------
+    source : str
+        ``digits``, 8 x 8 pixels, of scikit-learn; ``celeba``, from the Hub, or
+        ``celeba:<folder>``, as it is distributed, cropped and scaled down to 64 x 64 unless
+        ``size`` says otherwise; ``hub:<owner>/<name>``; or a folder with ``train`` and ``test``
+        in it, each with images, or with a folder of images for each class.
+    size : int or None
+        Scale the largest central square of every image down to it.
+    column, label : str
+        Columns of a data set of the Hub; ``label`` may also be an attribute of CelebA.
+
+    Raises
+    ------
+    DataError
+        In one line, if the data can't be had or used.
+    """
+    if source == DIGITS:
+        return _digits()
+    if source == CELEBA or source.startswith(f"{CELEBA}:"):
+        scaling = Scaling(size or celeba.SIZE, celeba.CROP)
+        if source == CELEBA:
+            return _hub(hub.NAMED[CELEBA], column, label, scaling)
+        found = celeba.find(Path(source.removeprefix(f"{CELEBA}:")).expanduser(), label)
+        train, test = (_files(paths, labels, scaling) for paths, labels in found.splits)
+        return Collection(train, test, found.classes)
+    if source.startswith(hub.PREFIX):
+        return _hub(source, column, label, Scaling(size))
+    return _folder(Path(source).expanduser(), Scaling(size))
+
+
+def _digits() -> Collection:
+    from sklearn.datasets import load_digits
+
+    loaded = load_digits()
+    # 16 levels of ink.
+    images = np.round(loaded.images * (255 / 16)).astype(np.uint8)[..., None]
+    order = np.argsort([fingerprint(image) for image in images], kind="stable")
+    held_out = len(order) // HELD_OUT
+
+    def split(rows: NDArray[np.int64]) -> Split:
+        def at(number: int) -> Labelled:
+            row = rows[number]
+            return Labelled(images[row], f"digit {row}", int(loaded.target[row]))
+
+        return Split(len(rows), at)
+
+    classes = tuple(map(str, loaded.target_names))
+    return Collection(split(order[held_out:]), split(order[:held_out]), classes)
+
+
+def _files(paths: Sequence[Path], labels: Sequence[int] | None, scaling: Scaling) -> Split:
+    def at(number: int) -> Labelled:
+        path = paths[number]
+        label = None if labels is None else labels[number]
+        return Labelled(decode(path, str(path), scaling), str(path), label)
+
+    return Split(len(paths), at)
+
+
+def _folder(folder: Path, scaling: Scaling) -> Collection:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    test = next((name for name in TEST if (folder / name).is_dir()), None)
+    if not (folder / TRAIN).is_dir() or test is None:
+        missing = "test" if (folder / TRAIN).is_dir() else "train"
+        raise DataError(
+            f"{folder}: no {missing} split; expected folders {TRAIN} and {TEST[0]} with images, "
+            "or with a folder of images for each class"
+        )
+    train_paths, train_classes = _listed(folder / TRAIN)
+    test_paths, test_classes = _listed(folder / test)
+    classes = tuple(sorted(set(train_classes)))
+    other = sorted(set(test_classes) ^ set(classes))
+    if other:
+        raise DataError(
+            f"{folder}: class {other[0]} is in one of {TRAIN} and {test} alone; "
+            "expected the same classes in both"
+        )
+    number = {name: place for place, name in enumerate(classes)}
+    train, tested = (
+        _files(paths, [number[name] for name in named] if classes else None, scaling)
+        for paths, named in ((train_paths, train_classes), (test_paths, test_classes))
+    )
+    return Collection(train, tested, classes)
+
+
+def _listed(split: Path) -> tuple[list[Path], list[str]]:
+    """Return the images of a split, and the class of each if it has classes."""
+    folders, files = _entries(split)
+    if folders and files:
+        raise DataError(
+            f"{split}: both images ({files[0].name}) and folders ({folders[0].name}); "
+            "expected images, or a folder of images for each class"
+        )
+    paths, classes = files, []
+    for folder in folders:
+        inner, found = _entries(folder)
+        if inner or not found:
+            raise DataError(
+                f"{folder}: {f'a folder {inner[0].name}' if inner else 'no images'}; expected the "
+                "images of a class"
+            )
+        paths += found
+        classes += [folder.name] * len(found)
+    if not paths:
+        raise DataError(f"{split}: no images; expected some of {', '.join(SUFFIXES)}")
+    return paths, classes
+
+
+def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the folders and the images in a folder; hidden files don't count."""
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    folders = [entry for entry in entries if entry.is_dir()]
+    files = [entry for entry in entries if not entry.is_dir()]
+    for file in files:
+        if file.suffix.lower() not in SUFFIXES:
+            raise DataError(f"{file}: not an image; expected one of {', '.join(SUFFIXES)}")
+    return folders, files
+
+
+def _hub(source: str, column: str, label: str | None, scaling: Scaling) -> Collection:
+    splits = hub.load(source)
+    test = next((splits[name] for name in TEST if name in splits), None)
+    if test is None:
+        raise DataError(f"{source}: no test split; found {', '.join(splits)}")
+    train = splits[TRAIN]
+    if label is None and LABEL_COLUMN in train.column_names:
+        label = LABEL_COLUMN
+    found = [_columns(source, split, column, label, scaling) for split in (train, test)]
+    return Collection(found[0][0], found[1][0], found[0][1])
+
+
+def _columns(
+    source: str, dataset: Any, column: str, label: str | None, scaling: Scaling
+) -> tuple[Split, tuple[str, ...]]:
+    import datasets
+
+    for name in filter(None, (column, label)):
+        if name not in dataset.column_names:
+            found = ", ".join(dataset.column_names)
+            raise DataError(f"{source}: no column {name!r}; found {found}")
+    if not isinstance(dataset.features[column], datasets.Image):
+        raise DataError(f"{source}: expected images in {column!r}")
+    classes = () if label is None else _classes(source, dataset.features[label], label)
+    encoded = dataset.cast_column(column, datasets.Image(decode=False))
+
+    def at(number: int) -> Labelled:
+        row = encoded[number]
+        where = f"{source}, image {number}"
+        content = row[column]["bytes"]
+        file = io.BytesIO(content) if content is not None else Path(row[column]["path"])
+        wanted = None if label is None else int(row[label])
+        return Labelled(decode(file, where, scaling), where, wanted)
+
+    return Split(len(dataset), at), classes
+
+
+def _classes(source: str, feature: Any, label: str) -> tuple[str, ...]:
+    if hasattr(feature, "names"):
+        return tuple(feature.names)
+    if getattr(feature, "dtype", None) == "bool":
+        return (f"no {label}", label)
+    raise DataError(f"{source}: expected classes in {label!r}, found {feature}")

@@ -1,0 +1,133 @@
+"""Between conformations in arrays and the molecules of RDKit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem
+
+from collapse.data.molecules.conformations import ELEMENTS, Conformations
+
+_ORDERS = {
+    Chem.BondType.SINGLE: 1,
+    Chem.BondType.DOUBLE: 2,
+    Chem.BondType.TRIPLE: 3,
+}
+_KNOWN = {*_ORDERS, Chem.BondType.AROMATIC}
+_TYPES = {order: kind for kind, order in _ORDERS.items()}
+
+
+def problem(molecule: Any, most_atoms: int) -> str | None:
+    """Say why a molecule can't be used, if it can't: a reason, and what was found."""
+    if molecule is None:
+        return "unparsable: RDKit can't parse it"
+    size = molecule.GetNumAtoms()
+    if not 2 <= size <= most_atoms:
+        return f"size: {size} atoms, expected 2 to {most_atoms}"
+    fragments = len(Chem.GetMolFrags(molecule))
+    if fragments > 1:
+        return f"fragments: {fragments} disconnected parts, expected one"
+    unknown = sorted(
+        {atom.GetSymbol() for atom in molecule.GetAtoms() if atom.GetAtomicNum() not in ELEMENTS}
+    )
+    if unknown:
+        return f"elements: {', '.join(unknown)}, expected elements of GEOM-Drugs"
+    if not all(bond.GetBondType() in _KNOWN for bond in molecule.GetBonds()):
+        return "bonds: of an unknown kind, expected single, double, triple or aromatic ones"
+    if molecule.GetNumConformers() == 0 or not all(map(_is_spatial, molecule.GetConformers())):
+        return "conformation: no positions in space"
+    return None
+
+
+def _is_spatial(conformer: Any) -> bool:
+    """Tell whether positions are finite and no two atoms at the same place."""
+    positions = conformer.GetPositions()
+    if not conformer.Is3D() or not np.isfinite(positions).all():
+        return False
+    return len(np.unique(positions.round(3), axis=0)) == len(positions)
+
+
+def labelled_graph(molecule: Any) -> tuple[tuple[Any, ...], ...]:
+    """Return the atoms and bonds of a molecule in its own order."""
+    atoms = [atom.GetAtomicNum() for atom in molecule.GetAtoms()]
+    bonds = [
+        (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), int(bond.GetBondType()))
+        for bond in molecule.GetBonds()
+    ]
+    return tuple(atoms), tuple(bonds)
+
+
+def to_arrays(molecules: Iterable[tuple[int, Any]]) -> Conformations:
+    """Return all conformations of molecules, each given with its number."""
+    columns: dict[str, list[Any]] = {name: [] for name in Conformations._fields}
+    for number, molecule in molecules:
+        kekulised = Chem.Mol(molecule)
+        Chem.Kekulize(kekulised)
+        atoms = [atom.GetAtomicNum() for atom in molecule.GetAtoms()]
+        charges = [atom.GetFormalCharge() for atom in molecule.GetAtoms()]
+        bonds = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in molecule.GetBonds()]
+        orders = [_ORDERS[bond.GetBondType()] for bond in kekulised.GetBonds()]
+        aromatic = [bond.GetIsAromatic() for bond in molecule.GetBonds()]
+        smiles = Chem.MolToSmiles(Chem.RemoveHs(molecule))
+        for conformer in molecule.GetConformers():
+            columns["molecule"].append(number)
+            columns["smiles"].append(smiles)
+            columns["atoms"].append(atoms)
+            columns["charges"].append(charges)
+            columns["positions"].append(conformer.GetPositions())
+            columns["bonds"].append(bonds)
+            columns["orders"].append(orders)
+            columns["aromatic"].append(aromatic)
+
+    def flat(name: str, kind: Any, *shape: int) -> NDArray[Any]:
+        parts = [np.asarray(one, kind).reshape(-1, *shape) for one in columns[name]]
+        return np.concatenate([np.zeros((0, *shape), kind), *parts])
+
+    def bounds(name: str) -> NDArray[np.int64]:
+        return np.concatenate(([0], np.cumsum([len(one) for one in columns[name]]))).astype(
+            np.int64
+        )
+
+    return Conformations(
+        np.array(columns["molecule"], np.int32),
+        np.array(columns["smiles"], object),
+        flat("atoms", np.uint8),
+        flat("charges", np.int8),
+        flat("positions", np.float32, 3),
+        bounds("atoms"),
+        flat("bonds", np.uint16, 2),
+        flat("orders", np.uint8),
+        flat("aromatic", np.uint8),
+        bounds("orders"),
+    )
+
+
+def to_rdkit(conformations: Conformations, rows: Sequence[int] | NDArray[np.int64]) -> Any:
+    """Return a molecule with some of its conformations.
+
+    Parameters
+    ----------
+    conformations : Conformations
+        Of which ``rows`` have the same graph.
+    rows : sequence of int
+        At least one; they are numbered from 0 in the molecule.
+    """
+    graph = conformations.take(np.asarray(rows[:1]))
+    molecule = Chem.RWMol()
+    for number, charge in zip(graph.atoms.tolist(), graph.charges.tolist(), strict=True):
+        atom = Chem.Atom(number)
+        atom.SetFormalCharge(charge)
+        molecule.AddAtom(atom)
+    for (begin, end), order in zip(graph.bonds.tolist(), graph.orders.tolist(), strict=True):
+        molecule.AddBond(begin, end, _TYPES[order])
+    for row in rows:
+        span = slice(conformations.atom_bounds[row], conformations.atom_bounds[row + 1])
+        conformer = Chem.Conformer(molecule.GetNumAtoms())
+        conformer.SetPositions(conformations.positions[span].astype(np.float64))
+        molecule.AddConformer(conformer, assignId=True)
+    built = molecule.GetMol()
+    Chem.SanitizeMol(built)
+    return built

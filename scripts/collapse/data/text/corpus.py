@@ -1,0 +1,148 @@
+"""Real documents, split into train and test: built-in stories, the Hugging Face Hub, files.
+
+A training document that is an exact copy of a test document, white space around it aside, is
+dropped whatever the source (`collapse.data.splits`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from collapse.data import hub, splits
+from collapse.data.splits import Generators, Stream
+from collapse.data.text import documents
+from collapse.errors import DataError
+
+__all__ = ["Corpus", "Counts", "DataError", "corpus"]
+
+STORIES = 20_000
+TEST_STORIES = 1_000
+
+
+class Counts(NamedTuple):
+    """Documents of a corpus: used to train and to test, and dropped for two reasons.
+
+    ``copies`` are the copies of test documents that were kept out of both splits.
+    """
+
+    train: int
+    test: int
+    empty: int
+    copies: int
+
+
+class Corpus(splits.Split[str]):
+    """Real documents, split into train and test.
+
+    Parameters
+    ----------
+    source, train, test, limit
+        As in `corpora.Split`.
+    test_documents : int or None
+        Its size of the test set.
+
+    Attributes
+    ----------
+    counts : Counts
+    """
+
+    noun = "document"
+    relation = "is also"
+
+    @staticmethod
+    def fault(item: str) -> str | None:
+        """Mere white space is no document."""
+        return None if item and not item.isspace() else "empty"
+
+    @staticmethod
+    def fingerprints(item: str) -> tuple[int, int]:
+        """Two documents are the same or have nothing in common."""
+        return splits.fingerprint(item), 0
+
+    def __init__(
+        self,
+        source: str,
+        train: Stream[str],
+        test: Stream[str] | None,
+        *,
+        limit: int | None,
+        test_documents: int | None,
+    ) -> None:
+        super().__init__(source, train, test, limit=limit, size=test_documents)
+        self.counts = Counts(
+            train=self.sizes["train"],
+            test=self.sizes["test"],
+            empty=self.faults.total(),
+            copies=self.sizes["withheld"],
+        )
+
+
+def corpus(
+    source: str,
+    *,
+    separator: str,
+    column: str,
+    limit: int | None,
+    test_documents: int | None,
+    generator_of: Generators,
+) -> Corpus:
+    """Open the documents of a source.
+
+    Parameters
+    ----------
+    source : str
+        ``stories``, the built-in grammar; ``tinystories``, or any ``hub:<owner>/<name>`` of
+        the Hugging Face Hub; or the path of a file or directory (`documents.find`).
+    separator : str
+        What stands between the documents of a text file.
+    column : str
+        Where the text is in a table.
+    limit, test_documents : int or None
+        As in `Corpus`; for stories 20,000 and 1,000 by default.
+    generator_of : callable
+        Gives a new generator at the beginning of the stream of a purpose, ``train stories``
+        or ``test stories``.
+
+    Raises
+    ------
+    DataError
+        In one line, if the data can't be had or used.
+    """
+    test: Stream[str] | None
+    if source == "stories":
+        from collapse.data.text import stories
+
+        limit = STORIES if limit is None else limit
+        test_documents = TEST_STORIES if test_documents is None else test_documents
+        train, test = splits.simulated(
+            stories.draw,
+            "stories",
+            train_size=limit,
+            test_size=test_documents,
+            shared=str,
+            generator_of=generator_of,
+        )
+    elif source == "tinystories" or source.startswith(hub.PREFIX):
+        source = hub.NAMED.get(source, source)
+        official, official_test = hub.find(source, [column])
+        train = _column(official)
+        test = None if official_test is None else _column(official_test)
+    else:
+        files, test_files = documents.find(Path(source))
+        train = _files(files, separator, column)
+        test = _files(test_files, separator, column) if test_files else None
+    return Corpus(source, train, test, limit=limit, test_documents=test_documents)
+
+
+def _files(paths: list[Path], separator: str, column: str) -> Stream[str]:
+    def stream() -> Iterator[str]:
+        for path in paths:
+            yield from documents.read(path, separator=separator, column=column)
+
+    return stream
+
+
+def _column(split: hub.Split) -> Stream[str]:
+    return lambda: (text for _, (text,) in split)

@@ -1,0 +1,284 @@
+"""Documents and records in files: text, JSON lines or Parquet, one file or several shards.
+
+Files are read as streams, never whole, so a corpus may be larger than memory. Nothing is
+interpreted here but the format: empty documents come out too (`collapse.data.splits`).
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import json
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, NamedTuple, NoReturn, cast
+
+from collapse.errors import DataError
+
+CHUNK = 1 << 20
+BATCH = 1000
+#: What is longer than this, in bytes or characters, is no document but a wrong format.
+LONGEST = 1 << 26
+
+TRAIN = ("train",)
+#: The names of a test split, the first that there is.
+TEST = ("validation", "valid", "test")
+SUFFIXES = (".txt", ".jsonl", ".json", ".parquet")
+
+
+class Record(NamedTuple):
+    """The text in some columns of an entry, and where the entry is, as an error says it."""
+
+    where: str
+    values: tuple[str, ...]
+
+
+def find(path: Path) -> tuple[list[Path], list[Path]]:
+    """Return the files of the train and of the test split; none of the latter for one file.
+
+    Parameters
+    ----------
+    path : Path
+        A file, or a directory of files such as ``train.txt``, ``validation.jsonl.gz`` or
+        ``train-00000-of-00004.parquet``.
+
+    Raises
+    ------
+    DataError
+        If it is missing, of an unknown kind, or incomplete.
+    """
+    if path.is_file():
+        _kind(path)
+        return [path], []
+    if not path.is_dir():
+        raise DataError(f"{path}: no such file or directory")
+    train = _split(path, TRAIN)
+    if not train:
+        found = ", ".join(sorted(entry.name for entry in path.iterdir())[:5]) or "an empty one"
+        raise DataError(
+            f"{path}: expected a directory with train{{{','.join(SUFFIXES)}}}, found {found}"
+        )
+    return train, _split(path, TEST)
+
+
+def read(path: Path, *, separator: str, column: str) -> Iterator[str]:
+    """Yield the documents of a file, in its order.
+
+    Parameters
+    ----------
+    path : Path
+        ``.txt``, ``.jsonl`` or ``.json`` (one object a line), each maybe ``.gz``, or ``.parquet``.
+    separator : str
+        What stands between the documents of a text file; white space around it is layout.
+    column : str
+        Where the text is in JSON lines and Parquet; a null is an empty document.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged or not what its name says.
+    """
+    kind = _kind(path)
+    if kind == ".txt":
+        return _separated(path, separator)
+    return (text for _, (text,) in records(path, [column]))
+
+
+def records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
+    """Yield the entries of a file of JSON lines or Parquet, in its order.
+
+    Parameters
+    ----------
+    path : Path
+        ``.jsonl`` or ``.json`` (one object a line), each maybe ``.gz``, or ``.parquet``.
+    columns : sequence of str
+        Columns of text; a null is an empty one.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, not what its name says, or lacks a column.
+    """
+    kind = _kind(path)
+    if kind == ".txt":
+        raise DataError(
+            f"{path}: a text file has no columns; expected .jsonl, .json or .parquet "
+            f"with {', '.join(map(repr, columns))}"
+        )
+    return _parquet(path, columns) if kind == ".parquet" else _json_lines(path, columns)
+
+
+def no_column(where: object, column: str, found: list[str]) -> NoReturn:
+    """Complain of a column that is not there."""
+    raise DataError(f"{where}: no column {column!r}; found {', '.join(found) or 'none'}")
+
+
+def _kind(path: Path) -> str:
+    name = path.name.removesuffix(".gz")
+    suffix = Path(name).suffix
+    if suffix not in SUFFIXES or (suffix == ".parquet" and name != path.name):
+        raise DataError(
+            f"{path}: unknown kind of file; expected one of {', '.join(SUFFIXES)}, "
+            "text and JSON maybe with .gz"
+        )
+    return suffix
+
+
+def _split(directory: Path, names: tuple[str, ...]) -> list[Path]:
+    """Return the files of the first split that there is, in the order of their names."""
+    for name in names:
+        pattern = re.compile(rf"{name}([-_.].*)?({'|'.join(map(re.escape, SUFFIXES))})(\.gz)?")
+        found = sorted(file for file in directory.iterdir() if pattern.fullmatch(file.name))
+        kinds = sorted({_kind(file) for file in found})
+        if len(kinds) > 1:
+            raise DataError(
+                f"{directory}: the files of {name} are of several kinds ({', '.join(kinds)}); "
+                "expected one"
+            )
+        if found:
+            _check_complete(directory, found)
+            return found
+    return []
+
+
+def _check_complete(directory: Path, shards: list[Path]) -> None:
+    """Refuse numbered shards of which some are missing, as after a broken download."""
+    numbers = [re.search(r"-(\d+)-of-(\d+)\.", shard.name) for shard in shards]
+    totals = {int(number[2]) for number in numbers if number}
+    if totals and (len(totals) > 1 or len(shards) != max(totals) or not all(numbers)):
+        raise DataError(
+            f"{directory}: expected {max(totals)} shards like {shards[0].name}, "
+            f"found {len(shards)} files"
+        )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        opened = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rb") as file:
+            yield cast(IO[bytes], file)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: damaged or truncated gzip file ({error})") from None
+
+
+def _separated(path: Path, separator: str) -> Iterator[str]:
+    rest = ""
+    separated = False
+    for text in _decoded(path):
+        *complete, rest = (rest + text).split(separator)
+        separated = separated or bool(complete)
+        for document in complete:
+            yield document.strip()
+        if len(rest) > LONGEST:
+            raise DataError(
+                f"{path}: no separator {separator!r} within {LONGEST:,} characters; "
+                "expected documents separated by it"
+            )
+    if rest.strip():
+        if not separated:
+            raise DataError(
+                f"{path}: no separator {separator!r} found, so it is one single document; "
+                "expected several separated by it"
+            )
+        yield rest.strip()
+
+
+def _decoded(path: Path) -> Iterator[str]:
+    """Yield a text file in chunks, with the line ends of every system as one character."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    newlines = io.IncrementalNewlineDecoder(decoder, translate=True)
+    offset = 0
+    with _opened(path) as file:
+        while True:
+            chunk = file.read(CHUNK)
+            undecoded = len(decoder.getstate()[0])
+            try:
+                text = newlines.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as error:
+                raise _not_utf8(path, offset - undecoded, error) from None
+            if (null := chunk.find(b"\0")) >= 0:
+                raise DataError(f"{path}: a NUL at byte {offset + null}; expected plain text")
+            yield text if offset else text.removeprefix("\ufeff")
+            offset += len(chunk)
+            if not chunk:
+                return
+
+
+def _not_utf8(path: Path, offset: int, error: UnicodeDecodeError) -> DataError:
+    return DataError(f"{path}: not UTF-8 at byte {offset + error.start} ({error.reason})")
+
+
+def _json_lines(path: Path, columns: Sequence[str]) -> Iterator[Record]:
+    offset = 0
+    with _opened(path) as file:
+        for number, line in enumerate(iter(lambda: file.readline(LONGEST), b""), start=1):
+            try:
+                text = line.decode("utf-8" if offset else "utf-8-sig")
+            except UnicodeDecodeError as error:
+                raise _not_utf8(path, offset, error) from None
+            offset += len(line)
+            if text.strip():
+                where = f"{path}: line {number}"
+                found = _object(where, text)
+                yield Record(where, tuple(_field(where, found, column) for column in columns))
+
+
+def _object(where: str, line: str) -> dict[str, object]:
+    """Return the object in a line of JSON."""
+    try:
+        found = json.loads(line.rstrip())
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{where} is not JSON ({error.msg} at column {error.colno}); "
+            f"expected one object a line, found {line.strip()[:40]!r}"
+        ) from None
+    if not isinstance(found, dict):
+        raise DataError(f"{where}: expected a JSON object, found {line.strip()[:40]!r}")
+    return found
+
+
+def _field(where: str, found: dict[str, object], column: str) -> str:
+    """Return the text in a column of an object."""
+    if column not in found:
+        no_column(where, column, list(found))
+    value = found[column]
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise DataError(f"{where}: expected text in {column!r}, found {str(value)[:40]!r}")
+    # JSON can write half of a surrogate pair, which no encoding of text has.
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        surrogate = value[error.start : error.end]
+        raise DataError(f"{where}: not Unicode, found the lone surrogate {surrogate!a}") from None
+    return value
+
+
+def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Record]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=CHUNK) as file:
+            schema = file.schema_arrow
+            for column in columns:
+                if column not in schema.names:
+                    no_column(path, column, schema.names)
+                kind = schema.field(column).type
+                if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+                    raise DataError(f"{path}: expected text in {column!r}, found {kind}")
+            number = 0
+            for batch in file.iter_batches(BATCH, columns=list(columns)):
+                values = (batch.column(column).to_pylist() for column in columns)
+                for row in zip(*values, strict=True):
+                    number += 1
+                    yield Record(f"{path}: row {number}", tuple(value or "" for value in row))
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: can't be read as Parquet ({reason})") from None

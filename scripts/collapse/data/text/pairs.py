@@ -1,0 +1,185 @@
+"""Real prompts and responses, split into train and test: built-in questions, the Hub, files.
+
+The split is by prompt: several responses to one prompt (HelpSteer2 has two) are all on the same
+side, for who has learned one of them knows a part of the other. A training pair whose prompt is
+also a test prompt, white space around it aside, is dropped whatever the source
+(`collapse.data.splits`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from collapse.data import hub, splits
+from collapse.data.splits import Generators, Stream
+from collapse.data.text import dialogue, documents
+from collapse.data.text.dialogue import Pair, head, parse, render
+from collapse.data.text.documents import Record
+from collapse.errors import DataError
+
+__all__ = ["Corpus", "Counts", "DataError", "Pair", "corpus", "head", "parse", "render"]
+
+QUESTIONS = 10_000
+TEST_QUESTIONS = 500
+
+Unusable = Literal["refuse", "drop"]
+
+
+class Counts(NamedTuple):
+    """Pairs of a corpus: used to train and to test, and dropped for three reasons.
+
+    ``empty`` lack a prompt or a response; ``ambiguous`` have prompts whose end can't be told
+    (`dialogue.fault`); ``withheld`` share the prompt of a test pair but are not one: kept out of
+    both splits.
+    """
+
+    train: int
+    test: int
+    empty: int
+    ambiguous: int
+    withheld: int
+
+
+class Corpus(splits.Split[Pair]):
+    """Real pairs, split into train and test.
+
+    Parameters
+    ----------
+    source, train, test, limit
+        As in `corpora.Split`.
+    test_pairs : int or None
+        Its size of the test set.
+
+    Attributes
+    ----------
+    counts : Counts
+    """
+
+    noun = "pair"
+    relation = "has the prompt of"
+
+    @staticmethod
+    def fault(item: Pair) -> str | None:
+        """Those of `dialogue.fault`."""
+        return dialogue.fault(item)
+
+    @staticmethod
+    def fingerprints(item: Pair) -> tuple[int, int]:
+        """Of the prompt, which is on one side only, and of the response."""
+        return splits.fingerprint(item.prompt), splits.fingerprint(item.response)
+
+    def __init__(
+        self,
+        source: str,
+        train: Stream[Pair],
+        test: Stream[Pair] | None,
+        *,
+        limit: int | None,
+        test_pairs: int | None,
+    ) -> None:
+        super().__init__(source, train, test, limit=limit, size=test_pairs)
+        self.counts = Counts(
+            train=self.sizes["train"],
+            test=self.sizes["test"],
+            empty=self.faults["empty"],
+            ambiguous=self.faults["ambiguous"],
+            withheld=self.sizes["withheld"],
+        )
+
+
+def corpus(
+    source: str,
+    *,
+    prompt_column: str,
+    response_column: str,
+    limit: int | None,
+    test_pairs: int | None,
+    unusable: Unusable,
+    generator_of: Generators,
+) -> Corpus:
+    """Open the pairs of a source.
+
+    Parameters
+    ----------
+    source : str
+        ``questions``, the built-in grammar; ``helpsteer2``, or any ``hub:<owner>/<name>`` of
+        the Hugging Face Hub; or the path of a file of JSON lines or Parquet or of a directory of
+        them (`documents.find`).
+    prompt_column, response_column : str
+        Where the two are in a table.
+    limit, test_pairs : int or None
+        As in `Corpus`; for questions 10,000 and 500 by default.
+    unusable : {"refuse", "drop"}
+        What to do with a pair that is empty or ambiguous: an error, or dropped and counted.
+    generator_of : callable
+        Gives a new generator at the beginning of the stream of a purpose, ``train questions``
+        or ``test questions``.
+
+    Raises
+    ------
+    DataError
+        In one line, if the data can't be had or used.
+    """
+    train: Stream[Pair]
+    test: Stream[Pair] | None
+    if source == "questions":
+        from collapse.data.text import questions
+
+        train, test = splits.simulated(
+            questions.draw,
+            "questions",
+            train_size=QUESTIONS if limit is None else limit,
+            test_size=TEST_QUESTIONS if test_pairs is None else test_pairs,
+            shared=lambda pair: pair.prompt,
+            generator_of=generator_of,
+        )
+        return Corpus(source, train, test, limit=limit, test_pairs=test_pairs)
+    if prompt_column == response_column:
+        raise DataError(
+            f"{source}: prompt_column and response_column are both {prompt_column!r}; "
+            "expected two columns"
+        )
+    columns = [prompt_column, response_column]
+    if source == "helpsteer2" or source.startswith(hub.PREFIX):
+        source = hub.NAMED.get(source, source)
+        official, official_test = hub.find(source, columns)
+        train = _pairs(official, columns, unusable)
+        test = None if official_test is None else _pairs(official_test, columns, unusable)
+    else:
+        files, test_files = documents.find(Path(source))
+        train = _pairs(_Files(files, columns), columns, unusable)
+        test = _pairs(_Files(test_files, columns), columns, unusable) if test_files else None
+    return Corpus(source, train, test, limit=limit, test_pairs=test_pairs)
+
+
+class _Files:
+    """The records of several files, from the beginning each time it is iterated over."""
+
+    def __init__(self, paths: Sequence[Path], columns: Sequence[str]) -> None:
+        self._paths, self._columns = paths, columns
+
+    def __iter__(self) -> Iterator[Record]:
+        return chain.from_iterable(documents.records(path, self._columns) for path in self._paths)
+
+
+def _pairs(records: Iterable[Record], columns: Sequence[str], unusable: Unusable) -> Stream[Pair]:
+    def stream() -> Iterator[Pair]:
+        for where, (prompt, response) in records:
+            pair = Pair(prompt, response)
+            if unusable == "refuse" and (fault := dialogue.fault(pair)) is not None:
+                raise DataError(_complaint(where, pair, fault, columns))
+            yield pair
+
+    return stream
+
+
+def _complaint(where: str, pair: Pair, fault: str, columns: Sequence[str]) -> str:
+    prompt_column, response_column = columns
+    if fault == "ambiguous":
+        found = f"the prompt in {prompt_column!r} contains {dialogue.DELIMITER!r}, which ends a"
+        return f"{where}: {found} prompt; expected one without it (unusable: drop leaves it out)"
+    column = response_column if pair.prompt.strip() else prompt_column
+    return f"{where}: nothing in {column!r}; expected some text (unusable: drop leaves it out)"

@@ -1,0 +1,175 @@
+"""Tokenizers: byte-pair vocabularies trained here, and those of checkpoints.
+
+No number depends on the threads of `tokenizers`. Memory does not grow with the corpus, but for
+the counts of its distinct words while a tokenizer is trained.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from collapse.artifacts import files
+from collapse.errors import DataError
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+#: The special tokens; their places are their ids.
+SPECIAL = ("<pad>", "<s>", "</s>")
+PAD, BOS, EOS = range(3)
+
+
+class Special(NamedTuple):
+    """Ids of the special tokens of a tokenizer."""
+
+    pad: int
+    bos: int
+    eos: int
+
+
+#: Those of the tokenizers that are trained here.
+OWN = Special(PAD, BOS, EOS)
+#: Texts that are tokenised together.
+BATCH = 1_000
+
+#: Tells how many characters at the start of a text are not the response.
+Head = Callable[[str], int]
+
+
+class Encoded(NamedTuple):
+    """The tokens of a text, BOS and EOS aside, and how many of the first are its head."""
+
+    ids: list[int]
+    head_tokens: int
+
+
+def train(documents: Iterable[str], vocabulary: int, path: Path) -> None:
+    """Train a byte-level BPE tokenizer and save it as Hugging Face's `AutoTokenizer` reads it.
+
+    Every text is decoded to the very bytes that were encoded; no special token is added or
+    found in a text.
+
+    Parameters
+    ----------
+    documents : iterable of str
+    vocabulary : int
+        Entries in all: 3 special tokens, 256 bytes, and merges.
+    path : Path
+        A directory.
+
+    Raises
+    ------
+    DataError
+        If the documents don't have as many merges, or the vocabulary has no place for bytes.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    least = len(SPECIAL) + len(alphabet)
+    if vocabulary < least:
+        raise DataError(f"{path}: a vocabulary of {vocabulary}; expected at least {least}")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=list(SPECIAL),
+        initial_alphabet=alphabet,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(batched(documents), trainer)
+    found = tokenizer.get_vocab_size()
+    if found < vocabulary:
+        raise DataError(
+            f"{path}: a vocabulary of {vocabulary:,}, but the training documents allow {found:,}"
+        )
+    # Written here because transformers would put its own version's class name there.
+    configuration = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "pad_token": SPECIAL[PAD],
+        "bos_token": SPECIAL[BOS],
+        "eos_token": SPECIAL[EOS],
+        "split_special_tokens": True,
+        "clean_up_tokenization_spaces": False,
+    }
+    files.write_text(path / "tokenizer_config.json", json.dumps(configuration, indent=2) + "\n")
+    files.write_text(path / "tokenizer.json", tokenizer.to_str(pretty=True) + "\n")
+
+
+def load(path: Path) -> Tokenizer:
+    """Load a saved tokenizer, without transformers; special tokens in a text are text.
+
+    Truncation and padding that were saved with it are off: neither is ever done in silence.
+
+    Raises
+    ------
+    DataError
+        If there is none, or it can't be read.
+    """
+    from tokenizers import Tokenizer
+
+    file = path / "tokenizer.json"
+    if not file.is_file():
+        raise DataError(f"{file}: no such file; expected a saved tokenizer")
+    try:
+        tokenizer = Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises nothing more special
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{file}: can't be read as a tokenizer ({reason})") from None
+    tokenizer.encode_special_tokens = True
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def vocabulary_of(tokenizer: Tokenizer) -> int:
+    """Return the number of ids, from 0 to the largest one."""
+    return 1 + max(tokenizer.get_vocab().values())
+
+
+def encode(tokenizer: Tokenizer, text: str, head: Head) -> Encoded:
+    """Tokenise one text, and tell its head from its response.
+
+    Parameters
+    ----------
+    tokenizer : Tokenizer
+        One of `load`.
+    text : str
+    head : callable
+        Gives the number of characters before the response. A token that covers any character
+        of the response, such as one of a word and the space before it, belongs to it.
+    """
+    return encode_all(tokenizer, [text], head)[0]
+
+
+def encode_all(tokenizer: Tokenizer, texts: list[str], head: Head | None) -> list[Encoded]:
+    """Tokenise texts; without a head they are all response."""
+    if head is None:
+        encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        return [Encoded(encoding.ids, 0) for encoding in encodings]
+    encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
+    return [
+        Encoded(encoding.ids, _head_tokens(encoding, head(text)))
+        for text, encoding in zip(texts, encodings, strict=True)
+    ]
+
+
+def batched(documents: Iterable[str]) -> Iterator[list[str]]:
+    """Yield documents in lists of as many as are tokenised together."""
+    iterator = iter(documents)
+    return iter(lambda: list(islice(iterator, BATCH)), [])
+
+
+def _head_tokens(encoding: Encoding, characters: int) -> int:
+    """Return how many tokens precede the first that ends after so many characters.
+
+    Offsets are in characters of the original text; each of the tokens that a character is
+    spread over has all of it. None has a character that the tokenizer's normalisation removes.
+    """
+    ends = (end for _, end in encoding.offsets)
+    beyond = (number for number, end in enumerate(ends) if end > characters)
+    return next(beyond, len(encoding.ids))

@@ -1,0 +1,189 @@
+"""Tuning a copy of the base on prompt-response pairs."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as compute
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from collapse.artifacts.paths import Step
+from collapse.families.fine_tuning import Parameters
+from collapse.families.fine_tuning.base import Base
+from collapse.text import checkpoints, evaluation, stored_tokens
+from collapse.text.stored_tokens import IGNORED, Tokens
+from collapse.training import distributed, sharding, trainer
+from collapse.training.optimisation import Optimisation, planned
+
+#: Test pairs, at most, for a point of the learning curve.
+CURVE_PAIRS = 512
+
+
+def train(
+    step: Step,
+    parameters: Parameters,
+    pairs: Iterable[pa.Table],
+    *,
+    base: Base,
+    test: Iterable[pa.Table],
+    tokenizer: Path,
+    fingerprint: str,
+    scratch: Path,
+    model: Path,
+) -> dict[str, Any]:
+    """Tune a copy of the base and save it where Hugging Face's classes load it.
+
+    Trained on nothing it is the base itself.
+
+    Returns
+    -------
+    dict
+        Steps, pairs and tokens used, pairs left out as too long, and the learning curve.
+    """
+    with distributed.joined() as ranks:
+        fitting = _Fitting(pairs, parameters.context)
+        if ranks.first:
+            stored_tokens.store(fitting, scratch, base.special)
+        ranks.wait()
+        stored = stored_tokens.mapped(scratch)
+        # The others get the first rank's weights: a node may not hold as many copies.
+        open_checkpoint = checkpoints.read if ranks.first else checkpoints.outline
+        network = open_checkpoint(base.path, getattr(torch, parameters.weights))
+        if parameters.gradient_checkpointing:
+            network.gradient_checkpointing_enable({"use_reentrant": False})
+        task = Tuning(
+            network,
+            stored,
+            stored_tokens.in_memory(test, base.special),
+            batch=parameters.batch,
+            responses=parameters.loss == "response",
+            shuffle=lambda epoch: step.stream(f"order of epoch {epoch}"),
+        )
+        optimisation = _optimisation(step, parameters, task.steps_per_epoch)
+        noise = step.integer("noise")
+        curve = trainer.train(
+            task,
+            optimisation,
+            state=scratch,
+            fingerprint=f"{fingerprint} {base.sha256}",
+            seed_of=lambda number: noise + number,
+        )
+        weights = sharding.whole_state(network, ranks)
+        if ranks.first:
+            network.save_pretrained(model, state_dict=weights)
+            for file in tokenizer.iterdir():
+                shutil.copyfile(file, model / file.name)
+    return {
+        "base": base.sha256,
+        "parameters": checkpoints.parameter_count(network),
+        "pairs": len(stored.lengths),
+        "left_out": fitting.left_out,
+        "tokens": int(stored.bounds[-1]),
+        "steps": optimisation.steps,
+        "curve": [point._asdict() for point in curve],
+    }
+
+
+class _Fitting:
+    """Pairs that fit in the context, and the number of those that don't.
+
+    All do, unless samples that became too long were kept on purpose (``long_samples``).
+    """
+
+    def __init__(self, pairs: Iterable[pa.Table], context: int) -> None:
+        self._pairs = pairs
+        self._longest = context - 2  # BOS and EOS
+        self.left_out = 0
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        for table in self._pairs:
+            fits = compute.less_equal(compute.list_value_length(table["tokens"]), self._longest)
+            kept = table.filter(fits)
+            self.left_out += len(table) - len(kept)
+            yield kept
+
+
+def _optimisation(step: Step, parameters: Parameters, steps_per_epoch: int) -> Optimisation:
+    steps = math.ceil(parameters.epochs * steps_per_epoch)
+    later = {}
+    if step.iteration > 1 and steps:
+        steps = parameters.later_steps or steps
+        if parameters.later_warmup_steps is not None:
+            later = {"warmup_steps": parameters.later_warmup_steps}
+    return planned(
+        parameters,
+        steps,
+        weight_decay=parameters.weight_decay,
+        precision=parameters.precision,
+        # Rows are as wide as their longest pair, and every width would be compiled.
+        compile=False,
+        micro_batch=parameters.micro_batch,
+        sharded=parameters.sharded,
+        **later,
+    )
+
+
+class Tuning:
+    """The task of the training loop: next tokens of pairs, or of their responses.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A copy of the base.
+    pairs, test : Tokens
+        What to train on, and to follow the training by.
+    batch : int
+        Pairs of a step; the last of an epoch may have fewer.
+    responses : bool
+        Learn responses alone.
+    shuffle : callable
+        Given an epoch, the generator of its order.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        pairs: Tokens,
+        test: Tokens,
+        *,
+        batch: int,
+        responses: bool,
+        shuffle: Callable[[int], np.random.Generator],
+    ) -> None:
+        self.model = model
+        self._pairs, self._test = pairs, test
+        self._batch, self._responses = batch, responses
+        self._shuffle = shuffle
+        self._epoch, self._order = -1, np.empty(0, np.int64)
+        self.steps_per_epoch = math.ceil(len(pairs.lengths) / batch)
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        epoch, within = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._order = self._shuffle(epoch).permutation(len(self._pairs.lengths))
+            self._epoch = epoch
+        chosen = self._order[within * self._batch : (within + 1) * self._batch]
+        return stored_tokens.padded(self._pairs, chosen, responses=self._responses)
+
+    def weight(self, batch: trainer.Batch) -> float:
+        return float((batch["labels"] != IGNORED).sum())
+
+    def loss(self, model: torch.nn.Module, rows: trainer.Batch) -> Tensor:
+        logits = model(input_ids=rows["input_ids"], use_cache=False).logits
+        return functional.cross_entropy(
+            logits.flatten(0, 1).float(),
+            rows["labels"].flatten(),
+            ignore_index=IGNORED,
+            reduction="sum",
+        )
+
+    def test_loss(self, model: torch.nn.Module) -> float:
+        return evaluation.cross_entropy(model, self._test, CURVE_PAIRS, responses=self._responses)

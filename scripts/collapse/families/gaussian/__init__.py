@@ -1,0 +1,277 @@
+"""Multivariate Gaussian (P2): fit mean and covariance, sample, repeat.
+
+Covariances are kept as factors F with covariance F F', never squared more than a merge
+needs: replacing the data multiplies triangular factors, so variances of 1e-12 and
+determinants of 1e-300 keep their relative accuracy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from collapse.families import Expectation, Figure, Headline, Metric, variant
+from collapse.families import Parameters as _Parameters
+from collapse.families.contract import Samples
+from collapse.regimes import Regime
+from collapse.seeding import Streams
+
+VERSION = 2
+#: Its chains can also run iteration by iteration; the real data is drawn, not read.
+STEPS = "collapse.families.gaussian.steps"
+STEP_VERSIONS = {"prepare": 1, "assemble": 1, "train": 1, "generate": 1, "evaluate": 1}
+DATASET = False
+MINIMUM_SAMPLES = 2
+METRICS = {
+    "squared_error_of_mean": Metric("squared distance of the fitted mean from the true mean"),
+    "trace_ratio": Metric("trace of the fitted covariance over that of the true covariance"),
+    "log_determinant_ratio": Metric(
+        "log of the determinant of the fitted covariance over that of the true covariance"
+    ),
+}
+HEADLINE = Headline("trace_ratio", worse="lower", scale="log")
+#: The variance is what chains lose; after one refit it says little, and may exceed the true one.
+MIXTURE_HEADLINE = Headline("squared_error_of_mean", worse="higher", scale="log")
+FIGURES = (
+    Figure("squared-error-of-mean", "squared_error_of_mean", rows="dimension", yscale="log"),
+    Figure("trace-ratio", "trace_ratio", rows="dimension", yscale="log"),
+    Figure("log-determinant-ratio", "log_determinant_ratio", rows="dimension"),
+)
+
+Array = NDArray[np.floating[Any]]
+
+_BLOCK = 64
+
+
+class Parameters(_Parameters):
+    """Grid keys of the gaussian family."""
+
+    dimension: int = Field(default=1, ge=1, strict=True, description="Dimension d of the data.")
+    variance: float = Field(
+        default=1.0, gt=0, allow_inf_nan=False, description="True variance: Σ0 = variance · I."
+    )
+    estimator: Literal["maximum-likelihood", "unbiased"] = Field(
+        default="maximum-likelihood",
+        description="Covariance estimator: divide by n, or by n - 1.",
+        json_schema_extra=variant(),
+    )
+
+
+class Statistics(NamedTuple):
+    """Sufficient statistics of a set of samples, stacked over seeds.
+
+    ``factor`` (seeds, d, columns) has factor · factor' = scatter about the mean;
+    ``rank`` bounds the rank of the scatter.
+    """
+
+    size: int
+    mean: Array
+    factor: Array
+    rank: int
+
+
+class Model(NamedTuple):
+    """Mean (seeds, d) and a factor (seeds, d, columns) of the covariance."""
+
+    mean: Array
+    factor: Array
+    rank: int
+
+
+class Chain:
+    """Gaussian chains of several seeds."""
+
+    exchangeable = True
+
+    def __init__(self, parameters: Parameters, samples: int, streams: Streams) -> None:
+        self.dimension = parameters.dimension
+        self.variance = parameters.variance
+        self.unbiased = parameters.estimator == "unbiased"
+        self.streams = streams
+        # Synthetic data never leaves the affine span of the real data it descends from.
+        self.real_seen = 0
+
+    def real(self, iteration: int, count: int) -> Samples:
+        self.real_seen += count
+        shape = (count, self.dimension)
+        draws = self.streams.normal("real data", iteration, shape, real=True)
+        return (draws * np.sqrt(self.variance),)
+
+    def summarise(self, samples: Samples) -> Statistics:
+        (values,) = samples
+        count = values.shape[1]
+        mean = values.mean(axis=1)
+        rank = self._rank(count - 1)
+        factor = lower_factor((values - mean[:, None]).transpose(0, 2, 1), rank)
+        return Statistics(count, mean, factor, min(rank, factor.shape[2]))
+
+    def merge(self, pool: Statistics, shard: Statistics) -> Statistics:
+        size = pool.size + shard.size
+        step = shard.mean - pool.mean
+        between = np.sqrt(pool.size * shard.size / size) * step
+        rank = self._rank(pool.rank + shard.rank + 1)
+        blocks = np.concatenate((pool.factor, shard.factor, between[..., None]), axis=2)
+        factor = lower_factor(blocks, rank)
+        return Statistics(
+            size, pool.mean + step * (shard.size / size), factor, min(rank, factor.shape[2])
+        )
+
+    def fit(self, statistics: Statistics) -> Model:
+        divisor = statistics.size - self.unbiased
+        return Model(statistics.mean, statistics.factor / np.sqrt(divisor), statistics.rank)
+
+    def sample(self, model: Model, count: int, iteration: int) -> Samples:
+        # In blocks of a fixed size: what BLAS makes of a row depends on how many there are.
+        blocks = -(-count // _BLOCK)
+        draws = np.empty((blocks, _BLOCK, model.factor.shape[2]))
+        samples = np.empty((len(self.streams), blocks, _BLOCK, self.dimension))
+        for row, generator in enumerate(self.streams.each("samples", iteration)):
+            generator.standard_normal(out=draws)
+            np.matmul(draws, model.factor[row].T, out=samples[row])
+        samples += model.mean[:, None, None]
+        return (samples.reshape(len(samples), -1, self.dimension)[:, :count],)
+
+    def sample_statistics(self, model: Model, count: int, iteration: int) -> Statistics:
+        """Mean and scatter of ``count`` draws: a normal vector and a Wishart matrix.
+
+        The Wishart matrix with count - 1 degrees of freedom is drawn by its Bartlett
+        factor, lower trapezoidal where there are fewer draws than dimensions.
+        """
+        rows = model.factor.shape[2]
+        columns = min(rows, count - 1)
+        below = np.tril_indices(rows, -1, columns)
+        diagonal = np.arange(columns)
+        freedom = count - 1.0 - diagonal
+        shift = np.empty((len(self.streams), rows, 1))
+        squares = np.empty((len(self.streams), columns))
+        normals = np.empty((len(self.streams), len(below[0])))
+        for row, generator in enumerate(self.streams.each("statistics", iteration)):
+            generator.standard_normal(out=shift[row, :, 0])
+            squares[row] = generator.chisquare(freedom)
+            generator.standard_normal(out=normals[row])
+        bartlett = np.zeros((len(self.streams), rows, columns))
+        bartlett[:, diagonal, diagonal] = np.sqrt(squares)
+        bartlett[:, below[0], below[1]] = normals
+        mean = model.mean + (model.factor @ shift)[..., 0] / np.sqrt(count)
+        return Statistics(count, mean, model.factor @ bartlett, min(model.rank, count - 1))
+
+    def evaluate(self, model: Model) -> dict[str, Array]:
+        trace = np.einsum("sij,sij->s", model.factor, model.factor)
+        true_trace = self.dimension * self.variance
+        return {
+            "squared_error_of_mean": np.einsum("si,si->s", model.mean, model.mean),
+            "trace_ratio": trace / true_trace,
+            "log_determinant_ratio": self._log_determinant_ratio(model),
+        }
+
+    def finish(self, model: Model, iteration: int, later: Iterator[int] | None) -> dict[str, Array]:
+        return {}
+
+    def _log_determinant_ratio(self, model: Model) -> Array:
+        if model.rank < self.dimension:
+            return np.full(len(self.streams), -np.inf)
+        diagonal = np.abs(np.einsum("sii->si", model.factor))
+        with np.errstate(divide="ignore"):
+            logarithms = 2 * np.log(diagonal).sum(axis=1)
+        return logarithms - self.dimension * np.log(self.variance)
+
+    def _rank(self, bound: int) -> int:
+        """Bound the rank of a scatter, also by the span of all real data so far."""
+        return min(self.dimension, bound, self.real_seen - 1)
+
+
+def lower_factor(blocks: Array, rank: int) -> Array:
+    """Return F with F F' = B B', with at most ``rank`` columns, lower trapezoidal if as many.
+
+    Parameters
+    ----------
+    blocks : ndarray, shape (seeds, d, columns)
+        B, whose rank is known to be at most ``rank``.
+
+    Returns
+    -------
+    ndarray, shape (seeds, d, min(rank, columns))
+        By Cholesky where B B' is safely positive definite, else by QR of B', seed by seed,
+        so that no seed's numbers depend on another's.
+    """
+    columns = blocks.shape[2]
+    if rank == 0:
+        return blocks[:, :, :0]
+    if columns < rank:
+        return blocks
+    if columns == rank:
+        return _by_qr(blocks, rank)
+    # The first rows of a matrix of this rank determine the others: a Cholesky that stops.
+    squares = blocks @ blocks[:, :rank].transpose(0, 2, 1)
+    try:
+        top = np.linalg.cholesky(squares[:, :rank])
+    except np.linalg.LinAlgError:
+        top = np.stack([_cholesky_or_nan(square) for square in squares[:, :rank]])
+    factor = top
+    if rank < blocks.shape[1]:
+        below = np.linalg.solve(top, squares[:, rank:].transpose(0, 2, 1))
+        factor = np.concatenate((top, below.transpose(0, 2, 1)), axis=1)
+    # Squaring loses what is below 1e-8 of the largest scale: leave that to QR.
+    diagonal = np.einsum("sii->si", top)
+    unsafe = ~(diagonal.min(axis=1) > 1e-6 * diagonal.max(axis=1))
+    if unsafe.any():
+        factor[unsafe] = _by_qr(blocks[unsafe], rank)
+    return factor
+
+
+def _by_qr(blocks: Array, rank: int) -> Array:
+    upper: Array = np.asarray(np.linalg.qr(blocks.transpose(0, 2, 1), mode="r"))
+    factor = upper.transpose(0, 2, 1)[:, :, :rank]
+    # What is left of a direction that no sample has is rounding: it is zero.
+    diagonal = np.abs(np.einsum("sii->si", factor[:, :rank]))
+    seeds, lost = np.nonzero(diagonal < 1e-13 * diagonal.max(axis=1, keepdims=True))
+    factor[seeds, lost, lost] = 0
+    return factor
+
+
+def _cholesky_or_nan(square: Array) -> Array:
+    try:
+        return np.linalg.cholesky(square)
+    except np.linalg.LinAlgError:
+        return np.full_like(square, np.nan)
+
+
+def expectations(
+    parameters: Parameters, regime: Regime, samples: int, iterations: int
+) -> dict[str, Expectation]:
+    """Return the expectation of each metric, for any regime."""
+    from collapse import theory  # scipy, which chains do without
+
+    dimension, scale = parameters.dimension, parameters.variance
+    unbiased = parameters.estimator == "unbiased"
+    sizes = theory.memoryless_sizes(regime, samples, iterations)
+    if sizes is not None:
+        moments = theory.gaussian_replace_moments(sizes, dimension, iterations, unbiased)
+        logarithm = theory.gaussian_replace_log_determinant(sizes, dimension, iterations, unbiased)
+        return {
+            "trace_ratio": Expectation(moments.trace_ratio, moments.trace_ratio_deviation),
+            "squared_error_of_mean": Expectation(
+                scale * moments.squared_error, scale * moments.squared_error_deviation
+            ),
+            "log_determinant_ratio": Expectation(logarithm.mean, logarithm.deviation),
+        }
+    fractions = theory.variance_fractions(regime, samples, iterations, unbiased)
+    error = dimension * scale * fractions.squared_error
+    # At least as spread as a first fit: a chi-square of its degrees of freedom.
+    freedom = dimension * (samples - 1)
+    return {
+        "trace_ratio": Expectation(fractions.variance, fractions.variance * np.sqrt(2 / freedom)),
+        "squared_error_of_mean": Expectation(error, error * np.sqrt(2 / dimension)),
+    }
+
+
+def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whole: bool) -> float:
+    """Estimate the core-seconds of one seed of a chain (measured on a 2020s server core)."""
+    d = parameters.dimension
+    if whole:
+        return len(trained) * (1e-5 + 2.5e-8 * d**2)
+    return sum(trained) * (1.2e-7 + 1.1e-8 * d + 6e-11 * d**2)

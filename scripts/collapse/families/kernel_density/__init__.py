@@ -1,0 +1,252 @@
+"""Kernel density estimation (P2): the model is its training set and a bandwidth.
+
+The metric is the mean negative log-likelihood of real test points. With a fixed bandwidth
+the un-normalised density at the test points is a sum over training points, so a pool that
+only grows is evaluated by its new points alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from collapse.data import toy
+from collapse.families import Expectation, Figure, Headline, Metric
+from collapse.families import Parameters as _Parameters
+from collapse.families.contract import Samples
+from collapse.families.kernel_density.kernels import log_kernel_sums, log_normaliser
+from collapse.regimes import Regime
+from collapse.seeding import Streams
+
+VERSION = 2
+MINIMUM_SAMPLES = 2
+METRICS = {
+    "test_nll": Metric("mean negative log-likelihood of real test points", units="nat"),
+    "mean_squared_norm": Metric("mean squared norm of the points of the training set"),
+}
+HEADLINE = Headline("test_nll", worse="higher")
+FIGURES = (Figure("test-nll", "test_nll", rows="dataset"),)
+TEST_POINTS = 500
+
+Array = NDArray[np.floating[Any]]
+#: Bandwidth below which a kernel density is one of points: infinitely unlikely anywhere else.
+NARROWEST = 1e-150
+
+Rule = Literal["scott", "silverman", "scott-scaled", "silverman-scaled"]
+
+
+class Parameters(_Parameters):
+    """Grid keys of the kernel_density family."""
+
+    dataset: Literal["blobs", "circles", "moons", "swiss_roll"] = Field(
+        default="moons", description="Data set of scikit-learn, noise 0.05."
+    )
+    bandwidth: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Rule = Field(
+        default=0.5,
+        description="Bandwidth h; or scikit-learn's rules scott and silverman, which depend on "
+        "the number of points and the dimension; or the same times the spread of the data.",
+    )
+    kernel: Literal["gaussian", "tophat"] = Field(
+        default="gaussian", description="Kernel; a tophat can give an infinite test_nll."
+    )
+
+
+class Points:
+    """The points of a training set, with what merges: moments, and a tally of densities.
+
+    ``tally`` holds how many of the points are already summed up at the test points, and the
+    logarithm of that sum; only a fixed bandwidth may keep it.
+    """
+
+    def __init__(self, buffer: _Buffer, mean: Array, spread: Array) -> None:
+        self._buffer = buffer
+        self.count = buffer.used
+        self.mean = mean
+        self.spread = spread  # squared distances from the mean, summed: (seeds,)
+        self.tally: tuple[int, Array] | None = None
+
+    @classmethod
+    def of(cls, points: Array) -> Points:
+        """Summarise points of shape (seeds, count, dimensions)."""
+        mean = points.mean(axis=1)
+        return cls(_Buffer(points), mean, ((points - mean[:, None]) ** 2).sum(axis=(1, 2)))
+
+    @property
+    def points(self) -> Array:
+        """The points, of shape (seeds, count, dimensions)."""
+        return self._buffer.array[:, : self.count]
+
+    def union(self, other: Points) -> Points:
+        """Return both sets of points; what was tallied of the first stays tallied."""
+        count = self.count + other.count
+        step = other.mean - self.mean
+        between = self.count * other.count / count * (step**2).sum(axis=1)
+        merged = Points(
+            self._buffer.extended(self.count, other.points),
+            self.mean + step * (other.count / count),
+            self.spread + other.spread + between,
+        )
+        merged.tally = self.tally
+        return merged
+
+
+class _Buffer:
+    """An array that grows at its end by doubling, so that T unions copy O(T), not O(T²)."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+        self.used = array.shape[1]
+
+    def extended(self, length: int, new: Array) -> _Buffer:
+        """Append to the first ``length`` rows: in place if nothing was appended since."""
+        total = length + new.shape[1]
+        buffer = self
+        if length != self.used or total > self.array.shape[1]:
+            grown = np.empty((len(new), max(total, 2 * length), new.shape[2]))
+            grown[:, :length] = self.array[:, :length]
+            buffer = _Buffer(grown)
+        buffer.array[:, length:total] = new
+        buffer.used = total
+        return buffer
+
+
+class Model(NamedTuple):
+    """Training points and the bandwidth of each seed (seeds,)."""
+
+    points: Points
+    bandwidth: Array
+
+
+class Chain:
+    """Kernel-density chains of several seeds."""
+
+    exchangeable = True
+
+    def __init__(self, parameters: Parameters, samples: int, streams: Streams) -> None:
+        self.dataset = parameters.dataset
+        self.bandwidth = parameters.bandwidth
+        self.kernel = parameters.kernel
+        self.dimension = toy.DIMENSIONS[parameters.dataset]
+        self.streams = streams
+        self._truth: list[dict[str, Array]] = [{} for _ in streams.seeds]
+        if self.dataset == "blobs":
+            generators = streams.each("centres", 0, real=True)
+            self._truth = [{"centres": toy.centres(generator)} for generator in generators]
+        self.test = self._draw("test data", 0, TEST_POINTS)
+
+    def real(self, iteration: int, count: int) -> Samples:
+        return (self._draw("real data", iteration, count),)
+
+    def _draw(self, purpose: str, iteration: int, count: int) -> Array:
+        generators = self.streams.each(purpose, iteration, real=True)
+        draws = [
+            toy.draw(self.dataset, count, generator, **truth)
+            for generator, truth in zip(generators, self._truth, strict=True)
+        ]
+        return np.stack(draws)
+
+    def summarise(self, samples: Samples) -> Points:
+        return Points.of(samples[0])
+
+    def merge(self, pool: Points, shard: Points) -> Points:
+        return pool.union(shard)
+
+    def fit(self, statistics: Points) -> Model:
+        if isinstance(self.bandwidth, float):
+            return Model(statistics, np.full(len(self.streams), self.bandwidth))
+        bandwidth = np.full(
+            len(self.streams), rule_of_thumb(self.bandwidth, statistics.count, self.dimension)
+        )
+        if self.bandwidth.endswith("scaled"):
+            bandwidth *= np.sqrt(statistics.spread / (statistics.count * self.dimension))
+        return Model(statistics, bandwidth)
+
+    def sample(self, model: Model, count: int, iteration: int) -> Samples:
+        """Draw points of the training set uniformly and displace each by the kernel."""
+        shape = (count, self.dimension)
+        rows = self.streams.uniform("chosen points", iteration, (count,)) * model.points.count
+        seeds = np.arange(len(self.streams))[:, None]
+        chosen = model.points.points[seeds, rows.astype(np.int64)]
+        steps = self.streams.normal("displacements", iteration, shape)
+        if self.kernel == "tophat":
+            # Uniform in the unit ball: a random direction and the root of a uniform.
+            radii = self.streams.uniform("radii", iteration, (count, 1))
+            steps *= radii ** (1 / self.dimension) / np.linalg.norm(steps, axis=2, keepdims=True)
+        steps *= model.bandwidth[:, None, None]
+        return (chosen + steps,)
+
+    def sample_statistics(self, model: Model, count: int, iteration: int) -> Points:
+        return self.summarise(self.sample(model, count, iteration))
+
+    def evaluate(self, model: Model) -> dict[str, Array]:
+        training = model.points
+        # Kernels too narrow for the squares of distances in units of their width.
+        points = model.bandwidth < NARROWEST
+        model = model._replace(bandwidth=np.where(points, 1.0, model.bandwidth))
+        start, tally = training.tally or (0, np.full(self.test.shape[:2], -np.inf))
+        if start < training.count:
+            new = training.points[:, start:]
+            sums = log_kernel_sums(new, self.test, model.bandwidth, self.kernel)
+            tally = np.logaddexp(tally, sums)
+        if isinstance(self.bandwidth, float):
+            training.tally = (training.count, tally)
+        normaliser = log_normaliser(self.kernel, self.dimension) + self.dimension * np.log(
+            model.bandwidth
+        )
+        log_density = tally - math.log(training.count) - normaliser[:, None]
+        squared_norm = training.spread / training.count + (training.mean**2).sum(axis=1)
+        nll = np.where(points, np.inf, -log_density.mean(axis=1))
+        return {"test_nll": nll, "mean_squared_norm": squared_norm}
+
+    def finish(self, model: Model, iteration: int, later: Iterator[int] | None) -> dict[str, Array]:
+        return {}
+
+
+def rule_of_thumb(rule: str, count: int, dimension: int) -> float:
+    """Bandwidth of Scott's and Silverman's rules as scikit-learn has them (for unit spread)."""
+    if rule.startswith("scott"):
+        return float(count ** (-1 / (dimension + 4)))
+    return float((count * (dimension + 2) / 4) ** (-1 / (dimension + 4)))
+
+
+def expectations(
+    parameters: Parameters, regime: Regime, samples: int, iterations: int
+) -> dict[str, Expectation]:
+    """Return the growth of the second moment, where bandwidths do not depend on the data."""
+    from collapse import theory  # scipy, which chains do without
+
+    rule, dimension = parameters.bandwidth, toy.DIMENSIONS[parameters.dataset]
+    if isinstance(rule, str) and rule.endswith("scaled"):
+        return {}
+    if any(regime.fresh(t, samples) not in (0, samples) for t in range(2, iterations + 1)):
+        return {}  # evenly spaced points: a real shard of another size has other moments
+    counts = [
+        regime.training_size(t, samples, size)
+        for t, size in enumerate(regime.pool_sizes(iterations, samples), start=1)
+    ]
+    bandwidths = np.array(
+        [
+            rule if isinstance(rule, float) else rule_of_thumb(rule, count, dimension)
+            for count in counts
+        ]
+    )
+    # The covariance of a kernel of bandwidth 1, per dimension.
+    variance = 1.0 if parameters.kernel == "gaussian" else 1 / (dimension + 2)
+    excess = theory.kde_mean_squared_norm_excess(
+        regime, samples, bandwidths, dimension, iterations, variance
+    )
+    return {"mean_squared_norm": Expectation(excess, above_first=True)}
+
+
+def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whole: bool) -> float:
+    """Estimate the core-seconds of one seed of a chain (measured on a 2020s server core)."""
+    share = evaluated / len(trained)
+    points = sum(trained) * share
+    if whole and isinstance(parameters.bandwidth, float):
+        points = min(points, trained[-1])  # a growing pool is evaluated by its new points
+    return len(trained) * 4e-5 + points * TEST_POINTS * 1.3e-9

@@ -1,0 +1,155 @@
+"""Training a language model from scratch on packed documents."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from collapse.artifacts import files
+from collapse.artifacts.paths import Step
+from collapse.families.language_model import Parameters, models
+from collapse.families.language_model.packing import Packer
+from collapse.text import checkpoints, evaluation, stored_tokens
+from collapse.text.stored_tokens import IGNORED, Tokens
+from collapse.training import distributed, trainer
+from collapse.training.optimisation import Optimisation, planned
+
+FIRST_TOKENS = "first_tokens.json"
+
+#: Test documents, at most, for a point of the learning curve.
+CURVE_DOCUMENTS = 512
+
+
+def train(
+    step: Step,
+    parameters: Parameters,
+    documents: Iterable[pa.Table],
+    *,
+    test: Iterable[pa.Table],
+    tokenizer: Path,
+    fingerprint: str,
+    scratch: Path,
+    model: Path,
+) -> dict[str, Any]:
+    """Train a newly initialised model and save it where Hugging Face's classes load it.
+
+    Returns
+    -------
+    dict
+        Steps, tokens, parameters, and the learning curve.
+    """
+    with distributed.joined() as ranks:
+        if ranks.first:
+            stored_tokens.store(documents, scratch)
+        ranks.wait()
+        stored = stored_tokens.mapped(scratch)
+        packer = Packer(
+            stored,
+            parameters.context,
+            parameters.batch,
+            lambda epoch: step.stream(f"order of epoch {epoch}"),
+            whole=ranks.device.type == "cuda",
+        )
+        network = models.initialised(
+            parameters.model, parameters.vocabulary, step.integer("initialisation")
+        )
+        optimisation = _optimisation(step, parameters, packer.steps_per_epoch)
+        noise = step.integer("noise")
+        curve = trainer.train(
+            Pretraining(network, packer, stored_tokens.in_memory(test)),
+            optimisation,
+            state=scratch,
+            fingerprint=fingerprint,
+            seed_of=lambda number: noise + number,
+        )
+        if ranks.first:
+            network.to("cpu").save_pretrained(model)
+            for file in tokenizer.iterdir():
+                shutil.copyfile(file, model / file.name)
+            _write_first_tokens(stored, model)
+    return {
+        "parameters": checkpoints.parameter_count(network),
+        "documents": len(stored.lengths),
+        "tokens": int(stored.bounds[-1]),
+        "steps": optimisation.steps,
+        "curve": [point._asdict() for point in curve],
+    }
+
+
+def _optimisation(step: Step, parameters: Parameters, steps_per_epoch: int) -> Optimisation:
+    epochs = parameters.epochs
+    if step.iteration == 1 and parameters.first_epochs is not None:
+        epochs = parameters.first_epochs
+    return planned(
+        parameters,
+        max(1, round(epochs * steps_per_epoch)),
+        weight_decay=parameters.weight_decay,
+        betas=(0.9, 0.95),
+        precision=parameters.precision,
+    )
+
+
+class Pretraining:
+    """The task of the training loop: next tokens of packed documents."""
+
+    def __init__(self, model: torch.nn.Module, packer: Packer, test: Tokens) -> None:
+        self.model = model
+        self._packer = packer
+        self._test = test
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        return self._packer.batch(step)
+
+    def weight(self, batch: trainer.Batch) -> float:
+        return float((batch["labels"] != IGNORED).sum())
+
+    def loss(self, model: torch.nn.Module, rows: trainer.Batch) -> Tensor:
+        logits = model(
+            input_ids=rows["input_ids"], position_ids=rows["position_ids"], use_cache=False
+        ).logits
+        return functional.cross_entropy(
+            logits.flatten(0, 1).float(),
+            rows["labels"].flatten(),
+            ignore_index=IGNORED,
+            reduction="sum",
+        )
+
+    def test_loss(self, model: torch.nn.Module) -> float:
+        return evaluation.cross_entropy(model, self._test, CURVE_DOCUMENTS)
+
+
+class FirstTokens(NamedTuple):
+    """The distribution of the first tokens of a training set."""
+
+    tokens: NDArray[np.int64]
+    cumulative: NDArray[np.float64]
+
+    def at(self, uniform: float) -> int:
+        """Return the token at a point of the distribution function, from [0, 1)."""
+        return int(self.tokens[np.searchsorted(self.cumulative, uniform, side="right")])
+
+
+def _write_first_tokens(documents: Tokens, model: Path) -> None:
+    first = documents.tokens[np.minimum(documents.bounds[:-1] + 1, len(documents.tokens) - 1)]
+    found, counts = np.unique(first, return_counts=True)
+    content = {"tokens": found.tolist(), "counts": counts.tolist()}
+    files.write_text(model / FIRST_TOKENS, json.dumps(content) + "\n")
+
+
+def read_first_tokens(model: Path) -> FirstTokens:
+    """Read how often the documents that a model was trained on begin with which token."""
+    content = json.loads((model / FIRST_TOKENS).read_text(encoding="utf-8"))
+    counts = np.array(content["counts"], dtype=np.float64)
+    cumulative = np.cumsum(counts) / counts.sum()
+    cumulative[-1] = 1.0
+    return FirstTokens(np.array(content["tokens"]), cumulative)

@@ -1,0 +1,145 @@
+"""Training a network to tell the noise in positions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from collapse.artifacts.paths import Step
+from collapse.data.molecules import conformations as molecules
+from collapse.data.molecules.conformations import Conformations
+from collapse.families.molecule_diffusion import Parameters, checkpoint, diffusion, evaluation
+from collapse.families.molecule_diffusion.graphs import graphs
+from collapse.training import distributed, trainer
+from collapse.training.optimisation import Optimisation, planned
+
+#: Test conformations, at most, for a point of the learning curve.
+CURVE_CONFORMATIONS = 256
+
+
+def train(
+    step: Step,
+    parameters: Parameters,
+    conformations: Conformations,
+    *,
+    test: Conformations,
+    fingerprint: str,
+    scratch: Path,
+    model: Path,
+) -> dict[str, Any]:
+    """Train a newly initialised network and save it.
+
+    Returns
+    -------
+    dict
+        Steps, conformations, parameters, and the learning curve.
+    """
+    with distributed.joined() as ranks:
+        network = checkpoint.initialised(parameters.model, step.integer("initialisation"))
+        task = Denoising(
+            network,
+            conformations,
+            test.take(_evenly(test.size, CURVE_CONFORMATIONS)),
+            parameters.batch,
+            step.integer("training"),
+        )
+        optimisation = _optimisation(parameters, task.steps_per_epoch)
+        curve = trainer.train(
+            task,
+            optimisation,
+            state=scratch,
+            fingerprint=fingerprint,
+            seed_of=lambda number: number,  # the network draws nothing
+        )
+        if ranks.first:
+            checkpoint.save(network, model)
+    return {
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "conformations": conformations.size,
+        "steps": optimisation.steps,
+        "curve": [point._asdict() for point in curve],
+    }
+
+
+def _evenly(count: int, most: int) -> NDArray[np.int64]:
+    """Return at most so many of ``count`` rows, of molecules from the first to the last."""
+    return np.arange(min(count, most)) * count // min(count, most)
+
+
+def _optimisation(parameters: Parameters, steps_per_epoch: int) -> Optimisation:
+    return planned(
+        parameters,
+        max(1, round(parameters.epochs * steps_per_epoch)),
+        betas=(0.95, 0.999),  # GeoDiff's
+        precision="float32",  # directions of atoms near each other are differences of positions
+        compile=False,  # every batch has a graph of its own
+    )
+
+
+class Denoising:
+    """The task of the training loop: the noise in the positions of a batch.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+    conformations, test : Conformations
+        What to train on, and real ones for the learning curve.
+    batch : int
+        Conformations of a step.
+    seed : int
+        Of the order of the conformations and of the noise.
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        conformations: Conformations,
+        test: Conformations,
+        batch: int,
+        seed: int,
+    ) -> None:
+        self.model = network
+        self.size = min(batch, conformations.size)
+        self.steps_per_epoch = -(-conformations.size // self.size)
+        self._conformations, self._test = conformations, test
+        self._seed = seed
+        self._levels = diffusion.noise_levels()
+        self._epoch = -1
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        """Return the conformations of a step, their noise and its standard deviation."""
+        epoch, within = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            order = np.random.default_rng([self._seed, 0, epoch])
+            self._order = order.permutation(self._conformations.size)
+            self._epoch = epoch
+        # The last batch of an epoch is filled up with its first conformations.
+        places = (within * self.size + np.arange(self.size)) % len(self._order)
+        rows = molecules.padded(self._conformations, self._order[places])
+        generator = np.random.default_rng([self._seed, 1, step])
+        noise = generator.standard_normal(rows["positions"].shape, dtype=np.float32)
+        # Noise levels evenly over all of them, which no conformation knows, for they are shuffled.
+        even = (np.arange(self.size) + generator.random()) / self.size
+        sigma = self._levels[(even * diffusion.STEPS).astype(int)]
+        rows |= {"noise": noise, "sigma": sigma.astype(np.float32)}
+        return {name: torch.from_numpy(values) for name, values in rows.items()}
+
+    def weight(self, batch: trainer.Batch) -> float:
+        """Return the number of atoms."""
+        return float((batch["atoms"] > 0).sum())
+
+    def loss(self, model: torch.nn.Module, rows: trainer.Batch) -> Tensor:
+        """Return the squared error of the predicted noise, summed over atoms."""
+        found = graphs(rows)
+        return diffusion.squared_errors(
+            model, found, found.flat(rows["positions"]), found.flat(rows["noise"]), rows["sigma"]
+        ).sum()
+
+    def test_loss(self, model: torch.nn.Module) -> float:
+        """Return the loss on some of the real test data."""
+        return evaluation.test_loss(model, self._test)

@@ -1,0 +1,180 @@
+"""Training a variational autoencoder from scratch on stored images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from collapse.artifacts.paths import Step
+from collapse.data.images import shards as image_shards
+from collapse.data.images.shards import Shape, Stored
+from collapse.errors import JobError
+from collapse.families.vae import Parameters, evaluation, models
+from collapse.families.vae.architectures import architecture
+from collapse.families.vae.models import VAE
+from collapse.training import distributed, trainer
+from collapse.training.optimisation import Optimisation, planned
+
+Images = NDArray[np.uint8]
+
+#: The training images in the scratch directory.
+STORED = "images.bin"
+#: Test images, at most, for a point of the learning curve.
+CURVE_IMAGES = 512
+
+
+def train(
+    step: Step,
+    parameters: Parameters,
+    images: Iterable[Images],
+    *,
+    shape: Shape,
+    test: Images,
+    fingerprint: str,
+    scratch: Path,
+    model: Path,
+) -> dict[str, Any]:
+    """Train a newly initialised model and save it.
+
+    Parameters
+    ----------
+    images : iterable of ndarray of uint8, shape (any, height, width, channels)
+        The training set, part by part.
+    shape : tuple of int
+        Of an image.
+    test : ndarray
+        Real test images for the learning curve.
+
+    Returns
+    -------
+    dict
+        Steps, images, parameters, and the learning curve.
+    """
+    with distributed.joined() as ranks:
+        if ranks.first:
+            image_shards.store(images, scratch / STORED)
+        ranks.wait()
+        stored = image_shards.Stored(scratch / STORED, shape)
+        if stored.length < parameters.batch:
+            raise JobError(
+                f"{parameters.data}: a training set of {stored.length} images, fewer than a batch "
+                f"of {parameters.batch}; set batch to at most {stored.length}"
+            )
+        layout = architecture(shape[0], shape[2], parameters.latent)
+        noise = step.integer("noise")
+        batches = Batches(
+            stored,
+            parameters.batch,
+            layout.latent,
+            shuffle=lambda epoch: step.stream(f"order of epoch {epoch}"),
+            noise_of=lambda number: noise + number,
+        )
+        network = models.initialised(layout, parameters.noise, step.integer("initialisation"))
+        optimisation = _optimisation(parameters, batches.steps_per_epoch)
+        curve = trainer.train(
+            Fitting(models.arranged(network, ranks.device), batches, test),
+            optimisation,
+            state=scratch,
+            fingerprint=fingerprint,
+            seed_of=lambda number: number,  # all noise comes with the batches
+        )
+        if ranks.first:
+            models.save(network, model)
+    return {
+        "parameters": network.shape.parameters(),
+        "images": stored.length,
+        "steps": optimisation.steps,
+        "curve": [point._asdict() for point in curve],
+    }
+
+
+def _optimisation(parameters: Parameters, steps_per_epoch: int) -> Optimisation:
+    return planned(
+        parameters,
+        max(1, round(parameters.epochs * steps_per_epoch)),
+        weight_decay=parameters.weight_decay,
+        clip=None,
+        precision=parameters.precision,
+    )
+
+
+class Batches:
+    """Batches of stored images, every epoch in an order of its own, and of noise for them.
+
+    Parameters
+    ----------
+    images : Stored
+    batch : int
+        Images in a batch, at most as many as there are.
+    latent : int
+        Dimensions of the noise.
+    shuffle : callable
+        Gives the random stream of an epoch.
+    noise_of : callable
+        Gives the seed of the noise of a step.
+    """
+
+    def __init__(
+        self,
+        images: Stored,
+        batch: int,
+        latent: int,
+        *,
+        shuffle: Callable[[int], np.random.Generator],
+        noise_of: Callable[[int], int],
+    ) -> None:
+        self._images = images
+        self._size, self._latent = batch, latent
+        self._shuffle, self._noise_of = shuffle, noise_of
+        self._epoch = -1
+        self._order = np.arange(0)
+        self.steps_per_epoch = -(-images.length // batch)
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        """Return the images and the noise of a step (from 0).
+
+        Returns
+        -------
+        dict of str to Tensor
+            ``images`` of uint8, shape (batch, height, width, channels); ``noise``, standard
+            normal, of shape (batch, latent).
+        """
+        epoch, within = divmod(step, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._order = self._shuffle(epoch).permutation(self._images.length)
+            self._epoch = epoch
+        # The last batch of an epoch is filled up with its first images.
+        places = (within * self._size + np.arange(self._size)) % self._images.length
+        generator = torch.Generator().manual_seed(self._noise_of(step))
+        return {
+            "images": torch.from_numpy(self._images.at(self._order[places])),
+            "noise": torch.randn(self._size, self._latent, generator=generator),
+        }
+
+
+class Fitting:
+    """The task of the training loop: the evidence lower bound of images."""
+
+    def __init__(self, model: VAE, batches: Batches, test: Images) -> None:
+        self.model: torch.nn.Module = model
+        self._batches = batches
+        self._test = test
+
+    def batch(self, step: int) -> dict[str, Tensor]:
+        return self._batches.batch(step)
+
+    def weight(self, batch: trainer.Batch) -> float:
+        return float(len(batch["images"]))
+
+    def loss(self, model: torch.nn.Module, rows: trainer.Batch) -> Tensor:
+        terms = model(rows["images"], rows["noise"])
+        return (terms.reconstruction + terms.divergence).sum()
+
+    def test_loss(self, model: torch.nn.Module) -> float:
+        return evaluation.loss(cast(VAE, model), [self._test], seed=0, draws=1).total

@@ -1,0 +1,108 @@
+"""What the rules of iterations ask of a study: branches, and what a step may depend on."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+from collapse import families
+from collapse.artifacts import paths
+from collapse.artifacts.paths import Branch, Points, Step
+from collapse.families import STAGES
+from collapse.regimes import Regime
+from collapse.seeding import REAL
+from collapse.study import Study
+from collapse.study.experiment import Point, point_name
+
+#: Iteration 1 is the same under every regime.
+_ANY_REGIME = Regime(keep_real=True)
+
+
+class Branches:
+    """The chains of an iterative experiment of a study."""
+
+    def __init__(self, study: Study, experiment: str) -> None:
+        self.name = experiment
+        self.plan: Any = study.experiments[experiment]
+        self._study = study
+        self._family = families.load(self.plan.family)
+        self._points: dict[str, Points] = {}
+        self._cells: dict[str, Point] = {}
+        for point in study.cells[experiment].values():
+            names = Points(*(self._restricted(point, stage) for stage in STAGES))
+            for name in reversed(names):
+                self._points.setdefault(name, names)
+                self._cells.setdefault(name, point)
+
+    def branch(self, point: str, regime: str, seed: int) -> Branch:
+        """Return the chain of a regime and seed; under ``real``, no more than its iteration 1.
+
+        Raises
+        ------
+        KeyError
+            If the experiment has no such point, whole or as far as a stage knows it.
+        """
+        samples = self._cells[point].samples
+        known = regime == REAL
+        return Branch(
+            experiment=self.name,
+            points=self._points[point],
+            regime_name=regime,
+            regime=_ANY_REGIME if known else self._study.regime_table[regime],
+            seed=int(seed),
+            samples=samples,
+            shard_size=self.plan.shard_size or samples,
+            judged=self.parameters(point).get("judged", 1),
+        )
+
+    def all(self) -> Iterator[Branch]:
+        """Yield every chain."""
+        for point in self._study.cells[self.name]:
+            for regime in self._study.regimes_of(self.name):
+                for seed in self.plan.seed_list:
+                    yield self.branch(point, regime, seed)
+
+    @functools.cached_property
+    def judges_samples(self) -> bool:
+        """Whether any iteration is judged by what its model writes."""
+        return any(branch.judged for branch in self.all())
+
+    def step(self, point: str, regime: str, seed: int, iteration: int, stage: str) -> Step:
+        """Return what a step may depend on: its place, and the parameters up to its stage."""
+        parameters = self.parameters(point)
+        known = set(range(STAGES.index(stage) + 1))
+        if int(iteration) > 1:
+            known.add(STAGES.index("later"))
+        sized = families.stage_of(self._family, "samples") in known
+        return Step(
+            experiment=self.name,
+            point=point,
+            data_point=self._points[point].data,
+            regime=regime,
+            seed=int(seed),
+            iteration=int(iteration),
+            family=self.plan.family,
+            parameters={
+                key: value
+                for key, value in parameters.items()
+                if families.stage_of(self._family, key) in known
+            },
+            samples=self._cells[point].samples if sized else 0,
+        )
+
+    @functools.cache  # noqa: B019  one study lives as long as the process
+    def parameters(self, point: str) -> dict[str, Any]:
+        """Return all parameters of a point, those that later steps alone depend on, too."""
+        parameters = self._family.Parameters(**self._cells[point].parameters)
+        return dict(parameters.model_dump())
+
+    def _restricted(self, point: Point, stage: str) -> str:
+        """Return the name of a point as far as a stage knows it."""
+        last = STAGES.index(stage)
+        known = {
+            key: value
+            for key, value in point.axes.items()
+            if families.stage_of(self._family, key) <= last
+        }
+        return point_name(known) or paths.ANY

@@ -1,0 +1,291 @@
+"""The loop of closed-form families: fit, evaluate, sample, decide by the regime, refit.
+
+One call runs a chain for all its seeds at once. Where a regime trains on whole shards the
+loop carries statistics that merge, so accumulating costs O(T); where it trains on a random
+subset of the pool, the pool is held as samples and only those ever drawn are realised.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collapse import families
+from collapse.families.contract import ClosedForm, Samples
+from collapse.regimes import Regime, Source, draw_positions
+from collapse.seeding import Streams
+
+#: Samples held in memory by one batch of seeds, in bytes; a job then stays well under 2 GB.
+MEMORY = 400_000_000
+
+
+@dataclass(frozen=True)
+class ChainSpec:
+    """All that the numbers of a chain depend on, besides its seeds and the code's version."""
+
+    experiment: str
+    point: str
+    regime_name: str
+    regime: Regime
+    family: str
+    parameters: Mapping[str, Any]
+    samples: int
+    iterations: int
+    evaluated: tuple[int, ...]
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> ChainSpec:
+        """Rebuild a specification from the plain values of `as_dict`."""
+        plain = dict(raw)
+        plain["regime"] = Regime(**plain["regime"])
+        plain["evaluated"] = tuple(plain["evaluated"])
+        return cls(**plain)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the specification as plain values, as a job's parameters hold it."""
+        plain = dict(self.__dict__)
+        plain["regime"] = self.regime.model_dump()
+        plain["parameters"] = dict(self.parameters)
+        plain["evaluated"] = list(self.evaluated)
+        return plain
+
+
+def run_chain(spec: ChainSpec, seeds: Sequence[int]) -> dict[str, NDArray[np.float64]]:
+    """Run one chain for several seeds.
+
+    Parameters
+    ----------
+    spec : ChainSpec
+        What to run.
+    seeds : sequence of int
+        Seeds; the numbers of each depend on no other.
+
+    Returns
+    -------
+    dict of str to ndarray
+        For each metric of the family an array (seeds, evaluated iterations), or (seeds,)
+        for those that are one number per chain.
+    """
+    family = families.load(spec.family)
+    parameters = family.Parameters(**spec.parameters)
+    # One seed tells the width of a sample, and so how many seeds fit into memory at once.
+    probe = family.Chain(parameters, spec.samples, _streams(spec, seeds[:1]))
+    width = sum(array[0, 0].nbytes for array in probe.real(1, 1))
+    batch = max(1, MEMORY // max(1, width * _rows_in_memory(spec)))
+    results = []
+    for start in range(0, len(seeds), batch):
+        streams = _streams(spec, seeds[start : start + batch])
+        results.append(_run_batch(spec, family.Chain(parameters, spec.samples, streams), streams))
+    return {name: np.concatenate([result[name] for result in results]) for name in results[0]}
+
+
+def _streams(spec: ChainSpec, seeds: Sequence[int]) -> Streams:
+    return Streams(spec.experiment, spec.point, spec.regime_name, seeds)
+
+
+def _rows_in_memory(spec: ChainSpec) -> int:
+    """Bound the samples of a seed that are in memory at once."""
+    regime, n = spec.regime, spec.samples
+    if regime.budget is None:
+        return n + max(regime.pool_sizes(spec.iterations, n))
+    later = range(2, spec.iterations + 1)
+    return n + sum(regime.generated(t, n) + regime.fresh(t, n) for t in later)
+
+
+def _run_batch(
+    spec: ChainSpec, chain: ClosedForm, streams: Streams
+) -> dict[str, NDArray[np.float64]]:
+    whole = spec.regime.budget is None
+    steps = _wholes(spec, chain) if whole else _subsets(spec, chain, streams)
+    recorded: dict[str, list[NDArray[np.float64]]] = {}
+    evaluated = set(spec.evaluated)
+    for t, model in enumerate(steps, start=1):
+        if t in evaluated:
+            for name, values in chain.evaluate(model).items():
+                recorded.setdefault(name, []).append(values)
+    results = {name: np.stack(values, axis=1) for name, values in recorded.items()}
+    results.update(chain.finish(model, spec.iterations, _later(spec)))
+    return results
+
+
+def _later(spec: ChainSpec) -> Iterator[int] | None:
+    regime, n = spec.regime, spec.samples
+    alone = regime.memory == 1 and not regime.kept_real(n) and regime.fresh_real == 0
+    # Growing samples may never collapse, shrinking ones end: neither is followed.
+    after = spec.iterations + 1
+    steady = regime.generated(after, n) == regime.generated(after + 1, n)
+    if not alone or not steady or regime.budget is not None:
+        return None
+    return regime.generated_from(after, n)
+
+
+def _wholes(spec: ChainSpec, chain: ClosedForm) -> Iterator[Any]:
+    """Models of a chain that trains on whole shards: statistics are enough."""
+    regime, n = spec.regime, spec.samples
+    real = chain.real(1, n)
+    model = chain.fit(chain.summarise(real))
+    yield model
+    kept = regime.kept_real(n)
+    pool = chain.summarise(tuple(array[:, :kept] for array in real)) if kept else None
+    del real
+    window: deque[Any] = deque(maxlen=regime.memory)
+    for t in range(2, spec.iterations + 1):
+        arrivals = []
+        if size := regime.generated(t, n):
+            arrivals.append(chain.sample_statistics(model, size, t - 1))
+        if size := regime.fresh(t, n):
+            arrivals.append(chain.summarise(chain.real(t, size)))
+        if regime.memory is None:
+            # Nothing ever leaves the pool, so it is merged once and for all.
+            pool = reduce(chain.merge, arrivals if pool is None else [pool, *arrivals])
+            training = pool
+        else:
+            window.append(arrivals)
+            parts = [shard for generation in window for shard in generation]
+            training = reduce(chain.merge, parts if pool is None else [pool, *parts])
+        model = chain.fit(training)
+        yield model
+
+
+def _subsets(spec: ChainSpec, chain: ClosedForm, streams: Streams) -> Iterator[Any]:
+    """Models of a chain that trains on a random subset of its pool, which is held as samples.
+
+    Which rows of which shard iteration t trains on does not depend on the data, so it is
+    drawn first, and of a shard of exchangeable samples only the rows that some iteration
+    trains on are realised.
+    """
+    regime, n = spec.regime, spec.samples
+    layout = _Layout(spec, exchangeable=chain.exchangeable, streams=streams)
+    real = chain.real(1, n)
+    model = chain.fit(chain.summarise(real))
+    yield model
+    storage = tuple(
+        np.empty((len(streams), layout.rows, *array.shape[2:]), array.dtype) for array in real
+    )
+    _store(storage, layout.slots[Source("real", 1, n)], real)
+    for t in range(2, spec.iterations + 1):
+        for source in _arriving(regime, t, n):
+            slots = layout.slots[source]
+            width = slots.stop - slots.start
+            if source.kind == "synthetic":
+                _store(storage, slots, chain.sample(model, width, t - 1))
+            else:
+                _store(storage, slots, chain.real(t, source.size))
+        rows = layout.training[t]
+        drawn = tuple(_rows(array, rows) for array in storage)
+        model = chain.fit(chain.summarise(drawn))
+        yield model
+
+
+def _rows(held: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
+    """Return the given rows of each seed: contiguous, so that sums never depend on the layout."""
+    drawn = np.empty((*rows.shape, *held.shape[2:]), held.dtype)
+    for source, chosen, target in zip(held, rows, drawn, strict=True):
+        np.take(source, chosen, axis=0, out=target, mode="clip")  # "raise" would buffer
+    return drawn
+
+
+def _store(storage: Samples, slots: slice, samples: Samples) -> None:
+    for held, new in zip(storage, samples, strict=True):
+        held[:, slots] = new[:, : slots.stop - slots.start]
+
+
+def _arriving(regime: Regime, t: int, n: int) -> list[Source]:
+    arriving = (
+        Source("synthetic", t - 1, regime.generated(t, n)),
+        Source("fresh", t, regime.fresh(t, n)),
+    )
+    return [source for source in arriving if source.size]
+
+
+class _Layout:
+    """Where each shard's samples lie in storage, and which of them iteration t trains on.
+
+    Attributes
+    ----------
+    rows : int
+        Samples held per seed.
+    slots : dict of Source to slice
+        The rows of each shard.
+    training : dict of int to ndarray, shape (seeds, budget)
+        For each iteration t >= 2 the rows of its training set.
+    """
+
+    def __init__(self, spec: ChainSpec, *, exchangeable: bool, streams: Streams) -> None:
+        regime, n = spec.regime, spec.samples
+        shards = [Source("real", 1, n)]
+        for t in range(2, spec.iterations + 1):
+            shards.extend(_arriving(regime, t, n))
+        starts = np.cumsum([0] + [shard.size for shard in shards])
+        start_of = {
+            (shard.kind, shard.iteration): start
+            for shard, start in zip(shards, starts[:-1], strict=True)
+        }
+        self.training = self._draw(spec, start_of, streams)
+        # The iteration that first trains on each row, or one that never comes.
+        never = spec.iterations + 1
+        kind = np.min_scalar_type(never)  # sorting two bytes is several times faster
+        first = np.full((len(streams), starts[-1]), never if exchangeable else 1, kind)
+        first[:, :n] = 1
+        for t in range(spec.iterations, 1, -1):
+            rows = self.training[t]
+            earlier = np.minimum(np.take_along_axis(first, rows, axis=1), kind.type(t))
+            np.put_along_axis(first, rows, earlier, axis=1)
+        self._compact(shards, starts, first, never)
+
+    def _draw(
+        self, spec: ChainSpec, start_of: Mapping[Any, int], streams: Streams
+    ) -> dict[int, NDArray[np.int64]]:
+        regime, n = spec.regime, spec.samples
+        sizes = regime.pool_sizes(spec.iterations, n)
+        training = {}
+        for t in range(2, spec.iterations + 1):
+            budget = regime.training_size(t, n, sizes[t - 1])
+            positions = np.stack(
+                [
+                    draw_positions(sizes[t - 1], budget, generator)
+                    for generator in streams.each("subset", t)
+                ]
+            )
+            pool = regime.pool(t, n)
+            ends = np.cumsum([source.size for source in pool])
+            begins = ends - [source.size for source in pool]
+            offsets = [start_of[source.kind, source.iteration] for source in pool] - begins
+            if (offsets == offsets[0]).all():
+                training[t] = positions + offsets[0]
+            else:
+                training[t] = positions + offsets[np.searchsorted(ends, positions, side="right")]
+        return training
+
+    def _compact(
+        self,
+        shards: list[Source],
+        starts: NDArray[np.int64],
+        first: NDArray[np.unsignedinteger[Any]],
+        never: int,
+    ) -> None:
+        """Give each drawn row a slot; a shard is as wide as the seed that draws most of it.
+
+        In the order of first use, so that a longer chain begins with the numbers of a
+        shorter one.
+        """
+        rank = np.empty(first.shape, dtype=np.int64)
+        self.slots: dict[Source, slice] = {}
+        self.rows = 0
+        for shard, start, stop in zip(shards, starts[:-1], starts[1:], strict=True):
+            used = first[:, start:stop]
+            width = int((used < never).sum(axis=1).max())
+            order = np.argsort(used, axis=1, kind="stable")
+            slots = np.arange(self.rows, self.rows + stop - start)
+            np.put_along_axis(rank[:, start:stop], order, slots[None], axis=1)
+            self.slots[shard] = slice(self.rows, self.rows + width)
+            self.rows += width
+        self.training = {
+            t: np.take_along_axis(rank, rows, axis=1) for t, rows in self.training.items()
+        }

@@ -1,0 +1,170 @@
+"""What a study costs before it runs: jobs, core-hours, GPU-hours and bytes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from collapse import families
+from collapse.artifacts.paths import Branch
+from collapse.families import Work
+from collapse.loop.branches import Branches
+from collapse.loop.closed_form import ChainSpec
+from collapse.study import Study, mixtures
+
+#: Core-seconds that any job costs: starting Python, importing, writing.
+OVERHEAD = 1.0
+#: Bytes of a number in a result file, and of a file besides its numbers.
+NUMBER, FILE = 8, 20_000
+
+#: What a GPU is taken to sustain in training and in sampling, in floating-point operations per
+#: second: assumptions, by which the estimate can be scaled to another one.
+TRAINING, SAMPLING = 2e14, 1e13
+#: Seconds that a step of a neural family takes to begin: imports, loading, and in generation
+#: the start of vLLM.
+START_UP = {"prepare": 5.0, "train": 10.0, "generate": 60.0, "evaluate": 10.0}
+
+
+class Cost(NamedTuple):
+    """Cost of an experiment.
+
+    ``start_up`` is the part of the GPU-hours spent on beginning, ``gpu_memory`` the bytes that
+    the largest training takes of each of its GPUs, 0 where that is not estimated.
+    """
+
+    jobs: int
+    core_hours: float
+    gpu_hours: float
+    start_up: float
+    bytes: float
+    gpu_memory: float = 0.0
+
+
+def cost(study: Study, experiment: str) -> Cost:
+    """Estimate an experiment: its chains, and the jobs that gather, draw and tabulate them."""
+    plan = study.experiments[experiment]
+    metrics = families.load(plan.family).METRICS.values()
+    numbers = sum(len(plan.evaluated) if one.per_iteration else 1 for one in metrics)
+    chains = list(study.chains(experiment))
+    # Each number is in its chain's file and in the gathered dataset.
+    after = 2 + mixtures.among(study, experiment)
+    size = len(chains) * (2 * len(plan.seed_list) * numbers * NUMBER + FILE)
+    if plan.by_iteration:
+        steps = _steps_cost(study, experiment)
+        family = families.load(plan.family)
+        written = hasattr(family, "SAMPLES_ARE_TEXT")
+        tables = written and Branches(study, experiment).judges_samples
+        jobs = steps.jobs + len(chains) + after + tables + hasattr(family, "PICTURES")
+        return steps._replace(jobs=jobs, bytes=steps.bytes + size)
+    seconds = 10 * OVERHEAD
+    for spec in chains:
+        seconds += OVERHEAD + len(plan.seed_list) * chain_seconds(spec)
+    return Cost(len(chains) + after, seconds / 3600, 0.0, 0.0, size)
+
+
+def chain_seconds(spec: ChainSpec) -> float:
+    """Estimate the core-seconds of one seed of a chain."""
+    family = families.load(spec.family)
+    parameters = family.Parameters(**spec.parameters)
+    regime, n = spec.regime, spec.samples
+    pools = regime.pool_sizes(spec.iterations, n)
+    trained = [regime.training_size(t, n, size) for t, size in enumerate(pools, start=1)]
+    whole = regime.budget is None
+    seconds: float = family.seconds(parameters, trained, len(spec.evaluated), whole)
+    return seconds
+
+
+def _steps_cost(study: Study, experiment: str) -> Cost:
+    """Add up the steps of all iterations, each file of theirs once."""
+    branches = Branches(study, experiment)
+    plan = branches.plan
+    family = families.load(plan.family)
+    files: dict[str, tuple[str, float, float]] = {}
+    for branch in branches.all():
+        parameters = family.Parameters(**branches.parameters(branch.points.later))
+        work = family.work(parameters) if hasattr(family, "work") else Work()
+        if family.DATASET:
+            files[branch.data] = ("prepare", 0.0, branch.samples * work.sample_bytes)
+        pools = branch.regime.pool_sizes(plan.iterations, branch.samples)
+        for t, pool in enumerate(pools, start=1):
+            trained = branch.regime.training_size(t, branch.samples, pool)
+            files |= _iteration(branch, t, trained, work, t in plan.evaluated, plan.iterations)
+    gpu = families.is_neural(family)
+    seconds = sum(one for _, one, _ in files.values())
+    start_up = sum(START_UP.get(step, 0.0) for step, _, _ in files.values()) if gpu else 0.0
+    core = OVERHEAD * len(files) / 3600
+    kept = plan.keep_models == "all"
+    size = sum(one for step, _, one in files.values() if kept or step != "train")
+    return Cost(
+        len(files), core, (seconds + start_up) / 3600, start_up / 3600, size, _gpu_memory(branches)
+    )
+
+
+def _gpu_memory(branches: Branches) -> float:
+    """Return what the largest training of an experiment takes of a GPU, as far as known."""
+    family = families.load(branches.plan.family)
+    if not hasattr(family, "training_memory"):
+        return 0.0
+    points = {branch.points.later for branch in branches.all()}
+    parameters = (family.Parameters(**branches.parameters(point)) for point in points)
+    found = (family.training_memory(each, branches.plan.gpus) for each in parameters)
+    return max((one for one in found if one is not None), default=0.0)
+
+
+def _iteration(
+    branch: Branch, t: int, trained: int, work: Work, evaluated: bool, last: int
+) -> dict[str, tuple[str, float, float]]:
+    """Return the step, GPU-seconds and bytes of each output of an iteration."""
+    seconds = trained * work.train_flops / TRAINING
+    files = {
+        branch.training_set(t): ("assemble", 0.0, 1000.0),
+        branch.model(t): ("train", seconds, work.model_bytes),
+    }
+    shards = branch.shards(t) if t < last else []
+    if evaluated:
+        shards = shards + branch.evaluated_shards(t)
+        files[branch.metrics(t)] = ("evaluate", 0.0, 1000.0)
+    for shard in shards:
+        count = shard.stop - shard.start
+        drawn = count * work.generate_flops / SAMPLING
+        files[shard.path] = ("generate", drawn, count * work.sample_bytes)
+    return files
+
+
+def render(study: Study) -> str:
+    """Render the plan of a study as a table for the terminal."""
+    costs = {name: cost(study, name) for name in study.experiments}
+    total = Cost(*(sum(column) for column in zip(*costs.values(), strict=True)))
+    total = total._replace(gpu_memory=max(one.gpu_memory for one in costs.values()))
+    # The comparisons with theory and with publications and the summary are of the whole study.
+    published = any(
+        hasattr(families.load(plan.family), "PUBLISHED") for plan in study.experiments.values()
+    )
+    costs["total"] = total._replace(jobs=total.jobs + 2 + published)
+    width = max(map(len, costs))
+    heads = f"{'experiment':<{width}}  {'jobs':>7}  {'core-hours':>10}"
+    neural = total.gpu_hours > 0
+    if neural:
+        heads += f"  {'GPU-hours':>9}  {'start-up':>8}  {'GPU memory':>10}"
+    lines = [f"{heads}  {'size':>9}"]
+    for name, one in costs.items():
+        line = f"{name:<{width}}  {one.jobs:>7}  {one.core_hours:>10.2f}"
+        if neural:
+            taken = _size(one.gpu_memory) if one.gpu_memory else "-"
+            line += f"  {one.gpu_hours:>9.2f}  {one.start_up:>8.2f}  {taken:>10}"
+        lines.append(f"{line}  {_size(one.bytes):>9}")
+    if neural:
+        lines.append(
+            f"\nGPU-hours take {TRAINING:.0e} operations a second for training and {SAMPLING:.0e} "
+            "for sampling;\nof them, start-up is the steps' imports, loading and engine starts. "
+            "GPU memory is what the\nlargest training takes of each of its GPUs, besides a tenth "
+            "for the allocator."
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

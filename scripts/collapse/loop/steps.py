@@ -1,0 +1,288 @@
+"""The steps of an iteration, from files to files: prepare, train, generate, evaluate, collect.
+
+What a family does in a step is in its ``STEPS`` module (`collapse.families.contract.Steps`);
+what it trains on is in `collapse.artifacts.training_sets`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from collapse import families
+from collapse.artifacts import files, manifest, restoring, training_sets
+from collapse.artifacts.files import DamagedFileError
+from collapse.artifacts.manifest import Dataset, ShardFile, ShardRecord, TrainingSet
+from collapse.artifacts.paths import TRAINING, Step
+from collapse.errors import JobError
+from collapse.results import gather
+
+
+def prepare(directory: str | Path, step: Step) -> None:
+    """Write the real data of an experiment: its files, and what they are."""
+    steps = families.load_steps(step.family)
+    with files.whole_directory(directory) as partial:
+        try:
+            prepared = steps.prepare(step, _parameters(step), partial)
+        except JobError as error:  # of a folder that will not be there
+            raise type(error)(str(error).replace(str(partial), str(directory))) from None
+        written = {
+            split: tuple(
+                ShardFile(
+                    path=str(Path(directory, name)),
+                    start=0,
+                    stop=count,
+                    sha256=manifest.checksum(partial / name),
+                )
+                for name, count in parts
+            )
+            for split, parts in (("train", prepared.train), ("test", prepared.test))
+        }
+        manifest.write(
+            partial / training_sets.DATASET, Dataset(**written, details=prepared.details)
+        )
+
+
+def train(
+    model: str | Path,
+    record: str | Path,
+    step: Step,
+    *,
+    training_set: str,
+    data: str | None,
+    scratch: Path,
+    ranks: int = 1,
+    nodes: int = 1,
+) -> None:
+    """Train the model of an iteration, after checking that its data is what was written.
+
+    Parameters
+    ----------
+    model, record : path
+        The checkpoint's folder and the record of its training.
+    step : Step
+        The iteration.
+    training_set : path
+        Its manifest.
+    data : path or None
+        Folder of the real data.
+    scratch : path
+        Where a family keeps what an interrupted job goes on from; removed after success.
+    ranks, nodes : int
+        Processes that share the work, one a GPU, and machines that they are on.
+    """
+    started = time.perf_counter()
+    read_verified(step, training_set)
+    work = _work(step, "train", [model, record], Path(model).parent, training_set)
+    if work.restore():
+        return
+    with files.whole_directory(model) as partial:
+        job = {
+            "step": step.as_dict(),
+            "training_set": training_set,
+            "data": data,
+            "scratch": str(scratch),
+            "model": str(partial),
+        }
+        details = train_rank(job) if ranks == 1 else _in_ranks(job, scratch, ranks, nodes)
+    details |= {"ranks": ranks, "seconds": time.perf_counter() - started}
+    files.write_text(record, json.dumps(details, indent=1) + "\n")
+    files.remove_directory(scratch)
+    work.keep()
+
+
+def _work(
+    step: Step, name: str, outputs: Sequence[str | Path], folder: Path, made_of: str | Path
+) -> restoring.Work:
+    """Describe the work of a step, in the folder of its iteration."""
+    rule = name.partition("-")[0]
+    return restoring.Work(
+        name=name,
+        folder=folder,
+        outputs=tuple(map(Path, outputs)),
+        inputs=(Path(made_of),),
+        identity={
+            "step": step.as_dict(),
+            "version": families.load(step.family).STEP_VERSIONS[rule],
+        },
+    )
+
+
+def ranks_of(resources: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many ranks a training has, one a GPU, and on how many nodes.
+
+    On one node ``gpu`` says how many; on several, where SLURM must be told the number on each,
+    ``gres``, say ``gpu:4`` or ``gpu:a100:4``.
+    """
+    nodes = resources.get("nodes", 1)
+    if nodes == 1:
+        return {"ranks": max(1, resources.get("gpu", 1)), "nodes": 1}
+    kind, _, rest = resources.get("gres", "").partition(":")
+    count = rest.rpartition(":")[2]
+    if kind != "gpu" or not count.isdigit():
+        raise JobError(
+            f"nodes: {nodes}: found gres: {resources.get('gres')}, expected gpu:<number on each>"
+        )
+    return {"ranks": nodes * int(count), "nodes": nodes}
+
+
+def train_rank(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Train in this process, alone or as one of several that have the same job."""
+    step = Step(**job["step"])
+    described = manifest.read_training_set(job["training_set"])
+    version = families.load(step.family).STEP_VERSIONS["train"]
+    return dict(
+        families.load_steps(step.family).train(
+            step,
+            _parameters(step),
+            training_sets.selections(step, described),
+            data=Path(job["data"]) if job["data"] else None,
+            fingerprint=json.dumps(
+                [step.as_dict(), version, manifest.checksum(job["training_set"])]
+            ),
+            scratch=Path(job["scratch"]),
+            model=Path(job["model"]),
+        )
+    )
+
+
+def _in_ranks(job: Mapping[str, Any], scratch: Path, ranks: int, nodes: int) -> dict[str, Any]:
+    from collapse.training import launching
+
+    described, noted = scratch / "job.json", scratch / "details.json"
+    files.write_text(described, json.dumps(job))
+    launching.launch("collapse.loop.worker", [str(described), str(noted)], ranks, nodes)
+    return dict(json.loads(noted.read_text(encoding="utf-8")))
+
+
+def read_verified(step: Step, path: str) -> TrainingSet:
+    """Read the manifest of a step's training set, and verify all files that it uses."""
+    described = training_sets.read_own(path, step, step.iteration)
+    used = set()
+    for source in described.sources:
+        if source.count:
+            used |= set(source.files if source.kind == "synthetic" else described.real)
+    for part in sorted(used, key=lambda part: part.path):
+        manifest.verify(part)
+    return described
+
+
+def generate(
+    shard: str, record: str, step: Step, *, start: int, stop: int, model: str, data: str | None
+) -> None:
+    """Write samples ``start`` to ``stop`` of a model as Parquet, and the record beside them."""
+    # Which training its model comes from, the record beside it says.
+    training, folder = Path(model).with_name(TRAINING), Path(shard).parent.parent
+    work = _work(step, f"generate-{start}-{stop}", [shard, record], folder, training)
+    if work.restore():
+        return
+    steps = families.load_steps(step.family)
+    slots = range(start, stop)
+    with files.whole(shard) as partial:
+        details = steps.generate(
+            step,
+            _parameters(step),
+            slots,
+            model=Path(model),
+            data=Path(data) if data else None,
+            output=partial,
+        )
+        found = files.parquet_rows(partial)
+        if found != len(slots):
+            raise DamagedFileError(f"{shard}: found {found} samples, expected {len(slots)}")
+    # Nothing of time: a shard that is made again has the same record.
+    written = ShardFile(path=shard, start=start, stop=stop, sha256=manifest.checksum(shard))
+    manifest.write(record, ShardRecord(shard=written, details=details))
+    work.keep()
+
+
+def evaluate(
+    output: str | Path,
+    step: Step,
+    *,
+    model: str,
+    data: str | None,
+    training_set: str,
+    records: Sequence[str],
+    portrait: str | None = None,
+    threads: int = 1,
+    done_with: Sequence[str] = (),
+) -> None:
+    """Write the metrics of a model on real test data, and of its samples.
+
+    Of a family whose results are pictures, also write what is shown of the iteration. What was
+    kept in the folders ``done_with`` is removed: of checkpoints that nobody wants after this.
+    """
+    described = training_sets.read_own(training_set, step, step.iteration)
+    shards = [manifest.read_shard_record(path) for path in records]
+    for each in shards:
+        manifest.verify(each.shard)
+    if data is not None:
+        for part in manifest.read_dataset(Path(data, training_sets.DATASET)).test:
+            manifest.verify(part)
+    steps, parameters = families.load_steps(step.family), _parameters(step)
+    given: dict[str, Any] = {
+        "model": Path(model),
+        "data": Path(data) if data else None,
+        "shards": shards,
+    }
+    if portrait is not None:
+        with files.whole(portrait) as partial:
+            steps.portray(step, parameters, **given, output=partial)
+    selections = training_sets.selections(step, described)
+    metrics = steps.evaluate(step, parameters, **given, selections=selections, threads=threads)
+    known = families.load(step.family).METRICS
+    written = {name: float(metrics.get(name, np.nan)) for name in known}
+    files.write_text(output, json.dumps(written, indent=1) + "\n")
+    restoring.discard(done_with)
+
+
+def collect(
+    output: str | Path,
+    metrics: Sequence[str],
+    *,
+    seeds: Sequence[int],
+    specification: Mapping[str, Any],
+    folders: Sequence[str] = (),
+) -> None:
+    """Write the metrics of a chain, for all its seeds, as closed-form chains are written.
+
+    Nothing more follows from its steps, so what was kept of their work is removed.
+
+    Parameters
+    ----------
+    output : path
+        The chain's file.
+    metrics : sequence of path
+        Metrics of every iteration that is evaluated, seed by seed.
+    seeds : sequence of int
+        Which seeds these are.
+    specification : mapping
+        What the chain is (`collapse.loop.closed_form.ChainSpec`), as plain values.
+    folders : sequence of path
+        Of its iterations.
+    """
+    iterations = specification["evaluated"]
+    found = [_read_metrics(path) for path in metrics]
+    shape = (len(seeds), len(iterations))
+    arrays = {name: np.array([one[name] for one in found]).reshape(shape) for name in found[0]}
+    gather.write_chain(output, arrays, seeds=seeds, iterations=iterations, identity=specification)
+    restoring.forget(folders)
+
+
+def _read_metrics(path: str) -> dict[str, float]:
+    try:
+        return {
+            str(name): float(value) for name, value in json.loads(Path(path).read_text()).items()
+        }
+    except (ValueError, AttributeError, TypeError) as error:
+        raise DamagedFileError(f"{path}: damaged ({error}); delete it and run again") from None
+
+
+def _parameters(step: Step) -> Any:
+    return families.load(step.family).Parameters(**step.parameters)

@@ -1,0 +1,1 @@
+"""What came out: datasets, comparisons with theory and publications, tables and figures."""

@@ -1,0 +1,77 @@
+"""Learning curves of neural chains: loss against step, iteration by iteration (P1 Fig. 4)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure as Drawing
+
+from collapse.results import figures
+
+
+class Record(NamedTuple):
+    """The record of an iteration's training, and where in which chain it stands."""
+
+    point: str
+    regime: str
+    iteration: int
+    path: str
+
+
+def draw(records: Sequence[Record], directory: Path) -> list[Path]:
+    """Draw a figure for each point: a row of panels with a regime each, colour by iteration.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        Of one seed; those without a curve are left out.
+    directory : path
+        Where the figures go, as PNG and SVG.
+    """
+    curves: dict[str, dict[str, dict[int, Any]]] = {}
+    for record in records:
+        curve = json.loads(Path(record.path).read_text(encoding="utf-8")).get("curve")
+        if curve:
+            curves.setdefault(record.point, {}).setdefault(record.regime, {})[record.iteration] = (
+                curve
+            )
+    written = []
+    for point, regimes in curves.items():
+        path = directory / f"learning-curves__{point}"
+        with plt.rc_context(figures.STYLE):
+            figures.save(_page(regimes), path)
+        written.append(path)
+    return written
+
+
+def _page(regimes: dict[str, dict[int, Any]]) -> Drawing:
+    drawing, panels = plt.subplots(
+        2,
+        len(regimes),
+        figsize=(1.4 + 2.5 * len(regimes), 4.6),
+        sharey="row",
+        squeeze=False,
+    )
+    iterations = sorted({iteration for curves in regimes.values() for iteration in curves})
+    shades = plt.get_cmap("viridis")(np.linspace(0, 0.88, len(iterations)))
+    colours = dict(zip(iterations, shades, strict=True))
+    for column, (regime, curves) in zip(panels.T, regimes.items(), strict=True):
+        column[0].set_title(regime, color=figures.REGIME_COLOURS.get(regime, "black"))
+        for iteration, curve in sorted(curves.items()):
+            steps = [point["step"] for point in curve]
+            for axes, loss in zip(column, ("train_loss", "test_loss"), strict=True):
+                values = [np.nan if point[loss] is None else point[loss] for point in curve]
+                axes.plot(steps, values, color=colours[iteration], label=f"t = {iteration}")
+                axes.set_yscale("log")
+    panels[0, 0].set_ylabel("training loss")
+    panels[1, 0].set_ylabel("loss on real test data")
+    drawing.supxlabel("training step of the iteration", fontsize=9)
+    longest = max(panels[0], key=lambda axes: len(axes.lines))
+    handles, labels = longest.get_legend_handles_labels()
+    drawing.legend(handles, labels, loc="outside right center")
+    return drawing

@@ -1,0 +1,110 @@
+"""Our results beside published ones: a table with the difference (P1 Table 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from collapse import families
+from collapse.families import Published
+from collapse.loop.closed_form import ChainSpec
+from collapse.results import theory_check
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+COLUMNS = (
+    "experiment",
+    "point",
+    "regime",
+    "iteration",
+    "metric",
+    "ours",
+    "standard_error",
+    "change_from_first",
+    "published",
+    "difference",
+    "source",
+)
+
+
+def table(chains: Iterable[ChainSpec], datasets: Mapping[str, xr.Dataset]) -> pd.DataFrame:
+    """Return our value and the published one, for every regime and iteration that was published.
+
+    Rows of conditions under which nothing was published (another model, other data) have ours
+    alone.
+
+    Parameters
+    ----------
+    chains : iterable of ChainSpec
+    datasets : mapping of str to xarray.Dataset
+        Gathered metrics, by experiment.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Ours is the mean over seeds with its standard error.
+    """
+    import pandas as pd
+
+    rows = []
+    for spec in chains:
+        published = getattr(families.load(spec.family), "PUBLISHED", ())
+        places = dict.fromkeys(
+            (one.iteration, one.metric)
+            for one in published
+            if one.regime in (spec.regime_name, None)
+        )
+        for iteration, metric in places:
+            if iteration not in spec.evaluated:
+                continue
+            values = theory_check.values_of(datasets[spec.experiment], spec, metric)
+            first, value = (values[:, spec.evaluated.index(t)] for t in (1, iteration))
+            known: list[Published | None] = [
+                one
+                for one in published_of(spec)
+                if (one.iteration, one.metric) == (iteration, metric)
+            ]
+            ours = float(value.mean())
+            row = {
+                "experiment": spec.experiment,
+                "point": spec.point,
+                "regime": spec.regime_name,
+                "iteration": iteration,
+                "metric": metric,
+                "ours": ours,
+                "standard_error": float(value.std(ddof=1) / np.sqrt(len(value)))
+                if len(value) > 1
+                else np.nan,
+                "change_from_first": float((value - first).mean()),
+            }
+            for one in known or [None]:
+                beside = {}
+                if one is not None:
+                    beside = {
+                        "published": one.value,
+                        "difference": ours - one.value,
+                        "source": one.source,
+                    }
+                rows.append({**row, **beside})
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def published_of(spec: ChainSpec) -> list[Published]:
+    """Return what was published under the regime, parameters and samples of a chain."""
+    return [
+        one
+        for one in getattr(families.load(spec.family), "PUBLISHED", ())
+        if one.regime in (spec.regime_name, None) and _same(one.conditions, spec)
+    ]
+
+
+def _same(conditions: Mapping[str, Any], spec: ChainSpec) -> bool:
+    found = {**spec.parameters, "samples": spec.samples}
+    return all(
+        found[key] in (value if isinstance(value, tuple) else (value,))
+        for key, value in conditions.items()
+    )

@@ -1,0 +1,187 @@
+"""The short table at the end of a run: what happened to each experiment under each regime."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collapse import families
+from collapse.results import mixtures as worth
+from collapse.results import theory_check
+from collapse.study import mixtures
+from collapse.study.mixtures import Grid
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+Array = NDArray[np.float64]
+
+#: A metric has collapsed when this share of its first value, or less, is left.
+LOST = 0.01
+#: A metric has levelled off if this share of its change or less is in the second half.
+LEVEL = 0.15
+#: From worst to best.
+VERDICTS = ("collapses", "degrades", "levels off", "stable", "improves")
+#: What it means that synthetic data beats none, does not, or neither for certain.
+WORTH = {"yes": "helps", "no": "hurts", "undecided": "undecided"}
+#: Whether there is a theory, and it agrees.
+THEORY = {None: "-", True: "agrees", False: "DISAGREES"}
+
+
+def summarise(experiment: str, dataset: xr.Dataset, agreement: dict[str, bool]) -> pd.DataFrame:
+    """Summarise an experiment: one row per regime.
+
+    Parameters
+    ----------
+    experiment : str
+        Its name.
+    dataset : xarray.Dataset
+        Its gathered metrics.
+    agreement : dict of str to bool
+        Whether theory agrees, for the regimes for which there is one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        First and last value: the median over points of the mean over seeds (geometric for
+        metrics on a log scale). The verdict is the most frequent one among points.
+    """
+    import pandas as pd
+
+    headline = families.load(dataset.attrs["family"]).HEADLINE
+    rows = []
+    for regime in dataset["regime"].values:
+        array = dataset[headline.metric].sel(regime=regime)
+        array = array.stack(point=[d for d in array.dims if d not in ("seed", "iteration")])
+        curves = _curves(array.transpose("point", "seed", "iteration").values, headline.scale)
+        judged = [verdict(curve, headline) for curve in curves]
+        first, last = np.median(curves, axis=0)[[0, -1]]
+        theory = agreement.get(regime)
+        rows.append(
+            {
+                "experiment": experiment,
+                "regime": regime,
+                "metric": headline.metric,
+                "first": first,
+                "last": last,
+                "verdict": max(VERDICTS, key=judged.count),
+                "theory": THEORY[theory],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def summarise_mixtures(
+    experiment: str, dataset: xr.Dataset, grids: Sequence[Grid], agreement: dict[str, bool]
+) -> pd.DataFrame:
+    """Summarise the grids of mixtures of an experiment: one row per point.
+
+    Parameters
+    ----------
+    experiment : str
+        Its name.
+    dataset : xarray.Dataset
+        Its gathered metrics.
+    grids : sequence of Grid
+        At least one.
+    agreement : dict of str to bool
+        Whether theory agrees, for the regimes for which there is one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As of `summarise`, of the metric that mixtures are judged by; the last value is that of
+        the best mixture. The verdict says beside how many real samples synthetic data helps.
+    """
+    import pandas as pd
+
+    headline = families.headline_of_mixtures(families.load(dataset.attrs["family"]))
+    compared = worth.table(experiment, dataset, grids)
+    rows = []
+    for grid, distinction in zip(grids, mixtures.distinctions(grids), strict=True):
+        values = worth.last_values(dataset, grid, headline.metric)
+        best = worth.best_of(values, headline)
+        first = theory_check.values_of(dataset, grid.chains[best], headline.metric)[:, 0]
+        agreed = [
+            agreement[spec.regime_name]
+            for spec in grid.chains.values()
+            if spec.regime_name in agreement
+        ]
+        rows.append(
+            {
+                "experiment": experiment,
+                "regime": f"{len(values)} mixtures {distinction}".rstrip(),
+                "metric": headline.metric,
+                "first": worth.mean(first)[0],
+                "last": worth.mean(values[best])[0],
+                "verdict": _findings(compared[compared["point"] == grid.point]),
+                "theory": THEORY[all(agreed) if agreed else None],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _findings(table: pd.DataFrame) -> str:
+    """Say beside how many real samples synthetic data helps, hurts, or neither for certain."""
+    compared = table[table["beats_none"] != "-"]
+    found = []
+    for answer, rows in itertools.groupby(compared.itertuples(), lambda row: row.beats_none):
+        reals = [str(row.num_real) for row in rows]
+        span = "-".join(dict.fromkeys([reals[0], reals[-1]]))
+        found.append(f"{WORTH[str(answer)]} ({span} real)")
+    return ", ".join(found) or "-"
+
+
+def _curves(values: Array, scale: str) -> Array:
+    """Average (points, seeds, iterations) over seeds, geometrically on a log scale."""
+    if scale == "linear":
+        return values.mean(axis=1)
+    return np.exp(np.log(np.maximum(values, 1e-300)).mean(axis=1))
+
+
+def verdict(curve: Array, headline: families.Headline) -> str:
+    """Judge a curve over iterations by its change and by how much of it came late.
+
+    It collapses if hardly anything is left of what should stay, degrades if it is still
+    getting worse in the second half of the iterations, levels off if it got worse but has
+    all but stopped.
+    """
+    if headline.worse == "lower" and curve[-1] <= LOST * curve[0]:
+        return "collapses"
+    scaled = np.log(np.maximum(curve, 1e-300)) if headline.scale == "log" else curve
+    worse = scaled if headline.worse == "higher" else -scaled
+    change = worse[-1] - worse[0]
+    if abs(change) <= headline.stable * (1.0 if headline.scale == "log" else abs(worse[0])):
+        return "stable"
+    if change < 0:
+        return "improves"
+    late = worse[-1] - worse[len(worse) // 2]
+    return "levels off" if late <= LEVEL * change else "degrades"
+
+
+def render(table: pd.DataFrame) -> str:
+    """Render the table for a terminal."""
+    shown: dict[str, list[str]] = {column: [] for column in table.columns}
+    for row in table.to_dict("records"):
+        for column, value in row.items():
+            shown[str(column)].append(_text(value))
+    widths = {c: max([len(c), *map(len, texts)]) for c, texts in shown.items()}
+    right = {"first", "last"}
+
+    def line(texts: dict[str, Any]) -> str:
+        cells = [texts[c].rjust(w) if c in right else texts[c].ljust(w) for c, w in widths.items()]
+        return "  ".join(cells).rstrip()
+
+    lines = [line({c: c for c in widths}), line({c: "-" * w for c, w in widths.items()})]
+    for index in range(len(table)):
+        lines.append(line({c: texts[index] for c, texts in shown.items()}))
+    return "\n".join(lines) + "\n"
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

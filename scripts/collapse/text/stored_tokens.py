@@ -1,0 +1,154 @@
+"""Tokenised documents end to end, in memory or in a file: what models are trained and judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from collapse.artifacts import files
+from collapse.data.text.tokenizing import OWN, Special
+
+_TOKENS, _BOUNDS, _HEADS = "tokens", "bounds.npy", "heads.npy"
+
+#: What cross-entropy takes for: predict nothing here.
+IGNORED = -100
+
+
+class Tokens(NamedTuple):
+    """Documents end to end, with BOS and EOS: document i is ``tokens[bounds[i]:bounds[i + 1]]``.
+
+    ``heads``, of documents that are a prompt and a response, are the tokens of each before its
+    response, BOS aside.
+    """
+
+    tokens: NDArray[np.unsignedinteger]
+    bounds: NDArray[np.int64]
+    heads: NDArray[np.int64] | None = None
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each document."""
+        return np.diff(self.bounds)
+
+    def lengths_of(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Tokens of some documents."""
+        return self.bounds[chosen + 1] - self.bounds[chosen]
+
+
+def store(tables: Iterable[pa.Table], folder: Path, special: Special = OWN) -> None:
+    """Write documents to a file of tokens, table by table, for `mapped` to read.
+
+    Parameters
+    ----------
+    tables : iterable of pyarrow.Table
+        With the columns ``tokens`` and ``ended``; an EOS is put where a document ended. With
+        ``head_tokens``, too, where documents have a prompt.
+    folder : path
+        Where the files go.
+    special : Special
+        The special tokens' ids.
+    """
+    bounds, heads, written = [np.zeros(1, np.int64)], [], 0
+    with files.whole(folder / _TOKENS) as partial, open(partial, "wb") as output:
+        for table in tables:
+            block, lengths = _framed(table, special)
+            block.tofile(output)
+            bounds.append(written + np.cumsum(lengths))
+            heads += _heads(table)
+            written += len(block)
+    with files.whole(folder / _BOUNDS) as partial, open(partial, "wb") as output:
+        np.save(output, np.concatenate(bounds))
+    with files.whole(folder / _HEADS) as partial, open(partial, "wb") as output:
+        np.save(output, np.concatenate(heads or [np.empty(0, np.int64)]))
+
+
+def mapped(folder: Path) -> Tokens:
+    """Return stored documents, backed by their file: memory is what the system can spare."""
+    bounds = np.load(folder / _BOUNDS, allow_pickle=False)
+    heads = np.load(folder / _HEADS, allow_pickle=False)
+    path = folder / _TOKENS
+    if not bounds[-1]:
+        return Tokens(np.empty(0, np.uint16), bounds)
+    kind = np.dtype(f"u{path.stat().st_size // bounds[-1]}")
+    return Tokens(np.memmap(path, dtype=kind, mode="r"), bounds, heads if len(heads) else None)
+
+
+def in_memory(tables: Iterable[pa.Table], special: Special = OWN) -> Tokens:
+    """Return documents as `store` does, without a file: for test sets and shards."""
+    held = list(tables)
+    framed = [_framed(table, special) for table in held]
+    lengths = np.concatenate([lengths for _, lengths in framed])
+    tokens = np.concatenate([block for block, _ in framed])
+    heads = [part for table in held for part in _heads(table)]
+    bounds = np.concatenate(([0], np.cumsum(lengths)))
+    return Tokens(tokens, bounds, np.concatenate(heads) if heads else None)
+
+
+def _heads(table: pa.Table) -> list[NDArray[np.int64]]:
+    if "head_tokens" not in table.column_names:
+        return []
+    return [table["head_tokens"].to_numpy().astype(np.int64)]
+
+
+def _framed(
+    table: pa.Table, special: Special
+) -> tuple[NDArray[np.unsignedinteger], NDArray[np.int64]]:
+    """Put BOS before every document of a table and EOS after those that ended."""
+    column = table["tokens"].combine_chunks()
+    ended = table["ended"].to_numpy(zero_copy_only=False)
+    content = np.asarray(column.flatten())
+    inner = np.asarray(column.value_lengths(), dtype=np.int64)
+    lengths = inner + 1 + ended
+    ends = np.cumsum(lengths)
+    block = np.empty(int(ends[-1]) if len(ends) else 0, dtype=content.dtype)
+    first = ends - lengths
+    is_content = np.ones(len(block), dtype=bool)
+    is_content[first] = is_content[ends[ended] - 1] = False
+    block[first] = special.bos
+    block[ends[ended] - 1] = special.eos
+    block[is_content] = content
+    return block, lengths
+
+
+def padded(
+    documents: Tokens, chosen: NDArray[np.int64], *, responses: bool = False, width: int = 0
+) -> dict[str, Tensor]:
+    """Return documents one to a row, padded at the end.
+
+    Parameters
+    ----------
+    documents : Tokens
+        All documents.
+    chosen : ndarray of int
+        Which of them.
+    responses : bool
+        Predict the tokens of responses alone, and their EOS.
+    width : int
+        The least width of the rows, which are as long as the longest document otherwise.
+
+    Returns
+    -------
+    dict of str to Tensor, shape (documents, tokens)
+        ``input_ids`` and ``labels``: what follows each token in its document.
+    """
+    lengths = documents.lengths_of(chosen)
+    within = np.arange(max(width, int(lengths.max(initial=0))))
+    inside = within < lengths[:, None]
+    source = np.minimum(documents.bounds[chosen][:, None] + within, len(documents.tokens) - 1)
+    # No document sees what follows it, so any token will do there.
+    inputs = np.where(inside, documents.tokens[source], 0).astype(np.int64)
+    labels = np.full(inputs.shape, IGNORED, dtype=np.int64)
+    predicted = inside[:, 1:]
+    if responses:
+        if documents.heads is None:
+            raise ValueError("documents without heads have no responses")
+        predicted = predicted & (within[:-1] >= documents.heads[chosen][:, None])
+    labels[:, :-1] = np.where(predicted, inputs[:, 1:], IGNORED)
+    return {"input_ids": torch.from_numpy(inputs), "labels": torch.from_numpy(labels)}
