@@ -23,9 +23,10 @@ import numpy as np
 from processes import alone, verdict
 from threadpoolctl import threadpool_limits
 
-from collapse.loop.closed_form import ChainSpec, run_chain
+from collapse.loop.closed_form import run_chain
 from collapse.loop.plan import chain_seconds
 from collapse.regimes import NAMED
+from collapse.study.chain_spec import ChainSpec
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 

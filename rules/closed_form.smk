@@ -25,4 +25,4 @@ rule chain:
         version=version_of,
         seeds=seeds_of,
     script:
-        "../scripts/run_chain.py"
+        "../scripts/chain.py"

@@ -8,7 +8,7 @@ import time
 sys.path.insert(0, str(PROJECT / "scripts"))
 
 from collapse import families
-from collapse.results import gather
+from collapse.artifacts import chain_file
 from collapse.study import mixtures
 from collapse import study as studies
 from collapse.study import yaml_file
@@ -117,9 +117,9 @@ def print_errors():
 def set_damaged_results_aside():
     """Rename result files that can't be opened, so that this run makes them again."""
     for path in sorted(Path("results").glob("*/**/*.nc")):
-        if gather.is_damaged(path):
+        if chain_file.is_damaged(path):
             print(f"{path} is damaged: it will be made again", file=sys.stderr)
-            gather.set_aside(path)
+            chain_file.set_aside(path)
 
 
 if workflow.is_main_process:

@@ -9,4 +9,4 @@ rule plan:
     params:
         study=studies.plain(STUDY),
     script:
-        "../scripts/print_plan.py"
+        "../scripts/plan.py"

@@ -53,7 +53,7 @@ rule theory_check:
     params:
         study=studies.plain(STUDY),
     script:
-        "../scripts/check_theory.py"
+        "../scripts/theory_check.py"
 
 
 rule figures:
@@ -82,7 +82,7 @@ rule figures:
         places=lambda wildcards: shown_places(wildcards),
         study=lambda wildcards: studies.plain(STUDY, [wildcards.experiment]),
     script:
-        "../scripts/draw_figures.py"
+        "../scripts/figures.py"
 
 
 rule samples:
@@ -106,10 +106,10 @@ rule samples:
     params:
         places=lambda wildcards: shown_places(wildcards, written=True),
     script:
-        "../scripts/show_samples.py"
+        "../scripts/samples.py"
 
 
-rule mixture:
+rule mixtures:
     """Tell what synthetic data is worth beside so many real samples (P2)."""
     input:
         metrics="results/{experiment}/metrics.nc",
@@ -120,9 +120,9 @@ rule mixture:
             caption="../docs/mixture.rst",
         ),
     log:
-        "logs/mixture/{experiment}.log",
+        "logs/mixtures/{experiment}.log",
     benchmark:
-        "logs/mixture/{experiment}.benchmark.tsv"
+        "logs/mixtures/{experiment}.benchmark.tsv"
     conda:
         environment("other")
     resources:
@@ -130,7 +130,7 @@ rule mixture:
     params:
         study=lambda wildcards: studies.plain(STUDY, [wildcards.experiment]),
     script:
-        "../scripts/tabulate_mixtures.py"
+        "../scripts/mixtures.py"
 
 
 rule pictures:
@@ -158,7 +158,7 @@ rule pictures:
         places=lambda wildcards: shown_places(wildcards),
         family=lambda wildcards: STUDY.experiments[wildcards.experiment].family,
     script:
-        "../scripts/draw_pictures.py"
+        "../scripts/pictures.py"
 
 
 rule published:
@@ -182,7 +182,7 @@ rule published:
     params:
         study=lambda wildcards: studies.plain(STUDY),
     script:
-        "../scripts/compare_published.py"
+        "../scripts/published.py"
 
 
 rule summary:
@@ -208,4 +208,4 @@ rule summary:
     params:
         study=studies.plain(STUDY),
     script:
-        "../scripts/summarise.py"
+        "../scripts/summary.py"

@@ -1,11 +1,11 @@
 """Write the manifest of what an iteration trains on."""
 
-from collapse import jobs
+from collapse import job
 from collapse.artifacts import training_sets
-from collapse.artifacts.paths import Step
+from collapse.artifacts.step import Step
 from collapse.regimes import Regime
 
-with jobs.guarded(snakemake.log[0]):
+with job.guarded(snakemake.log[0]):
     training_sets.assemble(
         snakemake.output.training_set,
         Step(**snakemake.params.step),

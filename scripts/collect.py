@@ -1,9 +1,9 @@
 """Collect the metrics of an iterative chain, for all its seeds."""
 
-from collapse import jobs
+from collapse import job
 from collapse.loop import steps
 
-with jobs.guarded(snakemake.log[0]):
+with job.guarded(snakemake.log[0]):
     steps.collect(
         snakemake.output.chain,
         snakemake.input.metrics,

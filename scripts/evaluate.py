@@ -1,10 +1,10 @@
 """Evaluate the model of an iteration and its samples."""
 
-from collapse import jobs
-from collapse.artifacts.paths import Step
+from collapse import job
+from collapse.artifacts.step import Step
 from collapse.loop import steps
 
-with jobs.guarded(snakemake.log[0]):
+with job.guarded(snakemake.log[0]):
     steps.evaluate(
         snakemake.output.metrics,
         Step(**snakemake.params.step),

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from collapse import jobs
+from collapse import job
+from collapse.results import gather
 
-with jobs.guarded(snakemake.log[0]):
-    jobs.gather(
+with job.guarded(snakemake.log[0]):
+    gather.write(
         Path(snakemake.output.metrics),
         chains=list(zip(snakemake.params.cells, snakemake.input.chains, strict=True)),
         layout=snakemake.params.layout,

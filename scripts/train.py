@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from collapse import jobs
-from collapse.artifacts.paths import Step
+from collapse import job
+from collapse.artifacts.step import Step
 from collapse.loop import steps
 
-with jobs.guarded(snakemake.log[0]):
+with job.guarded(snakemake.log[0]):
     steps.train(
         snakemake.output.model,
         snakemake.output.record,

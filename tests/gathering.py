@@ -1,8 +1,9 @@
 """Small experiments of closed-form families, run and gathered without Snakemake."""
 
 from collapse import families
+from collapse.artifacts import chain_file
 from collapse.loop.closed_form import run_chain
-from collapse.results import gather as results
+from collapse.results.gather import combine
 from collapse.study import Study
 
 
@@ -16,7 +17,7 @@ def gather(plan, directory):
     experiment, cells = plan.experiments["loop"], []
     for index, spec in enumerate(plan.chains("loop")):
         path = directory / f"{index}.nc"
-        results.write_chain(
+        chain_file.write_chain(
             path,
             run_chain(spec, experiment.seed_list),
             seeds=experiment.seed_list,
@@ -28,7 +29,7 @@ def gather(plan, directory):
     metrics = families.load(experiment.family).METRICS
     described = {name: (m.long_name, m.units) for name, m in metrics.items()}
     described |= {"iteration": ("model-fitting iteration, t", "1")}
-    return results.gather(
+    return combine(
         cells,
         axes=experiment.all_axes,
         regimes=plan.regimes_of("loop"),

@@ -11,8 +11,9 @@ import pytest
 
 from collapse import families
 from collapse.loop import closed_form
-from collapse.loop.closed_form import ChainSpec, run_chain
+from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime, mixture
+from collapse.study.chain_spec import ChainSpec
 
 N, ITERATIONS, SEEDS = 10, 6, [0, 1, 2, 3, 4]
 REGIMES = {

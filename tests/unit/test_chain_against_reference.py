@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from collapse.loop.closed_form import ChainSpec, run_chain
+from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime, mixture
+from collapse.study.chain_spec import ChainSpec
 from reference import reference_chain
 
 RUNS, ITERATIONS = 250, 6

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from collapse.families import Expectation
-from collapse.loop.closed_form import ChainSpec, run_chain
+from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.results import theory_check
+from collapse.study.chain_spec import ChainSpec
 
 
 def chain(regime, family="gaussian", iterations=5, evaluated=None, **parameters):
@@ -89,16 +90,16 @@ def test_verdicts_see_one_outlier_and_a_small_bias_everywhere():
     outlier = noise.copy()
     outlier[3, 4] = 7
     for z, expected in ((noise, "agrees"), (noise + 1.2, "DISAGREES"), (outlier, "DISAGREES")):
-        assert list(theory_check.verdicts(table(z))["verdict"]) == [expected]
+        assert list(theory_check.judge(table(z))["verdict"]) == [expected]
 
 
 def test_without_theory_the_table_is_empty():
-    empty = theory_check.table([], {})
-    assert len(theory_check.verdicts(empty)) == 0
+    empty = theory_check.compare_chains([], {})
+    assert len(theory_check.judge(empty)) == 0
 
 
 def test_without_any_theory_there_are_empty_tables_with_their_columns(tmp_path):
-    nothing = theory_check.verdicts(theory_check.table([], {}))
+    nothing = theory_check.judge(theory_check.compare_chains([], {}))
     nothing.to_csv(tmp_path / "verdicts.csv", index=False)
     assert pd.read_csv(tmp_path / "verdicts.csv").columns.tolist() == nothing.columns.tolist()
     assert "verdict" in nothing

@@ -55,7 +55,7 @@ def measured(plan):
 
 def table(plan, dataset=None):
     dataset = measured(plan) if dataset is None else dataset
-    return published.table(plan.chains("lm"), {"lm": dataset})
+    return published.compare(plan.chains("lm"), {"lm": dataset})
 
 
 def published_values(found, **where):
@@ -183,5 +183,5 @@ def test_an_axis_may_have_a_value_of_nothing(values, tmp_path):
 def test_families_of_which_nothing_is_published_have_no_rows():
     plan = {"family": "gaussian", "regimes": ["replace"], "iterations": 4, "seeds": 2}
     both = Study.model_validate({"experiments": {"one": {**plan, "samples": 10}}})
-    found = published.table(both.chains("one"), {"one": xr.Dataset()})
+    found = published.compare(both.chains("one"), {"one": xr.Dataset()})
     assert found.empty and list(found.columns) == list(published.COLUMNS)

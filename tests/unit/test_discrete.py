@@ -10,9 +10,10 @@ from scipy.stats import chisquare, ks_2samp
 
 from collapse import theory
 from collapse.families.discrete import Chain, Counts, Parameters
-from collapse.loop.closed_form import ChainSpec, run_chain
+from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
+from collapse.study.chain_spec import ChainSpec
 from reference import reference_collapse
 
 

@@ -7,6 +7,7 @@ from matplotlib import pyplot
 
 import gathering
 from collapse.families import Published, linear_regression
+from collapse.plotting import style
 from collapse.results import figures
 
 
@@ -52,7 +53,7 @@ def test_a_figure_names_its_regimes_axes_and_theory(drawn):
 
 def test_the_band_of_a_mean_covers_it_nineteen_times_in_twenty():
     values = np.random.default_rng(0).exponential(size=(100, 2000))
-    centre, low, high = figures.band(values, "mean")
+    centre, low, high = style.band(values, "mean")
     np.testing.assert_allclose(centre, values.mean(axis=0))
     assert np.mean((low < 1) & (high > 1)) == pytest.approx(0.94, abs=0.02)
     assert (low > 0).all(), "it can be drawn on a log axis"
@@ -60,10 +61,10 @@ def test_the_band_of_a_mean_covers_it_nineteen_times_in_twenty():
 
 def test_bands_leave_out_missing_seeds_and_end_at_infinity():
     values = np.array([[1.0, np.nan, 2.0], [3.0, np.nan, np.inf], [5.0, 4.0, 2.0]])
-    centre, low, _ = figures.band(values, "mean")
+    centre, low, _ = style.band(values, "mean")
     np.testing.assert_array_equal(centre, [3, 4, np.inf])
     assert np.isnan(low[2])
-    centre, low, high = figures.band(values[:, :1], "median")
+    centre, low, high = style.band(values[:, :1], "median")
     np.testing.assert_allclose([low[0], centre[0], high[0]], [2, 3, 4])
 
 
@@ -79,7 +80,7 @@ def panels(loop, tmp_path, monkeypatch):
             drawings[path.name] = drawing
             pyplot.close(drawing)
 
-        monkeypatch.setattr(figures, "save", keep)
+        monkeypatch.setattr(style, "save", keep)
         plan, dataset = loop
         figures.draw(dataset, list(plan.chains("loop")), tmp_path)
         places = [(d, regime) for d in (2, 3) for regime in ("replace", "accumulate")]
@@ -111,7 +112,7 @@ def test_published_values_are_marked_where_their_conditions_are_met(panels):
         Published("distinct_rows", "replace", 4, 0.9, small, "another metric"),
         Published("test_error", "replace", 3, 0.9, {**small, "samples": 13}, "other samples"),
     )
-    colour = matplotlib.colors.to_hex(figures.colours_of([12, 20])[12])
+    colour = matplotlib.colors.to_hex(style.colours_of([12, 20])[12])
     page = found["test-error__noise_variance=0.1"]
     assert markers(page[2, "replace"]) == {(colour, 4, 0.5), (colour, 1, 0.2)}
     assert markers(page[2, "accumulate"]) == {(colour, 1, 0.2)}

@@ -40,15 +40,16 @@ CHAIN_ON_A_FULL_DISK = """
 import resource, sys
 from pathlib import Path
 import signal
-from collapse import jobs, regimes
-from collapse.loop.closed_form import ChainSpec
+from collapse import job, regimes
+from collapse.loop import chain
+from collapse.study.chain_spec import ChainSpec
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 spec = ChainSpec("e", "p", "replace", regimes.NAMED["replace"], "gaussian",
                  {"dimension": 2}, 10, 100, tuple(range(1, 101)))
-with jobs.guarded(sys.argv[2]):
-    jobs.run_chain(Path(sys.argv[1]), specification=spec.as_dict(), version=1, seeds=range(100))
+with job.guarded(sys.argv[2]):
+    chain.run(Path(sys.argv[1]), specification=spec.as_dict(), version=1, seeds=range(100))
 """
 
 

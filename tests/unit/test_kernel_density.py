@@ -21,10 +21,11 @@ from collapse.families.kernel_density import (
     log_normaliser,
     rule_of_thumb,
 )
-from collapse.loop.closed_form import ChainSpec, run_chain
+from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 from collapse.study import Study
+from collapse.study.chain_spec import ChainSpec
 
 
 def world(seeds=3, **parameters):

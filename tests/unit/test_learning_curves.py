@@ -7,8 +7,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from collapse.results import figures, learning_curves
-from collapse.results.learning_curves import Record
+from collapse.plotting import style
+from collapse.plotting.portraits import Record
+from collapse.results import learning_curves
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def curve(scale=1.0, test=True):
 def drawn(tmp_path, monkeypatch):
     """Draw, and return the drawings by name, besides what was written."""
     pages = {}
-    save = figures.save
+    save = style.save
 
     def keep(drawing, path):
         lines = {
@@ -53,7 +54,7 @@ def drawn(tmp_path, monkeypatch):
         }
         save(drawing, path)
 
-    monkeypatch.setattr(figures, "save", keep)
+    monkeypatch.setattr(style, "save", keep)
 
     def draw(records):
         directory = tmp_path / "figures"

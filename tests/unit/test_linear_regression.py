@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from collapse import theory
 from collapse.families.linear_regression import Chain, Parameters, least_squares
-from collapse.loop.closed_form import ChainSpec, run_chain
+from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
+from collapse.study.chain_spec import ChainSpec
 
 
 def world(samples, seeds=3, **parameters):

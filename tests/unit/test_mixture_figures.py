@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib import pyplot
 
 import gathering
-from collapse import jobs, study
+from collapse import study
 from collapse.families import gaussian, linear_regression
 from collapse.results import figures, gather, mixture_figures
 from collapse.results import mixtures as worth
@@ -205,7 +205,7 @@ def test_chains_beside_a_grid_are_drawn_as_ever(loop, one_metric, tmp_path):
     curve.write_text(json.dumps({"curve": [point]}))
     out = tmp_path / "figures"
     mixed = "mixture__keep_real=4__generate=0"
-    jobs.draw_figures(
+    figures.write(
         str(tmp_path / "loop" / "metrics.nc"),
         records=[
             ((point, name, 2), str(curve)) for point, name in (("a", "replace"), ("b", mixed))

@@ -144,7 +144,7 @@ NUMBERS = {
 
 def test_the_table_has_the_best_amount_for_each_number_of_real_samples(grid):
     plan, grids = grid
-    found = worth.table("loop", dataset(plan, NUMBERS), grids)
+    found = worth.tabulate("loop", dataset(plan, NUMBERS), grids)
     assert tuple(found.columns) == worth.COLUMNS
     assert list(found["num_real"]) == [0, 8, 16] * 2
     assert list(found["best_num_synthetic"]) == [8, 4, 4] * 2
@@ -170,7 +170,7 @@ def test_the_table_has_the_best_amount_for_each_number_of_real_samples(grid):
 def test_every_amount_may_hurt(grid):
     plan, grids = grid
     harmful = {**NUMBERS, (16, 4): [2, 3, 4, 5.2]}
-    found = worth.table("loop", dataset(plan, harmful), grids[:1])
+    found = worth.tabulate("loop", dataset(plan, harmful), grids[:1])
     assert list(found["beats_none"]) == ["-", "yes", "no"]
     assert found["low"].iloc[2] > 0
 

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from collapse.artifacts import files
-from collapse.results import gather
+from collapse.artifacts import chain_file, files
+from collapse.results import gather, provenance
 
 SEEDS, ITERATIONS = [3, 1], [1, 2, 4]
 
 
 def write(path, offset=0.0):
     metrics = {"error": np.arange(6.0).reshape(2, 3) + offset, "steps": np.array([7.0, np.nan])}
-    gather.write_chain(
+    chain_file.write_chain(
         path, metrics, seeds=SEEDS, iterations=ITERATIONS, identity={"n": 10, "offset": offset}
     )
     return metrics
@@ -20,7 +20,7 @@ def write(path, offset=0.0):
 
 def test_a_chain_reads_back_as_it_was_written(tmp_path):
     metrics = write(tmp_path / "chain.nc")
-    read, seeds, identity = gather.read_chain(tmp_path / "chain.nc")
+    read, seeds, identity = chain_file.read_chain(tmp_path / "chain.nc")
     assert seeds == SEEDS
     assert identity == {"n": 10, "offset": 0.0}
     assert read.keys() == metrics.keys()
@@ -33,11 +33,11 @@ def test_a_truncated_chain_is_damaged(tmp_path, share):
     path = tmp_path / "chain.nc"
     write(path)
     content = path.read_bytes()
-    assert not gather.is_damaged(path)
+    assert not chain_file.is_damaged(path)
     path.write_bytes(content[: int(share * len(content))])
-    assert gather.is_damaged(path)
+    assert chain_file.is_damaged(path)
     with pytest.raises(files.DamagedFileError, match=r"chain\.nc: damaged"):
-        gather.read_chain(path)
+        chain_file.read_chain(path)
 
 
 def test_an_altered_number_is_found(tmp_path):
@@ -49,13 +49,13 @@ def test_an_altered_number_is_found(tmp_path):
     content[where] ^= 1
     path.write_bytes(content)
     with pytest.raises(files.DamagedFileError):
-        gather.read_chain(path)
+        chain_file.read_chain(path)
 
 
 def test_a_file_of_something_else_is_damaged(tmp_path):
     xr.Dataset({"error": ("seed", [1.0])}).to_netcdf(tmp_path / "other.nc")
     with pytest.raises(files.DamagedFileError):
-        gather.read_chain(tmp_path / "other.nc")
+        chain_file.read_chain(tmp_path / "other.nc")
 
 
 def test_gathering_puts_every_chain_in_its_place(tmp_path):
@@ -69,7 +69,7 @@ def test_gathering_puts_every_chain_in_its_place(tmp_path):
                 write(path, place[str(bandwidth), samples, regime])
                 cell = {"bandwidth": bandwidth, "samples": samples, "regime": regime}
                 chains.append((cell, path))
-    dataset = gather.gather(
+    dataset = gather.combine(
         chains,
         axes=axes,
         regimes=["accumulate", "replace"],
@@ -93,4 +93,4 @@ def test_gathering_puts_every_chain_in_its_place(tmp_path):
 
 
 def test_a_checkout_knows_its_commit_and_another_folder_does_not(tmp_path):
-    assert gather.git_commit(tmp_path) == "unknown"
+    assert provenance.git_commit(tmp_path) == "unknown"

@@ -18,7 +18,7 @@ from scipy.stats import norm
 from collapse.artifacts import files, manifest
 from collapse.artifacts.files import DamagedFileError
 from collapse.artifacts.manifest import ShardFile, ShardRecord
-from collapse.artifacts.paths import Step
+from collapse.artifacts.step import Step
 from collapse.artifacts.training_sets import assemble, selections
 from collapse.errors import JobError
 from collapse.families import gaussian
@@ -692,7 +692,7 @@ def test_damaged_metrics_are_not_collected(tmp_path, content):
 
 
 def test_metrics_are_collected_seed_by_seed():
-    from collapse.results import gather
+    from collapse.artifacts import chain_file
 
     loop = Loop(seeds=[3, 1])
     for seed in (3, 1):
@@ -700,7 +700,7 @@ def test_metrics_are_collected_seed_by_seed():
     paths = [loop.chain(seed).metrics(t) for seed in (3, 1) for t in (1, 2, 3)]
     specification = loop.study.chain("loop", loop.point, "replace").as_dict()
     steps.collect("replace.nc", paths, seeds=[3, 1], specification=specification)
-    collected, seeds, identity = gather.read_chain("replace.nc")
+    collected, seeds, identity = chain_file.read_chain("replace.nc")
     assert seeds == [3, 1]
     assert identity == specification
     for row, seed in enumerate((3, 1)):

@@ -16,8 +16,8 @@ from snakemake_interface_executor_plugins.utils import TargetSpec, encode_target
 
 from collapse import families, regimes
 from collapse import study as studies
-from collapse.loop.closed_form import ChainSpec
 from collapse.regimes import Regime
+from collapse.study.chain_spec import ChainSpec
 
 PROJECT = Path(__file__).parents[2]
 SHIPPED = sorted((PROJECT / "config" / "studies").glob("*.yaml"))

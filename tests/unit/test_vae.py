@@ -22,7 +22,7 @@ pytest.importorskip("sklearn")
 import pictures as made  # noqa: E402
 from collapse import families  # noqa: E402
 from collapse import study as studies  # noqa: E402
-from collapse.artifacts.paths import Step  # noqa: E402
+from collapse.artifacts.step import Step  # noqa: E402
 from collapse.data.images import shards as image_shards  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
 from collapse.families import vae  # noqa: E402
@@ -38,7 +38,7 @@ from collapse.families.vae import (  # noqa: E402
 from collapse.families.vae.architectures import Architecture, architecture  # noqa: E402
 from collapse.families.vae.training import Batches  # noqa: E402
 from collapse.plotting import portraits  # noqa: E402
-from collapse.results.learning_curves import Record  # noqa: E402
+from collapse.plotting.portraits import Record  # noqa: E402
 from collapse.study import StudyError  # noqa: E402
 from collapse.training import trainer  # noqa: E402
 from stepping import Loop  # noqa: E402

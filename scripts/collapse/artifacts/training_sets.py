@@ -17,7 +17,7 @@ from collapse import seeding
 from collapse.artifacts import manifest, restoring
 from collapse.artifacts.files import DamagedFileError
 from collapse.artifacts.manifest import ShardFile, SourceRecord, TrainingSet
-from collapse.artifacts.paths import Step
+from collapse.artifacts.step import Step
 from collapse.errors import JobError
 from collapse.regimes import Regime, Source, draw_counts
 

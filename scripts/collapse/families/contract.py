@@ -147,7 +147,7 @@ class PicturedSteps(Steps, Protocol):
     """What a family whose results are pictures does besides.
 
     Its ``PICTURES`` names a module, without torch, whose ``draw`` makes pictures of portraits
-    (`collapse.jobs.draw_pictures`).
+    (`collapse.job.draw_pictures`).
     """
 
     def portray(

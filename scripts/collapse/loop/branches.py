@@ -8,7 +8,8 @@ from typing import Any
 
 from collapse import families
 from collapse.artifacts import paths
-from collapse.artifacts.paths import Branch, Points, Step
+from collapse.artifacts.paths import Branch, Points
+from collapse.artifacts.step import Step
 from collapse.families import STAGES
 from collapse.regimes import Regime
 from collapse.seeding import REAL

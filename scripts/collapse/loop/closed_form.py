@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
@@ -20,40 +19,10 @@ from collapse import families
 from collapse.families.contract import ClosedForm, Samples
 from collapse.regimes import Regime, Source, draw_positions
 from collapse.seeding import Streams
+from collapse.study.chain_spec import ChainSpec
 
 #: Samples held in memory by one batch of seeds, in bytes; a job then stays well under 2 GB.
 MEMORY = 400_000_000
-
-
-@dataclass(frozen=True)
-class ChainSpec:
-    """All that the numbers of a chain depend on, besides its seeds and the code's version."""
-
-    experiment: str
-    point: str
-    regime_name: str
-    regime: Regime
-    family: str
-    parameters: Mapping[str, Any]
-    samples: int
-    iterations: int
-    evaluated: tuple[int, ...]
-
-    @classmethod
-    def parse(cls, raw: Mapping[str, Any]) -> ChainSpec:
-        """Rebuild a specification from the plain values of `as_dict`."""
-        plain = dict(raw)
-        plain["regime"] = Regime(**plain["regime"])
-        plain["evaluated"] = tuple(plain["evaluated"])
-        return cls(**plain)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the specification as plain values, as a job's parameters hold it."""
-        plain = dict(self.__dict__)
-        plain["regime"] = self.regime.model_dump()
-        plain["parameters"] = dict(self.parameters)
-        plain["evaluated"] = list(self.evaluated)
-        return plain
 
 
 def run_chain(spec: ChainSpec, seeds: Sequence[int]) -> dict[str, NDArray[np.float64]]:
@@ -92,7 +61,7 @@ def _streams(spec: ChainSpec, seeds: Sequence[int]) -> Streams:
 def _rows_in_memory(spec: ChainSpec) -> int:
     """Bound the samples of a seed that are in memory at once."""
     regime, n = spec.regime, spec.samples
-    if regime.budget is None:
+    if regime.trains_on_whole_pools:
         return n + max(regime.pool_sizes(spec.iterations, n))
     later = range(2, spec.iterations + 1)
     return n + sum(regime.generated(t, n) + regime.fresh(t, n) for t in later)
@@ -101,7 +70,7 @@ def _rows_in_memory(spec: ChainSpec) -> int:
 def _run_batch(
     spec: ChainSpec, chain: ClosedForm, streams: Streams
 ) -> dict[str, NDArray[np.float64]]:
-    whole = spec.regime.budget is None
+    whole = spec.regime.trains_on_whole_pools
     steps = _wholes(spec, chain) if whole else _subsets(spec, chain, streams)
     recorded: dict[str, list[NDArray[np.float64]]] = {}
     evaluated = set(spec.evaluated)
@@ -116,11 +85,10 @@ def _run_batch(
 
 def _later(spec: ChainSpec) -> Iterator[int] | None:
     regime, n = spec.regime, spec.samples
-    alone = regime.memory == 1 and not regime.kept_real(n) and regime.fresh_real == 0
     # Growing samples may never collapse, shrinking ones end: neither is followed.
     after = spec.iterations + 1
     steady = regime.generated(after, n) == regime.generated(after + 1, n)
-    if not alone or not steady or regime.budget is not None:
+    if not (steady and regime.trains_on_whole_pools and regime.sees_newest_alone(n)):
         return None
     return regime.generated_from(after, n)
 

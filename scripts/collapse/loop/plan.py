@@ -8,8 +8,8 @@ from collapse import families
 from collapse.artifacts.paths import Branch
 from collapse.families import Work
 from collapse.loop.branches import Branches
-from collapse.loop.closed_form import ChainSpec
 from collapse.study import Study, mixtures
+from collapse.study.chain_spec import ChainSpec
 
 #: Core-seconds that any job costs: starting Python, importing, writing.
 OVERHEAD = 1.0
@@ -68,7 +68,7 @@ def chain_seconds(spec: ChainSpec) -> float:
     regime, n = spec.regime, spec.samples
     pools = regime.pool_sizes(spec.iterations, n)
     trained = [regime.training_size(t, n, size) for t, size in enumerate(pools, start=1)]
-    whole = regime.budget is None
+    whole = regime.trains_on_whole_pools
     seconds: float = family.seconds(parameters, trained, len(spec.evaluated), whole)
     return seconds
 

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from collapse import families
-from collapse.artifacts import files, manifest, restoring, training_sets
+from collapse.artifacts import chain_file, files, manifest, restoring, training_sets
 from collapse.artifacts.files import DamagedFileError
 from collapse.artifacts.manifest import Dataset, ShardFile, ShardRecord, TrainingSet
-from collapse.artifacts.paths import TRAINING, Step
+from collapse.artifacts.paths import TRAINING
+from collapse.artifacts.step import Step
 from collapse.errors import JobError
-from collapse.results import gather
 
 
 def prepare(directory: str | Path, step: Step) -> None:
@@ -263,7 +263,7 @@ def collect(
     seeds : sequence of int
         Which seeds these are.
     specification : mapping
-        What the chain is (`collapse.loop.closed_form.ChainSpec`), as plain values.
+        What the chain is (`collapse.study.chain_spec.ChainSpec`), as plain values.
     folders : sequence of path
         Of its iterations.
     """
@@ -271,7 +271,9 @@ def collect(
     found = [_read_metrics(path) for path in metrics]
     shape = (len(seeds), len(iterations))
     arrays = {name: np.array([one[name] for one in found]).reshape(shape) for name in found[0]}
-    gather.write_chain(output, arrays, seeds=seeds, iterations=iterations, identity=specification)
+    chain_file.write_chain(
+        output, arrays, seeds=seeds, iterations=iterations, identity=specification
+    )
     restoring.forget(folders)
 
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from collapse.results.learning_curves import Record
-
 Portrait = TypeVar("Portrait", bound=tuple[Any, ...])
+
+
+class Record(NamedTuple):
+    """The record of an iteration's training, and where in which chain it stands."""
+
+    point: str
+    regime: str
+    iteration: int
+    path: str
 
 
 def write(path: Path, portrait: Any) -> None:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import itertools
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import matplotlib
-
-matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,45 +17,18 @@ from numpy.typing import NDArray
 
 from collapse import families
 from collapse.families import Figure
-from collapse.loop.closed_form import ChainSpec
-from collapse.results import published as comparison
-from collapse.results import theory_check
+from collapse.plotting import style
+from collapse.plotting.portraits import Record
+from collapse.results import learning_curves, mixture_figures, theory_check
+from collapse.results.published import published_of
+from collapse.study import Study, mixtures
+from collapse.study.chain_spec import ChainSpec
 from collapse.study.experiment import JOINT
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Array = NDArray[np.float64]
-
-STYLE: Any = {
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.alpha": 0.25,
-    "grid.linewidth": 0.5,
-    "lines.linewidth": 1.4,
-    "legend.frameon": False,
-    "figure.constrained_layout.use": True,
-    "svg.hashsalt": "collapse",
-    "svg.fonttype": "none",
-}
-#: Line and name of theory, exact or not.
-THEORY: dict[bool, Any] = {True: ("--", "theory"), False: (":", "approximation")}
-#: Line of what a metric can't cross.
-REFERENCE: Any = {"color": "grey", "linestyle": "-.", "linewidth": 0.9}
-#: What others published, open markers in the colour of the curve beside.
-PUBLISHED: Any = {"linestyle": "none", "marker": "o", "markersize": 5, "markerfacecolor": "none"}
-#: Resamples of the seeds for a confidence band.
-RESAMPLES = 400
-#: Every regime keeps its colour, in the titles of its panels.
-REGIME_COLOURS = {
-    "replace": "#c0392b",
-    "accumulate": "#1f77b4",
-    "accumulate-subsample": "#8e44ad",
-    "replace-multiple": "#d35400",
-}
 
 
 def draw(dataset: xr.Dataset, chains: Sequence[ChainSpec], directory: Path) -> list[Path]:
@@ -76,20 +45,10 @@ def draw(dataset: xr.Dataset, chains: Sequence[ChainSpec], directory: Path) -> l
             continue
         for suffix, page in _pages(dataset, figure):
             path = directory / (figure.name + suffix)
-            with plt.rc_context(STYLE):
-                save(_page(page, figure, by_cell, dataset), path)
+            with plt.rc_context(style.STYLE):
+                style.save(_page(page, figure, by_cell, dataset), path)
             written.append(path)
     return written
-
-
-def save(drawing: Drawing, path: Path) -> None:
-    """Write a drawing as PNG and SVG, and close it."""
-    drawing.draw_without_rendering()  # lays it out, once for both kinds
-    drawing.set_layout_engine("none")
-    for kind in ("png", "svg"):
-        metadata = {"Date": None} if kind == "svg" else None
-        drawing.savefig(path.with_name(f"{path.name}.{kind}"), dpi=130, metadata=metadata)
-    plt.close(drawing)
 
 
 def _has_something_to_show(dataset: xr.Dataset, figure: Figure) -> bool:
@@ -130,7 +89,7 @@ def _page(page: xr.Dataset, figure: Figure, by_cell: Any, dataset: xr.Dataset) -
         sharey="row",
         squeeze=False,
     )
-    colours = colours_of(page[figure.colour].values)
+    colours = style.colours_of(page[figure.colour].values)
     theories: set[bool] = set()
     published = False
     for (i, row), (j, regime) in itertools.product(enumerate(rows), enumerate(regimes)):
@@ -147,28 +106,18 @@ def _page(page: xr.Dataset, figure: Figure, by_cell: Any, dataset: xr.Dataset) -
         if figure.yscale == "log":
             axes.set_yscale("log", nonpositive="mask")
         if i == 0:
-            axes.set_title(regime.replace(JOINT, "\n"), color=REGIME_COLOURS.get(regime, "black"))
+            axes.set_title(
+                regime.replace(JOINT, "\n"), color=style.REGIME_COLOURS.get(regime, "black")
+            )
         if j == 0 and row is not None:
             axes.set_ylabel(f"{figure.rows} = {row}")
         _limit(axes)
-    wrapped = textwrap.fill(label(page[figure.metric]), 22 * len(rows) + 8)
+    wrapped = textwrap.fill(style.label(page[figure.metric]), 22 * len(rows) + 8)
     drawing.supylabel(wrapped, fontsize=9)
     drawing.supxlabel(page[figure.x].attrs["long_name"], fontsize=9)
     reference = page[figure.reference].attrs["long_name"] if figure.reference else None
     _legend(drawing, figure.colour, colours, theories, reference, published)
     return drawing
-
-
-def label(variable: xr.DataArray) -> str:
-    """Name a variable, with its units."""
-    units = "" if variable.attrs["units"] == "1" else f" [{variable.attrs['units']}]"
-    return f"{variable.attrs['long_name']}{units}"
-
-
-def colours_of(values: Sequence[Any] | NDArray[Any]) -> dict[Any, Any]:
-    """Give each value of what the curves differ in a colour, in order."""
-    shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.88, len(values)))
-    return dict(zip(values, shades, strict=True))
 
 
 def _curve(
@@ -188,15 +137,15 @@ def _curve(
     array = array.squeeze([d for d in array.dims if d not in ("seed", figure.x)], drop=True)
     x = np.atleast_1d(shown[figure.x].values)
     values = array.transpose("seed", ...).values.reshape(len(shown["seed"]), len(x))
-    centre, low, high = band(values, figure.average)
+    centre, low, high = style.band(values, figure.average)
     axes.plot(x, centre, color=colour)
     axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
     if figure.reference is not None:
-        axes.axhline(float(shown[figure.reference].mean()), **REFERENCE)
+        axes.axhline(float(shown[figure.reference].mean()), **style.REFERENCE)
     expected = _expected(shown, figure, regime, by_cell, dataset)
     if expected is not None:
         theory, exact = expected
-        axes.plot(x, theory, color="black", linestyle=THEORY[exact][0], linewidth=0.9)
+        axes.plot(x, theory, color="black", linestyle=style.THEORY[exact][0], linewidth=0.9)
         return exact
     return None
 
@@ -216,34 +165,12 @@ def _publications(
         return False
     places = {
         (one.iteration, one.value)
-        for one in comparison.published_of(spec)
+        for one in published_of(spec)
         if one.metric == figure.metric and one.iteration <= spec.iterations
     }
     for iteration, value in sorted(places):
-        axes.plot(iteration, value, color=colour, zorder=3, clip_on=False, **PUBLISHED)
+        axes.plot(iteration, value, color=colour, zorder=3, clip_on=False, **style.PUBLISHED)
     return bool(places)
-
-
-def band(values: Array, average: str) -> tuple[Array, Array, Array]:
-    """Average over seeds (axis 0), with the ends of its band.
-
-    A median comes with the quartiles, a mean with its 95 % confidence interval by the
-    bootstrap over seeds, which stays positive on a log axis. Seeds without a value are left
-    out; an infinite one makes the mean infinite and leaves no band.
-    """
-    if average == "median":
-        low, centre, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
-        return centre, low, high
-    seeds = len(values)
-    weights = np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES)
-    valid = ~np.isnan(values)
-    finite = np.where(np.isfinite(values), values, 0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        centre = np.where(valid, values, 0).sum(axis=0) / valid.sum(axis=0)
-        resampled = (weights @ finite) / (weights @ valid)
-        low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
-    banded = np.isfinite(centre)
-    return centre, np.where(banded, low, np.nan), np.where(banded, high, np.nan)
 
 
 def _expected(
@@ -293,10 +220,37 @@ def _legend(
     published: bool,
 ) -> None:
     handles = [Line2D([], [], color=c, label=f"{name} = {value}") for value, c in colours.items()]
-    for style, label in (THEORY[exact] for exact in sorted(theories, reverse=True)):
-        handles.append(Line2D([], [], color="black", linestyle=style, linewidth=0.9, label=label))
+    for line, label in (style.THEORY[exact] for exact in sorted(theories, reverse=True)):
+        handles.append(Line2D([], [], color="black", linestyle=line, linewidth=0.9, label=label))
     if published:
-        handles.append(Line2D([], [], color="black", label="published", **PUBLISHED))
+        handles.append(Line2D([], [], color="black", label="published", **style.PUBLISHED))
     if reference is not None:
-        handles.append(Line2D([], [], label=textwrap.fill(reference, 24), **REFERENCE))
+        handles.append(Line2D([], [], label=textwrap.fill(reference, 24), **style.REFERENCE))
     drawing.legend(handles=handles, loc="outside right center")
+
+
+def write(
+    metrics: str,
+    *,
+    records: Sequence[tuple[tuple[str, str, int], str]],
+    study: Mapping[str, Any],
+    directory: Path,
+) -> None:
+    """Draw the figures of an experiment, each as PNG and SVG.
+
+    A grid of mixtures is drawn as one; other regimes side by side. ``records`` are those of the
+    trainings of one seed, each with its point, regime and iteration.
+    """
+    import xarray as xr
+
+    plan = Study.model_validate(study)
+    experiment = Path(metrics).parent.name
+    chains = list(plan.chains(experiment))
+    grids = mixtures.grids(chains)
+    unmixed = mixtures.unmixed(plan.regimes_of(experiment), grids)
+    with xr.open_dataset(metrics) as dataset:
+        mixture_figures.draw(dataset, grids, directory)
+        if unmixed:
+            draw(dataset.sel(regime=unmixed), chains, directory)
+    curves = [Record(*place, path) for place, path in records]
+    learning_curves.draw([curve for curve in curves if curve.regime in unmixed], directory)

@@ -5,22 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Drawing
 
-from collapse.results import figures
-
-
-class Record(NamedTuple):
-    """The record of an iteration's training, and where in which chain it stands."""
-
-    point: str
-    regime: str
-    iteration: int
-    path: str
+from collapse.plotting import style
+from collapse.plotting.portraits import Record
 
 
 def draw(records: Sequence[Record], directory: Path) -> list[Path]:
@@ -43,8 +35,8 @@ def draw(records: Sequence[Record], directory: Path) -> list[Path]:
     written = []
     for point, regimes in curves.items():
         path = directory / f"learning-curves__{point}"
-        with plt.rc_context(figures.STYLE):
-            figures.save(_page(regimes), path)
+        with plt.rc_context(style.STYLE):
+            style.save(_page(regimes), path)
         written.append(path)
     return written
 
@@ -61,7 +53,7 @@ def _page(regimes: dict[str, dict[int, Any]]) -> Drawing:
     shades = plt.get_cmap("viridis")(np.linspace(0, 0.88, len(iterations)))
     colours = dict(zip(iterations, shades, strict=True))
     for column, (regime, curves) in zip(panels.T, regimes.items(), strict=True):
-        column[0].set_title(regime, color=figures.REGIME_COLOURS.get(regime, "black"))
+        column[0].set_title(regime, color=style.REGIME_COLOURS.get(regime, "black"))
         for iteration, curve in sorted(curves.items()):
             steps = [point["step"] for point in curve]
             for axes, loss in zip(column, ("train_loss", "test_loss"), strict=True):

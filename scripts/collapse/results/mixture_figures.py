@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from collapse import families
 from collapse.families import Figure, Headline
-from collapse.results import figures
+from collapse.plotting import style
 from collapse.results import mixtures as worth
 from collapse.study import mixtures
 from collapse.study.experiment import JOINT
@@ -61,11 +61,11 @@ def draw(dataset: xr.Dataset, grids: Sequence[Grid], directory: Path) -> list[Pa
             values = worth.last_values(dataset, grid, figure.metric)
             if not any(np.isfinite(worth.mean(each)[0]) for each in values.values()):
                 continue
-            label = figures.label(dataset[figure.metric])
-            with plt.rc_context(figures.STYLE):
+            label = style.label(dataset[figure.metric])
+            with plt.rc_context(style.STYLE):
                 for kind, drawing in _drawings(values, figure, headline, label):
                     path = directory / f"{figure.name}-{kind}{suffix}"
-                    figures.save(drawing, path)
+                    style.save(drawing, path)
                     written.append(path)
     return written
 
@@ -221,7 +221,7 @@ def _differences(
 def _against(values: Values, x: Side, colour: Side, figure: Figure, label: str) -> Drawing:
     """Draw the metric against the number of samples of one kind, coloured by the other's."""
     amounts = sorted({getattr(mixture, colour) for mixture in values})
-    colours = {0: "black"} | figures.colours_of([amount for amount in amounts if amount])
+    colours = {0: "black"} | style.colours_of([amount for amount in amounts if amount])
     drawing, axes = plt.subplots(figsize=(6.2, max(3.6, 1 + 0.19 * len(amounts))))
     for amount in amounts:
         curve = {getattr(m, x): each for m, each in values.items() if getattr(m, colour) == amount}
@@ -245,7 +245,7 @@ def _against_proportion(
     """Draw the metric against the share of real samples, a curve for each total."""
     drawing, axes = plt.subplots(figsize=(6.2, 3.6))
     values = {mixture: each for mixture, each in values.items() if mixture.total in totals}
-    for total, colour in figures.colours_of(totals).items():
+    for total, colour in style.colours_of(totals).items():
         curve = {m.real / total: each for m, each in values.items() if m.total == total}
         _curve(axes, curve, figure, colour, str(total))
     axes.set_xlabel("share of real samples in the training set")
@@ -254,7 +254,7 @@ def _against_proportion(
 
 def _curve(axes: Axes, curve: Mapping[Any, Array], figure: Figure, colour: Any, name: str) -> None:
     x = sorted(curve)
-    centre, low, high = figures.band(np.stack([curve[at] for at in x], axis=1), figure.average)
+    centre, low, high = style.band(np.stack([curve[at] for at in x], axis=1), figure.average)
     axes.plot(x, centre, color=colour, marker="o", markersize=3, label=name)
     axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
 

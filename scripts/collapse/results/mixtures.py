@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from collapse import families
+from collapse.artifacts import files
 from collapse.families import Headline
-from collapse.results import theory_check
+from collapse.results.dataset import values_of
+from collapse.study import Study, mixtures
 from collapse.study.mixtures import Grid, Mixture
 
 if TYPE_CHECKING:
@@ -67,8 +70,7 @@ class Effect(NamedTuple):
 def last_values(dataset: xr.Dataset, grid: Grid, metric: str) -> dict[Mixture, Array]:
     """Return a metric at the last iteration, for every mixture of a grid: an array (seeds,)."""
     return {
-        mixture: theory_check.values_of(dataset, spec, metric)[:, -1]
-        for mixture, spec in grid.chains.items()
+        mixture: values_of(dataset, spec, metric)[:, -1] for mixture, spec in grid.chains.items()
     }
 
 
@@ -119,7 +121,7 @@ def _width(amounts: int, freedom: int) -> float:
     return float(student.isf((1 - CONFIDENCE) / 2 / amounts, freedom))
 
 
-def table(experiment: str, dataset: xr.Dataset, grids: Sequence[Grid]) -> pd.DataFrame:
+def tabulate(experiment: str, dataset: xr.Dataset, grids: Sequence[Grid]) -> pd.DataFrame:
     """Return, for every number of real samples, the best amount of synthetic data.
 
     Parameters
@@ -197,3 +199,14 @@ def verdict(effect: Effect, headline: Headline) -> str:
         return "undecided"
     better = effect.high < 0 if headline.worse == "higher" else effect.low > 0
     return "yes" if better else "no"
+
+
+def write(metrics: str, *, study: Mapping[str, Any], table: Path) -> None:
+    """Write the table of what synthetic data is worth beside so many real samples."""
+    import xarray as xr
+
+    experiment = Path(metrics).parent.name
+    grids = mixtures.grids(Study.model_validate(study).chains(experiment))
+    with xr.open_dataset(metrics) as dataset, files.whole(table) as partial:
+        found = tabulate(experiment, dataset, grids)
+        found.to_csv(partial, index=False, float_format="%.5g")

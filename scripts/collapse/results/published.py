@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from collapse import families
+from collapse.artifacts import files
 from collapse.families import Published
-from collapse.loop.closed_form import ChainSpec
-from collapse.results import theory_check
+from collapse.results.dataset import values_of
+from collapse.study import Study
+from collapse.study.chain_spec import ChainSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +34,7 @@ COLUMNS = (
 )
 
 
-def table(chains: Iterable[ChainSpec], datasets: Mapping[str, xr.Dataset]) -> pd.DataFrame:
+def compare(chains: Iterable[ChainSpec], datasets: Mapping[str, xr.Dataset]) -> pd.DataFrame:
     """Return our value and the published one, for every regime and iteration that was published.
 
     Rows of conditions under which nothing was published (another model, other data) have ours
@@ -61,7 +64,7 @@ def table(chains: Iterable[ChainSpec], datasets: Mapping[str, xr.Dataset]) -> pd
         for iteration, metric in places:
             if iteration not in spec.evaluated:
                 continue
-            values = theory_check.values_of(datasets[spec.experiment], spec, metric)
+            values = values_of(datasets[spec.experiment], spec, metric)
             first, value = (values[:, spec.evaluated.index(t)] for t in (1, iteration))
             known: list[Published | None] = [
                 one
@@ -108,3 +111,14 @@ def _same(conditions: Mapping[str, Any], spec: ChainSpec) -> bool:
         found[key] in (value if isinstance(value, tuple) else (value,))
         for key, value in conditions.items()
     )
+
+
+def write(metrics: Sequence[str], *, study: Mapping[str, Any], table: Path) -> None:
+    """Write the table of our results beside published ones."""
+    import xarray as xr
+
+    plan = Study.model_validate(study)
+    datasets = {Path(path).parent.name: xr.open_dataset(path) for path in metrics}
+    chains = (spec for name in datasets for spec in plan.chains(name))
+    with files.whole(table) as partial:
+        compare(chains, datasets).to_csv(partial, index=False, float_format="%.4g")

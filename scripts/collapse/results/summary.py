@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collapse import families
+from collapse.artifacts import files
 from collapse.results import mixtures as worth
-from collapse.results import theory_check
-from collapse.study import mixtures
+from collapse.results.dataset import values_of
+from collapse.study import Study, mixtures
 from collapse.study.mixtures import Grid
 
 if TYPE_CHECKING:
@@ -101,12 +103,12 @@ def summarise_mixtures(
     import pandas as pd
 
     headline = families.headline_of_mixtures(families.load(dataset.attrs["family"]))
-    compared = worth.table(experiment, dataset, grids)
+    compared = worth.tabulate(experiment, dataset, grids)
     rows = []
     for grid, distinction in zip(grids, mixtures.distinctions(grids), strict=True):
         values = worth.last_values(dataset, grid, headline.metric)
         best = worth.best_of(values, headline)
-        first = theory_check.values_of(dataset, grid.chains[best], headline.metric)[:, 0]
+        first = values_of(dataset, grid.chains[best], headline.metric)[:, 0]
         agreed = [
             agreement[spec.regime_name]
             for spec in grid.chains.values()
@@ -185,3 +187,34 @@ def render(table: pd.DataFrame) -> str:
 
 def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def write(
+    metrics: Sequence[str], *, study: Mapping[str, Any], verdicts: Path, text: Path, table: Path
+) -> None:
+    """Write the summary of all experiments, as a table for programs and one for people."""
+    import pandas as pd
+    import xarray as xr
+
+    plan = Study.model_validate(study)
+    judged = pd.read_csv(verdicts)
+    parts = []
+    for path in metrics:
+        experiment = Path(path).parent.name
+        mine = judged[judged["experiment"] == experiment]
+        agreement = {
+            str(regime): bool((group["verdict"] == "agrees").all())
+            for regime, group in mine.groupby("regime")
+        }
+        grids = mixtures.grids(plan.chains(experiment))
+        with xr.open_dataset(path) as dataset:
+            unmixed = mixtures.unmixed(plan.regimes_of(experiment), grids)
+            if unmixed:
+                chains = dataset.sel(regime=unmixed)
+                parts.append(summarise(experiment, chains, agreement))
+            if grids:
+                parts.append(summarise_mixtures(experiment, dataset, grids, agreement))
+    whole = pd.concat(parts, ignore_index=True)
+    with files.whole(table) as partial:
+        whole.to_csv(partial, index=False)
+    files.write_text(text, render(whole))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -11,8 +12,11 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from collapse import families
+from collapse.artifacts import files
 from collapse.families import Expectation
-from collapse.loop.closed_form import ChainSpec
+from collapse.results.dataset import values_of
+from collapse.study import Study
+from collapse.study.chain_spec import ChainSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,7 +94,7 @@ def compare(values: Array, expectation: Expectation) -> Comparison:
     return Comparison(simulated, standard_error, np.broadcast_to(expectation.mean, z.shape), z)
 
 
-def table(chains: Iterable[ChainSpec], datasets: dict[str, xr.Dataset]) -> pd.DataFrame:
+def compare_chains(chains: Iterable[ChainSpec], datasets: dict[str, xr.Dataset]) -> pd.DataFrame:
     """Compare every chain that has a theory, one row per metric and iteration."""
     import pandas as pd
 
@@ -119,21 +123,7 @@ def _rows(spec: ChainSpec, datasets: dict[str, xr.Dataset]) -> Iterator[dict[str
         }
 
 
-def values_of(dataset: xr.Dataset, spec: ChainSpec, metric: str) -> Array:
-    """Return a chain's metric from its experiment's dataset: (seeds, iterations) or (seeds,)."""
-    cell = {"regime": spec.regime_name, "samples": spec.samples, **spec.parameters}
-    array = dataset[metric].sel(
-        {
-            name: value if dataset[name].dtype.kind in "biuf" else str(value)
-            for name, value in cell.items()
-            if name in dataset.dims
-        }
-    )
-    found: Array = array.values
-    return found
-
-
-def verdicts(comparisons: pd.DataFrame) -> pd.DataFrame:
+def judge(comparisons: pd.DataFrame) -> pd.DataFrame:
     """Judge each experiment, regime and metric by its z-scores.
 
     Two thresholds, each Bonferroni's for a false alarm in `FALSE_ALARM` of studies: on the
@@ -167,3 +157,20 @@ def verdicts(comparisons: pd.DataFrame) -> pd.DataFrame:
         )
     columns = [*groups, "points", "comparisons", "largest_z", "limit", "largest_pooled_z"]
     return pd.DataFrame(rows, columns=[*columns, "pooled_limit", "verdict"])
+
+
+def write(
+    metrics: Sequence[str], *, study: Mapping[str, Any], comparisons: Path, verdicts: Path
+) -> None:
+    """Write the table of simulation against theory, and its verdicts."""
+    import xarray as xr
+
+    plan = Study.model_validate(study)
+    datasets = {Path(path).parent.name: xr.open_dataset(path) for path in metrics}
+    chains = (spec for experiment in plan.experiments for spec in plan.chains(experiment))
+    found = compare_chains(chains, datasets)
+    judged = judge(found)
+    with files.whole(comparisons) as partial:
+        found.to_csv(partial, index=False, float_format="%.6g")
+    with files.whole(verdicts) as partial:
+        judged.to_csv(partial, index=False, float_format="%.3f")

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from collapse import families, regimes
-from collapse.loop.closed_form import ChainSpec
 from collapse.regimes import Regime
 from collapse.study import errors, mistakes, yaml_file
+from collapse.study.chain_spec import ChainSpec
 from collapse.study.errors import StudyError
 from collapse.study.experiment import (
     JOINT,

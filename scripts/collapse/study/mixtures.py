@@ -11,8 +11,8 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from collapse.loop.closed_form import ChainSpec
-from collapse.regimes import NAMED, Regime
+from collapse.regimes import Regime, is_mixture
+from collapse.study.chain_spec import ChainSpec
 from collapse.study.experiment import point_name
 
 if TYPE_CHECKING:
@@ -41,11 +41,9 @@ class Grid(NamedTuple):
 def grid(regimes: Mapping[str, Regime], n: int, iterations: int) -> dict[Mixture, str]:
     """Return the names of the regimes that make up a grid of mixtures, if they do.
 
-    A mixture keeps some of the real samples and trains on the whole shard of the newest model
-    with them. It takes a grid to ask what synthetic samples are worth: two numbers of real
-    samples, each with the same two numbers of synthetic ones. The regimes of the papers
-    (`NAMED`) are chains even where their numbers fit. Of several regimes with the same numbers
-    the first one counts.
+    It takes a grid to ask what synthetic samples are worth: two numbers of real samples, each
+    with the same two numbers of synthetic ones. Of several mixtures with the same numbers the
+    first one counts.
 
     Parameters
     ----------
@@ -58,7 +56,7 @@ def grid(regimes: Mapping[str, Regime], n: int, iterations: int) -> dict[Mixture
     """
     found: dict[Mixture, str] = {}
     for name, regime in regimes.items():
-        if iterations > 1 and name not in NAMED and _mixes(regime):
+        if iterations > 1 and is_mixture(regime):
             mixture = Mixture(regime.kept_real(n), regime.generated(iterations, n))
             found.setdefault(mixture, name)
     amounts: dict[int, set[int]] = {}
@@ -66,10 +64,6 @@ def grid(regimes: Mapping[str, Regime], n: int, iterations: int) -> dict[Mixture
         amounts.setdefault(mixture.real, set()).add(mixture.synthetic)
     pairs = itertools.combinations(amounts.values(), 2)
     return found if any(len(one & other) > 1 for one, other in pairs) else {}
-
-
-def _mixes(regime: Regime) -> bool:
-    return regime.memory == 1 and regime.budget is None and regime.fresh_real == 0
 
 
 def among(study: Study, experiment: str) -> bool:

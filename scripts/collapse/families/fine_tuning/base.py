@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import transformers
 
 from collapse.artifacts import manifest
-from collapse.artifacts.paths import Step
+from collapse.artifacts.step import Step
 from collapse.data.text import stories, tokenizing, tokens
 from collapse.data.text.tokenizing import OWN, Special
 from collapse.errors import JobError

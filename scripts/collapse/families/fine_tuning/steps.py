@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from collapse.artifacts.manifest import ShardRecord
-from collapse.artifacts.paths import Step
+from collapse.artifacts.step import Step
 from collapse.artifacts.training_sets import DATASET, Selection
 from collapse.data.text import pairs, questions, tokens
 from collapse.families.contract import Prepared

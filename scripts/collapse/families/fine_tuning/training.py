@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from collapse.artifacts.paths import Step
+from collapse.artifacts.step import Step
 from collapse.families.fine_tuning import Parameters
 from collapse.families.fine_tuning.base import Base
 from collapse.text import checkpoints, evaluation, stored_tokens

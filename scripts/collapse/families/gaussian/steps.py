@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from collapse import families
 from collapse.artifacts.manifest import ShardRecord
-from collapse.artifacts.paths import Step
+from collapse.artifacts.step import Step
 from collapse.artifacts.training_sets import Selection
 from collapse.families.contract import Prepared
 from collapse.seeding import Streams

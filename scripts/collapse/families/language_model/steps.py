@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from collapse.artifacts.manifest import ShardRecord
-from collapse.artifacts.paths import Step
+from collapse.artifacts.step import Step
 from collapse.artifacts.training_sets import DATASET, Selection
 from collapse.data.text import corpus as text
 from collapse.data.text import stories, tokenizing, tokens

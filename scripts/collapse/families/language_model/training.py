@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from collapse.artifacts import files
-from collapse.artifacts.paths import Step
+from collapse.artifacts.step import Step
 from collapse.families.language_model import Parameters, models
 from collapse.families.language_model.packing import Packer
 from collapse.text import checkpoints, evaluation, stored_tokens

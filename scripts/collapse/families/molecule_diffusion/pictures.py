@@ -14,9 +14,8 @@ from matplotlib.figure import Figure as Drawing
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from collapse.plotting import portraits
-from collapse.results import figures
-from collapse.results.learning_curves import Record
+from collapse.plotting import portraits, style
+from collapse.plotting.portraits import Record
 
 Array = NDArray[np.float64]
 
@@ -83,8 +82,8 @@ def draw(records: Sequence[Record], directory: Path) -> None:
     for point, regimes in portraits.by_point(records, Portrait).items():
         first = next(portrait for found in regimes.values() for portrait in found.values())
         for number in range(len(first.smiles)):
-            with plt.rc_context({**figures.STYLE, "axes.grid": False}):
-                figures.save(_page(regimes, number), directory / f"overlay-{number + 1}__{point}")
+            with plt.rc_context({**style.STYLE, "axes.grid": False}):
+                style.save(_page(regimes, number), directory / f"overlay-{number + 1}__{point}")
 
 
 def _page(regimes: Mapping[str, Mapping[int, Portrait]], number: int) -> Drawing:
@@ -109,7 +108,7 @@ def _page(regimes: Mapping[str, Mapping[int, Portrait]], number: int) -> Drawing
         squeeze=False,
     )
     for row, (regime, found) in zip(panels, regimes.items(), strict=True):
-        row[0].set_ylabel(regime, color=figures.REGIME_COLOURS.get(regime, "black"))
+        row[0].set_ylabel(regime, color=style.REGIME_COLOURS.get(regime, "black"))
         for axes, t in zip(row, shown, strict=True):
             _panel(axes, found.get(t), number, view)
     for axes, t in zip(panels[0], shown, strict=True):

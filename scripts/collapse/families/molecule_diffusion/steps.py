@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from collapse.artifacts import manifest
 from collapse.artifacts.manifest import ShardRecord
-from collapse.artifacts.paths import Step
+from collapse.artifacts.step import Step
 from collapse.artifacts.training_sets import DATASET, Selection
 from collapse.data.molecules import conformations
 from collapse.data.molecules import sources as molecule_sources

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from collapse.artifacts.paths import Step
+from collapse.artifacts.step import Step
 from collapse.data.molecules import conformations as molecules
 from collapse.data.molecules.conformations import Conformations
 from collapse.families.molecule_diffusion import Parameters, checkpoint, diffusion, evaluation

@@ -13,9 +13,8 @@ from matplotlib.figure import Figure as Drawing
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
-from collapse.plotting import portraits
-from collapse.results import figures
-from collapse.results.learning_curves import Record
+from collapse.plotting import portraits, style
+from collapse.plotting.portraits import Record
 
 Images = NDArray[np.uint8]
 
@@ -53,8 +52,8 @@ def draw(records: Sequence[Record], directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for point, regimes in portraits.by_point(records, Portrait).items():
         for name, page in (("samples", _samples), ("reconstructions", _reconstructions)):
-            with plt.rc_context({**figures.STYLE, "axes.grid": False}):
-                figures.save(page(regimes), directory / f"{name}__{point}")
+            with plt.rc_context({**style.STYLE, "axes.grid": False}):
+                style.save(page(regimes), directory / f"{name}__{point}")
 
 
 def chosen(iterations: Sequence[int], most: int = ITERATIONS) -> list[int]:
@@ -87,7 +86,7 @@ def _samples(regimes: Mapping[str, Mapping[int, Portrait]]) -> Drawing:
         f"baseline, t = {first}: trained on real images",
     )
     for column, (regime, found) in enumerate(regimes.items(), start=1):
-        colour = figures.REGIME_COLOURS.get(regime, "black")
+        colour = style.REGIME_COLOURS.get(regime, "black")
         for row, t in enumerate(later):
             axes = drawing.add_subplot(grid[2 * row : 2 * row + 2, column])
             samples = found[t].samples[: COLUMNS * PANEL_ROWS]
@@ -112,7 +111,7 @@ def _reconstructions(regimes: Mapping[str, Mapping[int, Portrait]]) -> Drawing:
             axes,
             np.concatenate(rows),
             regime,
-            figures.REGIME_COLOURS.get(regime, "black"),
+            style.REGIME_COLOURS.get(regime, "black"),
             columns=len(originals),
         )
         if number == 0:

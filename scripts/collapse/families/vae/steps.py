@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from collapse.artifacts.manifest import ShardRecord
-from collapse.artifacts.paths import Step
+from collapse.artifacts.step import Step
 from collapse.artifacts.training_sets import DATASET, Selection
 from collapse.data.images import shards as image_shards
 from collapse.data.images import sources as images

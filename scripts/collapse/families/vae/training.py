@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from collapse.artifacts.paths import Step
+from collapse.artifacts.step import Step
 from collapse.data.images import shards as image_shards
 from collapse.data.images.shards import Shape, Stored
 from collapse.errors import JobError

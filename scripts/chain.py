@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from collapse import jobs
+from collapse import job
+from collapse.loop import chain
 
-with jobs.guarded(snakemake.log[0]):
-    jobs.run_chain(
+with job.guarded(snakemake.log[0]):
+    chain.run(
         Path(snakemake.output.chain),
         specification=snakemake.params.specification,
         version=snakemake.params.version,

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from collapse import jobs
+from collapse import job
+from collapse.results import summary
 
-with jobs.guarded(snakemake.log[0]):
-    jobs.summarise(
+with job.guarded(snakemake.log[0]):
+    summary.write(
         snakemake.input.metrics,
         study=snakemake.params.study,
         verdicts=Path(snakemake.input.verdicts),

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from collapse import jobs
+from collapse import job
+from collapse.results import theory_check
 
-with jobs.guarded(snakemake.log[0]):
-    jobs.check_theory(
+with job.guarded(snakemake.log[0]):
+    theory_check.write(
         snakemake.input.metrics,
         study=snakemake.params.study,
         comparisons=Path(snakemake.output.comparisons),

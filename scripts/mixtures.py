@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from collapse import jobs
+from collapse import job
+from collapse.results import mixtures
 
-with jobs.guarded(snakemake.log[0]):
-    jobs.tabulate_mixtures(
+with job.guarded(snakemake.log[0]):
+    mixtures.write(
         snakemake.input.metrics,
         study=snakemake.params.study,
         table=Path(snakemake.output.table),

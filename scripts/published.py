@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from collapse import jobs
+from collapse import job
+from collapse.results import published
 
-with jobs.guarded(snakemake.log[0]):
-    jobs.compare_published(
+with job.guarded(snakemake.log[0]):
+    published.write(
         snakemake.input.metrics,
         study=snakemake.params.study,
         table=Path(snakemake.output.table),

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from collapse import jobs
-from collapse.loop.closed_form import ChainSpec
+from collapse import job
+from collapse.artifacts import chain_file
+from collapse.loop import chain, closed_form
 from collapse.regimes import NAMED
-from collapse.results import gather
+from collapse.study.chain_spec import ChainSpec
 
 
 @pytest.fixture
@@ -24,14 +25,14 @@ def simulated(monkeypatch):
         ran.extend(seeds)
         return real(spec, seeds)
 
-    real = jobs.simulate
-    monkeypatch.setattr(jobs, "simulate", simulate)
+    real = closed_form.run_chain
+    monkeypatch.setattr(closed_form, "run_chain", simulate)
     return ran
 
 
 def run(path, spec, seeds, version=1):
-    jobs.run_chain(path, specification=spec.as_dict(), version=version, seeds=seeds)
-    return gather.read_chain(path)
+    chain.run(path, specification=spec.as_dict(), version=version, seeds=seeds)
+    return chain_file.read_chain(path)
 
 
 def test_only_new_seeds_are_run_and_all_are_as_if_run_at_once(tmp_path, spec, simulated):
@@ -76,11 +77,11 @@ def test_what_other_code_or_another_chain_wrote_is_run_again(tmp_path, spec, sim
 
 
 def test_a_job_says_how_long_it_took_and_how_much_memory(tmp_path):
-    with jobs.guarded(tmp_path / "log"):
+    with job.guarded(tmp_path / "log"):
         pass
     assert "peak memory" in (tmp_path / "log").read_text()
 
 
 def test_a_bug_keeps_its_traceback(tmp_path):
-    with pytest.raises(ZeroDivisionError), jobs.guarded(tmp_path / "log"):
+    with pytest.raises(ZeroDivisionError), job.guarded(tmp_path / "log"):
         1 / 0  # noqa: B018

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from collapse import jobs
+from collapse import job
+from collapse.results import figures
 
-with jobs.guarded(snakemake.log[0]):
-    jobs.draw_figures(
+with job.guarded(snakemake.log[0]):
+    figures.write(
         snakemake.input.metrics,
         records=list(zip(snakemake.params.places, snakemake.input.records, strict=True)),
         study=snakemake.params.study,

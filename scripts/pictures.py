@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from collapse import jobs
+from collapse import job
+from collapse.results import pictures
 
-with jobs.guarded(snakemake.log[0]):
-    jobs.draw_pictures(
+with job.guarded(snakemake.log[0]):
+    pictures.write(
         list(zip(snakemake.params.places, snakemake.input.portraits, strict=True)),
         family=snakemake.params.family,
         directory=Path(snakemake.output.directory),

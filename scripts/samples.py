@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from collapse import jobs
+from collapse import job
+from collapse.results import samples
 
-with jobs.guarded(snakemake.log[0]):
-    jobs.show_samples(
+with job.guarded(snakemake.log[0]):
+    samples.write(
         list(zip(snakemake.params.places, snakemake.input.shards, strict=True)),
         table=Path(snakemake.output.table),
     )

@@ -1,0 +1,99 @@
+"""The file of a chain: its metrics for all seeds, as NetCDF that appears whole.
+
+It is written and read with netCDF4 alone, because importing xarray takes longer than most chains.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+from numpy.typing import NDArray
+
+from collapse.artifacts import files
+from collapse.artifacts.files import DamagedFileError
+
+Metrics = Mapping[str, NDArray[np.float64]]
+
+
+def write_chain(
+    path: str | Path,
+    metrics: Metrics,
+    *,
+    seeds: Sequence[int],
+    iterations: Sequence[int],
+    identity: Mapping[str, Any],
+) -> None:
+    """Write the metrics of one chain.
+
+    Parameters
+    ----------
+    path : path
+        Where to; the file appears whole or not at all.
+    metrics : mapping of str to ndarray
+        Arrays of shape (seeds, iterations) or (seeds,).
+    seeds, iterations : sequence of int
+        Coordinates; iterations are those evaluated.
+    identity : mapping
+        All that the numbers depend on besides the seeds, as plain values.
+    """
+    with written(path) as partial, netCDF4.Dataset(partial, "w") as dataset:
+        dataset.setncattr("identity", json.dumps(identity, sort_keys=True))
+        for name, values in (("seed", seeds), ("iteration", iterations)):
+            dataset.createDimension(name, len(values))
+            dataset.createVariable(name, "i8", (name,), fletcher32=True)[:] = values
+        for name, array in metrics.items():
+            dimensions = ("seed", "iteration")[: array.ndim]
+            dataset.createVariable(name, "f8", dimensions, fletcher32=True)[:] = array
+
+
+def read_chain(
+    path: str | Path,
+) -> tuple[dict[str, NDArray[np.float64]], list[int], dict[str, Any]]:
+    """Read what `write_chain` wrote: metrics, seeds and identity.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is truncated, fails a checksum, or lacks what a chain's file has.
+    """
+    try:
+        with netCDF4.Dataset(path) as dataset:
+            dataset.set_auto_mask(False)
+            identity = json.loads(dataset.getncattr("identity"))
+            arrays = {name: variable[:] for name, variable in dataset.variables.items()}
+        seeds = [int(seed) for seed in arrays.pop("seed")]
+        del arrays["iteration"]
+    except (OSError, RuntimeError, AttributeError, KeyError, ValueError) as error:
+        raise DamagedFileError(f"{path}: damaged ({' '.join(str(error).split())})") from None
+    return arrays, seeds, identity
+
+
+def is_damaged(path: str | Path) -> bool:
+    """Tell whether an existing NetCDF file can't be opened; a truncated one can't."""
+    try:
+        netCDF4.Dataset(path).close()
+    except (OSError, RuntimeError):
+        return True
+    return False
+
+
+def set_aside(path: str | Path) -> None:
+    """Rename a damaged file, out of the way of the one that will be made again."""
+    Path(path).replace(f"{path}.damaged")
+
+
+@contextmanager
+def written(path: str | Path) -> Iterator[Path]:
+    """Write a NetCDF file whole; HDF5 reports a full disk as nothing like it."""
+    try:
+        with files.whole(path) as partial:
+            yield partial
+    except (RuntimeError, PermissionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OSError(f"{path}: can't be written ({reason}); is the disk full?") from None

@@ -1,0 +1,95 @@
+"""The style that all figures share: lines, colours, confidence bands, and how they are saved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure as Drawing
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Array = NDArray[np.float64]
+
+STYLE: Any = {
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.5,
+    "lines.linewidth": 1.4,
+    "legend.frameon": False,
+    "figure.constrained_layout.use": True,
+    "svg.hashsalt": "collapse",
+    "svg.fonttype": "none",
+}
+#: Line and name of theory, exact or not.
+THEORY: dict[bool, Any] = {True: ("--", "theory"), False: (":", "approximation")}
+#: Line of what a metric can't cross.
+REFERENCE: Any = {"color": "grey", "linestyle": "-.", "linewidth": 0.9}
+#: What others published, open markers in the colour of the curve beside.
+PUBLISHED: Any = {"linestyle": "none", "marker": "o", "markersize": 5, "markerfacecolor": "none"}
+#: Resamples of the seeds for a confidence band.
+RESAMPLES = 400
+#: Every regime keeps its colour, in the titles of its panels.
+REGIME_COLOURS = {
+    "replace": "#c0392b",
+    "accumulate": "#1f77b4",
+    "accumulate-subsample": "#8e44ad",
+    "replace-multiple": "#d35400",
+}
+
+
+def save(drawing: Drawing, path: Path) -> None:
+    """Write a drawing as PNG and SVG, and close it."""
+    drawing.draw_without_rendering()  # lays it out, once for both kinds
+    drawing.set_layout_engine("none")
+    for kind in ("png", "svg"):
+        metadata = {"Date": None} if kind == "svg" else None
+        drawing.savefig(path.with_name(f"{path.name}.{kind}"), dpi=130, metadata=metadata)
+    plt.close(drawing)
+
+
+def label(variable: xr.DataArray) -> str:
+    """Name a variable, with its units."""
+    units = "" if variable.attrs["units"] == "1" else f" [{variable.attrs['units']}]"
+    return f"{variable.attrs['long_name']}{units}"
+
+
+def colours_of(values: Sequence[Any] | NDArray[Any]) -> dict[Any, Any]:
+    """Give each value of what the curves differ in a colour, in order."""
+    shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.88, len(values)))
+    return dict(zip(values, shades, strict=True))
+
+
+def band(values: Array, average: str) -> tuple[Array, Array, Array]:
+    """Average over seeds (axis 0), with the ends of its band.
+
+    A median comes with the quartiles, a mean with its 95 % confidence interval by the
+    bootstrap over seeds, which stays positive on a log axis. Seeds without a value are left
+    out; an infinite one makes the mean infinite and leaves no band.
+    """
+    if average == "median":
+        low, centre, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
+        return centre, low, high
+    seeds = len(values)
+    weights = np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES)
+    valid = ~np.isnan(values)
+    finite = np.where(np.isfinite(values), values, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        centre = np.where(valid, values, 0).sum(axis=0) / valid.sum(axis=0)
+        resampled = (weights @ finite) / (weights @ valid)
+        low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
+    banded = np.isfinite(centre)
+    return centre, np.where(banded, low, np.nan), np.where(banded, high, np.nan)

@@ -1,0 +1,144 @@
+"""A regime as data: which sources are in the pool of iteration t, and how much is drawn of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from collapse.regimes.sizes import Size, samples_in
+
+
+class Source(NamedTuple):
+    """One source of a training set.
+
+    ``iteration`` is that of the model that wrote a synthetic shard, that at which a fresh
+    real shard first arrives, and 1 for the initial real data.
+    """
+
+    kind: Literal["real", "fresh", "synthetic"]
+    iteration: int
+    size: int
+
+
+def _all_or_none(value: object) -> object:
+    """Write true and false as the sizes they stand for, so that equal regimes compare equal."""
+    return {True: "n", False: 0}[value] if isinstance(value, bool) else value
+
+
+class Regime(BaseModel):
+    """What iteration t >= 2 trains on. n is the number of samples of the experiment.
+
+    Regimes are values: hashable, and equal only if they are the same rule.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keep_real: Annotated[
+        Size, BeforeValidator(_all_or_none, json_schema_input_type=bool | Size)
+    ] = Field(
+        description="Is the initial real data in the pool at t >= 2: true, false, or how many "
+        "of its samples (the first of a seeded order, so that smaller sets are nested).",
+    )
+    memory: Annotated[int, Field(strict=True, ge=1)] | None = Field(
+        default=None,
+        description="How many past generations are in the pool: 1 is only the newest, null all.",
+    )
+    budget: Size | None = Field(
+        default=None,
+        description="Size of the training set, drawn uniformly without replacement from the "
+        "pool; null trains on the whole pool.",
+    )
+    generate: Size = Field(
+        default="n",
+        description="Synthetic samples that the model of iteration t-1 writes for iteration t.",
+    )
+    fresh_real: Size = Field(
+        default=0,
+        description="New real samples that arrive at each iteration t >= 2; they stay in the "
+        "pool as long as the synthetic samples that arrive with them.",
+    )
+
+    @property
+    def trains_on_whole_pools(self) -> bool:
+        """Whether a training set is all of its pool, so that statistics of shards are enough."""
+        return self.budget is None
+
+    def sees_newest_alone(self, n: int) -> bool:
+        """Tell whether iterations t >= 2 see only what the newest model wrote."""
+        return self.memory == 1 and not self.kept_real(n) and self.fresh_real == 0
+
+    def oldest_arrival(self, t: int) -> int:
+        """Return the first iteration whose arrivals are still in the pool of iteration t >= 2."""
+        return 2 if self.memory is None else max(2, t - self.memory + 1)
+
+    def kept_real(self, n: int) -> int:
+        """How many of the n initial real samples are in the pool at t >= 2."""
+        return samples_in(self.keep_real, n, 1)
+
+    def generated(self, t: int, n: int) -> int:
+        """How many samples the model of iteration t - 1 writes for iteration t >= 2."""
+        return samples_in(self.generate, n, t)
+
+    def generated_from(self, t: int, n: int) -> Iterator[int]:
+        """Yield `generated` for iterations t, t + 1, ... without end."""
+        if self.generate == "n" or isinstance(self.generate, int):
+            return itertools.repeat(self.generated(t, n))
+        return (self.generated(later, n) for later in itertools.count(t))
+
+    def fresh(self, t: int, n: int) -> int:
+        """How many new real samples arrive at iteration t >= 2."""
+        return samples_in(self.fresh_real, n, t)
+
+    def pool(self, t: int, n: int) -> tuple[Source, ...]:
+        """List the sources that iteration t may train on, oldest first, none of them empty."""
+        if t == 1:
+            return (Source("real", 1, n),)
+        sources = [Source("real", 1, self.kept_real(n))]
+        for arrival in range(self.oldest_arrival(t), t + 1):
+            sources.append(Source("synthetic", arrival - 1, self.generated(arrival, n)))
+            sources.append(Source("fresh", arrival, self.fresh(arrival, n)))
+        return tuple(source for source in sources if source.size)
+
+    def pool_sizes(self, iterations: int, n: int) -> list[int]:
+        """Size of the pool of every iteration 1..T; its cost is linear in T."""
+        arrivals = [0, 0] + [
+            self.generated(t, n) + self.fresh(t, n) for t in range(2, iterations + 1)
+        ]
+        sizes, window = [n], 0
+        for t in range(2, iterations + 1):
+            gone = range(self.oldest_arrival(t - 1), self.oldest_arrival(t))
+            window += arrivals[t] - sum(arrivals[arrival] for arrival in gone)
+            sizes.append(self.kept_real(n) + window)
+        return sizes
+
+    def training_size(self, t: int, n: int, pool_size: int) -> int:
+        """Size of the training set of iteration t, drawn from a pool of the given size."""
+        if t == 1 or self.budget is None:
+            return pool_size
+        return samples_in(self.budget, n, t)
+
+    def check(self, iterations: int, n: int, minimum: int = 1) -> None:
+        """Refuse what no chain of this length could do.
+
+        Raises
+        ------
+        ValueError
+            If a training set would hold fewer than ``minimum`` samples, or be larger than
+            the pool, or more real data were kept than there is.
+        """
+        if self.kept_real(n) > n:
+            raise ValueError(f"keep_real is {self.kept_real(n)}, more than samples = {n}")
+        for t, size in enumerate(self.pool_sizes(iterations, n), start=1):
+            budget = self.training_size(t, n, size)
+            if budget > size:
+                raise ValueError(
+                    f"budget is {budget} at iteration {t}, more than the {size} in the pool"
+                )
+            if budget < minimum:
+                raise ValueError(
+                    f"the training set of iteration {t} has {budget} samples "
+                    f"(samples = {n}), fewer than {minimum}"
+                )

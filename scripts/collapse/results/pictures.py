@@ -1,0 +1,19 @@
+"""Pictures of what the models of an experiment make, drawn by the family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def write(
+    portraits: Sequence[tuple[tuple[str, str, int], str]], *, family: str, directory: Path
+) -> None:
+    """Draw the portraits of the iterations of one seed, each with its point, regime, iteration."""
+    import importlib
+
+    from collapse import families
+    from collapse.plotting.portraits import Record
+
+    pictures = importlib.import_module(families.load(family).PICTURES)
+    pictures.draw([Record(*place, path) for place, path in portraits], directory)

@@ -1,0 +1,40 @@
+"""What the numbers of a chain depend on, as a value that goes from the study to its jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from collapse.regimes import Regime
+
+
+@dataclass(frozen=True)
+class ChainSpec:
+    """All that the numbers of a chain depend on, besides its seeds and the code's version."""
+
+    experiment: str
+    point: str
+    regime_name: str
+    regime: Regime
+    family: str
+    parameters: Mapping[str, Any]
+    samples: int
+    iterations: int
+    evaluated: tuple[int, ...]
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> ChainSpec:
+        """Rebuild a specification from the plain values of `as_dict`."""
+        plain = dict(raw)
+        plain["regime"] = Regime(**plain["regime"])
+        plain["evaluated"] = tuple(plain["evaluated"])
+        return cls(**plain)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the specification as plain values, as a job's parameters hold it."""
+        plain = dict(self.__dict__)
+        plain["regime"] = self.regime.model_dump()
+        plain["parameters"] = dict(self.parameters)
+        plain["evaluated"] = list(self.evaluated)
+        return plain
