@@ -2,7 +2,7 @@
 # make test   set up and run the tests
 # make slurm-test   a real SLURM on this machine, as root: the same numbers whatever fails
 # make doctor what would go wrong on this cluster: make doctor STUDY=PATH
-# make lint   ruff, mypy and snakefmt
+# make lint   ruff, mypy, import-linter (which room imports which) and snakefmt
 # make bench  our chains beside a plain per-seed loop: ratios and peak memory
 # make plan   what the study costs
 # make schema regenerate the JSON schema of the study file
@@ -37,6 +37,7 @@ lint: $(VENV)/dev $(VENV)/models
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	PYTHONPATH=scripts $(BIN)/lint-imports --no-logo
 	$(BIN)/snakefmt --check Snakefile rules
 
 bench: $(VENV)/dev $(VENV)/models

@@ -17,7 +17,6 @@ configfile: PROJECT / "config" / "config.yaml"
 
 
 include: "rules/common.smk"
-include: "rules/lineage.smk"
 include: "rules/closed_form.smk"
 include: "rules/iterations.smk"
 include: "rules/results.smk"
@@ -37,24 +36,25 @@ rule all:
     default_target: True
     input:
         # Named here, so that one that is lost is made again though what followed is there.
-        chains=[
-            chain_file(spec)
-            for name in STUDY.experiments
-            for spec in STUDY.chains(name)
-        ],
-        metrics=all_metrics,
+        chains=inputs.all_chains,
+        metrics=inputs.all_metrics,
         figures=expand("results/figures/{experiment}", experiment=STUDY.experiments),
-        samples=expand("results/tables/samples-{experiment}.csv", experiment=WRITING),
-        mixtures=expand("results/tables/mixture-{experiment}.csv", experiment=MIXING),
-        pictures=expand("results/pictures/{experiment}", experiment=PICTURED),
-        published="results/tables/published.csv" if PUBLISHED else [],
+        samples=expand(
+            "results/tables/samples-{experiment}.csv", experiment=inputs.writing
+        ),
+        mixtures=expand(
+            "results/tables/mixture-{experiment}.csv", experiment=inputs.mixing
+        ),
+        pictures=expand("results/pictures/{experiment}", experiment=inputs.pictured),
+        published="results/tables/published.csv" if inputs.published else [],
         theory="results/tables/theory_check.csv",
         summary="results/tables/summary.txt",
 
 
 onsuccess:
-    print_summary()
+    run.print_summary()
 
 
 onerror:
-    print_errors()
+    if not workflow.local_exec:
+        run.print_errors(STARTED)

@@ -14,15 +14,15 @@ rule chain:
     benchmark:
         "logs/chain/{experiment}/{point}/{regime}.benchmark.tsv"
     wildcard_constraints:
-        experiment=any_of(name for name in STUDY.experiments if name not in BRANCHES),
+        experiment=inputs.closed_form,
     conda:
-        environment("other")
+        inputs.environment("other")
     threads: 1
     resources:
         mem_mb=2000,
     params:
-        specification=chain_of,
-        version=version_of,
-        seeds=seeds_of,
+        specification=inputs.chain_of,
+        version=inputs.version_of,
+        seeds=inputs.seeds_of,
     script:
         "../scripts/chain.py"

@@ -12,7 +12,7 @@
 #      results/{experiment}/{point}/{regime}.nc                      metrics, seed x iteration
 #
 # Iteration 1 stands under the regime `real`, and a file's point names only what matters to it
-# (scripts/collapse/lineage.py). What an interrupted training goes on from is in {iter}/.training,
+# (scripts/collapse/artifacts/paths.py). What an interrupted training goes on from is in {iter}/.training,
 # and what a submission finished before it failed in {iter}/.finished. Neither is an output:
 # Snakemake deletes those of failed jobs.
 ITERATION = "results/{experiment}/{point}/{regime}/seed{seed}/iter{iteration}"
@@ -22,7 +22,7 @@ STEP_LOG = "{experiment}/{point}/{regime}/seed{seed}/iter{iteration}"
 rule prepare:
     """Write the real data of an experiment."""
     input:
-        source=source_files,
+        source=steps.source_files,
     output:
         data=directory("results/{experiment}/data/{point}"),
     log:
@@ -30,13 +30,13 @@ rule prepare:
     benchmark:
         "logs/prepare/{experiment}/{point}.benchmark.tsv"
     conda:
-        environment_of
+        inputs.environment_of
     threads: 1
     resources:
         mem_mb=4000,
     params:
-        step=step_at("data"),
-        version=versions_of("prepare"),
+        step=steps.step_at("data"),
+        version=steps.versions_of("prepare"),
     script:
         "../scripts/prepare.py"
 
@@ -44,7 +44,7 @@ rule prepare:
 rule assemble:
     """Decide what an iteration trains on."""
     input:
-        unpack(sources_of),
+        unpack(steps.sources_of),
     output:
         training_set=f"{ITERATION}/training_set.json",
     log:
@@ -52,14 +52,14 @@ rule assemble:
     benchmark:
         f"logs/assemble/{STEP_LOG}.benchmark.tsv"
     conda:
-        environment_of
+        inputs.environment_of
     threads: 1
     resources:
         mem_mb=1000,
     params:
-        step=step_at("training"),
-        regime=regime_of,
-        version=versions_of("assemble"),
+        step=steps.step_at("training"),
+        regime=steps.regime_of,
+        version=steps.versions_of("assemble"),
     script:
         "../scripts/assemble.py"
 
@@ -67,7 +67,7 @@ rule assemble:
 rule train:
     """Train the model of an iteration from a fresh start."""
     input:
-        unpack(training_data_of),
+        unpack(steps.training_data_of),
     output:
         model=directory(f"{ITERATION}/model"),
         record=f"{ITERATION}/training.json",
@@ -76,15 +76,15 @@ rule train:
     benchmark:
         f"logs/train/{STEP_LOG}.benchmark.tsv"
     conda:
-        environment_of
+        inputs.environment_of
     threads: 1
     resources:
         mem_mb=8000,
-        gpu=training_gpus_of,
+        gpu=steps.training_gpus_of,
         nodes=1,  # or SLURM may find some of the GPUs here and some there
     params:
-        step=step_at("training"),
-        version=versions_of("train"),
+        step=steps.step_at("training"),
+        version=steps.versions_of("train"),
         scratch=f"{ITERATION}/.training",
     script:
         "../scripts/train.py"
@@ -95,7 +95,7 @@ use rule train as train_unkept with:
         model=temp(directory(f"{ITERATION}/model")),
         record=f"{ITERATION}/training.json",
     wildcard_constraints:
-        experiment=UNKEPT,
+        experiment=steps.unkept,
 
 
 ruleorder: train_unkept > train
@@ -104,7 +104,7 @@ ruleorder: train_unkept > train
 rule generate:
     """Sample one shard from the model of an iteration."""
     input:
-        unpack(model_of),
+        unpack(steps.model_of),
     output:
         shard=f"{ITERATION}/synthetic/{{start}}-{{stop}}.parquet",
         record=f"{ITERATION}/synthetic/{{start}}-{{stop}}.json",
@@ -113,14 +113,14 @@ rule generate:
     benchmark:
         f"logs/generate/{STEP_LOG}-{{start}}-{{stop}}.benchmark.tsv"
     conda:
-        environment_of
+        inputs.environment_of
     threads: 1
     resources:
         mem_mb=8000,
-        gpu=gpus_of,
+        gpu=inputs.gpus_of,
     params:
-        step=step_at("generation"),
-        version=versions_of("generate"),
+        step=steps.step_at("generation"),
+        version=steps.versions_of("generate"),
     script:
         "../scripts/generate.py"
 
@@ -128,7 +128,7 @@ rule generate:
 rule evaluate:
     """Evaluate a model on real test data, and its samples."""
     input:
-        unpack(evaluated_of),
+        unpack(steps.evaluated_of),
     output:
         metrics=f"{ITERATION}/metrics.json",
     log:
@@ -136,15 +136,15 @@ rule evaluate:
     benchmark:
         f"logs/evaluate/{STEP_LOG}.benchmark.tsv"
     conda:
-        environment_of
+        inputs.environment_of
     threads: 1
     resources:
         mem_mb=8000,
-        gpu=gpus_of,
+        gpu=inputs.gpus_of,
     params:
-        step=step_at("evaluation"),
-        version=versions_of("evaluate"),
-        done_with=done_with,
+        step=steps.step_at("evaluation"),
+        version=steps.versions_of("evaluate"),
+        done_with=steps.done_with,
     script:
         "../scripts/evaluate.py"
 
@@ -154,7 +154,7 @@ use rule evaluate as evaluate_pictured with:
         metrics=f"{ITERATION}/metrics.json",
         portrait=f"{ITERATION}/portrait.npz",
     wildcard_constraints:
-        experiment=any_of(PICTURED),
+        experiment=any_of(inputs.pictured),
 
 
 ruleorder: evaluate_pictured > evaluate
@@ -163,7 +163,7 @@ ruleorder: evaluate_pictured > evaluate
 rule collect:
     """Collect the metrics of a chain, for all its seeds."""
     input:
-        metrics=metrics_of,
+        metrics=steps.metrics_of,
     output:
         chain="results/{experiment}/{point}/{regime}.nc",
     log:
@@ -171,15 +171,15 @@ rule collect:
     benchmark:
         "logs/collect/{experiment}/{point}/{regime}.benchmark.tsv"
     wildcard_constraints:
-        experiment=any_of(BRANCHES),
+        experiment=inputs.by_iteration,
     conda:
-        environment("other")
+        inputs.environment("other")
     threads: 1
     resources:
         mem_mb=1000,
     params:
-        specification=chain_of,
-        seeds=seeds_of,
-        folders=folders_of,
+        specification=inputs.chain_of,
+        seeds=inputs.seeds_of,
+        folders=steps.folders_of,
     script:
         "../scripts/collect.py"

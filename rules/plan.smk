@@ -7,6 +7,6 @@
 rule plan:
     """Print jobs, core-hours and bytes per experiment."""
     params:
-        study=studies.plain(STUDY),
+        study=inputs.whole_study,
     script:
         "../scripts/plan.py"

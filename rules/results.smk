@@ -12,7 +12,7 @@
 rule gather:
     """Gather the chains of an experiment."""
     input:
-        chains=chains_of,
+        chains=inputs.chains_of,
     output:
         metrics="results/{experiment}/metrics.nc",
     log:
@@ -20,13 +20,13 @@ rule gather:
     benchmark:
         "logs/gather/{experiment}.benchmark.tsv"
     conda:
-        environment("other")
+        inputs.environment("other")
     resources:
         mem_mb=2000,
     params:
-        cells=cells_of,
-        layout=layout_of,
-        study=lambda wildcards: studies.resolved(STUDY, wildcards.experiment),
+        cells=inputs.cells_of,
+        layout=inputs.layout_of,
+        study=inputs.resolved_study_of,
     script:
         "../scripts/gather.py"
 
@@ -34,7 +34,7 @@ rule gather:
 rule theory_check:
     """Compare simulation with theory: z-scores, and a verdict per experiment, regime and metric."""
     input:
-        metrics=all_metrics,
+        metrics=inputs.all_metrics,
     output:
         comparisons="results/tables/theory_check.csv",
         verdicts=report(
@@ -47,11 +47,11 @@ rule theory_check:
     benchmark:
         "logs/theory_check.benchmark.tsv"
     conda:
-        environment("other")
+        inputs.environment("other")
     resources:
         mem_mb=2000,
     params:
-        study=studies.plain(STUDY),
+        study=inputs.whole_study,
     script:
         "../scripts/theory_check.py"
 
@@ -60,7 +60,7 @@ rule figures:
     """Draw the figures of an experiment."""
     input:
         metrics="results/{experiment}/metrics.nc",
-        records=lambda wildcards: shown_files(wildcards, "training"),
+        records=steps.shown_trainings,
     output:
         directory=report(
             directory("results/figures/{experiment}"),
@@ -75,12 +75,12 @@ rule figures:
     benchmark:
         "logs/figures/{experiment}.benchmark.tsv"
     conda:
-        environment("other")
+        inputs.environment("other")
     resources:
         mem_mb=2000,
     params:
-        places=lambda wildcards: shown_places(wildcards),
-        study=lambda wildcards: studies.plain(STUDY, [wildcards.experiment]),
+        places=steps.shown_places,
+        study=inputs.study_of,
     script:
         "../scripts/figures.py"
 
@@ -88,7 +88,7 @@ rule figures:
 rule samples:
     """Show what the models of an experiment wrote (P1 Table 1)."""
     input:
-        shards=lambda wildcards: shown_files(wildcards, "shards"),
+        shards=steps.written_shards,
     output:
         table=report(
             "results/tables/samples-{experiment}.csv",
@@ -100,11 +100,11 @@ rule samples:
     benchmark:
         "logs/samples/{experiment}.benchmark.tsv"
     conda:
-        environment("other")
+        inputs.environment("other")
     resources:
         mem_mb=1000,
     params:
-        places=lambda wildcards: shown_places(wildcards, written=True),
+        places=steps.written_places,
     script:
         "../scripts/samples.py"
 
@@ -124,11 +124,11 @@ rule mixtures:
     benchmark:
         "logs/mixtures/{experiment}.benchmark.tsv"
     conda:
-        environment("other")
+        inputs.environment("other")
     resources:
         mem_mb=1000,
     params:
-        study=lambda wildcards: studies.plain(STUDY, [wildcards.experiment]),
+        study=inputs.study_of,
     script:
         "../scripts/mixtures.py"
 
@@ -136,7 +136,7 @@ rule mixtures:
 rule pictures:
     """Draw what the models of an experiment make (P1 Fig. 7 and 12)."""
     input:
-        portraits=lambda wildcards: shown_files(wildcards, "portraits"),
+        portraits=steps.shown_portraits,
     output:
         directory=report(
             directory("results/pictures/{experiment}"),
@@ -151,12 +151,12 @@ rule pictures:
     benchmark:
         "logs/pictures/{experiment}.benchmark.tsv"
     conda:
-        environment("other")
+        inputs.environment("other")
     resources:
         mem_mb=2000,
     params:
-        places=lambda wildcards: shown_places(wildcards),
-        family=lambda wildcards: STUDY.experiments[wildcards.experiment].family,
+        places=steps.shown_places,
+        family=inputs.family_of,
     script:
         "../scripts/pictures.py"
 
@@ -164,7 +164,7 @@ rule pictures:
 rule published:
     """Put our results beside published ones (P1 Table 2)."""
     input:
-        metrics=published_metrics,
+        metrics=inputs.published_metrics,
     output:
         table=report(
             "results/tables/published.csv",
@@ -176,11 +176,11 @@ rule published:
     benchmark:
         "logs/published.benchmark.tsv"
     conda:
-        environment("other")
+        inputs.environment("other")
     resources:
         mem_mb=1000,
     params:
-        study=lambda wildcards: studies.plain(STUDY),
+        study=inputs.whole_study,
     script:
         "../scripts/published.py"
 
@@ -188,7 +188,7 @@ rule published:
 rule summary:
     """Summarise what happened under each regime."""
     input:
-        metrics=all_metrics,
+        metrics=inputs.all_metrics,
         verdicts="results/tables/theory_verdicts.csv",
     output:
         text="results/tables/summary.txt",
@@ -202,10 +202,10 @@ rule summary:
     benchmark:
         "logs/summary.benchmark.tsv"
     conda:
-        environment("other")
+        inputs.environment("other")
     resources:
         mem_mb=1000,
     params:
-        study=studies.plain(STUDY),
+        study=inputs.whole_study,
     script:
         "../scripts/summary.py"

@@ -26,7 +26,7 @@ def gather(plan, directory):
         )
         cell = {"regime": spec.regime_name, **spec.parameters, "samples": spec.samples}
         cells.append((cell, path))
-    metrics = families.load(experiment.family).METRICS
+    metrics = families.load(experiment.family).metrics
     described = {name: (m.long_name, m.units) for name, m in metrics.items()}
     described |= {"iteration": ("model-fitting iteration, t", "1")}
     return combine(

@@ -64,7 +64,7 @@ class Gaussian:
     """Sample mean and covariance."""
 
     def __init__(self, parameters, samples, generator):
-        self.parameters = families.load("gaussian").Parameters(**parameters)
+        self.parameters = families.load("gaussian").parameters(**parameters)
         self.generator = generator
 
     def real(self, count):
@@ -93,7 +93,7 @@ class LinearRegression:
     """Least squares on stacked rows; a row of the training set is its features and its label."""
 
     def __init__(self, parameters, samples, generator):
-        self.parameters = families.load("linear_regression").Parameters(**parameters)
+        self.parameters = families.load("linear_regression").parameters(**parameters)
         self.generator = generator
         dimension = self.parameters.dimension
         self.scale = np.arange(1, dimension + 1) ** (-self.parameters.covariance_decay / 2)
@@ -130,7 +130,7 @@ class KernelDensityEstimate:
     """scikit-learn's data sets and bandwidth rules; densities from all pairs of points."""
 
     def __init__(self, parameters, samples, generator):
-        self.parameters = families.load("kernel_density").Parameters(**parameters)
+        self.parameters = families.load("kernel_density").parameters(**parameters)
         self.generator = generator
         self.centres = generator.uniform(-10, 10, size=(3, 2))
         self.test = self.real(TEST_POINTS)
@@ -194,7 +194,7 @@ class Discrete:
     """Observed frequencies."""
 
     def __init__(self, parameters, samples, generator):
-        self.outcomes = families.load("discrete").Parameters(**parameters).outcomes
+        self.outcomes = families.load("discrete").parameters(**parameters).outcomes
         self.generator = generator
 
     def real(self, count):

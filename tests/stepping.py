@@ -29,8 +29,9 @@ class Loop:
         self.study = Study.model_validate(document)
         self.branches = Branches(self.study, "loop")
         (self.point,) = self.study.cells["loop"]
-        self.data = self.chain().data if families.load(family).DATASET else None
-        self.pictured = hasattr(families.load(family), "PICTURES")
+        declared = families.load(family).by_steps
+        self.data = self.chain().data if declared.has_dataset else None
+        self.pictured = declared.pictures is not None
 
     def chain(self, seed=0):
         return self.branches.branch(self.point, self.regime, seed)
@@ -98,5 +99,5 @@ class Loop:
         """All iterations of a chain."""
         if self.data is not None and not Path(self.data).exists():
             self.prepare()
-        for t in range(1, self.branches.plan.iterations + 1):
+        for t in range(1, self.branches.experiment.iterations + 1):
             self.iterate(t, seed)

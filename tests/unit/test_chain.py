@@ -125,7 +125,7 @@ def test_what_is_evaluated_does_not_change_the_chain(case, regime):
 @of_all()
 def test_metrics_are_those_the_family_declares(case, regime):
     spec = specification(case, regime)
-    declared = families.load(spec.family).METRICS
+    declared = families.load(spec.family).metrics
     metrics = run_chain(spec, SEEDS)
     assert metrics.keys() == declared.keys()
     for name, values in metrics.items():
@@ -141,7 +141,9 @@ def test_smaller_sets_of_real_data_are_the_first_of_larger_ones(budget):
     spec = specification("kernel density", "replace")
     model = families.load("kernel_density")
     streams = closed_form._streams(spec, SEEDS)
-    (real,) = model.Chain(model.Parameters(**spec.parameters), N, streams).real(1, N)
+    (real,) = model.closed_form.simulator(model.parameters(**spec.parameters), N, streams).real(
+        1, N
+    )
     for kept in range(2, N + 1):
         size = kept if budget else None
         regime = Regime(keep_real=kept, memory=1, generate=0, budget=size)

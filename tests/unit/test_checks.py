@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from collapse.families import Expectation
+from collapse.families.declarations import Expectation
 from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.results import theory_check

@@ -79,7 +79,7 @@ def test_every_value_of_the_table_is_there_once():
         row = tuple(one.conditions[key] for key in keys)
         assert (row, (one.regime, one.iteration)) not in found
         found[row, (one.regime, one.iteration)] = one.value
-        assert one.metric == "test_cross_entropy" and one.metric in language_model.METRICS
+        assert one.metric == "test_cross_entropy" and one.metric in language_model.FAMILY.metrics
         assert set(one.conditions) <= {*language_model.Parameters.model_fields, "samples"}
     assert found == expected
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare, ks_2samp
 
 from collapse import theory
-from collapse.families.discrete import Chain, Counts, Parameters
+from collapse.families.discrete import Counts, Parameters, Simulator
 from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
@@ -106,7 +106,7 @@ def test_growing_samples_need_not_collapse():
     counts=st.lists(st.integers(0, 50), min_size=2, max_size=8).filter(any),
 )
 def test_bounds_of_the_metrics(counts):
-    chain = Chain(Parameters(outcomes=len(counts)), 10, Streams("d", "p", "r", [0]))
+    chain = Simulator(Parameters(outcomes=len(counts)), 10, Streams("d", "p", "r", [0]))
     metrics = chain.evaluate(Counts(np.array([counts]), sum(counts)))
     support = np.count_nonzero(counts)
     assert metrics["support"][0] == support
@@ -130,7 +130,7 @@ def test_lost_outcomes_never_return():
 
 def test_counts_drawn_at_once_have_the_law_of_counts_of_samples():
     seeds = 3000
-    chain = Chain(Parameters(outcomes=4), 10, Streams("d", "p", "r", range(seeds)))
+    chain = Simulator(Parameters(outcomes=4), 10, Streams("d", "p", "r", range(seeds)))
     model = Counts(np.tile([5, 0, 2, 3], (seeds, 1)), 10)
     for statistics in (
         chain.sample_statistics(model, 7, 1),
@@ -147,6 +147,6 @@ def test_counts_drawn_at_once_have_the_law_of_counts_of_samples():
 
 def test_real_data_are_uniform():
     seeds = 2000
-    chain = Chain(Parameters(outcomes=5), 10, Streams("d", "p", "r", range(seeds)))
+    chain = Simulator(Parameters(outcomes=5), 10, Streams("d", "p", "r", range(seeds)))
     seen = chain.summarise(chain.real(1, 20)).counts.sum(axis=0)
     assert chisquare(seen).pvalue > 1e-4

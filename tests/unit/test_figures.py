@@ -6,7 +6,8 @@ import pytest
 from matplotlib import pyplot
 
 import gathering
-from collapse.families import Published, linear_regression
+from collapse.families import linear_regression
+from collapse.families.declarations import Published
 from collapse.plotting import style
 from collapse.results import figures
 

@@ -303,7 +303,7 @@ def test_metrics_are_there_and_finite(here):
     tuned.generate(1)
     tuned.evaluate(1)
     found = json.loads(Path(tuned.chain().metrics(1)).read_text())
-    assert set(found) == set(fine_tuning.METRICS)
+    assert set(found) == set(fine_tuning.FAMILY.metrics)
     unknown = {"correct_share", "mode_distance"}  # where no question is well-formed
     assert all(math.isfinite(found[name]) for name in set(found) - unknown)
     assert found["perplexity"] == pytest.approx(math.exp(found["test_cross_entropy"]))
@@ -646,7 +646,7 @@ def test_steps_of_later_iterations_matter_to_no_first_one(tmp_path):
 def test_the_conditions_of_published_values_are_parameters():
     for one in published.CURVES:
         assert set(one.conditions) - {"samples"} <= set(Parameters.model_fields)
-        assert one.metric in fine_tuning.METRICS
+        assert one.metric in fine_tuning.FAMILY.metrics
 
 
 def test_a_mixture_of_no_data_is_allowed_and_trains_nothing(here, tmp_path, monkeypatch):

@@ -3,10 +3,12 @@
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from collapse import families
 from collapse.artifacts import restoring
 from collapse.families.gaussian import steps as stepwise
 from collapse.loop import steps
@@ -35,13 +37,13 @@ def worked(monkeypatch):
     """What a family really did."""
     done = []
     for name in ("train", "generate"):
-        real = getattr(stepwise, name)
+        real = getattr(stepwise.STEPS, name)
 
-        def counted(step, *arguments, name=name, real=real, **rest):
-            done.append(f"{name} {step.iteration}")
-            return real(step, *arguments, **rest)
+        def counted(job, name=name, real=real):
+            done.append(f"{name} {job.step.iteration}")
+            return real(job)
 
-        monkeypatch.setattr(stepwise, name, counted)
+        monkeypatch.setattr(stepwise, "STEPS", replace(stepwise.STEPS, **{name: counted}))
     return done
 
 
@@ -122,7 +124,7 @@ def other_training_set(loop, monkeypatch):
 
 
 def other_version(loop, monkeypatch):
-    monkeypatch.setitem(steps.families.load("gaussian").STEP_VERSIONS, "train", 99)
+    monkeypatch.setitem(families.load("gaussian").by_steps.versions, "train", 99)
 
 
 def no_record(loop, monkeypatch):
@@ -196,7 +198,7 @@ def test_a_full_disk_keeps_nothing_but_what_was_asked_for(submission, monkeypatc
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(steps.finished, "_link", refuse)
+    monkeypatch.setattr(steps.restoring, "_link", refuse)
     loop.train(1)
     assert Path(loop.chain().model(1)).is_dir() and not kept()
     assert "cannot be kept" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
 from collapse import theory
-from collapse.families.gaussian import Chain, Model, Parameters, lower_factor
+from collapse.families.gaussian import Model, Parameters, Simulator, lower_factor
 from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
@@ -18,7 +18,7 @@ from collapse.study.chain_spec import ChainSpec
 
 def world(dimension, seeds=3, **parameters):
     streams = Streams("gaussian", "p", "r", range(seeds))
-    return Chain(Parameters(dimension=dimension, **parameters), 10, streams)
+    return Simulator(Parameters(dimension=dimension, **parameters), 10, streams)
 
 
 def run(regime, n, iterations, seeds, evaluated=None, **parameters):

@@ -24,13 +24,13 @@ from scipy import stats
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from collapse import families  # noqa: E402
 from collapse import study as studies  # noqa: E402
 from collapse.artifacts import training_sets  # noqa: E402
 from collapse.data.text import stories, tokenizing, tokens  # noqa: E402
 from collapse.data.text.tokenizing import BOS, EOS, PAD  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
 from collapse.families import language_model  # noqa: E402
+from collapse.families.declarations import STAGES  # noqa: E402
 from collapse.families.language_model import Parameters, models, training  # noqa: E402
 from collapse.families.language_model.architectures import (  # noqa: E402
     ARCHITECTURES,
@@ -586,7 +586,7 @@ def test_metrics_are_there_and_finite(here):
     loop = Loop()
     loop.generate(0, 150, "evaluated")
     found = loop.evaluate("evaluated.json")
-    assert set(found) == set(language_model.METRICS)
+    assert set(found) == set(language_model.FAMILY.metrics)
     # A model this small writes no grammatical story yet, and so has no modes.
     assert all(math.isfinite(found[name]) for name in set(found) - {"mode_distance"})
     assert found["perplexity"] == pytest.approx(math.exp(found["test_cross_entropy"]))
@@ -798,22 +798,22 @@ def test_parameters_that_can_be_are_taken(tmp_path, monkeypatch):
     load(tmp_path, grid={"temperature": [0, 0.01, 1.0], "context": 256})
     monkeypatch.setenv("HOME", str(tmp_path))
     load(tmp_path, settings={"data": "~/text.txt"})
-    files = language_model.source_files({"data": "~/text.txt"})
+    files = language_model.source_files(Parameters(data="~/text.txt"))
     assert files == [str(tmp_path / "text.txt")]
-    assert language_model.source_files({"data": "stories"}) == []
+    assert language_model.source_files(Parameters(data="stories")) == []
 
 
 def test_every_parameter_says_to_which_stage_it_matters_and_what_it_is():
     for key, field in Parameters.model_fields.items():
         assert field.description.endswith("."), key
-        assert families.stage_of(language_model, key) in range(4)
+        assert language_model.FAMILY.stage_of(key) in range(4)
     stages = {
         "data": "data", "vocabulary": "data", "context": "data", "model": "training",
         "epochs": "training", "samples": "training", "temperature": "generation",
         "backend": "generation", "judged": "evaluation",
     }  # fmt: skip
     for key, stage in stages.items():
-        assert families.STAGES[families.stage_of(language_model, key)] == stage
+        assert STAGES[language_model.FAMILY.stage_of(key)] == stage
 
 
 def test_only_the_first_iteration_has_epochs_of_its_own():
@@ -830,7 +830,7 @@ def test_only_the_first_iteration_has_epochs_of_its_own():
 
 
 def test_work_grows_with_the_model():
-    small, large = (language_model.work(Parameters(model=m)) for m in ("tiny", "llama2-126m"))
+    small, large = (language_model.cost(Parameters(model=m)) for m in ("tiny", "llama2-126m"))
     assert large.train_flops > 50 * small.train_flops > 0
     assert large.model_bytes == 4 * ARCHITECTURES["llama2-126m"].parameters(768)
 

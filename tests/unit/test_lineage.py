@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from collapse import families, seeding
 from collapse.artifacts.paths import Branch, Points
-from collapse.families import STAGES
+from collapse.families.declarations import STAGES
 from collapse.loop.branches import Branches
+from collapse.loop.inputs import Inputs
+from collapse.loop.step_inputs import StepInputs
 from collapse.regimes import NAMED, Regime
 from collapse.study import Study
 
@@ -55,11 +57,12 @@ def study(regimes=None, **experiments):
     return Study.model_validate({"experiments": experiments, "regimes": regimes or {}})
 
 
+def inputs(plan):
+    return Inputs(plan, {"neural": "gpu", "other": "cpu"}, PROJECT)
+
+
 def rules(plan):
-    """Run the functions of rules/lineage.smk on a study, outside of Snakemake."""
-    names = {"STUDY": plan, "families": families, "ancient": str, "expand": None}
-    exec(compile((PROJECT / "rules" / "lineage.smk").read_text(), "lineage.smk", "exec"), names)
-    return SimpleNamespace(**names)
+    return StepInputs(inputs(plan))
 
 
 class Wildcards(SimpleNamespace):
@@ -222,8 +225,8 @@ def test_a_step_knows_the_parameters_up_to_its_stage():
     for chain in branches.all():
         for index, stage in enumerate(STAGES):
             step = branches.step(getattr(chain.points, stage), "real", 0, 1, stage)
-            for key in family.Parameters.model_fields:
-                assert (key in step.parameters) == (families.stage_of(family, key) <= index)
+            for key in family.parameters.model_fields:
+                assert (key in step.parameters) == (family.stage_of(key) <= index)
 
 
 def steps_of(plan, experiment="loop"):
@@ -231,7 +234,7 @@ def steps_of(plan, experiment="loop"):
     branches = Branches(plan, experiment)
     found = {}
     for chain in branches.all():
-        iterations = range(1, branches.plan.iterations + 1)
+        iterations = range(1, branches.experiment.iterations + 1)
         for stage in STAGES:
             for t in iterations:
                 shared = t == 1 or stage == "data"
@@ -301,24 +304,24 @@ def test_an_unknown_point_is_an_error():
         branches.branch("dimension=3__samples=10", "replace", 0)
 
 
-# rules/lineage.smk
+# What the rules ask.
 
 
 @pytest.mark.parametrize("regime", ["replace", "accumulate", "accumulate-subsample"])
 def test_a_step_has_as_many_inputs_at_iteration_400_as_at_iteration_3(regime):
     """So that the DAG of a chain grows with its length, not with its square."""
     asked = rules(study(loop=GAUSSIAN | {"regimes": [regime], "iterations": 400}))
-    for inputs in (asked.sources_of, asked.training_data_of, asked.model_of, asked.evaluated_of):
+    for function in (asked.sources_of, asked.training_data_of, asked.model_of, asked.evaluated_of):
         sizes = []
         for t in (3, 400):
-            named = inputs(at(POINT, regime, t)).values()
+            named = function(at(POINT, regime, t)).values()
             sizes.append(sum(1 if isinstance(each, str) else len(each) for each in named))
         assert sizes[0] == sizes[1] <= 4
 
 
 def test_a_training_set_follows_from_the_one_before_and_the_newest_shards():
     asked = rules(study(loop=GAUSSIAN | {"regimes": ["replace-multiple"], "shard_size": 10}))
-    chain = asked.BRANCHES["loop"].branch(POINT, "replace-multiple", 0)
+    chain = asked._branches["loop"].branch(POINT, "replace-multiple", 0)
     assert asked.sources_of(at(POINT, "replace-multiple", 3)) == {
         "previous": chain.training_set(2),
         "shards": [shard.path for shard in chain.shards(2)],
@@ -329,10 +332,10 @@ def test_a_training_set_follows_from_the_one_before_and_the_newest_shards():
 
 def test_what_is_read_from_files_is_an_input_of_all_that_reads_it():
     asked = rules(study(loop=TEXT))
-    (chain, *_) = asked.BRANCHES["loop"].all()
+    (chain, *_) = asked._branches["loop"].all()
     where = at(chain.points.later, "replace", 2)
-    for inputs in (asked.training_data_of, asked.model_of, asked.evaluated_of):
-        assert inputs(where)["data"] == chain.data
+    for function in (asked.training_data_of, asked.model_of, asked.evaluated_of):
+        assert function(where)["data"] == chain.data
     assert "data" not in asked.sources_of(where)
     assert asked.sources_of(at(chain.points.training, "real", 1)) == {"data": chain.data}
 
@@ -371,11 +374,12 @@ def test_which_models_are_not_kept(keep, iteration, unkept, regime):
         for name in ("loop", "loop2"):
             path = f"results/{name}/{POINT}/{regime}/seed0/iter{iteration}/{output}"
             pattern = (
-                rf"results/(?P<experiment>{asked.UNKEPT})/[^/]+/[^/]+/seed\d+/iter\d+/{output}$"
+                rf"results/(?P<experiment>{asked.unkept})/[^/]+/[^/]+/seed\d+/iter\d+/{output}$"
             )
             assert bool(re.match(pattern, path)) == (unkept and name == "loop")
 
 
 def test_chains_that_run_at_once_have_no_steps():
-    asked = rules(study(fast=GAUSSIAN | {"per_iteration": False}, loop=GAUSSIAN))
-    assert set(asked.BRANCHES) == {"loop"}
+    asked = inputs(study(fast=GAUSSIAN | {"per_iteration": False}, loop=GAUSSIAN))
+    assert set(asked.branches) == {"loop"}
+    assert (asked.closed_form, asked.by_iteration) == ("fast", "loop")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse import theory
-from collapse.families.linear_regression import Chain, Parameters, least_squares
+from collapse.families.linear_regression import Parameters, Simulator, least_squares
 from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
@@ -17,7 +17,7 @@ from collapse.study.chain_spec import ChainSpec
 
 def world(samples, seeds=3, **parameters):
     streams = Streams("regression", "p", "r", range(seeds))
-    return Chain(Parameters(**parameters), samples, streams)
+    return Simulator(Parameters(**parameters), samples, streams)
 
 
 def run(regime, n, iterations, seeds, evaluated=None, **parameters):

@@ -27,7 +27,7 @@ EXPERIMENT = {
     "seeds": 5,
     "grid": {"dimension": [2]},
 }
-ERROR = gaussian.MIXTURE_HEADLINE
+ERROR = gaussian.FAMILY.mixture_headline
 KINDS = ("heat-map", "by-real", "by-synthetic", "by-proportion")
 
 
@@ -61,12 +61,12 @@ def texts(drawing):
 
 def test_every_metric_has_its_figures(drawings):
     found, _ = drawings
-    names = [figure.name for figure in gaussian.FIGURES]
+    names = [figure.name for figure in gaussian.FAMILY.figures]
     assert set(found) == {f"{name}-{kind}" for name in names for kind in KINDS}
 
 
 def test_a_metric_is_drawn_once_on_a_log_axis_if_the_family_ever_does():
-    metrics = {name: (("iteration",), [0.0]) for name in linear_regression.METRICS}
+    metrics = {name: (("iteration",), [0.0]) for name in linear_regression.FAMILY.metrics}
     dataset = xr.Dataset(metrics, attrs={"family": "linear_regression"})
     (figure, *others) = mixture_figures._figures(dataset)
     assert (figure.name, figure.yscale) == ("test-error", "log")
@@ -121,7 +121,7 @@ def test_decided_differences_are_coloured(difference, colour, worse):
     headline = ERROR._replace(worse=worse)
     if worse == "lower":
         colour = {"better": "worse", "worse": "better"}.get(colour, colour)
-    drawing = mixture_figures._heat_maps(values, gaussian.FIGURES[0], headline, "error")
+    drawing = mixture_figures._heat_maps(values, gaussian.FAMILY.figures[0], headline, "error")
     image = drawing.axes[1].images[0]
     (legend,) = drawing.legends
     named = {
@@ -138,7 +138,7 @@ def test_infinite_values_leave_their_cells_empty():
     for real in (4, 8):
         values[mixtures.Mixture(real, 0)] = np.array([np.inf, np.inf, 1.0])
         values[mixtures.Mixture(real, 4)] = np.array([1.0, 2.0, 3.0]) * real
-    drawn = dict(mixture_figures._drawings(values, gaussian.FIGURES[0], ERROR, "error"))
+    drawn = dict(mixture_figures._drawings(values, gaussian.FAMILY.figures[0], ERROR, "error"))
     for drawing in drawn.values():
         drawing.draw_without_rendering()
         pyplot.close(drawing)
@@ -192,8 +192,8 @@ def test_of_many_totals_those_of_most_mixtures_are_drawn():
 @pytest.fixture
 def one_metric(monkeypatch):
     """Draw one of the family's figures, for speed."""
-    monkeypatch.setattr(gaussian, "FIGURES", gaussian.FIGURES[:1])
-    return gaussian.FIGURES[0].name
+    monkeypatch.setattr(gaussian, "FIGURES", gaussian.FAMILY.figures[:1])
+    return gaussian.FAMILY.figures[0].name
 
 
 def test_chains_beside_a_grid_are_drawn_as_ever(loop, one_metric, tmp_path):

@@ -1,6 +1,6 @@
 """What synthetic data is worth: intervals by hand, verdicts, and how often they are wrong."""
 
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from scipy.stats import ttest_rel
 
 import gathering
 from collapse import families
-from collapse.families import Headline
+from collapse.families.declarations import Headline
 from collapse.results import mixtures as worth
 from collapse.study import mixtures
 from collapse.study.mixtures import Mixture
@@ -126,7 +126,7 @@ def dataset(plan, numbers):
         "seed": range(4),
         "iteration": [1, 2],
     }
-    variables = dict.fromkeys(families.load("gaussian").METRICS, (list(coordinates), array))
+    variables = dict.fromkeys(families.load("gaussian").metrics, (list(coordinates), array))
     return xr.Dataset(variables, coords=coordinates, attrs={"family": "gaussian"})
 
 
@@ -185,7 +185,6 @@ def test_a_model_that_exists_untrained_is_none_of_no_real_samples():
 
 
 def test_mixtures_are_judged_by_the_headline_unless_a_family_says_otherwise():
-    family = SimpleNamespace(HEADLINE=ERROR)
-    assert families.headline_of_mixtures(family) is ERROR
-    family.MIXTURE_HEADLINE = VARIANCE
-    assert families.headline_of_mixtures(family) is VARIANCE
+    family = replace(families.load("discrete"), headline=ERROR)
+    assert family.headline_of_mixtures is ERROR
+    assert replace(family, mixture_headline=VARIANCE).headline_of_mixtures is VARIANCE

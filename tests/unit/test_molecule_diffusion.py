@@ -547,7 +547,7 @@ def test_samples_are_of_the_molecules_that_the_seed_trains_on(loop):
 def test_metrics_and_records_are_there_and_finite(loop):
     for t in (1, 2):
         metrics = json.loads(Path(loop.chain().metrics(t)).read_text())
-        assert set(metrics) == set(molecule_diffusion.METRICS)
+        assert set(metrics) == set(molecule_diffusion.FAMILY.metrics)
         assert np.isfinite(list(metrics.values())).all()
         record = json.loads(Path(loop.chain().training(t)).read_text())
         assert record["conformations"] == 12 * t and record["steps"] == round(3 * -(-12 * t // 5))
@@ -635,15 +635,15 @@ def test_geom_drugs_is_looked_for_by_the_job_alone():
     settings = {"data": "geom-drugs:/nowhere"}
     plan = {**EXPERIMENT, "regimes": ["replace"], "seeds": 1, "settings": settings}
     Study.model_validate({"experiments": {"loop": plan}})
-    assert molecule_diffusion.source_files({"data": "geom-drugs:/nowhere"}) == []
-    assert molecule_diffusion.source_files({"data": "some.sdf"}) == ["some.sdf"]
+    assert molecule_diffusion.source_files(Parameters(data="geom-drugs:/nowhere")) == []
+    assert molecule_diffusion.source_files(Parameters(data="some.sdf")) == ["some.sdf"]
 
 
 def test_work_grows_with_model_epochs_and_steps():
-    small = molecule_diffusion.work(Parameters())
-    large = molecule_diffusion.work(Parameters(model="geodiff"))
+    small = molecule_diffusion.cost(Parameters())
+    large = molecule_diffusion.cost(Parameters(model="geodiff"))
     assert large.train_flops > 4 * small.train_flops > 0
-    double = molecule_diffusion.work(Parameters(diffusion_steps=100))
+    double = molecule_diffusion.cost(Parameters(diffusion_steps=100))
     assert double.generate_flops == 2 * small.generate_flops
 
 

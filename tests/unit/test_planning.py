@@ -22,7 +22,7 @@ def test_every_experiment_has_a_line_and_the_total_adds_up():
     assert all(cost.bytes > 0 and cost.core_hours > 0 for cost in costs)
 
 
-CLOSED_FORM = [name for name in families.MODULES if families.runs_at_once(families.load(name))]
+CLOSED_FORM = [name for name in families.MODULES if families.load(name).closed_form]
 
 
 @pytest.mark.parametrize("family", CLOSED_FORM)

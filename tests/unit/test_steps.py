@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from collapse.artifacts.training_sets import assemble, selections
 from collapse.errors import JobError
 from collapse.families import gaussian
 from collapse.families.gaussian import steps as stepwise
+from collapse.families.step_jobs import Prepared
 from collapse.loop import steps
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import REAL
@@ -539,13 +541,13 @@ def test_what_is_trained_on_is_what_is_selected(monkeypatch):
     """Rows of the files themselves, in order, real ones as they are drawn at iteration 1."""
     loop = Loop(regime="accumulate-subsample", shard_size=7)
     fitted = []
-    summarise = stepwise.families.load("gaussian").Chain.summarise
+    summarise = gaussian.Simulator.summarise
 
     def noting(self, samples):
         fitted.append(samples[0][0])
         return summarise(self, samples)
 
-    monkeypatch.setattr(stepwise.families.load("gaussian").Chain, "summarise", noting)
+    monkeypatch.setattr(gaussian.Simulator, "summarise", noting)
     loop.run()
     real = fitted[0]
     described = manifest.read_training_set(loop.chain().training_set(3))
@@ -566,13 +568,13 @@ def test_a_generation_that_fails_leaves_nothing_under_a_final_name(monkeypatch, 
     loop.train(1)
     generate = stepwise.generate
 
-    def failing(step, parameters, slots, *, output, **others):
+    def failing(job):
         if fault == "raises":
-            output.write_bytes(b"half of it")
+            job.output.write_bytes(b"half of it")
             raise OSError(28, "No space left on device")
-        return generate(step, parameters, slots[:-1], output=output, **others)
+        return generate(replace(job, slots=job.slots[:-1]))
 
-    monkeypatch.setattr(stepwise, "generate", failing)
+    monkeypatch.setattr(stepwise, "STEPS", replace(stepwise.STEPS, generate=failing))
     with pytest.raises((OSError, JobError)):
         loop.generate(1)
     folder = Path(loop.chain().shards(1)[0].path).parent
@@ -588,12 +590,12 @@ def test_a_step_that_fails_leaves_nothing_under_a_final_name(monkeypatch, step):
         loop.generate(1)
     before = sorted(Path().rglob("*"))
 
-    def failing(*arguments, **named):
+    def failing(job):
         if step == "train":
-            (named["model"] / "model.npz").write_bytes(b"half of it")
+            (job.model / "model.npz").write_bytes(b"half of it")
         raise MemoryError
 
-    monkeypatch.setattr(stepwise, step, failing)
+    monkeypatch.setattr(stepwise, "STEPS", replace(stepwise.STEPS, **{step: failing}))
     with pytest.raises(MemoryError):
         getattr(loop, step)(1)
     assert sorted(Path().rglob("*")) == before
@@ -601,11 +603,14 @@ def test_a_step_that_fails_leaves_nothing_under_a_final_name(monkeypatch, step):
 
 def test_the_state_of_a_training_is_of_its_step_its_data_and_its_familys_version(monkeypatch):
     loop, found = Loop(seeds=2), []
-    monkeypatch.setattr(
-        stepwise, "train", lambda *_, fingerprint, **others: found.append(fingerprint) or {}
-    )
+
+    def train(job):
+        found.append(job.fingerprint)
+        return {}
+
+    monkeypatch.setattr(stepwise, "STEPS", replace(stepwise.STEPS, train=train))
     for version, seed in ((1, 0), (1, 0), (2, 0), (1, 1)):
-        monkeypatch.setitem(gaussian.STEP_VERSIONS, "train", version)
+        monkeypatch.setitem(gaussian.FAMILY.iterative.versions, "train", version)
         loop.assemble(1, seed)
         loop.train(1, seed)
     assert found[0] == found[1]
@@ -709,12 +714,12 @@ def test_metrics_are_collected_seed_by_seed():
 
 
 def test_prepared_data_is_described_with_its_checksums(monkeypatch):
-    def prepare(step, parameters, directory):
+    def prepare(job):
         for name, content in (("a", b"1"), ("b", b"22"), ("t", b"333")):
-            (directory / name).write_bytes(content)
-        return stepwise.Prepared([("a", 5), ("b", 7)], [("t", 3)], {"source": "none"})
+            (job.data / name).write_bytes(content)
+        return Prepared([("a", 5), ("b", 7)], [("t", 3)], {"source": "none"})
 
-    monkeypatch.setattr(stepwise, "prepare", prepare)
+    monkeypatch.setattr(stepwise, "STEPS", replace(stepwise.STEPS, prepare=prepare))
     steps.prepare("data", Loop().step(1, "data"))
     described = manifest.read_dataset("data/dataset.json")
     assert described.details == {"source": "none"}

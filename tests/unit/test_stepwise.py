@@ -35,9 +35,9 @@ def loop_of(regime, **experiment):
 
 def by_steps(loop):
     """Metrics of a chain that runs step by step: arrays (seeds, iterations)."""
-    iterations = range(1, loop.branches.plan.iterations + 1)
+    iterations = range(1, loop.branches.experiment.iterations + 1)
     found = []
-    for seed in loop.branches.plan.seed_list:
+    for seed in loop.branches.experiment.seed_list:
         chain = loop.chain(seed)
         for t in iterations:
             loop.iterate(t, seed)
@@ -48,7 +48,7 @@ def by_steps(loop):
 def at_once(loop):
     """Metrics of the same chain in one job."""
     return run_chain(
-        loop.study.chain("loop", loop.point, loop.regime), loop.branches.plan.seed_list
+        loop.study.chain("loop", loop.point, loop.regime), loop.branches.experiment.seed_list
     )
 
 

@@ -211,7 +211,7 @@ def test_a_study_comes_through_json(shipped):
 def test_what_is_written_into_results_has_the_defaults(shipped):
     for name, experiment in shipped.experiments.items():
         resolved = json.loads(json.dumps(studies.resolved(shipped, name)))
-        parameters = families.load(experiment.family).Parameters.model_fields
+        parameters = families.load(experiment.family).parameters.model_fields
         assert resolved["experiments"][name]["grid"].keys() == parameters.keys()
         assert list(resolved["regimes"]) == shipped.regimes_of(name)
         assert resolved["regimes"].keys() == set(shipped.regimes_of(name))

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 import gathering
-from collapse.families import Headline
+from collapse.families.declarations import Headline
 from collapse.results import summary
 from collapse.study import mixtures
 

@@ -10,7 +10,7 @@ from scipy.stats import ks_2samp
 from sklearn import datasets
 
 from collapse.data import toy
-from collapse.families.kernel_density import Chain, Parameters
+from collapse.families.kernel_density import Parameters, Simulator
 from collapse.seeding import Streams
 
 PLAIN = ("circles", "moons", "swiss_roll")
@@ -99,7 +99,7 @@ def test_points_come_in_random_order(name):
 def test_training_and_test_blobs_share_their_centres():
     """FACTS.md, mistake 1: drawn anew, they give a likelihood of another world."""
     streams = Streams("toy", "p", "r", range(20))
-    chain = Chain(Parameters(dataset="blobs", bandwidth=0.5), 300, streams)
+    chain = Simulator(Parameters(dataset="blobs", bandwidth=0.5), 300, streams)
     training = chain.real(1, 300)
     fresh = chain.real(2, 300)
     assert not np.array_equal(training[0], fresh[0])

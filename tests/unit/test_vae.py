@@ -20,12 +20,13 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
 import pictures as made  # noqa: E402
-from collapse import families  # noqa: E402
 from collapse import study as studies  # noqa: E402
 from collapse.artifacts.step import Step  # noqa: E402
 from collapse.data.images import shards as image_shards  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
 from collapse.families import vae  # noqa: E402
+from collapse.families.declarations import STAGES  # noqa: E402
+from collapse.families.step_jobs import StepJob  # noqa: E402
 from collapse.families.vae import (  # noqa: E402
     Parameters,
     evaluation,
@@ -412,7 +413,7 @@ def weights(chain, t):
 
 def test_metrics_are_there_and_finite(copied):
     found = json.loads(Path(copied.chain().metrics(2)).read_text())
-    assert set(found) == set(vae.METRICS)
+    assert set(found) == set(vae.FAMILY.metrics)
     assert all(math.isfinite(value) for value in found.values())
     assert found["test_loss"] == found["test_reconstruction"] + found["test_kl"]
     network = models.load(Path(copied.chain().model(2)))
@@ -566,7 +567,7 @@ def prepared(folder, **settings):
     step = Step("e", "p", "p", "real", 0, 1, "vae", parameters.model_dump(), 0)
     output = folder.with_name("prepared")
     output.mkdir(exist_ok=True)
-    return steps.prepare(step, parameters, output)
+    return steps.prepare(StepJob(step=step, parameters=parameters, data=output))
 
 
 def test_fewer_images_than_a_batch_are_refused_in_one_line(tmp_path, monkeypatch):
@@ -655,21 +656,25 @@ def test_parameters_that_can_be_are_taken(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "faces").mkdir()
     load(tmp_path, settings={"data": "celeba:~/faces"})
-    assert vae.source_files({"data": "celeba:~/faces"}) == [str(tmp_path / "faces")]
-    assert vae.source_files({"data": "celeba"}) == vae.source_files({"data": "digits"}) == []
+    for data, expected in (
+        ("celeba:~/faces", [str(tmp_path / "faces")]),
+        ("celeba", []),
+        ("digits", []),
+    ):
+        assert vae.source_files(Parameters(data=data)) == expected
 
 
 def test_every_parameter_says_to_which_stage_it_matters_and_what_it_is():
     for key, field in Parameters.model_fields.items():
         assert field.description.endswith("."), key
-        assert families.stage_of(vae, key) in range(4)
+        assert vae.FAMILY.stage_of(key) in range(4)
     stages = {"size": "data", "noise": "training", "samples": "training", "judged": "evaluation"}
     for key, stage in stages.items():
-        assert families.STAGES[families.stage_of(vae, key)] == stage
+        assert STAGES[vae.FAMILY.stage_of(key)] == stage
 
 
 def test_work_grows_with_the_images():
-    small, large = (vae.work(Parameters(data=data)) for data in ("digits", "celeba"))
+    small, large = (vae.cost(Parameters(data=data)) for data in ("digits", "celeba"))
     assert large.train_flops > 50 * small.train_flops > 0
     assert large.model_bytes == 4 * architecture(64, 3, None).parameters()
     assert small.train_flops == 6 * small.generate_flops * 30

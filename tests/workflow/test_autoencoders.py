@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 import pictures
-from collapse.families.vae import METRICS
+from collapse.families.vae import FAMILY
 from interrupting import interrupted, trains
 from running import Workflow
 
@@ -52,8 +52,8 @@ def test_the_dataset_keeps_the_contract(ran):
         assert dict(dataset.sizes) == {
             "regime": 1, "noise": 1, "samples": 1, "seed": 1, "iteration": 2
         }  # fmt: skip
-        assert set(dataset.data_vars) == set(METRICS)
-        for name in METRICS:
+        assert set(dataset.data_vars) == set(FAMILY.metrics)
+        for name in FAMILY.metrics:
             assert np.isfinite(dataset[name]).all(), name
         assert len(np.unique(dataset["test_loss"])) == 2
         for variable in dataset.variables.values():

@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 import running
-from collapse.families.language_model import METRICS
+from collapse.families.language_model import FAMILY
 from interrupting import interrupted, trains
 from running import PROJECT, Workflow
 
@@ -66,7 +66,7 @@ def test_the_dataset_keeps_the_contract(ran):
         }  # fmt: skip
         assert list(dataset["regime"].values) == ["replace", "accumulate"]
         assert dataset["model"].item() == "tiny" and dataset["temperature"].item() == 1.0
-        assert set(dataset.data_vars) == set(METRICS)
+        assert set(dataset.data_vars) == set(FAMILY.metrics)
         for name in ("test_cross_entropy", "distinct_2", "duplicate_rate"):
             assert np.isfinite(dataset[name]).all()
             first = dataset[name].sel(iteration=1)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from collapse.families.fine_tuning import METRICS
+from collapse.families.fine_tuning import FAMILY
 from running import PROJECT, Workflow
 
 SETTINGS = {
@@ -77,7 +77,7 @@ def test_the_dataset_keeps_the_contract(chains):
         assert dict(dataset.sizes) == {
             "regime": 2, "base": 1, "temperature": 1, "samples": 1, "seed": 1, "iteration": 2
         }  # fmt: skip
-        assert set(dataset.data_vars) == set(METRICS)
+        assert set(dataset.data_vars) == set(FAMILY.metrics)
         for name in ("test_cross_entropy", "response_cross_entropy", "acceptance_rate"):
             assert np.isfinite(dataset[name]).all()
         first = dataset["test_cross_entropy"].sel(iteration=1)

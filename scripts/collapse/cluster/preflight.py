@@ -17,7 +17,8 @@ import yaml
 from collapse import families
 from collapse.cluster import slurm_checks
 from collapse.cluster.findings import Finding, report
-from collapse.data import hub
+from collapse.families.contract import Iterative
+from collapse.families.declarations import Parameters
 from collapse.loop import plan
 from collapse.study import Study, load, yaml_file
 from collapse.study.errors import StudyError
@@ -60,33 +61,21 @@ def examine(
     except StudyError as error:
         yield Finding("study", str(error), "Correct the study")
         return
-    neural = any(_is_neural(one) for one in study.experiments.values())
-    writes = _may_use_vllm(study)
+    families_used = {experiment.family for experiment in study.experiments.values()}
+    neural = any(families.load(name).wants_gpu for name in families_used)
+    points = list(_points(study))
+    may_use_vllm = any(family.may_use_vllm(parameters) for family, parameters in points)
     if settings.get("executor") == "slurm":
         yield from slurm_checks.queue(settings, neural)
         if on_node:
-            yield from slurm_checks.node(settings, directory, writes)
+            yield from slurm_checks.node(settings, directory, may_use_vllm)
     yield _space(study, directory)
-    if writes:
+    if may_use_vllm:
         yield _vllm()
-    for name in sorted(_hub_data(study)):
+    for name in sorted({name for family, each in points for name in family.hub_datasets(each)}):
         yield _cached(f"data set {name}", *_DATA_SET, name)
-    for name in sorted(_hub_models(study)):
+    for name in sorted({name for family, each in points for name in family.hub_models(each)}):
         yield _cached(f"model {name}", *_MODEL, name)
-
-
-def _is_neural(experiment: Any) -> bool:
-    return families.is_neural(families.load(experiment.family))
-
-
-def _may_use_vllm(study: Study) -> bool:
-    """Tell whether some experiment writes text, and not by transformers alone."""
-    return any(
-        getattr(family.Parameters(**point.parameters), "backend", None) in ("auto", "vllm")
-        for name, experiment in study.experiments.items()
-        if hasattr(family := families.load(experiment.family), "SAMPLES_ARE_TEXT")
-        for point in study.cells[name].values()
-    )
 
 
 def _space(study: Study, directory: Path) -> Finding:
@@ -106,29 +95,13 @@ def _vllm() -> Finding:
     return Finding("vLLM", "is not installed", remedy)
 
 
-def _hub_data(study: Study) -> set[str]:
-    """Return the names of the data sets that a study takes from the Hugging Face hub."""
-    named = {parameters.get("data", "") for _, parameters in _points(study)}
-    sources = {hub.NAMED.get(source, source) for source in named}
-    return {one.removeprefix(hub.PREFIX) for one in sources if one.startswith(hub.PREFIX)}
-
-
-def _hub_models(study: Study) -> set[str]:
-    """Return the names of the models that a study takes from the Hugging Face hub."""
-    return {
-        name
-        for family, parameters in _points(study)
-        if hasattr(family, "hub_models")
-        for name in family.hub_models(parameters)
-    }
-
-
-def _points(study: Study) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Yield the family and all parameters of every point of a study."""
+def _points(study: Study) -> Iterator[tuple[Iterative[Parameters], Parameters]]:
+    """Yield how the family of every point runs by steps, if it does, and the parameters."""
     for name, experiment in study.experiments.items():
         family = families.load(experiment.family)
-        for point in study.cells[name].values():
-            yield family, family.Parameters(**point.parameters).model_dump()
+        if family.iterative is not None:
+            for point in study.cells[name].values():
+                yield family.iterative, family.parameters(**point.parameters)
 
 
 #: How to see whether something is in the offline cache, and how to fetch it.

@@ -44,7 +44,7 @@ def of_chains(directory: Path, branches: Iterable[Branch], iterations: int) -> W
 def of_experiment(directory: Path, plan: study.Study, experiment: str) -> Waiting:
     """Add up the chains of an iterative experiment."""
     branches = Branches(plan, experiment)
-    iterations = branches.plan.iterations
+    iterations = branches.experiment.iterations
     found = [of_chains(directory, [branch], iterations) for branch in branches.all()]
     return Waiting(*(sum(column) for column in zip(*found, strict=True)))
 

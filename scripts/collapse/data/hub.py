@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from collapse.data.hub_names import PREFIX
 from collapse.data.text import documents
 from collapse.data.text.documents import Record
 from collapse.errors import DataError
@@ -13,15 +14,6 @@ from collapse.errors import DataError
 if TYPE_CHECKING:
     import datasets
 
-#: What the name of such a source begins with.
-PREFIX = "hub:"
-
-#: Data sets of the papers, by the names that studies may call them.
-NAMED = {
-    "tinystories": "hub:roneneldan/TinyStories",
-    "helpsteer2": "hub:nvidia/HelpSteer2",
-    "celeba": "hub:flwrlabs/celeba",
-}
 _BATCH = 1000
 
 

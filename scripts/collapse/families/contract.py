@@ -1,196 +1,181 @@
-"""What a family can do: run a chain at once, in closed form, or step by step, with files.
+"""The contract that all families fulfil: what the workflow may ask of a family, as typed values.
 
-A closed-form family is a module with the names of `FamilyModule`; its ``Chain`` class does
-what `ClosedForm` says. The loop that drives it is `collapse.loop.closed_form`, what it trains on is
-decided in `collapse.regimes`: a ``Chain`` knows neither. A family that runs step by step names
-in ``STEPS`` a module that does what `Steps` says; `collapse.loop.steps` drives it.
+A family is a frozen `Family` that its module calls ``FAMILY``. It runs in one of two ways, or in
+both. In closed form, a simulator (`collapse.families.simulator`) runs the chains of all seeds at
+once. By steps, each step of each iteration is a job with files, and what a family does in a step is
+a function of its `Steps` (`collapse.families.step_jobs`), which stand in a module of their own
+because they may import heavy libraries. The tests in `tests/contract` check what every family
+guarantees.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic
 
-import numpy as np
-from numpy.typing import NDArray
-
-from collapse.families import Expectation, Figure, Headline, Metric, Parameters
+from collapse.families.declarations import (
+    STAGES,
+    Expectation,
+    Figure,
+    Headline,
+    Metric,
+    Parameters,
+    Published,
+    SampleCost,
+    extra_of,
+)
+from collapse.families.simulator import Simulator
+from collapse.families.step_jobs import P
 from collapse.regimes import Regime
 from collapse.seeding import Streams
 
-#: The samples of a shard for several seeds: arrays of shape (seeds, samples, ...).
-Samples = tuple[NDArray[Any], ...]
 
+@dataclass(frozen=True)
+class ClosedForm(Generic[P]):
+    """How a family runs the chains of all seeds at once.
 
-class ClosedForm(Protocol):
-    """One chain's world, for several seeds side by side: data, fit, sample, evaluate.
-
-    ``Statistics`` and ``Model`` are the family's own. What may be asked of a regime decides
-    which of the two ways of sampling the loop takes: statistics alone where whole shards
-    are trained on, samples where subsets are.
+    Attributes
+    ----------
+    simulator : callable
+        Given parameters, the samples n of an iteration and the random streams of the seeds,
+        returns their `Simulator`.
+    seconds : callable
+        Estimates the core-seconds of one seed of a chain, for the plan of a study. Given the
+        parameters, the sizes of the training sets, the number of evaluated iterations, and
+        whether the regime trains on whole pools.
+    version : int
+        Raised when the numbers of the family change: its chains are then run again.
     """
 
-    #: May the samples of a shard be relabelled (independent and identically distributed)?
-    exchangeable: bool
-
-    def real(self, iteration: int, count: int) -> Samples:
-        """Draw the real shard that arrives at an iteration, the same for every regime."""
-        ...
-
-    def summarise(self, samples: Samples) -> Any:
-        """Reduce samples to what a fit needs."""
-        ...
-
-    def merge(self, pool: Any, shard: Any) -> Any:
-        """Statistics of the union of two disjoint sets of samples."""
-        ...
-
-    def fit(self, statistics: Any) -> Any:
-        """Fit the model to the statistics of its training set."""
-        ...
-
-    def sample(self, model: Any, count: int, iteration: int) -> Samples:
-        """Draw synthetic samples from a model."""
-        ...
-
-    def sample_statistics(self, model: Any, count: int, iteration: int) -> Any:
-        """Draw the statistics of synthetic samples: exact in distribution, much cheaper."""
-        ...
-
-    def evaluate(self, model: Any) -> Mapping[str, NDArray[np.float64]]:
-        """Return the metrics of a model on real test data, each of shape (seeds,)."""
-        ...
-
-    def finish(self, model: Any, iteration: int, later: Iterator[int] | None) -> Mapping[str, Any]:
-        """Return the metrics that are one number per chain, each of shape (seeds,).
-
-        ``later`` yields the sizes of the training sets of later iterations where each trains
-        on the shard of the one before alone, so that the family may follow the chain beyond
-        its last recorded iteration; it is None under every other regime.
-        """
-        ...
+    simulator: Callable[[P, int, Streams], Simulator[Any, Any]]
+    seconds: Callable[[P, Sequence[int], int, bool], float]
+    version: int = 1
 
 
-class Prepared(NamedTuple):
-    """The files of the real data, with the number of samples in each, and what to note of them."""
-
-    train: Sequence[tuple[str, int]]
-    test: Sequence[tuple[str, int]]
-    details: dict[str, Any]
+def _nothing(parameters: Parameters) -> list[str]:
+    return []
 
 
-class Steps(Protocol):
-    """What a family does in the steps of an iteration: the module that its ``STEPS`` names.
+@dataclass(frozen=True, kw_only=True)
+class Iterative(Generic[P]):
+    """How a family runs by steps: what can be said of it without importing its `Steps`.
 
-    ``step`` tells where in which chain, and gives the random streams; ``parameters`` are the
-    family's. `collapse.loop.steps` reads, checks and writes everything around.
+    Attributes
+    ----------
+    module : str
+        The module whose ``STEPS`` are the family's `Steps`.
+    wants_gpu : bool
+        Whether trainings, generation and evaluation ask for a GPU.
+    versions : mapping of str to int
+        By step (prepare, assemble, train, generate, evaluate), raised when its numbers change;
+        steps that are not named are at version 1.
+    has_dataset : bool
+        Whether the step prepare writes the real data as files.
+    writes_text : bool
+        Whether shards have a column ``text`` that people can read.
+    pictures : str or None
+        A module, without torch, whose ``draw`` makes pictures of what `Steps.portray` wrote.
+    evaluated_samples : callable
+        How many samples, at most, an evaluation reads.
+    source_files : callable
+        The local files and folders that the real data and pretrained models are read from.
+    hub_datasets, hub_models : callable
+        What is taken from the Hugging Face Hub.
+    may_use_vllm : callable
+        Whether samples may be generated by vLLM.
+    cost : callable
+        Estimates what a sample costs, for the plan of a study.
+    training_memory : callable
+        Estimates the bytes that a training takes of each of so many GPUs; None: not known.
     """
 
-    def prepare(self, step: Any, parameters: Any, directory: Path) -> Prepared:
-        """Write the real data, training and test, into a directory."""
-        ...
+    module: str
+    wants_gpu: bool = False
+    versions: Mapping[str, int] = field(default_factory=dict)
+    has_dataset: bool = False
+    writes_text: bool = False
+    pictures: str | None = None
+    evaluated_samples: Callable[[P], int] = lambda parameters: 1
+    source_files: Callable[[P], list[str]] = _nothing
+    hub_datasets: Callable[[P], list[str]] = _nothing
+    hub_models: Callable[[P], list[str]] = _nothing
+    may_use_vllm: Callable[[P], bool] = lambda parameters: False
+    cost: Callable[[P], SampleCost] = lambda parameters: SampleCost()
+    training_memory: Callable[[P, int], float | None] = lambda parameters, gpus: None
 
-    def train(
-        self,
-        step: Any,
-        parameters: Any,
-        selections: Sequence[Any],
-        *,
-        data: Path | None,
-        fingerprint: str,
-        scratch: Path,
-        model: Path,
-    ) -> dict[str, Any]:
-        """Train on the selected samples, write the checkpoint, and return what to note of it.
-
-        An interrupted training goes on from what it left in ``scratch``, if that has the same
-        ``fingerprint``, of the training set and of all that the step is.
-        """
-        ...
-
-    def generate(
-        self,
-        step: Any,
-        parameters: Any,
-        slots: range,
-        *,
-        model: Path,
-        data: Path | None,
-        output: Path,
-    ) -> dict[str, Any]:
-        """Write one sample for each slot to a Parquet file, and return what to note of it.
-
-        A sample depends on its slot, not on which others are asked for with it.
-        """
-        ...
-
-    def evaluate(
-        self,
-        step: Any,
-        parameters: Any,
-        *,
-        model: Path,
-        data: Path | None,
-        selections: Sequence[Any],
-        shards: Sequence[Any],
-        threads: int,
-    ) -> dict[str, float]:
-        """Return the metrics of a model on real test data, and of its samples.
-
-        What numbers don't depend on may be done in so many threads.
-        """
-        ...
+    def version(self, step: str) -> int:
+        """Return the version of the numbers of a step."""
+        return self.versions.get(step, 1)
 
 
-class PicturedSteps(Steps, Protocol):
-    """What a family whose results are pictures does besides.
+@dataclass(frozen=True, kw_only=True)
+class Family(Generic[P]):
+    """What is fitted: all that the workflow may ask of a family.
 
-    Its ``PICTURES`` names a module, without torch, whose ``draw`` makes pictures of portraits
-    (`collapse.job.draw_pictures`).
+    Attributes
+    ----------
+    name : str
+        As a study writes it.
+    parameters : type of Parameters
+        The keys of a study's ``grid`` and ``settings``.
+    metrics : mapping of str to Metric
+        The variables of the results.
+    headline : Headline
+        The metric by which a chain is summarised.
+    minimum_samples : int
+        The smallest training set that can be fitted.
+    figures : sequence of Figure
+        What is drawn of an experiment.
+    mixture_headline : Headline or None
+        The metric by which mixtures of real and synthetic samples are summarised; None: the
+        headline.
+    published : sequence of Published
+        Published values, to stand beside our own.
+    expectations : callable
+        Given parameters, regime, samples and iterations, returns what theory says of the
+        metrics of a chain, as far as it says anything.
+    problems : callable
+        Yields the parameters that don't fit the others, and what was expected of them.
+    closed_form : ClosedForm or None
+        How a chain of all seeds runs at once, if it can.
+    iterative : Iterative or None
+        How the steps of an iteration run as jobs with files, if they can.
     """
 
-    def portray(
-        self,
-        step: Any,
-        parameters: Any,
-        *,
-        model: Path,
-        data: Path | None,
-        shards: Sequence[Any],
-        output: Path,
-    ) -> None:
-        """Write to a file what is shown of an iteration: its portrait."""
-        ...
+    name: str
+    parameters: type[P]
+    metrics: Mapping[str, Metric]
+    headline: Headline
+    minimum_samples: int = 1
+    figures: Sequence[Figure] = ()
+    mixture_headline: Headline | None = None
+    published: Sequence[Published] = ()
+    expectations: Callable[[P, Regime, int, int], Mapping[str, Expectation]] = (
+        lambda parameters, regime, samples, iterations: {}
+    )
+    problems: Callable[[P], Iterator[tuple[str, str]]] = lambda parameters: iter(())
+    closed_form: ClosedForm[P] | None = None
+    iterative: Iterative[P] | None = None
 
+    @property
+    def headline_of_mixtures(self) -> Headline:
+        """The metric by which mixtures of real and synthetic samples are summarised."""
+        return self.mixture_headline or self.headline
 
-class FamilyModule(Protocol):
-    """What the module of a closed-form family holds."""
+    @property
+    def by_steps(self) -> Iterative[P]:
+        """How the family runs by steps; raises TypeError if it does not."""
+        if self.iterative is None:
+            raise TypeError(f"the family {self.name} does not run by steps")
+        return self.iterative
 
-    #: Raised when the numbers of the family change: its chains are then run again.
-    VERSION: int
-    MINIMUM_SAMPLES: int
-    METRICS: Mapping[str, Metric]
-    HEADLINE: Headline
-    FIGURES: Sequence[Figure]
-    Parameters: type[Parameters]
+    @property
+    def wants_gpu(self) -> bool:
+        """Whether the family's steps ask for a GPU."""
+        return self.iterative is not None and self.iterative.wants_gpu
 
-    def Chain(self, parameters: Any, samples: int, streams: Streams) -> ClosedForm:  # noqa: N802
-        """Set up the world of one chain."""
-        ...
-
-    def expectations(
-        self, parameters: Any, regime: Regime, samples: int, iterations: int
-    ) -> Mapping[str, Expectation]:
-        """Return what theory says of the metrics of a chain, as far as it says anything."""
-        ...
-
-    def seconds(
-        self, parameters: Any, trained: Sequence[int], evaluated: int, whole: bool
-    ) -> float:
-        """Estimate the core-seconds of one seed of a chain, for the plan of a study.
-
-        ``trained`` are the sizes of its training sets, ``evaluated`` the number of
-        iterations evaluated, and ``whole`` says whether it trains on whole pools.
-        """
-        ...
+    def stage_of(self, parameter: str) -> int:
+        """Return the index of the first of `STAGES` to which a parameter or ``samples`` matters."""
+        described = self.parameters.model_fields.get(parameter)
+        return STAGES.index(str(extra_of(described).get("stage", "training")))

@@ -14,40 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from collapse.families import Expectation, Figure, Headline, Metric, variant
-from collapse.families import Parameters as _Parameters
-from collapse.families.contract import Samples
+from collapse.families import declarations
+from collapse.families.contract import ClosedForm, Family
+from collapse.families.declarations import Expectation, Figure, Headline, Metric, variant
+from collapse.families.simulator import Samples
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
-
-VERSION = 2
-MINIMUM_SAMPLES = 1
-METRICS = {
-    "entropy": Metric("entropy of the fitted distribution", units="nat"),
-    "gini_simpson": Metric("probability that two draws of the fitted distribution differ"),
-    "support": Metric("outcomes with a positive fitted probability"),
-    "iterations_to_collapse": Metric(
-        "iterations until one outcome is left (missing: not reached)", per_iteration=False
-    ),
-}
-HEADLINE = Headline("entropy", worse="lower")
-FIGURES = (
-    Figure("entropy", "entropy", rows="outcomes", xscale="log"),
-    Figure(
-        "iterations-to-collapse",
-        "iterations_to_collapse",
-        rows=None,
-        colour="outcomes",
-        x="samples",
-        xscale="log",
-        yscale="log",
-    ),
-)
 
 Array = NDArray[np.float64]
 
 
-class Parameters(_Parameters):
+class Parameters(declarations.Parameters):
     """Grid keys of the discrete family."""
 
     outcomes: int = Field(
@@ -70,7 +47,7 @@ class Counts(NamedTuple):
     total: int
 
 
-class Chain:
+class Simulator:
     """Discrete chains of several seeds."""
 
     exchangeable = True
@@ -203,3 +180,33 @@ def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whol
     )
     # Replace chains go on to their collapse, 2n iterations on average.
     return recorded + (2 * trained[0] * 2e-6 if whole and trained[-1] == trained[0] else 0.0)
+
+
+FAMILY = Family(
+    name="discrete",
+    parameters=Parameters,
+    metrics={
+        "entropy": Metric("entropy of the fitted distribution", units="nat"),
+        "gini_simpson": Metric("probability that two draws of the fitted distribution differ"),
+        "support": Metric("outcomes with a positive fitted probability"),
+        "iterations_to_collapse": Metric(
+            "iterations until one outcome is left (missing: not reached)", per_iteration=False
+        ),
+    },
+    headline=Headline("entropy", worse="lower"),
+    figures=(
+        Figure("entropy", "entropy", rows="outcomes", xscale="log"),
+        Figure(
+            "iterations-to-collapse",
+            "iterations_to_collapse",
+            rows=None,
+            colour="outcomes",
+            x="samples",
+            xscale="log",
+            yscale="log",
+        ),
+    ),
+    minimum_samples=1,
+    expectations=expectations,
+    closed_form=ClosedForm(Simulator, seconds, version=2),
+)

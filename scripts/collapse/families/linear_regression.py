@@ -8,34 +8,23 @@ is the other variant. Least squares is minimum-norm where rows are fewer than di
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from collapse.families import Expectation, Figure, Headline, Metric, variant
-from collapse.families import Parameters as _Parameters
-from collapse.families.contract import Samples
+from collapse.families import declarations
+from collapse.families.contract import ClosedForm, Family
+from collapse.families.declarations import Expectation, Figure, Headline, Metric, variant
+from collapse.families.simulator import Samples
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 
-VERSION = 1
-MINIMUM_SAMPLES = 1
-METRICS = {
-    "test_error": Metric("expected squared error on noiseless real test data"),
-    "distinct_rows": Metric("distinct rows of the design in the training set"),
-}
-HEADLINE = Headline("test_error", worse="higher")
-FIGURES = (
-    Figure("test-error", "test_error", rows="dimension"),
-    Figure("test-error-log", "test_error", rows="dimension", xscale="log", yscale="log"),
-)
-
-Array = NDArray[np.floating[Any]]
+Array = NDArray[np.float64]
 
 
-class Parameters(_Parameters):
+class Parameters(declarations.Parameters):
     """Grid keys of the linear_regression family."""
 
     dimension: int = Field(default=1, ge=1, strict=True, description="Number of features d.")
@@ -71,9 +60,7 @@ class Model(NamedTuple):
     distinct: Array
 
 
-def Chain(  # noqa: N802
-    parameters: Parameters, samples: int, streams: Streams
-) -> ReusedDesign | FreshDesign:
+def simulator(parameters: Parameters, samples: int, streams: Streams) -> ReusedDesign | FreshDesign:
     """Set up linear-regression chains of several seeds."""
     kind = ReusedDesign if parameters.design == "reused" else FreshDesign
     return kind(parameters, samples, streams)
@@ -246,7 +233,7 @@ def least_squares(rows: Array, labels: Array) -> Array:
     """
     count, dimension = rows.shape
     if count >= 2 * dimension:
-        return np.linalg.solve(rows.T @ rows, rows.T @ labels)
+        return np.asarray(np.linalg.solve(rows.T @ rows, rows.T @ labels), dtype=np.float64)
     if count >= dimension:
         basis, upper = np.linalg.qr(rows)
         return np.linalg.solve(upper, basis.T @ labels)
@@ -287,3 +274,21 @@ def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whol
     if whole:
         return len(trained) * 5e-6 + trained[0] * len(trained) * d * 2.4e-9
     return len(trained) * (3e-5 + 2e-8 * d**2) + sum(trained) * (2e-7 + 4.5e-9 * d)
+
+
+FAMILY = Family(
+    name="linear_regression",
+    parameters=Parameters,
+    metrics={
+        "test_error": Metric("expected squared error on noiseless real test data"),
+        "distinct_rows": Metric("distinct rows of the design in the training set"),
+    },
+    headline=Headline("test_error", worse="higher"),
+    figures=(
+        Figure("test-error", "test_error", rows="dimension"),
+        Figure("test-error-log", "test_error", rows="dimension", xscale="log", yscale="log"),
+    ),
+    minimum_samples=1,
+    expectations=expectations,
+    closed_form=ClosedForm(simulator, seconds),
+)

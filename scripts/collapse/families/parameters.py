@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from collapse.families import variant
+from collapse.families.declarations import variant
 
 Epochs = Annotated[
     float,

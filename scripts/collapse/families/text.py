@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collapse.families import Metric
+from collapse.families.declarations import Metric
 
 #: What is said of samples, whatever they are about.
 METRICS = {

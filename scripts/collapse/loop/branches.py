@@ -10,7 +10,7 @@ from collapse import families
 from collapse.artifacts import paths
 from collapse.artifacts.paths import Branch, Points
 from collapse.artifacts.step import Step
-from collapse.families import STAGES
+from collapse.families.declarations import STAGES, Parameters
 from collapse.regimes import Regime
 from collapse.seeding import REAL
 from collapse.study import Study
@@ -25,9 +25,9 @@ class Branches:
 
     def __init__(self, study: Study, experiment: str) -> None:
         self.name = experiment
-        self.plan: Any = study.experiments[experiment]
+        self.experiment: Any = study.experiments[experiment]
         self._study = study
-        self._family = families.load(self.plan.family)
+        self.family = families.load(self.experiment.family)
         self._points: dict[str, Points] = {}
         self._cells: dict[str, Point] = {}
         for point in study.cells[experiment].values():
@@ -53,15 +53,15 @@ class Branches:
             regime=_ANY_REGIME if known else self._study.regime_table[regime],
             seed=int(seed),
             samples=samples,
-            shard_size=self.plan.shard_size or samples,
-            judged=self.parameters(point).get("judged", 1),
+            shard_size=self.experiment.shard_size or samples,
+            judged=self.family.by_steps.evaluated_samples(self.parameters(point)),
         )
 
     def all(self) -> Iterator[Branch]:
         """Yield every chain."""
         for point in self._study.cells[self.name]:
             for regime in self._study.regimes_of(self.name):
-                for seed in self.plan.seed_list:
+                for seed in self.experiment.seed_list:
                     yield self.branch(point, regime, seed)
 
     @functools.cached_property
@@ -75,7 +75,7 @@ class Branches:
         known = set(range(STAGES.index(stage) + 1))
         if int(iteration) > 1:
             known.add(STAGES.index("later"))
-        sized = families.stage_of(self._family, "samples") in known
+        sized = self.family.stage_of("samples") in known
         return Step(
             experiment=self.name,
             point=point,
@@ -83,27 +83,24 @@ class Branches:
             regime=regime,
             seed=int(seed),
             iteration=int(iteration),
-            family=self.plan.family,
+            family=self.experiment.family,
             parameters={
                 key: value
-                for key, value in parameters.items()
-                if families.stage_of(self._family, key) in known
+                for key, value in parameters.model_dump().items()
+                if self.family.stage_of(key) in known
             },
             samples=self._cells[point].samples if sized else 0,
         )
 
     @functools.cache  # noqa: B019  one study lives as long as the process
-    def parameters(self, point: str) -> dict[str, Any]:
+    def parameters(self, point: str) -> Parameters:
         """Return all parameters of a point, those that later steps alone depend on, too."""
-        parameters = self._family.Parameters(**self._cells[point].parameters)
-        return dict(parameters.model_dump())
+        return self.family.parameters(**self._cells[point].parameters)
 
     def _restricted(self, point: Point, stage: str) -> str:
         """Return the name of a point as far as a stage knows it."""
         last = STAGES.index(stage)
         known = {
-            key: value
-            for key, value in point.axes.items()
-            if families.stage_of(self._family, key) <= last
+            key: value for key, value in point.axes.items() if self.family.stage_of(key) <= last
         }
         return point_name(known) or paths.ANY

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collapse import families
-from collapse.families.contract import ClosedForm, Samples
+from collapse.families.simulator import Model, Samples, Simulator, Statistics
 from collapse.regimes import Regime, Source, draw_positions
 from collapse.seeding import Streams
 from collapse.study.chain_spec import ChainSpec
@@ -42,15 +42,18 @@ def run_chain(spec: ChainSpec, seeds: Sequence[int]) -> dict[str, NDArray[np.flo
         for those that are one number per chain.
     """
     family = families.load(spec.family)
-    parameters = family.Parameters(**spec.parameters)
+    if family.closed_form is None:
+        raise TypeError(f"the family {family.name} does not run in closed form")
+    set_up = family.closed_form.simulator
+    parameters = family.parameters(**spec.parameters)
     # One seed tells the width of a sample, and so how many seeds fit into memory at once.
-    probe = family.Chain(parameters, spec.samples, _streams(spec, seeds[:1]))
+    probe = set_up(parameters, spec.samples, _streams(spec, seeds[:1]))
     width = sum(array[0, 0].nbytes for array in probe.real(1, 1))
     batch = max(1, MEMORY // max(1, width * _rows_in_memory(spec)))
     results = []
     for start in range(0, len(seeds), batch):
         streams = _streams(spec, seeds[start : start + batch])
-        results.append(_run_batch(spec, family.Chain(parameters, spec.samples, streams), streams))
+        results.append(_run_batch(spec, set_up(parameters, spec.samples, streams), streams))
     return {name: np.concatenate([result[name] for result in results]) for name in results[0]}
 
 
@@ -68,18 +71,18 @@ def _rows_in_memory(spec: ChainSpec) -> int:
 
 
 def _run_batch(
-    spec: ChainSpec, chain: ClosedForm, streams: Streams
+    spec: ChainSpec, simulator: Simulator[Statistics, Model], streams: Streams
 ) -> dict[str, NDArray[np.float64]]:
     whole = spec.regime.trains_on_whole_pools
-    steps = _wholes(spec, chain) if whole else _subsets(spec, chain, streams)
+    steps = _wholes(spec, simulator) if whole else _subsets(spec, simulator, streams)
     recorded: dict[str, list[NDArray[np.float64]]] = {}
     evaluated = set(spec.evaluated)
     for t, model in enumerate(steps, start=1):
         if t in evaluated:
-            for name, values in chain.evaluate(model).items():
+            for name, values in simulator.evaluate(model).items():
                 recorded.setdefault(name, []).append(values)
     results = {name: np.stack(values, axis=1) for name, values in recorded.items()}
-    results.update(chain.finish(model, spec.iterations, _later(spec)))
+    results.update(simulator.finish(model, spec.iterations, _later(spec)))
     return results
 
 
@@ -93,35 +96,37 @@ def _later(spec: ChainSpec) -> Iterator[int] | None:
     return regime.generated_from(after, n)
 
 
-def _wholes(spec: ChainSpec, chain: ClosedForm) -> Iterator[Any]:
+def _wholes(spec: ChainSpec, simulator: Simulator[Statistics, Model]) -> Iterator[Model]:
     """Models of a chain that trains on whole shards: statistics are enough."""
     regime, n = spec.regime, spec.samples
-    real = chain.real(1, n)
-    model = chain.fit(chain.summarise(real))
+    real = simulator.real(1, n)
+    model = simulator.fit(simulator.summarise(real))
     yield model
     kept = regime.kept_real(n)
-    pool = chain.summarise(tuple(array[:, :kept] for array in real)) if kept else None
+    pool = simulator.summarise(tuple(array[:, :kept] for array in real)) if kept else None
     del real
     window: deque[Any] = deque(maxlen=regime.memory)
     for t in range(2, spec.iterations + 1):
         arrivals = []
         if size := regime.generated(t, n):
-            arrivals.append(chain.sample_statistics(model, size, t - 1))
+            arrivals.append(simulator.sample_statistics(model, size, t - 1))
         if size := regime.fresh(t, n):
-            arrivals.append(chain.summarise(chain.real(t, size)))
+            arrivals.append(simulator.summarise(simulator.real(t, size)))
         if regime.memory is None:
             # Nothing ever leaves the pool, so it is merged once and for all.
-            pool = reduce(chain.merge, arrivals if pool is None else [pool, *arrivals])
+            pool = reduce(simulator.merge, arrivals if pool is None else [pool, *arrivals])
             training = pool
         else:
             window.append(arrivals)
             parts = [shard for generation in window for shard in generation]
-            training = reduce(chain.merge, parts if pool is None else [pool, *parts])
-        model = chain.fit(training)
+            training = reduce(simulator.merge, parts if pool is None else [pool, *parts])
+        model = simulator.fit(training)
         yield model
 
 
-def _subsets(spec: ChainSpec, chain: ClosedForm, streams: Streams) -> Iterator[Any]:
+def _subsets(
+    spec: ChainSpec, simulator: Simulator[Statistics, Model], streams: Streams
+) -> Iterator[Any]:
     """Models of a chain that trains on a random subset of its pool, which is held as samples.
 
     Which rows of which shard iteration t trains on does not depend on the data, so it is
@@ -129,9 +134,9 @@ def _subsets(spec: ChainSpec, chain: ClosedForm, streams: Streams) -> Iterator[A
     trains on are realised.
     """
     regime, n = spec.regime, spec.samples
-    layout = _Layout(spec, exchangeable=chain.exchangeable, streams=streams)
-    real = chain.real(1, n)
-    model = chain.fit(chain.summarise(real))
+    layout = _Layout(spec, exchangeable=simulator.exchangeable, streams=streams)
+    real = simulator.real(1, n)
+    model = simulator.fit(simulator.summarise(real))
     yield model
     storage = tuple(
         np.empty((len(streams), layout.rows, *array.shape[2:]), array.dtype) for array in real
@@ -142,12 +147,12 @@ def _subsets(spec: ChainSpec, chain: ClosedForm, streams: Streams) -> Iterator[A
             slots = layout.slots[source]
             width = slots.stop - slots.start
             if source.kind == "synthetic":
-                _store(storage, slots, chain.sample(model, width, t - 1))
+                _store(storage, slots, simulator.sample(model, width, t - 1))
             else:
-                _store(storage, slots, chain.real(t, source.size))
+                _store(storage, slots, simulator.real(t, source.size))
         rows = layout.training[t]
         drawn = tuple(_rows(array, rows) for array in storage)
-        model = chain.fit(chain.summarise(drawn))
+        model = simulator.fit(simulator.summarise(drawn))
         yield model
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from collapse import families
 from collapse.artifacts.paths import Branch
-from collapse.families import Work
+from collapse.families.declarations import SampleCost
 from collapse.loop.branches import Branches
 from collapse.study import Study, mixtures
 from collapse.study.chain_spec import ChainSpec
@@ -42,18 +42,19 @@ class Cost(NamedTuple):
 def cost(study: Study, experiment: str) -> Cost:
     """Estimate an experiment: its chains, and the jobs that gather, draw and tabulate them."""
     plan = study.experiments[experiment]
-    metrics = families.load(plan.family).METRICS.values()
-    numbers = sum(len(plan.evaluated) if one.per_iteration else 1 for one in metrics)
+    family = families.load(plan.family)
+    numbers = sum(
+        len(plan.evaluated) if one.per_iteration else 1 for one in family.metrics.values()
+    )
     chains = list(study.chains(experiment))
     # Each number is in its chain's file and in the gathered dataset.
     after = 2 + mixtures.among(study, experiment)
     size = len(chains) * (2 * len(plan.seed_list) * numbers * NUMBER + FILE)
     if plan.by_iteration:
         steps = _steps_cost(study, experiment)
-        family = families.load(plan.family)
-        written = hasattr(family, "SAMPLES_ARE_TEXT")
-        tables = written and Branches(study, experiment).judges_samples
-        jobs = steps.jobs + len(chains) + after + tables + hasattr(family, "PICTURES")
+        iterative = family.by_steps
+        tables = iterative.writes_text and Branches(study, experiment).judges_samples
+        jobs = steps.jobs + len(chains) + after + tables + (iterative.pictures is not None)
         return steps._replace(jobs=jobs, bytes=steps.bytes + size)
     seconds = 10 * OVERHEAD
     for spec in chains:
@@ -64,31 +65,31 @@ def cost(study: Study, experiment: str) -> Cost:
 def chain_seconds(spec: ChainSpec) -> float:
     """Estimate the core-seconds of one seed of a chain."""
     family = families.load(spec.family)
-    parameters = family.Parameters(**spec.parameters)
+    if family.closed_form is None:
+        raise TypeError(f"the family {family.name} does not run in closed form")
+    parameters = family.parameters(**spec.parameters)
     regime, n = spec.regime, spec.samples
     pools = regime.pool_sizes(spec.iterations, n)
     trained = [regime.training_size(t, n, size) for t, size in enumerate(pools, start=1)]
     whole = regime.trains_on_whole_pools
-    seconds: float = family.seconds(parameters, trained, len(spec.evaluated), whole)
-    return seconds
+    return family.closed_form.seconds(parameters, trained, len(spec.evaluated), whole)
 
 
 def _steps_cost(study: Study, experiment: str) -> Cost:
     """Add up the steps of all iterations, each file of theirs once."""
     branches = Branches(study, experiment)
-    plan = branches.plan
-    family = families.load(plan.family)
+    plan = branches.experiment
+    iterative = branches.family.by_steps
     files: dict[str, tuple[str, float, float]] = {}
     for branch in branches.all():
-        parameters = family.Parameters(**branches.parameters(branch.points.later))
-        work = family.work(parameters) if hasattr(family, "work") else Work()
-        if family.DATASET:
-            files[branch.data] = ("prepare", 0.0, branch.samples * work.sample_bytes)
+        each = iterative.cost(branches.parameters(branch.points.later))
+        if iterative.has_dataset:
+            files[branch.data] = ("prepare", 0.0, branch.samples * each.sample_bytes)
         pools = branch.regime.pool_sizes(plan.iterations, branch.samples)
         for t, pool in enumerate(pools, start=1):
             trained = branch.regime.training_size(t, branch.samples, pool)
-            files |= _iteration(branch, t, trained, work, t in plan.evaluated, plan.iterations)
-    gpu = families.is_neural(family)
+            files |= _iteration(branch, t, trained, each, t in plan.evaluated, plan.iterations)
+    gpu = iterative.wants_gpu
     seconds = sum(one for _, one, _ in files.values())
     start_up = sum(START_UP.get(step, 0.0) for step, _, _ in files.values()) if gpu else 0.0
     core = OVERHEAD * len(files) / 3600
@@ -101,23 +102,20 @@ def _steps_cost(study: Study, experiment: str) -> Cost:
 
 def _gpu_memory(branches: Branches) -> float:
     """Return what the largest training of an experiment takes of a GPU, as far as known."""
-    family = families.load(branches.plan.family)
-    if not hasattr(family, "training_memory"):
-        return 0.0
+    estimate = branches.family.by_steps.training_memory
     points = {branch.points.later for branch in branches.all()}
-    parameters = (family.Parameters(**branches.parameters(point)) for point in points)
-    found = (family.training_memory(each, branches.plan.gpus) for each in parameters)
+    found = (estimate(branches.parameters(point), branches.experiment.gpus) for point in points)
     return max((one for one in found if one is not None), default=0.0)
 
 
 def _iteration(
-    branch: Branch, t: int, trained: int, work: Work, evaluated: bool, last: int
+    branch: Branch, t: int, trained: int, each: SampleCost, evaluated: bool, last: int
 ) -> dict[str, tuple[str, float, float]]:
     """Return the step, GPU-seconds and bytes of each output of an iteration."""
-    seconds = trained * work.train_flops / TRAINING
+    seconds = trained * each.train_flops / TRAINING
     files = {
         branch.training_set(t): ("assemble", 0.0, 1000.0),
-        branch.model(t): ("train", seconds, work.model_bytes),
+        branch.model(t): ("train", seconds, each.model_bytes),
     }
     shards = branch.shards(t) if t < last else []
     if evaluated:
@@ -125,8 +123,8 @@ def _iteration(
         files[branch.metrics(t)] = ("evaluate", 0.0, 1000.0)
     for shard in shards:
         count = shard.stop - shard.start
-        drawn = count * work.generate_flops / SAMPLING
-        files[shard.path] = ("generate", drawn, count * work.sample_bytes)
+        drawn = count * each.generate_flops / SAMPLING
+        files[shard.path] = ("generate", drawn, count * each.sample_bytes)
     return files
 
 
@@ -136,9 +134,7 @@ def render(study: Study) -> str:
     total = Cost(*(sum(column) for column in zip(*costs.values(), strict=True)))
     total = total._replace(gpu_memory=max(one.gpu_memory for one in costs.values()))
     # The comparisons with theory and with publications and the summary are of the whole study.
-    published = any(
-        hasattr(families.load(plan.family), "PUBLISHED") for plan in study.experiments.values()
-    )
+    published = any(families.load(plan.family).published for plan in study.experiments.values())
     costs["total"] = total._replace(jobs=total.jobs + 2 + published)
     width = max(map(len, costs))
     heads = f"{'experiment':<{width}}  {'jobs':>7}  {'core-hours':>10}"

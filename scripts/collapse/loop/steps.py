@@ -1,7 +1,7 @@
 """The steps of an iteration, from files to files: prepare, train, generate, evaluate, collect.
 
-What a family does in a step is in its ``STEPS`` module (`collapse.families.contract.Steps`);
-what it trains on is in `collapse.artifacts.training_sets`.
+What a family does in a step is in its `collapse.families.step_jobs.Steps`; what it trains on is
+decided in `collapse.artifacts.training_sets`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,27 @@ from collapse.artifacts.manifest import Dataset, ShardFile, ShardRecord, Trainin
 from collapse.artifacts.paths import TRAINING
 from collapse.artifacts.step import Step
 from collapse.errors import JobError
+from collapse.families.declarations import Parameters
+from collapse.families.step_jobs import (
+    EvaluateJob,
+    GenerateJob,
+    PortrayJob,
+    StepJob,
+    TrainJob,
+)
 
 
 def prepare(directory: str | Path, step: Step) -> None:
     """Write the real data of an experiment: its files, and what they are."""
-    steps = families.load_steps(step.family)
+    family = families.load(step.family)
+    write_real_data = families.load_steps(family).prepare
+    if write_real_data is None:
+        raise TypeError(f"the family {family.name} has no data set to prepare")
     with files.whole_directory(directory) as partial:
         try:
-            prepared = steps.prepare(step, _parameters(step), partial)
+            prepared = write_real_data(
+                StepJob(step=step, parameters=_parameters(step), data=partial)
+            )
         except JobError as error:  # of a folder that will not be there
             raise type(error)(str(error).replace(str(partial), str(directory))) from None
         written = {
@@ -82,14 +95,16 @@ def train(
     if work.restore():
         return
     with files.whole_directory(model) as partial:
-        job = {
-            "step": step.as_dict(),
+        given: dict[str, Any] = {
             "training_set": training_set,
             "data": data,
             "scratch": str(scratch),
             "model": str(partial),
         }
-        details = train_rank(job) if ranks == 1 else _in_ranks(job, scratch, ranks, nodes)
+        if ranks == 1:
+            details = fit(step, **given)
+        else:
+            details = _fit_in_ranks(step, given, scratch, ranks, nodes)
     details |= {"ranks": ranks, "seconds": time.perf_counter() - started}
     files.write_text(record, json.dumps(details, indent=1) + "\n")
     files.remove_directory(scratch)
@@ -108,7 +123,7 @@ def _work(
         inputs=(Path(made_of),),
         identity={
             "step": step.as_dict(),
-            "version": families.load(step.family).STEP_VERSIONS[rule],
+            "version": _version(step, rule),
         },
     )
 
@@ -131,33 +146,35 @@ def ranks_of(resources: Mapping[str, Any]) -> dict[str, int]:
     return {"ranks": nodes * int(count), "nodes": nodes}
 
 
-def train_rank(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Train in this process, alone or as one of several that have the same job."""
-    step = Step(**job["step"])
-    described = manifest.read_training_set(job["training_set"])
-    version = families.load(step.family).STEP_VERSIONS["train"]
-    return dict(
-        families.load_steps(step.family).train(
-            step,
-            _parameters(step),
-            training_sets.selections(step, described),
-            data=Path(job["data"]) if job["data"] else None,
-            fingerprint=json.dumps(
-                [step.as_dict(), version, manifest.checksum(job["training_set"])]
-            ),
-            scratch=Path(job["scratch"]),
-            model=Path(job["model"]),
-        )
+def fit(
+    step: Step, *, training_set: str, data: str | None, scratch: str, model: str
+) -> dict[str, Any]:
+    """Train in this process, alone or as one of several ranks that are given the same."""
+    family = families.load(step.family)
+    described = manifest.read_training_set(training_set)
+    content = [step.as_dict(), _version(step, "train"), manifest.checksum(training_set)]
+    job = TrainJob(
+        step=step,
+        parameters=_parameters(step),
+        data=Path(data or ""),
+        selections=training_sets.selections(step, described),
+        fingerprint=json.dumps(content),
+        scratch=Path(scratch),
+        model=Path(model),
     )
+    return families.load_steps(family).train(job)
 
 
-def _in_ranks(job: Mapping[str, Any], scratch: Path, ranks: int, nodes: int) -> dict[str, Any]:
+def _fit_in_ranks(
+    step: Step, given: Mapping[str, Any], scratch: Path, ranks: int, nodes: int
+) -> dict[str, Any]:
+    """Train in several processes; only here does a step travel as plain values."""
     from collapse.training import launching
 
-    described, noted = scratch / "job.json", scratch / "details.json"
-    files.write_text(described, json.dumps(job))
-    launching.launch("collapse.loop.worker", [str(described), str(noted)], ranks, nodes)
-    return dict(json.loads(noted.read_text(encoding="utf-8")))
+    described, details = scratch / "job.json", scratch / "details.json"
+    files.write_text(described, json.dumps({"step": step.as_dict(), **given}))
+    launching.launch("collapse.loop.worker", [str(described), str(details)], ranks, nodes)
+    return dict(json.loads(details.read_text(encoding="utf-8")))
 
 
 def read_verified(step: Step, path: str) -> TrainingSet:
@@ -181,17 +198,18 @@ def generate(
     work = _work(step, f"generate-{start}-{stop}", [shard, record], folder, training)
     if work.restore():
         return
-    steps = families.load_steps(step.family)
+    steps = families.load_steps(families.load(step.family))
     slots = range(start, stop)
     with files.whole(shard) as partial:
-        details = steps.generate(
-            step,
-            _parameters(step),
-            slots,
+        job = GenerateJob(
+            step=step,
+            parameters=_parameters(step),
+            data=Path(data or ""),
+            slots=slots,
             model=Path(model),
-            data=Path(data) if data else None,
             output=partial,
         )
+        details = steps.generate(job)
         found = files.parquet_rows(partial)
         if found != len(slots):
             raise DamagedFileError(f"{shard}: found {found} samples, expected {len(slots)}")
@@ -225,19 +243,21 @@ def evaluate(
     if data is not None:
         for part in manifest.read_dataset(Path(data, training_sets.DATASET)).test:
             manifest.verify(part)
-    steps, parameters = families.load_steps(step.family), _parameters(step)
+    family = families.load(step.family)
+    steps = families.load_steps(family)
     given: dict[str, Any] = {
+        "step": step,
+        "parameters": _parameters(step),
+        "data": Path(data or ""),
         "model": Path(model),
-        "data": Path(data) if data else None,
         "shards": shards,
     }
-    if portrait is not None:
+    if portrait is not None and steps.portray is not None:
         with files.whole(portrait) as partial:
-            steps.portray(step, parameters, **given, output=partial)
+            steps.portray(PortrayJob(**given, output=partial))
     selections = training_sets.selections(step, described)
-    metrics = steps.evaluate(step, parameters, **given, selections=selections, threads=threads)
-    known = families.load(step.family).METRICS
-    written = {name: float(metrics.get(name, np.nan)) for name in known}
+    metrics = steps.evaluate(EvaluateJob(**given, selections=selections, threads=threads))
+    written = {name: float(metrics.get(name, np.nan)) for name in family.metrics}
     files.write_text(output, json.dumps(written, indent=1) + "\n")
     restoring.discard(done_with)
 
@@ -286,5 +306,9 @@ def _read_metrics(path: str) -> dict[str, float]:
         raise DamagedFileError(f"{path}: damaged ({error}); delete it and run again") from None
 
 
-def _parameters(step: Step) -> Any:
-    return families.load(step.family).Parameters(**step.parameters)
+def _parameters(step: Step) -> Parameters:
+    return families.load(step.family).parameters(**step.parameters)
+
+
+def _version(step: Step, name: str) -> int:
+    return families.load(step.family).by_steps.version(name)

@@ -5,15 +5,17 @@ import sys
 from pathlib import Path
 
 from collapse.artifacts import files
+from collapse.artifacts.step import Step
 from collapse.errors import JobError
 from collapse.loop import steps
 from collapse.training import distributed
 
 
 def main(job: str, details: str) -> None:
-    """Do a job's training; the first rank notes what is to be noted of it."""
+    """Train as the file ``job`` says; the first rank writes the details of the training."""
     with distributed.joined() as ranks:
-        found = steps.train_rank(json.loads(Path(job).read_text(encoding="utf-8")))
+        given = json.loads(Path(job).read_text(encoding="utf-8"))
+        found = steps.fit(Step(**given.pop("step")), **given)
         if ranks.first:
             files.write_text(details, json.dumps(found))
 

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from collapse import families
-from collapse.families import Figure
+from collapse.families.declarations import Figure
 from collapse.plotting import style
 from collapse.plotting.portraits import Record
 from collapse.results import learning_curves, mixture_figures, theory_check
@@ -40,7 +40,7 @@ def draw(dataset: xr.Dataset, chains: Sequence[ChainSpec], directory: Path) -> l
     directory.mkdir(parents=True, exist_ok=True)
     by_cell = {(spec.regime_name, _cell(dataset, spec)): spec for spec in chains}
     written = []
-    for figure in families.load(dataset.attrs["family"]).FIGURES:
+    for figure in families.load(dataset.attrs["family"]).figures:
         if not _has_something_to_show(dataset, figure):
             continue
         for suffix, page in _pages(dataset, figure):

@@ -32,8 +32,8 @@ def write(
     A chain's file that fails its checksums is set aside, so that the next run makes it again.
     """
     family = families.load(layout["family"])
-    descriptions = {name: (m.long_name, m.units) for name, m in family.METRICS.items()}
-    for name, field in family.Parameters.model_fields.items():
+    descriptions = {name: (m.long_name, m.units) for name, m in family.metrics.items()}
+    for name, field in family.parameters.model_fields.items():
         descriptions[name] = (str(field.description), "1")
     descriptions |= {
         "samples": ("samples per iteration, n", "1"),

@@ -23,7 +23,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from collapse import families
-from collapse.families import Figure, Headline
+from collapse.families.declarations import Figure, Headline
 from collapse.plotting import style
 from collapse.results import mixtures as worth
 from collapse.study import mixtures
@@ -53,7 +53,7 @@ def draw(dataset: xr.Dataset, grids: Sequence[Grid], directory: Path) -> list[Pa
     in if there are several.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    headline = families.headline_of_mixtures(families.load(dataset.attrs["family"]))
+    headline = families.load(dataset.attrs["family"]).headline_of_mixtures
     written = []
     for grid, distinction in zip(grids, mixtures.distinctions(grids), strict=True):
         suffix = distinction and JOINT + distinction
@@ -76,7 +76,7 @@ def _figures(dataset: xr.Dataset) -> list[Figure]:
     One on a log axis counts as such if any of its metric's is.
     """
     first: dict[str, Figure] = {}
-    for figure in families.load(dataset.attrs["family"]).FIGURES:
+    for figure in families.load(dataset.attrs["family"]).figures:
         if "iteration" in dataset[figure.metric].dims:
             known = first.setdefault(figure.metric, figure)
             if figure.yscale == "log":

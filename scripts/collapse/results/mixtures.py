@@ -21,7 +21,7 @@ from scipy.stats import t as student
 
 from collapse import families
 from collapse.artifacts import files
-from collapse.families import Headline
+from collapse.families.declarations import Headline
 from collapse.results.dataset import values_of
 from collapse.study import Study, mixtures
 from collapse.study.mixtures import Grid, Mixture
@@ -143,7 +143,7 @@ def tabulate(experiment: str, dataset: xr.Dataset, grids: Sequence[Grid]) -> pd.
     """
     import pandas as pd
 
-    headline = families.headline_of_mixtures(families.load(dataset.attrs["family"]))
+    headline = families.load(dataset.attrs["family"]).headline_of_mixtures
     rows = []
     for grid in grids:
         values = last_values(dataset, grid, headline.metric)

@@ -10,10 +10,8 @@ def write(
     portraits: Sequence[tuple[tuple[str, str, int], str]], *, family: str, directory: Path
 ) -> None:
     """Draw the portraits of the iterations of one seed, each with its point, regime, iteration."""
-    import importlib
-
     from collapse import families
     from collapse.plotting.portraits import Record
 
-    pictures = importlib.import_module(families.load(family).PICTURES)
-    pictures.draw([Record(*place, path) for place, path in portraits], directory)
+    draw = families.load_pictures(families.load(family))
+    draw([Record(*place, path) for place, path in portraits], directory)

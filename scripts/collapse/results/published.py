@@ -10,7 +10,7 @@ import numpy as np
 
 from collapse import families
 from collapse.artifacts import files
-from collapse.families import Published
+from collapse.families.declarations import Published
 from collapse.results.dataset import values_of
 from collapse.study import Study
 from collapse.study.chain_spec import ChainSpec
@@ -55,7 +55,7 @@ def compare(chains: Iterable[ChainSpec], datasets: Mapping[str, xr.Dataset]) -> 
 
     rows = []
     for spec in chains:
-        published = getattr(families.load(spec.family), "PUBLISHED", ())
+        published = families.load(spec.family).published
         places = dict.fromkeys(
             (one.iteration, one.metric)
             for one in published
@@ -100,7 +100,7 @@ def published_of(spec: ChainSpec) -> list[Published]:
     """Return what was published under the regime, parameters and samples of a chain."""
     return [
         one
-        for one in getattr(families.load(spec.family), "PUBLISHED", ())
+        for one in families.load(spec.family).published
         if one.regime in (spec.regime_name, None) and _same(one.conditions, spec)
     ]
 

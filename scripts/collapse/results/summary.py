@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from collapse import families
 from collapse.artifacts import files
+from collapse.families.declarations import Headline
 from collapse.results import mixtures as worth
 from collapse.results.dataset import values_of
 from collapse.study import Study, mixtures
@@ -55,7 +56,7 @@ def summarise(experiment: str, dataset: xr.Dataset, agreement: dict[str, bool]) 
     """
     import pandas as pd
 
-    headline = families.load(dataset.attrs["family"]).HEADLINE
+    headline = families.load(dataset.attrs["family"]).headline
     rows = []
     for regime in dataset["regime"].values:
         array = dataset[headline.metric].sel(regime=regime)
@@ -102,7 +103,7 @@ def summarise_mixtures(
     """
     import pandas as pd
 
-    headline = families.headline_of_mixtures(families.load(dataset.attrs["family"]))
+    headline = families.load(dataset.attrs["family"]).headline_of_mixtures
     compared = worth.tabulate(experiment, dataset, grids)
     rows = []
     for grid, distinction in zip(grids, mixtures.distinctions(grids), strict=True):
@@ -146,7 +147,7 @@ def _curves(values: Array, scale: str) -> Array:
     return np.exp(np.log(np.maximum(values, 1e-300)).mean(axis=1))
 
 
-def verdict(curve: Array, headline: families.Headline) -> str:
+def verdict(curve: Array, headline: Headline) -> str:
     """Judge a curve over iterations by its change and by how much of it came late.
 
     It collapses if hardly anything is left of what should stay, degrades if it is still

@@ -13,7 +13,7 @@ from scipy.stats import t as student
 
 from collapse import families
 from collapse.artifacts import files
-from collapse.families import Expectation
+from collapse.families.declarations import Expectation
 from collapse.results.dataset import values_of
 from collapse.study import Study
 from collapse.study.chain_spec import ChainSpec
@@ -29,25 +29,21 @@ FALSE_ALARM = 1e-3
 
 
 def expectations(spec: ChainSpec) -> dict[str, Expectation]:
-    """Return the expectations of a chain's metrics, at the evaluated iterations.
-
-    There are none of neural networks.
-    """
+    """Return what theory says of a chain's metrics at the evaluated iterations, if anything."""
     family = families.load(spec.family)
-    if families.is_neural(family):
-        return {}
     at = np.asarray(spec.evaluated) - 1
 
-    def evaluated(values: Array | None) -> Array | None:
-        return values[at] if values is not None and values.ndim else values
+    def evaluated(values: Array) -> Array:
+        return values[at] if values.ndim else values
+
+    def recorded(one: Expectation) -> Expectation:
+        spread = None if one.deviation is None else evaluated(one.deviation)
+        return one._replace(mean=evaluated(one.mean), deviation=spread)
 
     found = family.expectations(
-        family.Parameters(**spec.parameters), spec.regime, spec.samples, spec.iterations
+        family.parameters(**spec.parameters), spec.regime, spec.samples, spec.iterations
     )
-    return {
-        metric: one._replace(mean=evaluated(one.mean), deviation=evaluated(one.deviation))
-        for metric, one in found.items()
-    }
+    return {metric: recorded(one) for metric, one in found.items()}
 
 
 class Comparison(NamedTuple):

@@ -96,7 +96,7 @@ class Study(Strict):
         """Return what the numbers of one chain depend on."""
         plan = self.experiments[experiment]
         cell = self.cells[experiment][point]
-        parameters = families.load(plan.family).Parameters(**cell.parameters)
+        parameters = families.load(plan.family).parameters(**cell.parameters)
         return ChainSpec(
             experiment=experiment,
             point=point,
@@ -157,7 +157,7 @@ def _known_keys(path: tuple[Any, ...], content: Any) -> list[str]:
     if path[:1] == ("regimes",):
         model = Regime
     elif path[2:] in (("grid",), ("settings",)):
-        model = families.load(content["experiments"][path[1]]["family"]).Parameters
+        model = families.load(content["experiments"][path[1]]["family"]).parameters
     return list(model.model_fields)
 
 

@@ -1,6 +1,6 @@
 """An experiment of a study: a family, its grid, regimes, iterations and seeds, as pydantic models.
 
-The schema of a family's experiments is built from its `collapse.families.Parameters`.
+The schema of a family's experiments is built from its `collapse.families.declarations.Parameters`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from collapse import families, regimes
+from collapse.families.declarations import extra_of
 
 Samples = Annotated[int, Field(ge=1, le=10**9)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
@@ -103,11 +104,11 @@ class Experiment(Strict):
     @property
     def all_axes(self) -> dict[str, list[Any]]:
         """The axes of the results: those named, and the family's others at their one value."""
-        fields = families.load(self.family).Parameters.model_fields
+        fields = families.load(self.family).parameters.model_fields
         others = {
             key: [self.fixed.get(key, field.default)]
             for key, field in fields.items()
-            if not (field.json_schema_extra or {}).get("variant")
+            if not extra_of(field).get("variant")
         }
         return {**others, **self.axes}
 
@@ -199,17 +200,17 @@ def axes_of(model: type[BaseModel]) -> dict[str, Any]:
 def experiment_model(family: str) -> Any:
     """Build the schema of one family's experiments from its `Parameters`."""
     title = "".join(part.title() for part in family.split("_"))
-    module = families.load(family)
-    axes = axes_of(module.Parameters)
+    declared = families.load(family)
+    axes = axes_of(declared.parameters)
     grid = create_model(f"{title}Grid", __base__=Strict, **axes)
-    settings = create_model(f"{title}Settings", __base__=(module.Parameters, Strict))
+    settings = create_model(f"{title}Settings", __base__=(declared.parameters, Strict))
     described = Experiment.model_fields
     family_name: Any = Literal[family]
     base = {
         (True, False): Experiment,
         (False, True): IterativeExperiment,
         (True, True): EitherExperiment,
-    }[families.runs_at_once(module), families.runs_by_iteration(module)]
+    }[declared.closed_form is not None, declared.iterative is not None]
     return create_model(
         f"{title}Experiment",
         __base__=base,

@@ -63,7 +63,7 @@ def _in_experiment(here: Key, experiment: Experiment, known: list[str]) -> Itera
         if key in experiment.axes:
             yield Mistake((*here, "settings", key), Words("a key of the grid"), "it in one of both")
     yield from _unfit(here, experiment)
-    least = families.load(experiment.family).MINIMUM_SAMPLES
+    least = families.load(experiment.family).minimum_samples
     for index, n in enumerate(experiment.samples):
         if n < least:
             expected = f"at least {least} for the family {experiment.family}"
@@ -73,10 +73,8 @@ def _in_experiment(here: Key, experiment: Experiment, known: list[str]) -> Itera
 def _unfit(here: Key, experiment: Experiment) -> Iterator[Mistake]:
     """Yield the parameters that don't fit the others of their point."""
     family = families.load(experiment.family)
-    if not hasattr(family, "problems"):
-        return
     for point in experiment.points():
-        parameters = family.Parameters(**point.parameters)
+        parameters = family.parameters(**point.parameters)
         for key, expected in family.problems(parameters):
             place = "grid" if key in experiment.axes else "settings"
             yield Mistake((*here, place, key), getattr(parameters, key), expected)
@@ -107,7 +105,7 @@ def _in_chains(here: Key, study: Study, name: str) -> Iterator[Mistake]:
 def _impossible(regime: Regime, experiment: Experiment, n: int) -> str | None:
     """Say why a regime can't provide the training sets of a chain."""
     try:
-        regime.check(experiment.iterations, n, families.load(experiment.family).MINIMUM_SAMPLES)
+        regime.check(experiment.iterations, n, families.load(experiment.family).minimum_samples)
         last = sum(source.size for source in regime.pool(experiment.iterations, n))
     except ValueError as error:
         return str(error)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse.data import hub
+from collapse.data import hub, hub_names
 from collapse.data.images import celeba
 from collapse.data.images.decoding import Scaling, decode
 from collapse.errors import DataError
@@ -108,11 +108,11 @@ def collection(
     if source == CELEBA or source.startswith(f"{CELEBA}:"):
         scaling = Scaling(size or celeba.SIZE, celeba.CROP)
         if source == CELEBA:
-            return _hub(hub.NAMED[CELEBA], column, label, scaling)
+            return _hub(hub_names.NAMED[CELEBA], column, label, scaling)
         found = celeba.find(Path(source.removeprefix(f"{CELEBA}:")).expanduser(), label)
         train, test = (_files(paths, labels, scaling) for paths, labels in found.splits)
         return Collection(train, test, found.classes)
-    if source.startswith(hub.PREFIX):
+    if source.startswith(hub_names.PREFIX):
         return _hub(source, column, label, Scaling(size))
     return _folder(Path(source).expanduser(), Scaling(size))
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from collapse.data import hub, splits
+from collapse.data import hub, hub_names, splits
 from collapse.data.splits import Generators, Stream
 from collapse.data.text import documents
 from collapse.errors import DataError
@@ -124,8 +124,8 @@ def corpus(
             shared=str,
             generator_of=generator_of,
         )
-    elif source == "tinystories" or source.startswith(hub.PREFIX):
-        source = hub.NAMED.get(source, source)
+    elif source == "tinystories" or source.startswith(hub_names.PREFIX):
+        source = hub_names.NAMED.get(source, source)
         official, official_test = hub.find(source, [column])
         train = _column(official)
         test = None if official_test is None else _column(official_test)

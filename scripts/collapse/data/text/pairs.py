@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from collapse.data import hub, splits
+from collapse.data import hub, hub_names, splits
 from collapse.data.splits import Generators, Stream
 from collapse.data.text import dialogue, documents
 from collapse.data.text.dialogue import Pair, head, parse, render
@@ -143,8 +143,8 @@ def corpus(
             "expected two columns"
         )
     columns = [prompt_column, response_column]
-    if source == "helpsteer2" or source.startswith(hub.PREFIX):
-        source = hub.NAMED.get(source, source)
+    if source == "helpsteer2" or source.startswith(hub_names.PREFIX):
+        source = hub_names.NAMED.get(source, source)
         official, official_test = hub.find(source, columns)
         train = _pairs(official, columns, unusable)
         test = None if official_test is None else _pairs(official_test, columns, unusable)

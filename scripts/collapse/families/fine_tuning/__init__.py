@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Literal
 
 from pydantic import Field
 
-from collapse.families import Figure, Headline, Metric, Work, text, variant
-from collapse.families import Parameters as _Parameters
+from collapse.data.hub_names import datasets_of
+from collapse.families import declarations, text
+from collapse.families.contract import Family, Iterative
+from collapse.families.declarations import Figure, Headline, Metric, SampleCost, variant
 from collapse.families.fine_tuning import architectures
 from collapse.families.fine_tuning.published import CURVES
 from collapse.families.language_model.architectures import ARCHITECTURES
@@ -32,45 +34,11 @@ from collapse.families.parameters import (
 from collapse.text.sampling.interface import LOWEST_TEMPERATURE
 from collapse.training import memory
 
-VERSION = 1
-STEPS = "collapse.families.fine_tuning.steps"
-STEP_VERSIONS = {"prepare": 1, "assemble": 1, "train": 1, "generate": 1, "evaluate": 1}
-#: The real data is read from files that `prepare` writes.
-DATASET = True
-#: Shards have a column of text that people can read.
-SAMPLES_ARE_TEXT = True
-#: Trained on nothing, a model is the base: the (0, 0) cell of a mixture grid.
-MINIMUM_SAMPLES = 0
-METRICS = {
-    "test_cross_entropy": Metric("cross-entropy on real test pairs", "nats per token"),
-    "response_cross_entropy": Metric("cross-entropy on real test responses", "nats per token"),
-    "perplexity": Metric("perplexity on real test pairs"),
-    "entropy_floor": Metric("entropy of the real pairs, where it is known", "nats per token"),
-    **text.METRICS,
-    "question_share": Metric("share of samples that ask a question of the grammar"),
-    "correct_share": Metric("share of these questions that are answered correctly"),
-    "mode_coverage": Metric("share of the kinds of questions that occur among the samples"),
-    "mode_distance": Metric("distance of kinds of questions from real ones (total variation)"),
-}
-HEADLINE = Headline("test_cross_entropy", worse="higher", stable=0.03)
-FIGURES = (
-    Figure(
-        "cross-entropy", "test_cross_entropy", rows=None, colour="base", reference="entropy_floor"
-    ),
-    Figure("response-cross-entropy", "response_cross_entropy", rows=None, colour="base"),
-    Figure("correct-share", "correct_share", rows=None, colour="base"),
-    Figure("distinct-2", "distinct_2", rows=None, colour="base"),
-    Figure("duplicate-rate", "duplicate_rate", rows=None, colour="base"),
-    Figure("mode-coverage", "mode_coverage", rows=None, colour="base"),
-)
-
 #: Tokens of a pair, of sources of which it is known; those of HelpSteer2 are a guess.
 TOKENS = {"questions": 30, "helpsteer2": 300}
 
-PUBLISHED = CURVES
 
-
-class Parameters(_Parameters):
+class Parameters(declarations.Parameters):
     """Grid keys of the fine_tuning family.
 
     The paper study sets the published values (FACTS.md, "Supervised fine-tuning"); the defaults
@@ -263,18 +231,21 @@ class Parameters(_Parameters):
     )
 
 
-def source_files(parameters: Mapping[str, Any]) -> list[str]:
+def source_files(parameters: Parameters) -> list[str]:
     """Return the local files that pairs and the base are read from, if they are."""
-    source, local = str(parameters["data"]), architectures.folder(str(parameters["base"]))
-    found = [] if local is None else [str(local)]
-    if source not in ("questions", "helpsteer2") and not source.startswith("hub:"):
-        found.append(os.path.expanduser(source))
-    return found
+    local = architectures.folder(parameters.base)
+    return _pair_files(parameters) if local is None else [str(local), *_pair_files(parameters)]
 
 
-def hub_models(parameters: Mapping[str, Any]) -> list[str]:
+def _pair_files(parameters: Parameters) -> list[str]:
+    source = parameters.data
+    elsewhere = source == "questions" or datasets_of(source)
+    return [] if elsewhere else [os.path.expanduser(source)]
+
+
+def hub_models(parameters: Parameters) -> list[str]:
     """Return the models that are needed of the Hugging Face Hub."""
-    name = architectures.on_hub(str(parameters["base"]))
+    name = architectures.on_hub(parameters.base)
     return [] if name is None else [name]
 
 
@@ -284,8 +255,7 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
     if local is not None and not (local / "config.json").is_file():
         names = ", ".join((architectures.BUILT_IN, *architectures.PUBLISHED))
         yield "base", f"{names}, hub:<owner>/<name>, or a folder with a checkpoint's config.json"
-    files = source_files({"data": parameters.data, "base": architectures.BUILT_IN})
-    if any(not os.path.exists(path) for path in files):
+    if any(not os.path.exists(path) for path in _pair_files(parameters)):
         yield "data", "questions, helpsteer2, hub:<owner>/<name>, or an existing file or folder"
     positions = ARCHITECTURES[architectures.TINY].positions
     if architectures.is_built_in(parameters.base) and parameters.context > positions:
@@ -296,14 +266,14 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
         yield "precision", "auto or bfloat16, where weights are bfloat16"
 
 
-def work(parameters: Parameters) -> Work:
+def cost(parameters: Parameters) -> SampleCost:
     """Estimate what a sample costs in the steps of an iteration, for the plan of a study."""
     shape = architectures.shape(parameters.base, parameters.vocabulary)
     size = shape.parameters if shape else 0
     tokens = TOKENS.get(parameters.data, parameters.context / 2)
     # Checkpointing computes the forward pass again.
     passes = 8 if parameters.gradient_checkpointing else 6
-    return Work(
+    return SampleCost(
         train_flops=passes * size * tokens * parameters.epochs,
         generate_flops=2 * size * tokens,
         # Tokens as 32 bits and text, compressed.
@@ -332,3 +302,52 @@ def training_memory(parameters: Parameters, gpus: int) -> float | None:
         checkpointing=parameters.gradient_checkpointing,
         bfloat16=parameters.precision != "float32",
     ).total
+
+
+FAMILY = Family(
+    name="fine_tuning",
+    parameters=Parameters,
+    metrics={
+        "test_cross_entropy": Metric("cross-entropy on real test pairs", "nats per token"),
+        "response_cross_entropy": Metric("cross-entropy on real test responses", "nats per token"),
+        "perplexity": Metric("perplexity on real test pairs"),
+        "entropy_floor": Metric("entropy of the real pairs, where it is known", "nats per token"),
+        **text.METRICS,
+        "question_share": Metric("share of samples that ask a question of the grammar"),
+        "correct_share": Metric("share of these questions that are answered correctly"),
+        "mode_coverage": Metric("share of the kinds of questions that occur among the samples"),
+        "mode_distance": Metric("distance of kinds of questions from real ones (total variation)"),
+    },
+    headline=Headline("test_cross_entropy", worse="higher", stable=0.03),
+    figures=(
+        Figure(
+            "cross-entropy",
+            "test_cross_entropy",
+            rows=None,
+            colour="base",
+            reference="entropy_floor",
+        ),
+        Figure("response-cross-entropy", "response_cross_entropy", rows=None, colour="base"),
+        Figure("correct-share", "correct_share", rows=None, colour="base"),
+        Figure("distinct-2", "distinct_2", rows=None, colour="base"),
+        Figure("duplicate-rate", "duplicate_rate", rows=None, colour="base"),
+        Figure("mode-coverage", "mode_coverage", rows=None, colour="base"),
+    ),
+    published=CURVES,
+    # Trained on nothing, a model is the base: the (0, 0) cell of a mixture grid.
+    minimum_samples=0,
+    problems=problems,
+    iterative=Iterative(
+        module="collapse.families.fine_tuning.steps",
+        wants_gpu=True,
+        has_dataset=True,
+        writes_text=True,
+        evaluated_samples=lambda parameters: parameters.judged,
+        source_files=source_files,
+        hub_datasets=lambda parameters: datasets_of(parameters.data),
+        hub_models=hub_models,
+        may_use_vllm=lambda parameters: parameters.backend != "transformers",
+        cost=cost,
+        training_memory=training_memory,
+    ),
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from collapse.families import Published
+from collapse.families.declarations import Published
 
 #: Pairs of HelpSteer2 of at most 512 tokens, and so the synthetic pairs of an iteration.
 HELPSTEER2 = 12_531

@@ -8,46 +8,25 @@ determinants of 1e-300 keep their relative accuracy.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from collapse.families import Expectation, Figure, Headline, Metric, variant
-from collapse.families import Parameters as _Parameters
-from collapse.families.contract import Samples
+from collapse.families import declarations
+from collapse.families.contract import ClosedForm, Family, Iterative
+from collapse.families.declarations import Expectation, Figure, Headline, Metric, variant
+from collapse.families.simulator import Samples
 from collapse.regimes import Regime
 from collapse.seeding import Streams
 
-VERSION = 2
-#: Its chains can also run iteration by iteration; the real data is drawn, not read.
-STEPS = "collapse.families.gaussian.steps"
-STEP_VERSIONS = {"prepare": 1, "assemble": 1, "train": 1, "generate": 1, "evaluate": 1}
-DATASET = False
-MINIMUM_SAMPLES = 2
-METRICS = {
-    "squared_error_of_mean": Metric("squared distance of the fitted mean from the true mean"),
-    "trace_ratio": Metric("trace of the fitted covariance over that of the true covariance"),
-    "log_determinant_ratio": Metric(
-        "log of the determinant of the fitted covariance over that of the true covariance"
-    ),
-}
-HEADLINE = Headline("trace_ratio", worse="lower", scale="log")
-#: The variance is what chains lose; after one refit it says little, and may exceed the true one.
-MIXTURE_HEADLINE = Headline("squared_error_of_mean", worse="higher", scale="log")
-FIGURES = (
-    Figure("squared-error-of-mean", "squared_error_of_mean", rows="dimension", yscale="log"),
-    Figure("trace-ratio", "trace_ratio", rows="dimension", yscale="log"),
-    Figure("log-determinant-ratio", "log_determinant_ratio", rows="dimension"),
-)
-
-Array = NDArray[np.floating[Any]]
+Array = NDArray[np.float64]
 
 _BLOCK = 64
 
 
-class Parameters(_Parameters):
+class Parameters(declarations.Parameters):
     """Grid keys of the gaussian family."""
 
     dimension: int = Field(default=1, ge=1, strict=True, description="Dimension d of the data.")
@@ -82,7 +61,7 @@ class Model(NamedTuple):
     rank: int
 
 
-class Chain:
+class Simulator:
     """Gaussian chains of several seeds."""
 
     exchangeable = True
@@ -208,7 +187,7 @@ def lower_factor(blocks: Array, rank: int) -> Array:
     # The first rows of a matrix of this rank determine the others: a Cholesky that stops.
     squares = blocks @ blocks[:, :rank].transpose(0, 2, 1)
     try:
-        top = np.linalg.cholesky(squares[:, :rank])
+        top = np.asarray(np.linalg.cholesky(squares[:, :rank]), dtype=np.float64)
     except np.linalg.LinAlgError:
         top = np.stack([_cholesky_or_nan(square) for square in squares[:, :rank]])
     factor = top
@@ -235,7 +214,7 @@ def _by_qr(blocks: Array, rank: int) -> Array:
 
 def _cholesky_or_nan(square: Array) -> Array:
     try:
-        return np.linalg.cholesky(square)
+        return np.asarray(np.linalg.cholesky(square), dtype=np.float64)
     except np.linalg.LinAlgError:
         return np.full_like(square, np.nan)
 
@@ -275,3 +254,29 @@ def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whol
     if whole:
         return len(trained) * (1e-5 + 2.5e-8 * d**2)
     return sum(trained) * (1.2e-7 + 1.1e-8 * d + 6e-11 * d**2)
+
+
+FAMILY = Family(
+    name="gaussian",
+    parameters=Parameters,
+    metrics={
+        "squared_error_of_mean": Metric("squared distance of the fitted mean from the true mean"),
+        "trace_ratio": Metric("trace of the fitted covariance over that of the true covariance"),
+        "log_determinant_ratio": Metric(
+            "log of the determinant of the fitted covariance over that of the true covariance"
+        ),
+    },
+    headline=Headline("trace_ratio", worse="lower", scale="log"),
+    # The variance is what chains lose; after one refit it says little, and may exceed the true one.
+    mixture_headline=Headline("squared_error_of_mean", worse="higher", scale="log"),
+    figures=(
+        Figure("squared-error-of-mean", "squared_error_of_mean", rows="dimension", yscale="log"),
+        Figure("trace-ratio", "trace_ratio", rows="dimension", yscale="log"),
+        Figure("log-determinant-ratio", "log_determinant_ratio", rows="dimension"),
+    ),
+    minimum_samples=2,
+    expectations=expectations,
+    closed_form=ClosedForm(Simulator, seconds, version=2),
+    # Its steps are for trying out the rules and a cluster; the real data is drawn, not read.
+    iterative=Iterative(module="collapse.families.gaussian.steps"),
+)

@@ -1,13 +1,12 @@
-"""A closed-form family run iteration by iteration, with files, as neural families are.
+"""Gaussian chains iteration by iteration, with files, as neural families run.
 
-It is for trying out the rules, their faults and a cluster in seconds. Training sets are
-real subsets of stored samples here, where a whole chain draws statistics: the law of the
-metrics is the same, their numbers are not (at iteration 1 they are).
+They are for trying out the rules, their faults and a cluster in seconds. Training sets are
+subsets of stored samples here, where a chain in closed form draws statistics: the metrics have
+the same distribution but not the same numbers, except at iteration 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,92 +15,64 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
-from collapse import families
-from collapse.artifacts.manifest import ShardRecord
-from collapse.artifacts.step import Step
-from collapse.artifacts.training_sets import Selection
-from collapse.families.contract import Prepared
+from collapse.families.gaussian import Model, Parameters, Simulator
+from collapse.families.step_jobs import EvaluateJob, GenerateJob, StepJob, Steps, TrainJob
 from collapse.seeding import Streams
 
 _MODEL = "model.npz"
 
 
-def prepare(step: Step, parameters: Any, directory: Path) -> Prepared:
-    """Nothing to prepare: the real data is drawn by name where it is needed."""
-    return Prepared((), (), {})
-
-
-def train(
-    step: Step,
-    parameters: Any,
-    selections: Sequence[Selection],
-    *,
-    data: Path | None,
-    fingerprint: str,
-    scratch: Path,
-    model: Path,
-) -> dict[str, Any]:
+def train(job: TrainJob[Parameters]) -> dict[str, Any]:
     """Fit to the selected samples."""
-    chain = _chain(step, parameters)
+    simulator = _simulator(job)
     parts = []
-    for selection in selections:
+    for selection in job.selections:
         if selection.path is None:
-            (values,) = chain.real(selection.iteration, selection.size)
+            (values,) = simulator.real(selection.iteration, selection.size)
             parts.append(values[0][selection.rows])
         else:
             column = parquet.read_table(selection.path)["values"].combine_chunks()
             parts.append(_rows(column)[selection.rows])
-    fresh = any(selection.kind == "fresh" for selection in selections)
+    fresh = any(selection.kind == "fresh" for selection in job.selections)
     # With new real data at every iteration, nothing bounds the span of the samples.
-    chain.real_seen = np.iinfo(np.int64).max if fresh else step.samples
-    fitted = chain.fit(chain.summarise((np.concatenate(parts)[None],)))
-    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in _fields(fitted)}
-    np.savez(model / _MODEL, **arrays)
+    simulator.real_seen = np.iinfo(np.int64).max if fresh else job.step.samples
+    fitted = simulator.fit(simulator.summarise((np.concatenate(parts)[None],)))
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in fitted._asdict().items()}
+    np.savez(job.model / _MODEL, **arrays)
     return {"samples": sum(len(part) for part in parts)}
 
 
-def generate(
-    step: Step, parameters: Any, slots: range, *, model: Path, data: Path | None, output: Path
-) -> dict[str, Any]:
+def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     """Sample from the fitted model."""
-    chain = _chain(step, parameters)
-    (values,) = chain.sample(_load(step, model), slots.stop, step.iteration)
-    wanted = values[0, slots.start :]
+    simulator = _simulator(job)
+    (values,) = simulator.sample(_load(job.model), job.slots.stop, job.step.iteration)
+    wanted = values[0, job.slots.start :]
     column = pa.FixedSizeListArray.from_arrays(wanted.ravel(), wanted.shape[1])
-    parquet.write_table(pa.table({"values": column}), output)
+    parquet.write_table(pa.table({"values": column}), job.output)
     return {}
 
 
-def evaluate(
-    step: Step,
-    parameters: Any,
-    *,
-    model: Path,
-    data: Path | None,
-    selections: Sequence[Selection],
-    shards: Sequence[ShardRecord],
-    threads: int,
-) -> dict[str, float]:
+def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     """Evaluate the fitted model."""
-    found = _chain(step, parameters).evaluate(_load(step, model))
+    found = _simulator(job).evaluate(_load(job.model))
     return {name: float(values[0]) for name, values in found.items()}
 
 
-def _chain(step: Step, parameters: Any) -> Any:
+def _simulator(job: StepJob[Parameters]) -> Simulator:
+    step = job.step
     streams = Streams(step.experiment, step.point, step.regime, [step.seed])
-    return families.load(step.family).Chain(parameters, step.samples, streams)
+    return Simulator(job.parameters, step.samples, streams)
 
 
-def _fields(model: Any) -> list[tuple[str, Any]]:
-    return list(model._asdict().items())
-
-
-def _load(step: Step, model: Path) -> Any:
+def _load(model: Path) -> Model:
     with np.load(model / _MODEL, allow_pickle=False) as stored:
         fields = {name: value if value.ndim else value.item() for name, value in stored.items()}
-    return families.load(step.family).Model(**fields)
+    return Model(**fields)
 
 
 def _rows(column: Any) -> NDArray[np.float64]:
     width = column.type.list_size
     return np.asarray(column.flatten()).reshape(-1, width)
+
+
+STEPS = Steps(train=train, generate=generate, evaluate=evaluate)

@@ -9,38 +9,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from collapse.data import toy
-from collapse.families import Expectation, Figure, Headline, Metric
-from collapse.families import Parameters as _Parameters
-from collapse.families.contract import Samples
+from collapse.families import declarations
+from collapse.families.contract import ClosedForm, Family
+from collapse.families.declarations import Expectation, Figure, Headline, Metric
 from collapse.families.kernel_density.kernels import log_kernel_sums, log_normaliser
+from collapse.families.simulator import Samples
 from collapse.regimes import Regime
 from collapse.seeding import Streams
 
-VERSION = 2
-MINIMUM_SAMPLES = 2
-METRICS = {
-    "test_nll": Metric("mean negative log-likelihood of real test points", units="nat"),
-    "mean_squared_norm": Metric("mean squared norm of the points of the training set"),
-}
-HEADLINE = Headline("test_nll", worse="higher")
-FIGURES = (Figure("test-nll", "test_nll", rows="dataset"),)
 TEST_POINTS = 500
 
-Array = NDArray[np.floating[Any]]
+Array = NDArray[np.float64]
 #: Bandwidth below which a kernel density is one of points: infinitely unlikely anywhere else.
 NARROWEST = 1e-150
 
 Rule = Literal["scott", "silverman", "scott-scaled", "silverman-scaled"]
 
 
-class Parameters(_Parameters):
+class Parameters(declarations.Parameters):
     """Grid keys of the kernel_density family."""
 
     dataset: Literal["blobs", "circles", "moons", "swiss_roll"] = Field(
@@ -122,7 +115,7 @@ class Model(NamedTuple):
     bandwidth: Array
 
 
-class Chain:
+class Simulator:
     """Kernel-density chains of several seeds."""
 
     exchangeable = True
@@ -250,3 +243,18 @@ def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whol
     if whole and isinstance(parameters.bandwidth, float):
         points = min(points, trained[-1])  # a growing pool is evaluated by its new points
     return len(trained) * 4e-5 + points * TEST_POINTS * 1.3e-9
+
+
+FAMILY = Family(
+    name="kernel_density",
+    parameters=Parameters,
+    metrics={
+        "test_nll": Metric("mean negative log-likelihood of real test points", units="nat"),
+        "mean_squared_norm": Metric("mean squared norm of the points of the training set"),
+    },
+    headline=Headline("test_nll", worse="higher"),
+    figures=(Figure("test-nll", "test_nll", rows="dataset"),),
+    minimum_samples=2,
+    expectations=expectations,
+    closed_form=ClosedForm(Simulator, seconds, version=2),
+)

@@ -7,13 +7,15 @@ one, which import torch.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Literal
 
 from pydantic import Field
 
-from collapse.families import Figure, Headline, Metric, Work, text, variant
-from collapse.families import Parameters as _Parameters
+from collapse.data.hub_names import datasets_of
+from collapse.families import declarations, text
+from collapse.families.contract import Family, Iterative
+from collapse.families.declarations import Figure, Headline, Metric, SampleCost, variant
 from collapse.families.language_model.architectures import ARCHITECTURES
 from collapse.families.language_model.published import TABLE_2
 from collapse.families.parameters import (
@@ -30,58 +32,14 @@ from collapse.families.parameters import (
 )
 from collapse.text.sampling.interface import LOWEST_TEMPERATURE
 
-VERSION = 1
-STEPS = "collapse.families.language_model.steps"
-STEP_VERSIONS = {"prepare": 1, "assemble": 1, "train": 1, "generate": 1, "evaluate": 1}
-#: The real data is read from files that `prepare` writes.
-DATASET = True
-#: Shards have a column of text that people can read.
-SAMPLES_ARE_TEXT = True
-MINIMUM_SAMPLES = 2
-METRICS = {
-    "test_cross_entropy": Metric("cross-entropy on real test data", "nats per token"),
-    "perplexity": Metric("perplexity on real test data"),
-    "entropy_floor": Metric("entropy of the real data, where it is known", "nats per token"),
-    **text.METRICS,
-    "grammatical_share": Metric("share of grammatical samples"),
-    "mode_coverage": Metric("share of the plots that occur among the samples"),
-    "mode_distance": Metric("distance of plot frequencies from the real ones (total variation)"),
-}
-HEADLINE = Headline("test_cross_entropy", worse="higher", stable=0.03)
-FIGURES = (
-    Figure(
-        "cross-entropy", "test_cross_entropy", rows=None, colour="model", reference="entropy_floor"
-    ),
-    Figure(
-        "cross-entropy-by-temperature",
-        "test_cross_entropy",
-        rows=None,
-        colour="temperature",
-        compares=True,
-    ),
-    Figure(
-        "cross-entropy-by-first-training",
-        "test_cross_entropy",
-        rows=None,
-        colour="first_epochs",
-        compares=True,
-    ),
-    Figure("distinct-2", "distinct_2", rows=None, colour="model"),
-    Figure("duplicate-rate", "duplicate_rate", rows=None, colour="model"),
-    Figure("self-overlap", "self_overlap", rows=None, colour="model"),
-    Figure("grammatical-share", "grammatical_share", rows=None, colour="model"),
-    Figure("mode-coverage", "mode_coverage", rows=None, colour="model"),
-)
-
 #: Tokens of a document, of sources of which it is known (FACTS.md: 470 M in 2.12 M stories).
 TOKENS = {"stories": 50, "tinystories": 222}
 
-PUBLISHED = TABLE_2
 
 ModelName = Literal["tiny", "gpt2-9m", "llama2-12m", "llama2-42m", "llama2-126m"]
 
 
-class Parameters(_Parameters):
+class Parameters(declarations.Parameters):
     """Grid keys of the language_model family.
 
     Head counts, learning rate and schedule of the published runs are not known; the defaults
@@ -189,20 +147,16 @@ class Parameters(_Parameters):
     judged: Judged = 1000
 
 
-def is_local(source: str) -> bool:
-    """Tell whether the real data is read from local files."""
-    return source not in ("stories", "tinystories") and not source.startswith("hub:")
-
-
-def source_files(parameters: Mapping[str, Any]) -> list[str]:
+def source_files(parameters: Parameters) -> list[str]:
     """Return the local files that the real data is read from, if it is."""
-    source = str(parameters["data"])
-    return [os.path.expanduser(source)] if is_local(source) else []
+    source = parameters.data
+    elsewhere = source == "stories" or datasets_of(source)
+    return [] if elsewhere else [os.path.expanduser(source)]
 
 
 def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
     """Yield the parameters that don't fit the others, and what was expected of them."""
-    for path in source_files(parameters.model_dump()):
+    for path in source_files(parameters):
         if not os.path.exists(path):
             yield "data", "stories, tinystories, hub:<owner>/<name>, or an existing file or folder"
     positions = ARCHITECTURES[parameters.model].positions
@@ -216,14 +170,74 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
         yield "temperature", f"0 (the likeliest token) or at least {LOWEST_TEMPERATURE}"
 
 
-def work(parameters: Parameters) -> Work:
+def cost(parameters: Parameters) -> SampleCost:
     """Estimate what a sample costs in the steps of an iteration, for the plan of a study."""
     size = ARCHITECTURES[parameters.model].parameters(parameters.vocabulary)
     tokens = TOKENS.get(parameters.data, parameters.context / 2)
-    return Work(
+    return SampleCost(
         train_flops=6 * size * tokens * parameters.epochs,
         generate_flops=2 * size * tokens,
         # Tokens as 16 bits and text, compressed.
         sample_bytes=3 * tokens,
         model_bytes=4 * size,
     )
+
+
+FAMILY = Family(
+    name="language_model",
+    parameters=Parameters,
+    metrics={
+        "test_cross_entropy": Metric("cross-entropy on real test data", "nats per token"),
+        "perplexity": Metric("perplexity on real test data"),
+        "entropy_floor": Metric("entropy of the real data, where it is known", "nats per token"),
+        **text.METRICS,
+        "grammatical_share": Metric("share of grammatical samples"),
+        "mode_coverage": Metric("share of the plots that occur among the samples"),
+        "mode_distance": Metric(
+            "distance of plot frequencies from the real ones (total variation)"
+        ),
+    },
+    headline=Headline("test_cross_entropy", worse="higher", stable=0.03),
+    figures=(
+        Figure(
+            "cross-entropy",
+            "test_cross_entropy",
+            rows=None,
+            colour="model",
+            reference="entropy_floor",
+        ),
+        Figure(
+            "cross-entropy-by-temperature",
+            "test_cross_entropy",
+            rows=None,
+            colour="temperature",
+            compares=True,
+        ),
+        Figure(
+            "cross-entropy-by-first-training",
+            "test_cross_entropy",
+            rows=None,
+            colour="first_epochs",
+            compares=True,
+        ),
+        Figure("distinct-2", "distinct_2", rows=None, colour="model"),
+        Figure("duplicate-rate", "duplicate_rate", rows=None, colour="model"),
+        Figure("self-overlap", "self_overlap", rows=None, colour="model"),
+        Figure("grammatical-share", "grammatical_share", rows=None, colour="model"),
+        Figure("mode-coverage", "mode_coverage", rows=None, colour="model"),
+    ),
+    published=TABLE_2,
+    minimum_samples=2,
+    problems=problems,
+    iterative=Iterative(
+        module="collapse.families.language_model.steps",
+        wants_gpu=True,
+        has_dataset=True,
+        writes_text=True,
+        evaluated_samples=lambda parameters: parameters.judged,
+        source_files=source_files,
+        hub_datasets=lambda parameters: datasets_of(parameters.data),
+        may_use_vllm=lambda parameters: parameters.backend != "transformers",
+        cost=cost,
+    ),
+)

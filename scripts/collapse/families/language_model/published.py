@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from collapse.families import Published
+from collapse.families.declarations import Published
 
 #: All of TinyStories, about, and a fifth of it, as the paper study has them.
 WHOLE, FIFTH = 2_100_000, 420_000

@@ -12,15 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from collapse.artifacts.manifest import ShardRecord
-from collapse.artifacts.step import Step
-from collapse.artifacts.training_sets import DATASET, Selection
+from collapse.artifacts.training_sets import DATASET
 from collapse.data.text import corpus as text
 from collapse.data.text import stories, tokenizing, tokens
 from collapse.data.text.tokenizing import BOS, EOS
-from collapse.families.contract import Prepared
 from collapse.families.language_model import Parameters, training
 from collapse.families.language_model.evaluation import of_stories
+from collapse.families.step_jobs import EvaluateJob, GenerateJob, Prepared, StepJob, Steps, TrainJob
 from collapse.text import checkpoints, evaluation, sampling, stored_tokens
 from collapse.text import shards as shards_of_text
 from collapse.text.sampling import Decoding, Sample
@@ -31,32 +29,32 @@ TRAIN, TEST, TOKENIZER = "train.parquet", "test.parquet", "tokenizer"
 MOST_ATTEMPTS = 50
 
 
-def prepare(step: Step, parameters: Parameters, directory: Path) -> Prepared:
+def prepare(job: StepJob[Parameters]) -> Prepared:
     """Read the real documents, train the tokenizer on the training split, and tokenise both."""
     corpus = text.corpus(
-        os.path.expanduser(parameters.data),
-        separator=parameters.separator,
-        column=parameters.column,
-        limit=parameters.documents,
-        test_documents=parameters.test_documents,
-        generator_of=step.stream,
+        os.path.expanduser(job.parameters.data),
+        separator=job.parameters.separator,
+        column=job.parameters.column,
+        limit=job.parameters.documents,
+        test_documents=job.parameters.test_documents,
+        generator_of=job.step.stream,
     )
-    tokenizing.train(corpus.train(), parameters.vocabulary, directory / TOKENIZER)
+    tokenizing.train(corpus.train(), job.parameters.vocabulary, job.data / TOKENIZER)
     counts = {}
     for split, documents in (("train", corpus.train()), ("test", corpus.test())):
         counts[split] = tokens.write_documents(
-            directory / f"{split}.parquet",
+            job.data / f"{split}.parquet",
             documents,
-            directory / TOKENIZER,
-            context=parameters.context,
-            long_documents=parameters.long_documents,
+            job.data / TOKENIZER,
+            context=job.parameters.context,
+            long_documents=job.parameters.long_documents,
         )
     details: dict[str, Any] = {
         "corpus": corpus.counts._asdict(),
         **{split: found._asdict() for split, found in counts.items()},
     }
     whole = not any(found.dropped or found.truncated for found in counts.values())
-    if parameters.data == "stories" and whole:
+    if job.parameters.data == "stories" and whole:
         # Tokens of a document and its EOS are predicted, so the entropy is shared among them.
         predicted = counts["train"].tokens / counts["train"].documents + 1
         details["entropy_floor"] = stories.entropy() / predicted
@@ -67,65 +65,54 @@ def prepare(step: Step, parameters: Parameters, directory: Path) -> Prepared:
     )
 
 
-def train(
-    step: Step,
-    parameters: Parameters,
-    selections: Sequence[Selection],
-    *,
-    data: Path,
-    fingerprint: str,
-    scratch: Path,
-    model: Path,
-) -> dict[str, Any]:
+def train(job: TrainJob[Parameters]) -> dict[str, Any]:
     """Train a newly initialised model."""
     return training.train(
-        step,
-        parameters,
-        shards_of_text.selected(selections),
-        test=tokens.read(data / TEST),
-        tokenizer=data / TOKENIZER,
-        fingerprint=fingerprint,
-        scratch=scratch,
-        model=model,
+        job.step,
+        job.parameters,
+        shards_of_text.selected(job.selections),
+        test=tokens.read(job.data / TEST),
+        tokenizer=job.data / TOKENIZER,
+        fingerprint=job.fingerprint,
+        scratch=job.scratch,
+        model=job.model,
     )
 
 
-def generate(
-    step: Step, parameters: Parameters, slots: range, *, model: Path, data: Path, output: Path
-) -> dict[str, Any]:
+def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     """Sample one document for each slot, from its own seed."""
-    limit = parameters.fixed_length or parameters.context - 1
+    limit = job.parameters.fixed_length or job.parameters.context - 1
     decoding = Decoding(
-        temperature=parameters.temperature,
+        temperature=job.parameters.temperature,
         max_tokens=limit,
         begin=BOS,
         end=EOS,
-        ignore_end=parameters.fixed_length is not None,
+        ignore_end=job.parameters.fixed_length is not None,
     )
-    first = training.read_first_tokens(model) if parameters.start == "first-token" else None
+    first = training.read_first_tokens(job.model) if job.parameters.start == "first-token" else None
 
     def acceptable(sample: Sample) -> bool:
-        if parameters.truncated == "redraw" and not (sample.ended or decoding.ignore_end):
+        if job.parameters.truncated == "redraw" and not (sample.ended or decoding.ignore_end):
             return False
         return len(sample.tokens) > 0
 
-    base = step.integer("samples")
-    with sampling.opened(parameters.backend, model, decoding) as draw:
+    base = job.step.integer("samples")
+    with sampling.opened(job.parameters.backend, job.model, decoding) as draw:
 
         def attempt(wanted: Sequence[int], number: int) -> list[Sample]:
             seeds = sampling.seeds(base, number, wanted)
             prompts: list[list[int]] = [[] for _ in wanted]
             if first is not None:
-                stream = step.stream(f"first tokens, attempt {number}")
+                stream = job.step.stream(f"first tokens, attempt {number}")
                 # The number of a slot is the same whichever slots are asked for.
-                uniform = stream.random(slots.stop)
+                uniform = stream.random(job.slots.stop)
                 prompts = [[first.at(uniform[slot])] for slot in wanted]
             return draw(prompts, seeds)
 
-        filled = sampling.fill(slots, attempt, acceptable, most_attempts=MOST_ATTEMPTS)
-    _write(filled.samples, data / TOKENIZER, parameters.vocabulary, output)
+        filled = sampling.fill(job.slots, attempt, acceptable, most_attempts=MOST_ATTEMPTS)
+    _write(filled.samples, job.data / TOKENIZER, job.parameters.vocabulary, job.output)
     return {
-        "backend": sampling.backend(parameters.backend),
+        "backend": sampling.backend(job.parameters.backend),
         "drawn": filled.drawn,
         "acceptance_rate": filled.acceptance_rate,
         "truncated": sum(not sample.ended for sample in filled.samples),
@@ -146,34 +133,28 @@ def _write(samples: list[Sample], tokenizer: Path, vocabulary: int, output: Path
     parquet.write_table(table, output, compression="zstd", row_group_size=10_000)
 
 
-def evaluate(
-    step: Step,
-    parameters: Parameters,
-    *,
-    model: Path,
-    data: Path,
-    selections: Sequence[Selection],
-    shards: Sequence[ShardRecord],
-    threads: int,
-) -> dict[str, float]:
+def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     """Measure the model on real test documents, and its samples."""
-    test = stored_tokens.in_memory(tokens.read(data / TEST))
-    found = evaluation.cross_entropy(checkpoints.load(model), test)
-    details = json.loads((data / DATASET).read_text(encoding="utf-8"))["details"]
+    test = stored_tokens.in_memory(tokens.read(job.data / TEST))
+    found = evaluation.cross_entropy(checkpoints.load(job.model), test)
+    details = json.loads((job.data / DATASET).read_text(encoding="utf-8"))["details"]
     metrics = {
         "test_cross_entropy": found,
         "perplexity": float(np.exp(found)),
         "entropy_floor": details.get("entropy_floor", np.nan),
     }
-    if shards:
-        samples = shards_of_text.first(shards, parameters.judged)
+    if job.shards:
+        samples = shards_of_text.first(job.shards, job.parameters.judged)
         metrics |= evaluation.of_samples(
             samples,
-            training_set=shards_of_text.selected(selections),
-            test=tokens.read(data / TEST),
+            training_set=shards_of_text.selected(job.selections),
+            test=tokens.read(job.data / TEST),
         )
-        if parameters.data == "stories":
+        if job.parameters.data == "stories":
             metrics |= of_stories(samples["text"].to_pylist())
-        metrics["acceptance_rate"] = shards_of_text.acceptance_rate(shards)
-        metrics["truncated_share"] = shards_of_text.truncated_share(shards)
+        metrics["acceptance_rate"] = shards_of_text.acceptance_rate(job.shards)
+        metrics["truncated_share"] = shards_of_text.truncated_share(job.shards)
     return metrics
+
+
+STEPS = Steps(prepare=prepare, train=train, generate=generate, evaluate=evaluate)

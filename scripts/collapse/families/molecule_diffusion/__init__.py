@@ -7,49 +7,16 @@ one, which import torch and RDKit.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Literal
 
 from pydantic import Field
 
-from collapse.families import Figure, Headline, Metric, Work, variant
-from collapse.families import Parameters as _Parameters
+from collapse.families import declarations
+from collapse.families.contract import Family, Iterative
+from collapse.families.declarations import Figure, Headline, Metric, SampleCost, variant
 from collapse.families.molecule_diffusion.architectures import ARCHITECTURES
 from collapse.families.parameters import CurvePoints, Epochs, LearningRate, Schedule, Warmup
-
-VERSION = 1
-STEPS = "collapse.families.molecule_diffusion.steps"
-STEP_VERSIONS = {"prepare": 1, "assemble": 1, "train": 2, "generate": 1, "evaluate": 1}
-#: The real data is read from files that `prepare` writes.
-DATASET = True
-#: Generated conformations are drawn over real ones.
-PICTURES = "collapse.families.molecule_diffusion.pictures"
-MINIMUM_SAMPLES = 1
-METRICS = {
-    "test_loss": Metric("squared error of the predicted noise on real test data"),
-    "coverage_recall": Metric("share of real test conformations near a generated one (COV-R)"),
-    "matching_recall": Metric(
-        "distance of real test conformations to the nearest generated one (MAT-R)", "Å"
-    ),
-    "coverage_precision": Metric("share of generated conformations near a real one (COV-P)"),
-    "matching_precision": Metric(
-        "distance of generated conformations to the nearest real one (MAT-P)", "Å"
-    ),
-    "bond_length_distance": Metric("distance of bond lengths from real ones (Wasserstein)", "Å"),
-    "angle_distance": Metric("distance of bond angles from real ones (Wasserstein)", "degrees"),
-    "sane_share": Metric("share of chemically sane conformations"),
-}
-HEADLINE = Headline("test_loss", worse="higher", stable=0.05)
-FIGURES = (
-    Figure("test-loss", "test_loss", rows=None, colour="model"),
-    Figure("coverage-recall", "coverage_recall", rows=None, colour="model"),
-    Figure("matching-recall", "matching_recall", rows=None, colour="model"),
-    Figure("coverage-precision", "coverage_precision", rows=None, colour="model"),
-    Figure("matching-precision", "matching_precision", rows=None, colour="model"),
-    Figure("bond-length-distance", "bond_length_distance", rows=None, colour="model"),
-    Figure("angle-distance", "angle_distance", rows=None, colour="model"),
-    Figure("sane-share", "sane_share", rows=None, colour="model"),
-)
 
 #: The source that is built in, and how a folder of GEOM-Drugs is named.
 BUILT_IN, GEOM_DRUGS = "drug-like", "geom-drugs:"
@@ -58,7 +25,7 @@ BUILT_IN, GEOM_DRUGS = "drug-like", "geom-drugs:"
 ATOMS = {True: 44, False: 25}
 
 
-class Parameters(_Parameters):
+class Parameters(declarations.Parameters):
     """Grid keys of the molecule_diffusion family.
 
     Noise levels and shapes are those of GeoDiff (FACTS.md, "Molecular diffusion on GEOM-Drugs").
@@ -157,9 +124,9 @@ class Parameters(_Parameters):
     )
 
 
-def source_files(parameters: Mapping[str, Any]) -> list[str]:
+def source_files(parameters: Parameters) -> list[str]:
     """Return the local files that the real data is read from, if it is."""
-    source = str(parameters["data"])
+    source = parameters.data
     if source == BUILT_IN or source.startswith(GEOM_DRUGS):
         return []  # the job says what is amiss with GEOM-Drugs, and how to get it
     return [os.path.expanduser(source)]
@@ -169,20 +136,65 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
     """Yield the parameters that don't fit the others, and what was expected of them."""
     if parameters.data == GEOM_DRUGS:
         yield "data", "geom-drugs:<folder>"
-    for path in source_files(parameters.model_dump()):
+    for path in source_files(parameters):
         if not os.path.exists(path):
             yield "data", "drug-like, geom-drugs:<folder>, or an existing SDF file or folder"
 
 
-def work(parameters: Parameters) -> Work:
+def cost(parameters: Parameters) -> SampleCost:
     """Estimate what a sample costs in the steps of an iteration, for the plan of a study."""
     shape = ARCHITECTURES[parameters.model]
     atoms = ATOMS[parameters.hydrogens]
     forward = atoms * (atoms - 1) * shape.pair_flops
-    return Work(
+    return SampleCost(
         train_flops=3 * forward * parameters.epochs,
         generate_flops=forward * parameters.diffusion_steps,
         # Positions as 32 bits, and the graph.
         sample_bytes=20 * atoms,
         model_bytes=4 * shape.parameters,
     )
+
+
+FAMILY = Family(
+    name="molecule_diffusion",
+    parameters=Parameters,
+    metrics={
+        "test_loss": Metric("squared error of the predicted noise on real test data"),
+        "coverage_recall": Metric("share of real test conformations near a generated one (COV-R)"),
+        "matching_recall": Metric(
+            "distance of real test conformations to the nearest generated one (MAT-R)", "Å"
+        ),
+        "coverage_precision": Metric("share of generated conformations near a real one (COV-P)"),
+        "matching_precision": Metric(
+            "distance of generated conformations to the nearest real one (MAT-P)", "Å"
+        ),
+        "bond_length_distance": Metric(
+            "distance of bond lengths from real ones (Wasserstein)", "Å"
+        ),
+        "angle_distance": Metric("distance of bond angles from real ones (Wasserstein)", "degrees"),
+        "sane_share": Metric("share of chemically sane conformations"),
+    },
+    headline=Headline("test_loss", worse="higher", stable=0.05),
+    figures=(
+        Figure("test-loss", "test_loss", rows=None, colour="model"),
+        Figure("coverage-recall", "coverage_recall", rows=None, colour="model"),
+        Figure("matching-recall", "matching_recall", rows=None, colour="model"),
+        Figure("coverage-precision", "coverage_precision", rows=None, colour="model"),
+        Figure("matching-precision", "matching_precision", rows=None, colour="model"),
+        Figure("bond-length-distance", "bond_length_distance", rows=None, colour="model"),
+        Figure("angle-distance", "angle_distance", rows=None, colour="model"),
+        Figure("sane-share", "sane_share", rows=None, colour="model"),
+    ),
+    minimum_samples=1,
+    problems=problems,
+    iterative=Iterative(
+        module="collapse.families.molecule_diffusion.steps",
+        wants_gpu=True,
+        versions={"train": 2},
+        has_dataset=True,
+        pictures="collapse.families.molecule_diffusion.pictures",
+        evaluated_samples=lambda parameters: parameters.judged,
+        source_files=source_files,
+        cost=cost,
+    ),
+)

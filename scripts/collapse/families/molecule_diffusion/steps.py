@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from collapse.artifacts import manifest
 from collapse.artifacts.manifest import ShardRecord
 from collapse.artifacts.step import Step
-from collapse.artifacts.training_sets import DATASET, Selection
+from collapse.artifacts.training_sets import DATASET
 from collapse.data.molecules import conformations
 from collapse.data.molecules import sources as molecule_sources
 from collapse.data.molecules.conformations import Conformations
 from collapse.data.molecules.sources import Reading
-from collapse.families.contract import Prepared
 from collapse.families.molecule_diffusion import (
     Parameters,
     checkpoint,
@@ -27,20 +26,29 @@ from collapse.families.molecule_diffusion import (
     pictures,
     training,
 )
+from collapse.families.step_jobs import (
+    EvaluateJob,
+    GenerateJob,
+    PortrayJob,
+    Prepared,
+    StepJob,
+    Steps,
+    TrainJob,
+)
 from collapse.plotting import portraits
 
 TRAIN, TEST = "train.parquet", "test.parquet"
 
 
-def prepare(step: Step, parameters: Parameters, directory: Path) -> Prepared:
+def prepare(job: StepJob[Parameters]) -> Prepared:
     """Read or make the real conformations, and split them by molecule."""
     reading = Reading(
-        **{name: getattr(parameters, name) for name in Reading._fields},
+        **{name: getattr(job.parameters, name) for name in Reading._fields},
     )
-    found = molecule_sources.collection(parameters.data, reading, step.stream)
-    molecule_sources.report(parameters.data, found)
-    conformations.write(directory / TRAIN, found.train)
-    conformations.write(directory / TEST, found.test)
+    found = molecule_sources.collection(job.parameters.data, reading, job.step.stream)
+    molecule_sources.report(job.parameters.data, found)
+    conformations.write(job.data / TRAIN, found.train)
+    conformations.write(job.data / TEST, found.test)
     return Prepared(
         train=[(TRAIN, found.train.size)],
         test=[(TEST, found.test.size)],
@@ -59,45 +67,34 @@ def prepare(step: Step, parameters: Parameters, directory: Path) -> Prepared:
     )
 
 
-def train(
-    step: Step,
-    parameters: Parameters,
-    selections: Sequence[Selection],
-    *,
-    data: Path,
-    fingerprint: str,
-    scratch: Path,
-    model: Path,
-) -> dict[str, Any]:
+def train(job: TrainJob[Parameters]) -> dict[str, Any]:
     """Train a newly initialised network."""
     return training.train(
-        step,
-        parameters,
+        job.step,
+        job.parameters,
         conformations.concatenate(
-            [conformations.read(Path(str(one.path)), one.rows) for one in selections]
+            [conformations.read(Path(str(one.path)), one.rows) for one in job.selections]
         ),
-        test=conformations.read(data / TEST),
-        fingerprint=fingerprint,
-        scratch=scratch,
-        model=model,
+        test=conformations.read(job.data / TEST),
+        fingerprint=job.fingerprint,
+        scratch=job.scratch,
+        model=job.model,
     )
 
 
-def generate(
-    step: Step, parameters: Parameters, slots: range, *, model: Path, data: Path, output: Path
-) -> dict[str, Any]:
+def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     """Sample one conformation for each slot, of the molecule that the slot has in the real data."""
-    real = conformations.read(data / TRAIN)
-    rows = _rows_of_slots(step, data)
+    real = conformations.read(job.data / TRAIN)
+    rows = _rows_of_slots(job.step, job.data)
     sampled = generation.generate(
-        checkpoint.load(model),
+        checkpoint.load(job.model),
         lambda some: real.take(rows[some % len(rows)]),
-        slots,
+        job.slots,
         cycle=len(rows),
-        seed=step.integer("samples"),
-        parameters=parameters,
+        seed=job.step.integer("samples"),
+        parameters=job.parameters,
     )
-    conformations.write(output, sampled)
+    conformations.write(job.output, sampled)
     return {}
 
 
@@ -110,42 +107,25 @@ def _rows_of_slots(step: Step, data: Path) -> NDArray[np.int64]:
     return step.order_of_real_data(sum(part.stop for part in described.train))[: step.samples]
 
 
-def evaluate(
-    step: Step,
-    parameters: Parameters,
-    *,
-    model: Path,
-    data: Path,
-    selections: Sequence[Selection],
-    shards: Sequence[ShardRecord],
-    threads: int,
-) -> dict[str, float]:
+def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     """Measure the network on real test conformations, and its samples."""
-    network, test = checkpoint.load(model), conformations.read(data / TEST)
+    network, test = checkpoint.load(job.model), conformations.read(job.data / TEST)
     metrics = {"test_loss": evaluation.test_loss(network, test)}
     metrics |= evaluation.of_test_molecules(
-        network, test, parameters, seed=step.integer("test samples"), threads=threads
+        network, test, job.parameters, seed=job.step.integer("test samples"), threads=job.threads
     )
-    if shards:
-        samples, real = _samples_and_real(step, data, shards, parameters.judged)
+    if job.shards:
+        samples, real = _samples_and_real(job.step, job.data, job.shards, job.parameters.judged)
         metrics |= evaluation.of_samples(samples, real)
     return metrics
 
 
-def portray(
-    step: Step,
-    parameters: Parameters,
-    *,
-    model: Path,
-    data: Path,
-    shards: Sequence[ShardRecord],
-    output: Path,
-) -> None:
+def portray(job: PortrayJob[Parameters]) -> None:
     """Write the first samples of different molecules, laid over the real conformations."""
-    samples, _ = _samples_and_real(step, data, shards, parameters.judged)
+    samples, _ = _samples_and_real(job.step, job.data, job.shards, job.parameters.judged)
     _, first = np.unique(samples.molecule, return_index=True)
     shown = samples.take(np.sort(first)[: pictures.SHOWN])
-    portraits.write(output, overlay.portrait(shown, conformations.read(data / TRAIN)))
+    portraits.write(job.output, overlay.portrait(shown, conformations.read(job.data / TRAIN)))
 
 
 def _samples_and_real(
@@ -164,3 +144,6 @@ def _samples_and_real(
     rows = _rows_of_slots(step, data)
     real = conformations.read(data / TRAIN).take(rows[np.arange(samples.size) % len(rows)])
     return samples, real
+
+
+STEPS = Steps(prepare=prepare, train=train, generate=generate, evaluate=evaluate, portray=portray)

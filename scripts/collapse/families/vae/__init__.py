@@ -7,13 +7,14 @@ one, which import torch.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from pydantic import Field
 
-from collapse.families import Figure, Headline, Metric, Work, variant
-from collapse.families import Parameters as _Parameters
+from collapse.data.hub_names import datasets_of
+from collapse.families import declarations
+from collapse.families.contract import Family, Iterative
+from collapse.families.declarations import Figure, Headline, Metric, SampleCost, variant
 from collapse.families.parameters import (
     CurvePoints,
     Epochs,
@@ -26,71 +27,11 @@ from collapse.families.parameters import (
 )
 from collapse.families.vae.architectures import PUBLISHED_SIZE, architecture
 
-VERSION = 1
-STEPS = "collapse.families.vae.steps"
-STEP_VERSIONS = {"prepare": 1, "assemble": 1, "train": 1, "generate": 1, "evaluate": 1}
-#: The real data is read from files that `prepare` writes.
-DATASET = True
-#: Draws what `portray` of the steps writes of every iteration.
-PICTURES = "collapse.families.vae.pictures"
-MINIMUM_SAMPLES = 2
-METRICS = {
-    "test_loss": Metric("loss on real test images (reconstruction and KL)", "nats per image"),
-    "test_reconstruction": Metric(
-        "reconstruction term of the loss on real test images", "nats per image"
-    ),
-    "test_kl": Metric("KL term of the loss on real test images", "nats per image"),
-    "test_elbo": Metric(
-        "evidence lower bound of the log-density of real test images", "nats per image"
-    ),
-    "active_units": Metric("latent dimensions that tell test images apart"),
-    "variance_ratio": Metric("variance of the samples' pixels over that of real test images"),
-    "effective_modes": Metric("effective number of modes among the samples"),
-    "effective_modes_of_data": Metric("effective number of modes among real test images"),
-    "effective_classes": Metric("effective number of classes among the samples"),
-    "effective_classes_of_data": Metric("effective number of classes among real test images"),
-    "largest_class_share": Metric("share of the most frequent class among the samples"),
-    "nearest_distance": Metric("distance of a sample from the nearest training image (RMS)"),
-    "nearest_distance_of_data": Metric(
-        "distance of a real test image from the nearest real training image (RMS)"
-    ),
-}
-HEADLINE = Headline("test_loss", worse="higher", stable=0.03)
-FIGURES = (
-    Figure("test-loss", "test_loss", rows=None, colour="noise"),
-    Figure("test-reconstruction", "test_reconstruction", rows=None, colour="noise"),
-    Figure("test-kl", "test_kl", rows=None, colour="noise"),
-    Figure("active-units", "active_units", rows=None, colour="noise"),
-    Figure("variance-ratio", "variance_ratio", rows=None, colour="noise"),
-    Figure(
-        "effective-modes",
-        "effective_modes",
-        rows=None,
-        colour="noise",
-        reference="effective_modes_of_data",
-    ),
-    Figure(
-        "effective-classes",
-        "effective_classes",
-        rows=None,
-        colour="noise",
-        reference="effective_classes_of_data",
-    ),
-    Figure("largest-class-share", "largest_class_share", rows=None, colour="noise"),
-    Figure(
-        "nearest-distance",
-        "nearest_distance",
-        rows=None,
-        colour="noise",
-        reference="nearest_distance_of_data",
-    ),
-)
-
 #: Pixels of a side and channels, of sources of which they are known.
 SHAPES = {"digits": (8, 1), "celeba": (64, 3)}
 
 
-class Parameters(_Parameters):
+class Parameters(declarations.Parameters):
     """Grid keys of the vae family.
 
     Likelihood, learning rate, batch and schedule of the published runs are not known (FACTS.md,
@@ -172,9 +113,9 @@ class Parameters(_Parameters):
     judged: Judged = 1000
 
 
-def source_files(parameters: Mapping[str, Any]) -> list[str]:
+def source_files(parameters: Parameters) -> list[str]:
     """Return the local files that the real data is read from, if it is."""
-    folder = folder_of(str(parameters["data"]))
+    folder = folder_of(parameters.data)
     return [] if folder is None else [folder]
 
 
@@ -202,11 +143,11 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
         yield "size", "null for digits, which have 8 x 8 pixels"
 
 
-def work(parameters: Parameters) -> Work:
+def cost(parameters: Parameters) -> SampleCost:
     """Estimate what a sample costs in the steps of an iteration, for the plan of a study."""
     shape = architecture(*_shape(parameters), parameters.latent)
     decoding = shape.decoder_operations()
-    return Work(
+    return SampleCost(
         # Forward through both networks, and twice that backward.
         train_flops=6 * decoding * parameters.epochs,
         generate_flops=decoding,
@@ -220,3 +161,72 @@ def _shape(parameters: Parameters) -> tuple[int, int]:
     """Return size and channels of the images, guessed where only the files know them."""
     known = SHAPES.get(parameters.data.partition(":")[0], (PUBLISHED_SIZE, 3))
     return parameters.size or known[0], known[1]
+
+
+FAMILY = Family(
+    name="vae",
+    parameters=Parameters,
+    metrics={
+        "test_loss": Metric("loss on real test images (reconstruction and KL)", "nats per image"),
+        "test_reconstruction": Metric(
+            "reconstruction term of the loss on real test images", "nats per image"
+        ),
+        "test_kl": Metric("KL term of the loss on real test images", "nats per image"),
+        "test_elbo": Metric(
+            "evidence lower bound of the log-density of real test images", "nats per image"
+        ),
+        "active_units": Metric("latent dimensions that tell test images apart"),
+        "variance_ratio": Metric("variance of the samples' pixels over that of real test images"),
+        "effective_modes": Metric("effective number of modes among the samples"),
+        "effective_modes_of_data": Metric("effective number of modes among real test images"),
+        "effective_classes": Metric("effective number of classes among the samples"),
+        "effective_classes_of_data": Metric("effective number of classes among real test images"),
+        "largest_class_share": Metric("share of the most frequent class among the samples"),
+        "nearest_distance": Metric("distance of a sample from the nearest training image (RMS)"),
+        "nearest_distance_of_data": Metric(
+            "distance of a real test image from the nearest real training image (RMS)"
+        ),
+    },
+    headline=Headline("test_loss", worse="higher", stable=0.03),
+    figures=(
+        Figure("test-loss", "test_loss", rows=None, colour="noise"),
+        Figure("test-reconstruction", "test_reconstruction", rows=None, colour="noise"),
+        Figure("test-kl", "test_kl", rows=None, colour="noise"),
+        Figure("active-units", "active_units", rows=None, colour="noise"),
+        Figure("variance-ratio", "variance_ratio", rows=None, colour="noise"),
+        Figure(
+            "effective-modes",
+            "effective_modes",
+            rows=None,
+            colour="noise",
+            reference="effective_modes_of_data",
+        ),
+        Figure(
+            "effective-classes",
+            "effective_classes",
+            rows=None,
+            colour="noise",
+            reference="effective_classes_of_data",
+        ),
+        Figure("largest-class-share", "largest_class_share", rows=None, colour="noise"),
+        Figure(
+            "nearest-distance",
+            "nearest_distance",
+            rows=None,
+            colour="noise",
+            reference="nearest_distance_of_data",
+        ),
+    ),
+    minimum_samples=2,
+    problems=problems,
+    iterative=Iterative(
+        module="collapse.families.vae.steps",
+        wants_gpu=True,
+        has_dataset=True,
+        pictures="collapse.families.vae.pictures",
+        evaluated_samples=lambda parameters: parameters.judged,
+        source_files=source_files,
+        hub_datasets=lambda parameters: datasets_of(parameters.data),
+        cost=cost,
+    ),
+)

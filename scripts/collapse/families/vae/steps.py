@@ -18,7 +18,15 @@ from collapse.data.images import shards as image_shards
 from collapse.data.images import sources as images
 from collapse.data.images.sources import Labelled
 from collapse.errors import DataError
-from collapse.families.contract import Prepared
+from collapse.families.step_jobs import (
+    EvaluateJob,
+    GenerateJob,
+    PortrayJob,
+    Prepared,
+    StepJob,
+    Steps,
+    TrainJob,
+)
 from collapse.families.vae import Parameters, evaluation, models, pictures, reference, training
 from collapse.families.vae.architectures import architecture
 from collapse.plotting import portraits
@@ -26,45 +34,45 @@ from collapse.plotting import portraits
 TRAIN, TEST, REFERENCE = "train.parquet", "test.parquet", "reference.npz"
 
 
-def prepare(step: Step, parameters: Parameters, directory: Path) -> Prepared:
+def prepare(job: StepJob[Parameters]) -> Prepared:
     """Decode the real images once, and fit what samples are compared with.
 
     A training image that is a copy of a test image is left out.
     """
-    source = parameters.data
+    source = job.parameters.data
     found = images.collection(
         source,
-        size=parameters.size,
-        column=parameters.column,
-        label=parameters.label,
+        size=job.parameters.size,
+        column=job.parameters.column,
+        label=job.parameters.label,
     )
     shape = _checked_shape(source, [next(split.read(1)) for split in (found.train, found.test)])
     held_out: set[int] = set()
     copies = 0
 
     def tested() -> Iterator[tuple[NDArray[np.uint8], int | None]]:
-        for one in found.test.read(parameters.test_images):
+        for one in found.test.read(job.parameters.test_images):
             held_out.add(images.fingerprint(one.image))
             yield one.image, one.label
 
     def trained() -> Iterator[tuple[NDArray[np.uint8], int | None]]:
         nonlocal copies
-        for one in found.train.read(parameters.images):
+        for one in found.train.read(job.parameters.images):
             if images.fingerprint(one.image) in held_out:
                 copies += 1
             else:
                 yield one.image, one.label
 
-    test_count = image_shards.write(directory / TEST, tested(), shape)
-    train_count = image_shards.write(directory / TRAIN, trained(), shape)
+    test_count = image_shards.write(job.data / TEST, tested(), shape)
+    train_count = image_shards.write(job.data / TRAIN, trained(), shape)
     for what, count, wanted in (
-        ("test", test_count, parameters.test_images or 2),
+        ("test", test_count, job.parameters.test_images or 2),
         ("training", train_count, 2),
     ):
         if count < wanted:
             raise DataError(f"{source}: {count} {what} images; expected at least {wanted}")
-    judge = _judge(step, directory, train_count, len(found.classes))
-    reference.save(judge, directory / REFERENCE)
+    judge = _judge(job.step, job.data, train_count, len(found.classes))
+    reference.save(judge, job.data / REFERENCE)
     return Prepared(
         train=[(TRAIN, train_count)],
         test=[(TEST, test_count)],
@@ -72,7 +80,7 @@ def prepare(step: Step, parameters: Parameters, directory: Path) -> Prepared:
             "shape": shape,
             "classes": found.classes,
             "copies": copies,
-            **_of_data(directory, judge, test_count),
+            **_of_data(job.data, judge, test_count),
         },
     )
 
@@ -131,28 +139,19 @@ def _joined(parts: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     return np.concatenate(list(parts))
 
 
-def train(
-    step: Step,
-    parameters: Parameters,
-    selections: Sequence[Selection],
-    *,
-    data: Path,
-    fingerprint: str,
-    scratch: Path,
-    model: Path,
-) -> dict[str, Any]:
+def train(job: TrainJob[Parameters]) -> dict[str, Any]:
     """Train a newly initialised model."""
-    details = _details(data)
+    details = _details(job.data)
     rows = evenly(details["test_images"], training.CURVE_IMAGES)
     return training.train(
-        step,
-        parameters,
-        _images(selections),
+        job.step,
+        job.parameters,
+        _images(job.selections),
         shape=tuple(details["shape"]),
-        test=_joined(image_shards.read(data / TEST, rows)),
-        fingerprint=fingerprint,
-        scratch=scratch,
-        model=model,
+        test=_joined(image_shards.read(job.data / TEST, rows)),
+        fingerprint=job.fingerprint,
+        scratch=job.scratch,
+        model=job.model,
     )
 
 
@@ -166,37 +165,26 @@ def _details(data: Path) -> dict[str, Any]:
     return {**content["details"], "test_images": sum(part["stop"] for part in content["test"])}
 
 
-def generate(
-    step: Step, parameters: Parameters, slots: range, *, model: Path, data: Path, output: Path
-) -> dict[str, Any]:
+def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     """Sample one image for each slot, from its own seed."""
-    network = models.load(model)
-    seed = step.integer("samples")
+    network = models.load(job.model)
+    seed = job.step.integer("samples")
     shape = network.shape
 
     def drawn() -> Iterator[tuple[NDArray[np.uint8], None]]:
-        for start in range(slots.start, slots.stop, evaluation.BATCH):
-            part = slots[start - slots.start : start - slots.start + evaluation.BATCH]
+        for start in range(job.slots.start, job.slots.stop, evaluation.BATCH):
+            part = job.slots[start - job.slots.start : start - job.slots.start + evaluation.BATCH]
             yield from ((image, None) for image in models.sample(network, seed, part))
 
-    image_shards.write(output, drawn(), (shape.size, shape.size, shape.channels))
+    image_shards.write(job.output, drawn(), (shape.size, shape.size, shape.channels))
     return {}
 
 
-def evaluate(
-    step: Step,
-    parameters: Parameters,
-    *,
-    model: Path,
-    data: Path,
-    selections: Sequence[Selection],
-    shards: Sequence[ShardRecord],
-    threads: int,
-) -> dict[str, float]:
+def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     """Measure the model on real test images, and its samples."""
-    network, details = models.load(model), _details(data)
+    network, details = models.load(job.model), _details(job.data)
     found = evaluation.loss(
-        network, image_shards.read(data / TEST), step.integer("draws from posteriors")
+        network, image_shards.read(job.data / TEST), job.step.integer("draws from posteriors")
     )
     constant = models.constant(network.shape, network.noise)
     metrics = {
@@ -208,12 +196,12 @@ def evaluate(
     }
     for name in ("effective_modes", "effective_classes", "nearest_distance"):
         metrics[f"{name}_of_data"] = details.get(name, np.nan)
-    if shards:
+    if job.shards:
         metrics |= evaluation.of_samples(
-            _samples(shards, parameters.judged),
-            judge=reference.load(data / REFERENCE),
+            _samples(job.shards, job.parameters.judged),
+            judge=reference.load(job.data / REFERENCE),
             variance_of_data=details["variance"],
-            training_set=_images(selections),
+            training_set=_images(job.selections),
         )
     return metrics
 
@@ -227,29 +215,24 @@ def _samples(shards: Sequence[ShardRecord], most: int) -> NDArray[np.uint8]:
     return _joined(parts)
 
 
-def portray(
-    step: Step,
-    parameters: Parameters,
-    *,
-    model: Path,
-    data: Path,
-    shards: Sequence[ShardRecord],
-    output: Path,
-) -> None:
+def portray(job: PortrayJob[Parameters]) -> None:
     """Write the first samples, and reconstructions of the same test images at every iteration."""
-    test = evenly(_details(data)["test_images"], pictures.SHOWN)
-    tested = _joined(image_shards.read(data / TEST, test))
-    network = models.load(model)
+    test = evenly(_details(job.data)["test_images"], pictures.SHOWN)
+    tested = _joined(image_shards.read(job.data / TEST, test))
+    network = models.load(job.model)
     device = next(network.parameters()).device
     with torch.no_grad():
         pixels = models.as_pixels(torch.from_numpy(tested[: pictures.RECONSTRUCTED]).to(device))
         mean, _ = network.encode(pixels)
         reconstructed = models.as_images(network.decode(mean))
     portraits.write(
-        output,
+        job.output,
         pictures.Portrait(
             tested=tested,
             reconstructed=reconstructed,
-            samples=_samples(shards, pictures.SHOWN) if shards else tested[:0],
+            samples=_samples(job.shards, pictures.SHOWN) if job.shards else tested[:0],
         ),
     )
+
+
+STEPS = Steps(prepare=prepare, train=train, generate=generate, evaluate=evaluate, portray=portray)

@@ -1,0 +1,184 @@
+"""What the rules ask of a study: which files follow from which, and what a job's parameters are.
+
+Snakemake calls a rule's functions with the wildcards of a job, whose values are text. Here they
+are methods of one value, so that they are imported and tested as any other code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from collapse import families
+from collapse import study as studies
+from collapse.families.contract import Family
+from collapse.families.declarations import Parameters
+from collapse.loop.branches import Branches
+from collapse.study import Study, mixtures
+from collapse.study.chain_spec import ChainSpec
+
+
+def any_of(names: Iterable[str]) -> str:
+    """Return the regular expression that matches these names alone."""
+    return "|".join(names) or "(?!)"
+
+
+class Inputs:
+    """The functions that the rules ask for inputs, parameters and resources.
+
+    Parameters
+    ----------
+    study : Study
+        What the user asked for.
+    environments : mapping of str to str
+        Conda environments: of jobs of families that want a GPU (``neural``), and of ``other`` jobs.
+    project : Path
+        The checkout, in which the files of these environments are.
+    """
+
+    def __init__(self, study: Study, environments: Mapping[str, str], project: Path) -> None:
+        self.study = study
+        self._environments = environments
+        self._project = project
+        self.branches = {
+            name: Branches(study, name)
+            for name, experiment in study.experiments.items()
+            if experiment.by_iteration
+        }
+
+    @cached_property
+    def mixing(self) -> list[str]:
+        """Experiments with a grid of mixtures of real and synthetic samples."""
+        return [name for name in self.study.experiments if mixtures.among(self.study, name)]
+
+    @cached_property
+    def writing(self) -> list[str]:
+        """Experiments whose models write text that is evaluated."""
+        return [
+            name
+            for name, branches in self.branches.items()
+            if branches.family.by_steps.writes_text and branches.judges_samples
+        ]
+
+    @cached_property
+    def pictured(self) -> list[str]:
+        """Experiments whose results are shown as pictures."""
+        return [
+            name
+            for name, branches in self.branches.items()
+            if branches.family.by_steps.pictures is not None
+        ]
+
+    @cached_property
+    def published(self) -> list[str]:
+        """Experiments of whose family something is published as a table."""
+        return [
+            name
+            for name, experiment in self.study.experiments.items()
+            if families.load(experiment.family).published
+        ]
+
+    @cached_property
+    def closed_form(self) -> str:
+        """Regular expression of the experiments whose chains run at once."""
+        return any_of(name for name in self.study.experiments if name not in self.branches)
+
+    @cached_property
+    def by_iteration(self) -> str:
+        """Regular expression of the experiments whose steps are jobs with files."""
+        return any_of(self.branches)
+
+    @property
+    def all_chains(self) -> list[str]:
+        """Files of all chains of the study."""
+        return [path for name in self.study.experiments for path in self._chain_files(name)]
+
+    @property
+    def all_metrics(self) -> list[str]:
+        """Datasets of all experiments."""
+        return [f"results/{name}/metrics.nc" for name in self.study.experiments]
+
+    @property
+    def published_metrics(self) -> list[str]:
+        """Datasets of the experiments of whose family something is published."""
+        return [f"results/{name}/metrics.nc" for name in self.published]
+
+    def _chain_files(self, experiment: str) -> list[str]:
+        return [chain_file(spec) for spec in self.study.chains(experiment)]
+
+    def chains_of(self, wildcards: Any) -> list[str]:
+        """Return the files of all chains of an experiment."""
+        return self._chain_files(wildcards.experiment)
+
+    def chain_of(self, wildcards: Any) -> dict[str, Any]:
+        """Return the specification of a chain, as plain values."""
+        spec = self.study.chain(wildcards.experiment, wildcards.point, wildcards.regime)
+        return spec.as_dict()
+
+    def seeds_of(self, wildcards: Any) -> list[int]:
+        """Return the seeds of an experiment."""
+        return self.study.experiments[wildcards.experiment].seed_list
+
+    def version_of(self, wildcards: Any) -> int:
+        """Return the version of the numbers of a closed-form family."""
+        closed_form = self.family(wildcards).closed_form
+        return closed_form.version if closed_form is not None else 0
+
+    def cells_of(self, wildcards: Any) -> list[dict[str, Any]]:
+        """Return the place of each chain of an experiment on the axes of its dataset."""
+        return [
+            {"regime": spec.regime_name, **spec.parameters, "samples": spec.samples}
+            for spec in self.study.chains(wildcards.experiment)
+        ]
+
+    def layout_of(self, wildcards: Any) -> dict[str, Any]:
+        """Return the family, the axes and the other coordinates of an experiment's dataset."""
+        experiment = self.study.experiments[wildcards.experiment]
+        return {
+            "family": experiment.family,
+            "axes": experiment.all_axes,
+            "regimes": self.study.regimes_of(wildcards.experiment),
+            "seeds": experiment.seed_list,
+            "iterations": experiment.evaluated,
+        }
+
+    def resolved_study_of(self, wildcards: Any) -> dict[str, Any]:
+        """Return what the study says of an experiment, with defaults, for its dataset."""
+        return studies.resolved(self.study, wildcards.experiment)
+
+    def study_of(self, wildcards: Any) -> dict[str, Any]:
+        """Return the study as far as one experiment is concerned, as plain values."""
+        return studies.plain(self.study, [wildcards.experiment])
+
+    @property
+    def whole_study(self) -> dict[str, Any]:
+        """The study as plain values."""
+        return studies.plain(self.study)
+
+    def family_of(self, wildcards: Any) -> str:
+        """Return the name of an experiment's family."""
+        return self.study.experiments[wildcards.experiment].family
+
+    def family(self, wildcards: Any) -> Family[Parameters]:
+        """Return an experiment's family."""
+        return families.load(self.family_of(wildcards))
+
+    def environment(self, kind: str) -> str:
+        """Return the conda environment of ``neural`` or ``other`` jobs."""
+        found = self._environments[kind]
+        return str(self._project / found) if found.endswith((".yaml", ".yml")) else found
+
+    def environment_of(self, wildcards: Any) -> str:
+        """Return the conda environment of a step."""
+        return self.environment("neural" if self.family(wildcards).wants_gpu else "other")
+
+    def gpus_of(self, wildcards: Any) -> int:
+        """Return the GPUs of a step, unless the profile says otherwise."""
+        return int(self.family(wildcards).wants_gpu)
+
+
+def chain_file(spec: ChainSpec) -> str:
+    """Return the path of a chain's results."""
+    return f"results/{spec.experiment}/{spec.point}/{spec.regime_name}.nc"

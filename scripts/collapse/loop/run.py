@@ -1,0 +1,56 @@
+"""What happens around a run: its configuration is read, damage is found, its end is reported."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from collapse import study as studies
+from collapse.artifacts import chain_file
+from collapse.study import Study, yaml_file
+
+
+def configuration(
+    config: Mapping[str, Any], folders: Sequence[Path]
+) -> tuple[Study, dict[str, str]]:
+    """Return the study and the conda environments that Snakemake's configuration names.
+
+    What is wrong with them ends the process with one line.
+
+    Parameters
+    ----------
+    config : mapping
+        Snakemake's.
+    folders : sequence of Path
+        Where the study is looked for, one after the other.
+    """
+    try:
+        return studies.load(yaml_file.find(config, folders)), yaml_file.environments(config)
+    except studies.StudyError as error:
+        sys.exit(f"error: {error}")
+
+
+def set_damaged_results_aside() -> None:
+    """Rename result files that can't be opened, so that this run makes them again."""
+    for path in sorted(Path("results").glob("*/**/*.nc")):
+        if chain_file.is_damaged(path):
+            print(f"{path} is damaged: it will be made again", file=sys.stderr)
+            chain_file.set_aside(path)
+
+
+def print_summary() -> None:
+    """Show the summary of the study on the terminal."""
+    text = Path("results/tables/summary.txt")
+    if text.exists():
+        print(f"\n{text.read_text(encoding='utf-8')}", file=sys.stderr)
+
+
+def print_errors(since: float) -> None:
+    """Show what jobs of a cluster that failed since a time said: their output is in files."""
+    for path in sorted(Path("logs").rglob("*.log")):
+        if path.stat().st_mtime >= since:
+            said = path.read_text(encoding="utf-8")
+            if said.startswith("error: "):
+                print(f"{path}: {said.strip()}", file=sys.stderr)

@@ -1,0 +1,190 @@
+"""What the rules of iterations ask: which file follows from which in a chain that runs by steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+from snakemake.io import ancient
+
+from collapse.artifacts.paths import Branch, Shard
+from collapse.loop.inputs import Inputs, any_of
+from collapse.seeding import REAL
+
+#: Point, regime and iteration of a file that figures and tables show.
+Place = tuple[str, str, int]
+
+
+class StepInputs:
+    """The functions that the rules of iterations ask for inputs and parameters."""
+
+    def __init__(self, inputs: Inputs) -> None:
+        self._inputs = inputs
+        self._branches = inputs.branches
+
+    @cached_property
+    def unkept(self) -> str:
+        """Regular expression of experiments, in a path whose checkpoint need not be kept."""
+        return any_of(self._unkept())
+
+    def _unkept(self) -> Iterator[str]:
+        for name, branches in self._branches.items():
+            experiment = branches.experiment
+            if experiment.keep_models == "none":
+                yield name
+            elif experiment.keep_models == "last":
+                yield rf"{name}(?=/.*/iter(?!{experiment.iterations}/)\d+/[^/]+$)"
+
+    def training_gpus_of(self, wildcards: Any) -> int:
+        """Return the GPUs of a training: as many as the study says, for families that want any."""
+        return (
+            self._inputs.gpus_of(wildcards) * self._branches[wildcards.experiment].experiment.gpus
+        )
+
+    def step_at(self, stage: str) -> Callable[[Any], dict[str, Any]]:
+        """Return the function that says where a step stands, and what matters up to its stage."""
+
+        def step(wildcards: Any) -> dict[str, Any]:
+            found = self._branches[wildcards.experiment].step(
+                wildcards.point,
+                wildcards.get("regime", REAL),
+                int(wildcards.get("seed", 0)),
+                int(wildcards.get("iteration", 1)),
+                stage,
+            )
+            return found.as_dict()
+
+        return step
+
+    def versions_of(self, step: str) -> Callable[[Any], int]:
+        """Return the function that gives the version of a family's numbers in a step."""
+        return lambda wildcards: self._inputs.family(wildcards).by_steps.version(step)
+
+    def branch_of(self, wildcards: Any) -> Branch:
+        """Return the chain of a step."""
+        branches = self._branches[wildcards.experiment]
+        return branches.branch(wildcards.point, wildcards.regime, int(wildcards.seed))
+
+    def regime_of(self, wildcards: Any) -> dict[str, Any]:
+        """Return the regime of a step, as plain values; iteration 1 is the same under every one."""
+        return self.branch_of(wildcards).regime.model_dump()
+
+    def source_files(self, wildcards: Any) -> list[str]:
+        """Return the local files that a study names as its real data."""
+        branches = self._branches[wildcards.experiment]
+        return branches.family.by_steps.source_files(branches.parameters(wildcards.point))
+
+    def _data(self, wildcards: Any, branch: Branch) -> dict[str, Any]:
+        return {"data": branch.data} if self._inputs.family(wildcards).by_steps.has_dataset else {}
+
+    def sources_of(self, wildcards: Any) -> dict[str, Any]:
+        """Return what a training set follows from: the one before, and the newest shards."""
+        branch, t = self.branch_of(wildcards), int(wildcards.iteration)
+        if t == 1:
+            return self._data(wildcards, branch)
+        return {
+            "previous": branch.training_set(t - 1),
+            "shards": _shard_files(branch.shards(t - 1)),
+            "records": [shard.record for shard in branch.shards(t - 1)],
+        }
+
+    def training_data_of(self, wildcards: Any) -> dict[str, Any]:
+        """Return what a model is trained on; older shards are named by the manifest alone."""
+        branch, t = self.branch_of(wildcards), int(wildcards.iteration)
+        newest = branch.shards(t - 1) if t > 1 else []
+        return {
+            "training_set": branch.training_set(t),
+            "shards": _shard_files(newest),
+            **self._data(wildcards, branch),
+        }
+
+    def model_of(self, wildcards: Any) -> dict[str, Any]:
+        """Return the model that a shard is sampled from."""
+        branch, t = self.branch_of(wildcards), int(wildcards.iteration)
+        return {"model": branch.model(t), **self._data(wildcards, branch)}
+
+    def evaluated_of(self, wildcards: Any) -> dict[str, Any]:
+        """Return what an iteration is evaluated by."""
+        branch, t = self.branch_of(wildcards), int(wildcards.iteration)
+        shards = branch.evaluated_shards(t)
+        return {
+            "model": branch.model(t),
+            "training_set": branch.training_set(t),
+            "shards": _shard_files(shards),
+            "records": [shard.record for shard in shards],
+            **self._data(wildcards, branch),
+        }
+
+    def _seeds_branches(self, wildcards: Any) -> list[Branch]:
+        branches = self._branches[wildcards.experiment]
+        return [
+            branches.branch(wildcards.point, wildcards.regime, seed)
+            for seed in branches.experiment.seed_list
+        ]
+
+    def metrics_of(self, wildcards: Any) -> list[str]:
+        """Return the metrics of a chain, seed by seed, iteration by iteration."""
+        evaluated = self._branches[wildcards.experiment].experiment.evaluated
+        return [branch.metrics(t) for branch in self._seeds_branches(wildcards) for t in evaluated]
+
+    def folders_of(self, wildcards: Any) -> list[str]:
+        """Return the folders of the iterations of a chain, for all its seeds."""
+        iterations = range(1, self._branches[wildcards.experiment].experiment.iterations + 1)
+        return [
+            folder
+            for branch in self._seeds_branches(wildcards)
+            for t in iterations
+            for folder in branch.folders(t)
+        ]
+
+    def done_with(self, wildcards: Any) -> list[str]:
+        """Return the folders of an iteration whose model nobody wants once it is evaluated.
+
+        A grid of mixtures has hundreds of last iterations, and collects them late.
+        """
+        experiment = self._branches[wildcards.experiment].experiment
+        t = int(wildcards.iteration)
+        if experiment.keep_models != "none" or t < experiment.iterations:
+            return []
+        return self.branch_of(wildcards).folders(t)
+
+    def _shown(self, wildcards: Any, written: bool) -> Iterator[tuple[Place, Branch]]:
+        branches = self._branches.get(wildcards.experiment)
+        if branches is None:
+            return
+        for branch in branches.all():
+            if branch.seed != branches.experiment.seed_list[0]:
+                continue
+            for t in branches.experiment.evaluated:
+                if not written or branch.evaluated_shards(t):
+                    yield (branch.points.later, branch.regime_name, t), branch
+
+    def shown_places(self, wildcards: Any) -> list[Place]:
+        """Return the point, regime and iteration of what is shown."""
+        return [place for place, _ in self._shown(wildcards, written=False)]
+
+    def shown_trainings(self, wildcards: Any) -> list[str]:
+        """Return the records of the trainings of what is shown."""
+        return [branch.training(place[2]) for place, branch in self._shown(wildcards, False)]
+
+    def shown_portraits(self, wildcards: Any) -> list[str]:
+        """Return the portraits of what is shown."""
+        return [branch.portrait(place[2]) for place, branch in self._shown(wildcards, False)]
+
+    def written_places(self, wildcards: Any) -> list[Place]:
+        """Return the point, regime and iteration of the samples that are shown."""
+        return [place for place, _ in self._shown(wildcards, written=True)]
+
+    def written_shards(self, wildcards: Any) -> list[str]:
+        """Return the first shard of each iteration whose samples are shown."""
+        shown = self._shown(wildcards, written=True)
+        return [branch.evaluated_shards(place[2])[0].path for place, branch in shown]
+
+
+def _shard_files(shards: Sequence[Shard]) -> list[Any]:
+    """Return shards as inputs whose records, with checksums, say whether they are others now.
+
+    So a shard that was lost and is made again runs nothing again that had been made of it.
+    """
+    return [ancient(shard.path) for shard in shards]
