@@ -21,6 +21,7 @@ from collapse.families.fine_tuning.base import Base
 from collapse.text import checkpoints, evaluation, stored_tokens
 from collapse.text.stored_tokens import IGNORED, Tokens
 from collapse.training import distributed, sharding, trainer
+from collapse.training.epochs import Epochs
 from collapse.training.optimisation import Optimisation, planned
 
 #: Test pairs, at most, for a point of the learning curve.
@@ -160,17 +161,14 @@ class Tuning:
     ) -> None:
         self.model = model
         self._pairs, self._test = pairs, test
-        self._batch, self._responses = batch, responses
-        self._shuffle = shuffle
-        self._epoch, self._order = -1, np.empty(0, np.int64)
-        self.steps_per_epoch = math.ceil(len(pairs.lengths) / batch)
+        self._responses = responses
+        self._epochs = Epochs(
+            batch, lambda epoch: shuffle(epoch).permutation(len(pairs.lengths)), filled=False
+        )
+        self.steps_per_epoch = self._epochs.steps_per_epoch
 
     def batch(self, step: int) -> dict[str, Tensor]:
-        epoch, within = divmod(step, self.steps_per_epoch)
-        if epoch != self._epoch:
-            self._order = self._shuffle(epoch).permutation(len(self._pairs.lengths))
-            self._epoch = epoch
-        chosen = self._order[within * self._batch : (within + 1) * self._batch]
+        chosen = self._epochs.batch(step)
         return stored_tokens.padded(self._pairs, chosen, responses=self._responses)
 
     def weight(self, batch: trainer.Batch) -> float:
