@@ -24,9 +24,9 @@ from collapse.families.molecule_diffusion import (
     evaluation,
     generation,
     overlay,
-    pictures,
     training,
 )
+from collapse.families.molecule_diffusion.portrait import SHOWN
 from collapse.plotting import portraits
 
 TRAIN, TEST = "train.parquet", "test.parquet"
@@ -144,7 +144,7 @@ def portray(
     """Write the first samples of different molecules, laid over the real conformations."""
     samples, _ = _samples_and_real(step, data, shards, parameters.judged)
     _, first = np.unique(samples.molecule, return_index=True)
-    shown = samples.take(np.sort(first)[: pictures.SHOWN])
+    shown = samples.take(np.sort(first)[:SHOWN])
     portraits.write(output, overlay.portrait(shown, conformations.read(data / TRAIN)))
 
 

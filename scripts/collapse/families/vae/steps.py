@@ -19,8 +19,9 @@ from collapse.data.images import sources as images
 from collapse.data.images.sources import Labelled
 from collapse.errors import DataError
 from collapse.families.contract import Prepared
-from collapse.families.vae import Parameters, evaluation, models, pictures, reference, training
+from collapse.families.vae import Parameters, evaluation, models, reference, training
 from collapse.families.vae.architectures import architecture
+from collapse.families.vae.portrait import RECONSTRUCTED, SHOWN, Portrait
 from collapse.plotting import portraits
 
 TRAIN, TEST, REFERENCE = "train.parquet", "test.parquet", "reference.npz"
@@ -237,19 +238,19 @@ def portray(
     output: Path,
 ) -> None:
     """Write the first samples, and reconstructions of the same test images at every iteration."""
-    test = evenly(_details(data)["test_images"], pictures.SHOWN)
+    test = evenly(_details(data)["test_images"], SHOWN)
     tested = _joined(image_shards.read(data / TEST, test))
     network = models.load(model)
     device = next(network.parameters()).device
     with torch.no_grad():
-        pixels = models.as_pixels(torch.from_numpy(tested[: pictures.RECONSTRUCTED]).to(device))
+        pixels = models.as_pixels(torch.from_numpy(tested[:RECONSTRUCTED]).to(device))
         mean, _ = network.encode(pixels)
         reconstructed = models.as_images(network.decode(mean))
     portraits.write(
         output,
-        pictures.Portrait(
+        Portrait(
             tested=tested,
             reconstructed=reconstructed,
-            samples=_samples(shards, pictures.SHOWN) if shards else tested[:0],
+            samples=_samples(shards, SHOWN) if shards else tested[:0],
         ),
     )
