@@ -23,6 +23,7 @@ import pictures as made  # noqa: E402
 from collapse import families  # noqa: E402
 from collapse import study as studies  # noqa: E402
 from collapse.artifacts.step import Step  # noqa: E402
+from collapse.data import evenly  # noqa: E402
 from collapse.data.images import shards as image_shards  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
 from collapse.families import vae  # noqa: E402
@@ -720,7 +721,7 @@ def test_the_test_images_of_the_curve_are_at_most_so_many(copied, monkeypatch):
     copied.train(1)
     record = json.loads(Path(copied.chain().training(1)).read_text())
     network = models.load(Path(copied.chain().model(1)))
-    rows = steps.evenly(30, 7)
+    rows = evenly(30, 7)
     test = np.concatenate([*image_shards.read(Path(copied.data, steps.TEST), rows)])
     assert len(test) == 7 and rows[0] == 0 and rows[-1] >= 24
     found = evaluation.loss(network, [test], seed=0, draws=1)

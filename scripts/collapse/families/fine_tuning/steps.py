@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from collapse.artifacts import manifest
 from collapse.artifacts.manifest import ShardRecord
 from collapse.artifacts.step import Step
 from collapse.artifacts.training_sets import DATASET, Selection
@@ -163,4 +163,4 @@ def evaluate(
 
 def _details(data: Path) -> dict[str, Any]:
     """Return what was noted when the real data was prepared."""
-    return dict(json.loads((data / DATASET).read_text(encoding="utf-8"))["details"])
+    return manifest.read_dataset(data / DATASET).details

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse.artifacts import manifest
+from collapse.artifacts import manifest, shard_rows
 from collapse.artifacts.manifest import ShardRecord
 from collapse.artifacts.step import Step
 from collapse.artifacts.training_sets import DATASET, Selection
@@ -153,13 +153,7 @@ def _samples_and_real(
 ) -> tuple[Conformations, Conformations]:
     """Return the first samples, at most so many, and the real conformations in their places."""
     samples = conformations.concatenate(
-        [
-            conformations.read(
-                Path(record.shard.path),
-                np.arange(min(most, record.shard.stop) - record.shard.start),
-            )
-            for record in shards
-        ]
+        [conformations.read(path, rows) for path, rows in shard_rows.first(shards, most)]
     )
     rows = _rows_of_slots(step, data)
     real = conformations.read(data / TRAIN).take(rows[np.arange(samples.size) % len(rows)])

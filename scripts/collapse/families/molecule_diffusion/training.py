@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from collapse.artifacts.step import Step
+from collapse.data import evenly
 from collapse.data.molecules import conformations as molecules
 from collapse.data.molecules.conformations import Conformations
 from collapse.families.molecule_diffusion import Parameters, checkpoint, diffusion, evaluation
@@ -45,7 +45,7 @@ def train(
         task = Denoising(
             network,
             conformations,
-            test.take(_evenly(test.size, CURVE_CONFORMATIONS)),
+            test.take(evenly(test.size, CURVE_CONFORMATIONS)),
             parameters.batch,
             step.integer("training"),
         )
@@ -65,11 +65,6 @@ def train(
         "steps": optimisation.steps,
         "curve": [point._asdict() for point in curve],
     }
-
-
-def _evenly(count: int, most: int) -> NDArray[np.int64]:
-    """Return at most so many of ``count`` rows, of molecules from the first to the last."""
-    return np.arange(min(count, most)) * count // min(count, most)
 
 
 def _optimisation(parameters: Parameters, steps_per_epoch: int) -> Optimisation:
