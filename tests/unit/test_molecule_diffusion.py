@@ -42,6 +42,7 @@ from collapse.families.molecule_diffusion.architectures import (  # noqa: E402
 )
 from collapse.families.molecule_diffusion.graphs import graphs  # noqa: E402
 from collapse.families.molecule_diffusion.networks import DualEncoder  # noqa: E402
+from collapse.families.molecule_diffusion.portrait import Portrait  # noqa: E402
 from collapse.plotting import portraits  # noqa: E402
 from collapse.study import Study, StudyError  # noqa: E402
 from stepping import Loop  # noqa: E402
@@ -555,7 +556,7 @@ def test_metrics_and_records_are_there_and_finite(loop):
         assert [point["step"] for point in record["curve"]][-1] == record["steps"]
         # Of so few test conformations the learning curve takes all, as the metric does.
         assert record["curve"][-1]["test_loss"] == pytest.approx(metrics["test_loss"], rel=1e-6)
-        assert len(portraits.read(loop.chain().portrait(t), pictures.Portrait).smiles) == 3
+        assert len(portraits.read(loop.chain().portrait(t), Portrait).smiles) == 3
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(loop, monkeypatch):

@@ -22,6 +22,7 @@ pytest.importorskip("sklearn")
 import pictures as made  # noqa: E402
 from collapse import study as studies  # noqa: E402
 from collapse.artifacts.step import Step  # noqa: E402
+from collapse.data import evenly  # noqa: E402
 from collapse.data.images import shards as image_shards  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
 from collapse.families import vae  # noqa: E402
@@ -37,6 +38,7 @@ from collapse.families.vae import (  # noqa: E402
     training,
 )
 from collapse.families.vae.architectures import Architecture, architecture  # noqa: E402
+from collapse.families.vae.portrait import RECONSTRUCTED, SHOWN, Portrait  # noqa: E402
 from collapse.families.vae.training import Batches  # noqa: E402
 from collapse.plotting import portraits  # noqa: E402
 from collapse.plotting.portraits import Record  # noqa: E402
@@ -461,16 +463,16 @@ def test_shards_hold_images_alone_and_depend_on_no_boundary(copied):
 
 
 def test_the_same_test_images_are_shown_at_every_iteration(copied):
-    shown = [portraits.read(copied.chain().portrait(t), pictures.Portrait) for t in (1, 2)]
+    shown = [portraits.read(copied.chain().portrait(t), Portrait) for t in (1, 2)]
     for portrait in shown:
         assert portrait.tested.shape == (30, 8, 8, 1)
         assert portrait.samples.shape == (60, 8, 8, 1)
-        assert portrait.reconstructed.shape == (pictures.RECONSTRUCTED, 8, 8, 1)
+        assert portrait.reconstructed.shape == (RECONSTRUCTED, 8, 8, 1)
     assert np.array_equal(shown[0].tested, shown[1].tested)
     assert not np.array_equal(shown[0].reconstructed, shown[1].reconstructed)
     (shard,) = copied.chain().shards(1)
     samples = np.concatenate([*image_shards.read(Path(shard.path))])
-    assert np.array_equal(shown[0].samples, samples[: pictures.SHOWN])
+    assert np.array_equal(shown[0].samples, samples[:SHOWN])
     test = {bytes(image) for image in next(image_shards.read(Path(copied.data, steps.TEST)))}
     assert {bytes(image) for image in shown[0].tested} == test
 
@@ -703,9 +705,9 @@ def test_pictures_are_drawn_for_every_point(tmp_path):
     records = []
     for regime, t in itertools.product(("replace", "accumulate"), (1, 2, 3)):
         path = tmp_path / f"{regime}{t}.npz"
-        portrait = pictures.Portrait(digits(12), digits(10), digits(32))
+        portrait = Portrait(digits(12), digits(10), digits(32))
         portraits.write(path, portrait)
-        assert np.array_equal(portraits.read(path, pictures.Portrait).samples, portrait.samples)
+        assert np.array_equal(portraits.read(path, Portrait).samples, portrait.samples)
         records.append(Record("noise=0.2", regime, t, str(path)))
     pictures.draw(records, tmp_path / "drawn")
     names = {path.name for path in (tmp_path / "drawn").iterdir()}
@@ -724,7 +726,7 @@ def test_the_test_images_of_the_curve_are_at_most_so_many(copied, monkeypatch):
     copied.train(1)
     record = json.loads(Path(copied.chain().training(1)).read_text())
     network = models.load(Path(copied.chain().model(1)))
-    rows = steps.evenly(30, 7)
+    rows = evenly(30, 7)
     test = np.concatenate([*image_shards.read(Path(copied.data, steps.TEST), rows)])
     assert len(test) == 7 and rows[0] == 0 and rows[-1] >= 24
     found = evaluation.loss(network, [test], seed=0, draws=1)

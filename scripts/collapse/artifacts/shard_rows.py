@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from collapse.artifacts.files import DamagedFileError
+from collapse.artifacts.manifest import ShardRecord
 
 
 def read(
@@ -59,6 +60,13 @@ def read(
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise DamagedFileError(f"{path}: can't be read as Parquet ({reason})") from None
+
+
+def first(shards: Sequence[ShardRecord], most: int) -> Iterator[tuple[Path, NDArray[np.int64]]]:
+    """Yield the files that the first samples of some shards are in, at most so many, with rows."""
+    for shard in (record.shard for record in shards):
+        if shard.start < most:
+            yield Path(shard.path), np.arange(min(most, shard.stop) - shard.start)
 
 
 def _check_positions(path: Path, positions: NDArray[np.integer[Any]], rows: int) -> None:

@@ -1,7 +1,7 @@
 """Grid keys that several neural families have: their types, bounds and descriptions.
 
-A family gives each a default of its own, ``epochs: Epochs = 30.0``, or states a field anew
-where it means something else.
+A family gives each a default of its own, ``epochs: Epochs = 30.0``, and describes those that
+have no description here; or it states a field anew where it means something else.
 """
 
 from __future__ import annotations
@@ -12,6 +12,12 @@ from pydantic import Field
 
 from collapse.families.declarations import variant
 
+#: Which real data is read, or which part of a file: the name of a source or a column, a separator.
+DataName = Annotated[str, Field(min_length=1, json_schema_extra=variant("data"))]
+#: Real samples to read; null means all.
+DataSize = Annotated[int | None, Field(ge=1, strict=True, json_schema_extra=variant("data"))]
+Vocabulary = Annotated[int, Field(ge=260, le=2**20, strict=True, json_schema_extra=variant("data"))]
+Batch = Annotated[int, Field(ge=1, strict=True, json_schema_extra=variant())]
 Epochs = Annotated[
     float,
     Field(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from collapse.artifacts import shard_rows
 from collapse.artifacts.manifest import ShardRecord
 from collapse.artifacts.training_sets import Selection
 from collapse.data.text import tokens
@@ -22,8 +23,8 @@ def selected(
 
 def first(shards: Sequence[ShardRecord], most: int) -> pa.Table:
     """Return the first samples of some shards."""
-    parts = (part for record in shards for part in tokens.read(Path(record.shard.path)))
-    return pa.concat_tables(parts).slice(0, most)
+    found = shard_rows.first(shards, most)
+    return pa.concat_tables(part for path, rows in found for part in tokens.read(path, rows))
 
 
 def acceptance_rate(shards: Sequence[ShardRecord]) -> float:

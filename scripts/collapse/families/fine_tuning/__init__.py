@@ -22,12 +22,16 @@ from collapse.families.fine_tuning.published import CURVES
 from collapse.families.language_model.architectures import ARCHITECTURES
 from collapse.families.parameters import (
     Backend,
+    Batch,
     CurvePoints,
+    DataName,
+    DataSize,
     Epochs,
     LearningRate,
     Precision,
     Schedule,
     Temperature,
+    Vocabulary,
     Warmup,
     WeightDecay,
 )
@@ -66,47 +70,25 @@ class Parameters(declarations.Parameters):
         description="Stories that the built-in base is pretrained on.",
         json_schema_extra=variant("data"),
     )
-    vocabulary: int = Field(
+    vocabulary: Vocabulary = Field(
         default=768,
-        ge=260,
-        le=2**20,
-        strict=True,
         description="Entries of the built-in base's byte-pair vocabulary; others have their own.",
-        json_schema_extra=variant("data"),
     )
-    data: str = Field(
+    data: DataName = Field(
         default="questions",
-        min_length=1,
         description="Real pairs: questions (built in), helpsteer2, hub:<owner>/<name>, or a file "
         "or folder of JSON lines or Parquet.",
-        json_schema_extra=variant("data"),
     )
-    prompt_column: str = Field(
-        default="prompt",
-        min_length=1,
-        description="Column of the prompts.",
-        json_schema_extra=variant("data"),
-    )
-    response_column: str = Field(
-        default="response",
-        min_length=1,
-        description="Column of the responses.",
-        json_schema_extra=variant("data"),
-    )
-    pairs: int | None = Field(
+    prompt_column: DataName = Field(default="prompt", description="Column of the prompts.")
+    response_column: DataName = Field(default="response", description="Column of the responses.")
+    pairs: DataSize = Field(
         default=None,
-        ge=1,
-        strict=True,
         description="Training pairs to read; null: all (of the built-in questions, 10000).",
-        json_schema_extra=variant("data"),
     )
-    test_pairs: int | None = Field(
+    test_pairs: DataSize = Field(
         default=None,
-        ge=1,
-        strict=True,
         description="Test pairs; null: all of the source's own test split, else 5 % (of the "
         "built-in questions, 500).",
-        json_schema_extra=variant("data"),
     )
     unusable: Literal["refuse", "drop"] = Field(
         default="refuse",
@@ -133,13 +115,7 @@ class Parameters(declarations.Parameters):
         json_schema_extra=variant(),
     )
     epochs: Epochs = 1.0
-    batch: int = Field(
-        default=16,
-        ge=1,
-        strict=True,
-        description="Pairs in a training step.",
-        json_schema_extra=variant(),
-    )
+    batch: Batch = Field(default=16, description="Pairs in a training step.")
     micro_batch: int | None = Field(
         default=None,
         ge=1,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from collapse.artifacts import manifest
 from collapse.artifacts.training_sets import DATASET
 from collapse.data.text import pairs, questions, tokens
 from collapse.families.fine_tuning import Parameters, base, training
@@ -143,7 +143,7 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
 
 def _details(data: Path) -> dict[str, Any]:
     """Return what was noted when the real data was prepared."""
-    return dict(json.loads((data / DATASET).read_text(encoding="utf-8"))["details"])
+    return manifest.read_dataset(data / DATASET).details
 
 
 STEPS = Steps(prepare=prepare, train=train, generate=generate, evaluate=evaluate)

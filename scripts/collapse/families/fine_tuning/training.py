@@ -13,18 +13,16 @@ import pyarrow as pa
 import pyarrow.compute as compute
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from collapse.artifacts.step import Step
 from collapse.families.fine_tuning import Parameters
 from collapse.families.fine_tuning.base import Base
-from collapse.text import checkpoints, evaluation, stored_tokens
-from collapse.text.stored_tokens import IGNORED, Tokens
+from collapse.text import checkpoints, stored_tokens
+from collapse.text.next_tokens import NextTokens
+from collapse.text.stored_tokens import Tokens
 from collapse.training import distributed, sharding, trainer
+from collapse.training.epochs import Epochs
 from collapse.training.optimisation import Optimisation, planned
-
-#: Test pairs, at most, for a point of the learning curve.
-CURVE_PAIRS = 512
 
 
 def train(
@@ -131,7 +129,7 @@ def _optimisation(step: Step, parameters: Parameters, steps_per_epoch: int) -> O
     )
 
 
-class Tuning:
+class Tuning(NextTokens):
     """The task of the training loop: next tokens of pairs, or of their responses.
 
     Parameters
@@ -158,32 +156,13 @@ class Tuning:
         responses: bool,
         shuffle: Callable[[int], np.random.Generator],
     ) -> None:
-        self.model = model
-        self._pairs, self._test = pairs, test
-        self._batch, self._responses = batch, responses
-        self._shuffle = shuffle
-        self._epoch, self._order = -1, np.empty(0, np.int64)
-        self.steps_per_epoch = math.ceil(len(pairs.lengths) / batch)
+        super().__init__(model, test, responses=responses)
+        self._pairs = pairs
+        self._epochs = Epochs(
+            batch, lambda epoch: shuffle(epoch).permutation(len(pairs.lengths)), filled=False
+        )
+        self.steps_per_epoch = self._epochs.steps_per_epoch
 
     def batch(self, step: int) -> dict[str, Tensor]:
-        epoch, within = divmod(step, self.steps_per_epoch)
-        if epoch != self._epoch:
-            self._order = self._shuffle(epoch).permutation(len(self._pairs.lengths))
-            self._epoch = epoch
-        chosen = self._order[within * self._batch : (within + 1) * self._batch]
+        chosen = self._epochs.batch(step)
         return stored_tokens.padded(self._pairs, chosen, responses=self._responses)
-
-    def weight(self, batch: trainer.Batch) -> float:
-        return float((batch["labels"] != IGNORED).sum())
-
-    def loss(self, model: torch.nn.Module, rows: trainer.Batch) -> Tensor:
-        logits = model(input_ids=rows["input_ids"], use_cache=False).logits
-        return functional.cross_entropy(
-            logits.flatten(0, 1).float(),
-            rows["labels"].flatten(),
-            ignore_index=IGNORED,
-            reduction="sum",
-        )
-
-    def test_loss(self, model: torch.nn.Module) -> float:
-        return evaluation.cross_entropy(model, self._test, CURVE_PAIRS, responses=self._responses)

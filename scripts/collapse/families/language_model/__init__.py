@@ -20,13 +20,17 @@ from collapse.families.language_model.architectures import ARCHITECTURES
 from collapse.families.language_model.published import TABLE_2
 from collapse.families.parameters import (
     Backend,
+    Batch,
     CurvePoints,
+    DataName,
+    DataSize,
     Epochs,
     Judged,
     LearningRate,
     Precision,
     Schedule,
     Temperature,
+    Vocabulary,
     Warmup,
     WeightDecay,
 )
@@ -46,47 +50,29 @@ class Parameters(declarations.Parameters):
     are ours (FACTS.md, "Language-model pretraining").
     """
 
-    data: str = Field(
+    data: DataName = Field(
         default="stories",
-        min_length=1,
         description="Real data: stories (built in), tinystories, hub:<owner>/<name>, or a file "
         "or folder of text, JSON lines or Parquet.",
-        json_schema_extra=variant("data"),
     )
-    separator: str = Field(
-        default="\n\n",
-        min_length=1,
-        description="What separates the documents of a text file.",
-        json_schema_extra=variant("data"),
+    separator: DataName = Field(
+        default="\n\n", description="What separates the documents of a text file."
     )
-    column: str = Field(
-        default="text",
-        min_length=1,
-        description="Column of JSON lines or Parquet that holds the text.",
-        json_schema_extra=variant("data"),
+    column: DataName = Field(
+        default="text", description="Column of JSON lines or Parquet that holds the text."
     )
-    documents: int | None = Field(
+    documents: DataSize = Field(
         default=None,
-        ge=1,
-        strict=True,
         description="Training documents to read; null: all (of the built-in stories, 20000).",
-        json_schema_extra=variant("data"),
     )
-    test_documents: int | None = Field(
+    test_documents: DataSize = Field(
         default=None,
-        ge=1,
-        strict=True,
         description="Test documents; null: all of the source's own test split, else 5 % (of the "
         "built-in stories, 1000).",
-        json_schema_extra=variant("data"),
     )
-    vocabulary: int = Field(
+    vocabulary: Vocabulary = Field(
         default=768,
-        ge=260,
-        le=2**20,
-        strict=True,
         description="Entries of the byte-pair vocabulary, with 256 bytes and 3 special tokens.",
-        json_schema_extra=variant("data"),
     )
     context: int = Field(
         default=128,
@@ -111,13 +97,7 @@ class Parameters(declarations.Parameters):
         description="Passes over the real data at iteration 1; null: epochs.",
         json_schema_extra=variant(),
     )
-    batch: int = Field(
-        default=4,
-        ge=1,
-        strict=True,
-        description="Packed sequences in a training step.",
-        json_schema_extra=variant(),
-    )
+    batch: Batch = Field(default=4, description="Packed sequences in a training step.")
     learning_rate: LearningRate = 3e-3
     schedule: Schedule = "cosine"
     warmup: Warmup = 0.05

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from collapse.data.text.tokenizing import PAD
 from collapse.errors import JobError
 from collapse.text.stored_tokens import IGNORED, Tokens
+from collapse.training.epochs import Epochs
 
 #: Documents that are packed together.
 WINDOW = 1024
@@ -48,6 +50,20 @@ def best_fit(lengths: list[int], context: int) -> list[list[int]]:
             sequences[sequence].append(document)
             insort(room, (left - lengths[document], sequence))
     return sequences
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """The sequences of an epoch, one after the other: documents, and where each sequence begins."""
+
+    documents: NDArray[np.int64]
+    cuts: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.cuts) - 1
+
+    def __getitem__(self, places: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        return [self.documents[self.cuts[s] : self.cuts[s + 1]] for s in places]
 
 
 class Packer:
@@ -85,12 +101,10 @@ class Packer:
         self.context = context
         self.whole = whole
         self._shuffle = shuffle
-        self._epoch = -1
-        self._begin(0)
-        sequences = len(self._cuts) - 1
-        self.size = min(batch, sequences)
+        self._epochs = Epochs(batch, self._packed)
+        self.size = self._epochs.size
         #: Of the first epoch; later ones pack in another order, and so differ a little.
-        self.steps_per_epoch = -(-sequences // self.size)
+        self.steps_per_epoch = self._epochs.steps_per_epoch
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Return the sequences of a step (from 0).
@@ -101,22 +115,18 @@ class Packer:
             ``input_ids``, ``position_ids``, and ``labels``: what follows each token in its
             document.
         """
-        epoch, within = divmod(step, self.steps_per_epoch)
-        if epoch != self._epoch:
-            self._begin(epoch)
-        # The last batch of an epoch is filled up with its first sequences.
-        chosen = (within * self.size + np.arange(self.size)) % (len(self._cuts) - 1)
-        return self._gather([self._order[self._cuts[s] : self._cuts[s + 1]] for s in chosen])
+        return self._gather(self._epochs.batch(step))
 
-    def _begin(self, epoch: int) -> None:
+    def _packed(self, epoch: int) -> _Packed:
         """Order the documents anew, pack them, and order the sequences."""
         generator = self._shuffle(epoch)
         order = generator.permutation(len(self.documents.bounds) - 1)
         packed = best_fit(self.documents.lengths[order].tolist(), self.context)
         sequences = [packed[number] for number in generator.permutation(len(packed))]
-        self._order = order[np.concatenate(sequences)]
-        self._cuts = np.concatenate(([0], np.cumsum([len(each) for each in sequences])))
-        self._epoch = epoch
+        return _Packed(
+            order[np.concatenate(sequences)],
+            np.concatenate(([0], np.cumsum([len(each) for each in sequences]))),
+        )
 
     def _gather(self, sequences: list[NDArray[np.int64]]) -> dict[str, Tensor]:
         rows = np.repeat(np.arange(len(sequences)), [len(each) for each in sequences])

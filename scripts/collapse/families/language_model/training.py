@@ -13,21 +13,18 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from collapse.artifacts import files
 from collapse.artifacts.step import Step
 from collapse.families.language_model import Parameters, models
 from collapse.families.language_model.packing import Packer
-from collapse.text import checkpoints, evaluation, stored_tokens
-from collapse.text.stored_tokens import IGNORED, Tokens
+from collapse.text import checkpoints, stored_tokens
+from collapse.text.next_tokens import NextTokens
+from collapse.text.stored_tokens import Tokens
 from collapse.training import distributed, trainer
 from collapse.training.optimisation import Optimisation, planned
 
 FIRST_TOKENS = "first_tokens.json"
-
-#: Test documents, at most, for a point of the learning curve.
-CURVE_DOCUMENTS = 512
 
 
 def train(
@@ -99,33 +96,15 @@ def _optimisation(step: Step, parameters: Parameters, steps_per_epoch: int) -> O
     )
 
 
-class Pretraining:
+class Pretraining(NextTokens):
     """The task of the training loop: next tokens of packed documents."""
 
     def __init__(self, model: torch.nn.Module, packer: Packer, test: Tokens) -> None:
-        self.model = model
+        super().__init__(model, test)
         self._packer = packer
-        self._test = test
 
     def batch(self, step: int) -> dict[str, Tensor]:
         return self._packer.batch(step)
-
-    def weight(self, batch: trainer.Batch) -> float:
-        return float((batch["labels"] != IGNORED).sum())
-
-    def loss(self, model: torch.nn.Module, rows: trainer.Batch) -> Tensor:
-        logits = model(
-            input_ids=rows["input_ids"], position_ids=rows["position_ids"], use_cache=False
-        ).logits
-        return functional.cross_entropy(
-            logits.flatten(0, 1).float(),
-            rows["labels"].flatten(),
-            ignore_index=IGNORED,
-            reduction="sum",
-        )
-
-    def test_loss(self, model: torch.nn.Module) -> float:
-        return evaluation.cross_entropy(model, self._test, CURVE_DOCUMENTS)
 
 
 class FirstTokens(NamedTuple):

@@ -16,7 +16,17 @@ from collapse.families import declarations
 from collapse.families.contract import Family, Iterative
 from collapse.families.declarations import Figure, Headline, Metric, SampleCost, variant
 from collapse.families.molecule_diffusion.architectures import ARCHITECTURES
-from collapse.families.parameters import CurvePoints, Epochs, LearningRate, Schedule, Warmup
+from collapse.families.parameters import (
+    Batch,
+    CurvePoints,
+    DataName,
+    DataSize,
+    Epochs,
+    Judged,
+    LearningRate,
+    Schedule,
+    Warmup,
+)
 
 #: The source that is built in, and how a folder of GEOM-Drugs is named.
 BUILT_IN, GEOM_DRUGS = "drug-like", "geom-drugs:"
@@ -31,12 +41,10 @@ class Parameters(declarations.Parameters):
     Noise levels and shapes are those of GeoDiff (FACTS.md, "Molecular diffusion on GEOM-Drugs").
     """
 
-    data: str = Field(
+    data: DataName = Field(
         default=BUILT_IN,
-        min_length=1,
         description="Real conformations: drug-like (built in, made by RDKit), an SDF file, a "
         "folder with train.sdf and test.sdf, or geom-drugs:<folder> of the converted files.",
-        json_schema_extra=variant("data"),
     )
     molecules: int | None = Field(
         default=None,
@@ -52,12 +60,9 @@ class Parameters(declarations.Parameters):
         description="Conformations to make of each built-in molecule.",
         json_schema_extra=variant("data"),
     )
-    test_molecules: int | None = Field(
+    test_molecules: DataSize = Field(
         default=None,
-        ge=1,
-        strict=True,
         description="Test molecules; null: all of the source's own test split, else 10 %.",
-        json_schema_extra=variant("data"),
     )
     hydrogens: bool = Field(
         default=True,
@@ -80,13 +85,7 @@ class Parameters(declarations.Parameters):
     )
     model: Literal["small", "geodiff"] = Field(default="small", description="Size of the network.")
     epochs: Epochs = 30.0
-    batch: int = Field(
-        default=32,
-        ge=1,
-        strict=True,
-        description="Conformations in a training step.",
-        json_schema_extra=variant(),
-    )
+    batch: Batch = Field(default=32, description="Conformations in a training step.")
     learning_rate: LearningRate = 1e-3
     schedule: Schedule = "cosine"
     warmup: Warmup = 0.02
@@ -114,13 +113,10 @@ class Parameters(declarations.Parameters):
         description="Distance in ångström within which a conformation is covered.",
         json_schema_extra=variant("evaluation"),
     )
-    judged: int = Field(
+    judged: Judged = Field(
         default=1000,
-        ge=2,
-        strict=True,
         description="Samples, at most, by which an iteration is judged, and conformations, at "
         "most, that are generated of test molecules.",
-        json_schema_extra=variant("evaluation"),
     )
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdDistGeom
-from scipy.stats import wasserstein_distance
 
 from collapse.data.molecules import rdkit_conversion
 from collapse.data.molecules.conformations import AROMATIC, Conformations
@@ -71,6 +70,8 @@ def distance(found: Measured, real: Measured) -> float:
     Of all kinds together it would be blind to a short bond of one and a long one of another. NaN
     if there are none.
     """
+    from scipy.stats import wasserstein_distance  # takes a second
+
     total, kinds = 0.0, np.unique(real.kinds)
     for kind in kinds:
         mine, theirs = found.values[found.kinds == kind], real.values[real.kinds == kind]

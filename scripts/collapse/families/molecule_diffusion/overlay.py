@@ -12,7 +12,7 @@ from collapse.data.molecules import conformations as molecules
 from collapse.data.molecules import rdkit_conversion
 from collapse.data.molecules.conformations import Conformations
 from collapse.families.molecule_diffusion.coverage import MOST_MATCHES
-from collapse.families.molecule_diffusion.pictures import Array, Portrait
+from collapse.families.molecule_diffusion.portrait import Array, Portrait
 
 
 def portrait(samples: Conformations, real: Conformations) -> Portrait:

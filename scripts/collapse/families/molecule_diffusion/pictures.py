@@ -14,13 +14,10 @@ from matplotlib.figure import Figure as Drawing
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from collapse.families.molecule_diffusion.portrait import Array, Portrait
 from collapse.plotting import portraits, style
 from collapse.plotting.portraits import Record
 
-Array = NDArray[np.float64]
-
-#: Molecules that are shown of an iteration.
-SHOWN = 3
 #: Iterations, at most, that have a panel.
 ITERATIONS = 8
 #: Width of a panel in inches, and least height in widths.
@@ -42,30 +39,6 @@ OTHER, REAL = "#d6458f", "#b4b4b4"
 TILT = Rotation.from_euler("xy", [35, 10], degrees=True).as_matrix()
 #: How far the farthest atom fades into the paper.
 FADING = 0.55
-
-
-class Portrait(NamedTuple):
-    """What is shown of an iteration: molecules end to end, as in `Conformations`.
-
-    Attributes
-    ----------
-    smiles : ndarray of str, shape (molecules,)
-    atoms, bonds, atom_bounds, bond_bounds : ndarray
-        Graphs.
-    real, generated : ndarray, shape (atoms, 3)
-        Positions in ångström; the generated ones are aligned with the real ones.
-    distances : ndarray, shape (molecules,)
-        Of the heavy atoms of the two, in ångström.
-    """
-
-    smiles: NDArray[np.str_]
-    atoms: NDArray[np.uint8]
-    bonds: NDArray[np.uint16]
-    atom_bounds: NDArray[np.int64]
-    bond_bounds: NDArray[np.int64]
-    real: Array
-    generated: Array
-    distances: Array
 
 
 def draw(records: Sequence[Record], directory: Path) -> None:

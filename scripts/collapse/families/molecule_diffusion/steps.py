@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse.artifacts import manifest
+from collapse.artifacts import manifest, shard_rows
 from collapse.artifacts.manifest import ShardRecord
 from collapse.artifacts.step import Step
 from collapse.artifacts.training_sets import DATASET
@@ -23,9 +23,9 @@ from collapse.families.molecule_diffusion import (
     evaluation,
     generation,
     overlay,
-    pictures,
     training,
 )
+from collapse.families.molecule_diffusion.portrait import SHOWN
 from collapse.families.step_jobs import (
     EvaluateJob,
     GenerateJob,
@@ -124,7 +124,7 @@ def portray(job: PortrayJob[Parameters]) -> None:
     """Write the first samples of different molecules, laid over the real conformations."""
     samples, _ = _samples_and_real(job.step, job.data, job.shards, job.parameters.judged)
     _, first = np.unique(samples.molecule, return_index=True)
-    shown = samples.take(np.sort(first)[: pictures.SHOWN])
+    shown = samples.take(np.sort(first)[:SHOWN])
     portraits.write(job.output, overlay.portrait(shown, conformations.read(job.data / TRAIN)))
 
 
@@ -133,13 +133,7 @@ def _samples_and_real(
 ) -> tuple[Conformations, Conformations]:
     """Return the first samples, at most so many, and the real conformations in their places."""
     samples = conformations.concatenate(
-        [
-            conformations.read(
-                Path(record.shard.path),
-                np.arange(min(most, record.shard.stop) - record.shard.start),
-            )
-            for record in shards
-        ]
+        [conformations.read(path, rows) for path, rows in shard_rows.first(shards, most)]
     )
     rows = _rows_of_slots(step, data)
     real = conformations.read(data / TRAIN).take(rows[np.arange(samples.size) % len(rows)])

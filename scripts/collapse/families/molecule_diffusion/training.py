@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from collapse.artifacts.step import Step
+from collapse.data import evenly
 from collapse.data.molecules import conformations as molecules
 from collapse.data.molecules.conformations import Conformations
 from collapse.families.molecule_diffusion import Parameters, checkpoint, diffusion, evaluation
 from collapse.families.molecule_diffusion.graphs import graphs
 from collapse.training import distributed, trainer
+from collapse.training.epochs import Epochs
 from collapse.training.optimisation import Optimisation, planned
 
 #: Test conformations, at most, for a point of the learning curve.
@@ -44,7 +45,7 @@ def train(
         task = Denoising(
             network,
             conformations,
-            test.take(_evenly(test.size, CURVE_CONFORMATIONS)),
+            test.take(evenly(test.size, CURVE_CONFORMATIONS)),
             parameters.batch,
             step.integer("training"),
         )
@@ -64,11 +65,6 @@ def train(
         "steps": optimisation.steps,
         "curve": [point._asdict() for point in curve],
     }
-
-
-def _evenly(count: int, most: int) -> NDArray[np.int64]:
-    """Return at most so many of ``count`` rows, of molecules from the first to the last."""
-    return np.arange(min(count, most)) * count // min(count, most)
 
 
 def _optimisation(parameters: Parameters, steps_per_epoch: int) -> Optimisation:
@@ -104,27 +100,23 @@ class Denoising:
         seed: int,
     ) -> None:
         self.model = network
-        self.size = min(batch, conformations.size)
-        self.steps_per_epoch = -(-conformations.size // self.size)
         self._conformations, self._test = conformations, test
         self._seed = seed
         self._levels = diffusion.noise_levels()
-        self._epoch = -1
+        self._epochs = Epochs(
+            batch,
+            lambda epoch: np.random.default_rng([seed, 0, epoch]).permutation(conformations.size),
+        )
+        self.steps_per_epoch = self._epochs.steps_per_epoch
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Return the conformations of a step, their noise and its standard deviation."""
-        epoch, within = divmod(step, self.steps_per_epoch)
-        if epoch != self._epoch:
-            order = np.random.default_rng([self._seed, 0, epoch])
-            self._order = order.permutation(self._conformations.size)
-            self._epoch = epoch
-        # The last batch of an epoch is filled up with its first conformations.
-        places = (within * self.size + np.arange(self.size)) % len(self._order)
-        rows = molecules.padded(self._conformations, self._order[places])
+        rows = molecules.padded(self._conformations, self._epochs.batch(step))
         generator = np.random.default_rng([self._seed, 1, step])
         noise = generator.standard_normal(rows["positions"].shape, dtype=np.float32)
         # Noise levels evenly over all of them, which no conformation knows, for they are shuffled.
-        even = (np.arange(self.size) + generator.random()) / self.size
+        size = self._epochs.size
+        even = (np.arange(size) + generator.random()) / size
         sigma = self._levels[(even * diffusion.STEPS).astype(int)]
         rows |= {"noise": noise, "sigma": sigma.astype(np.float32)}
         return {name: torch.from_numpy(values) for name, values in rows.items()}

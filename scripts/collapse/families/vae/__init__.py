@@ -16,7 +16,9 @@ from collapse.families import declarations
 from collapse.families.contract import Family, Iterative
 from collapse.families.declarations import Figure, Headline, Metric, SampleCost, variant
 from collapse.families.parameters import (
+    Batch,
     CurvePoints,
+    DataName,
     Epochs,
     Judged,
     LearningRate,
@@ -38,12 +40,10 @@ class Parameters(declarations.Parameters):
     "VAE on CelebA"); the defaults are ours, and suit the built-in digits.
     """
 
-    data: str = Field(
+    data: DataName = Field(
         default="digits",
-        min_length=1,
         description="Real images: digits (built in), celeba (from the Hub), celeba:<folder>, "
         "hub:<owner>/<name>, or a folder with train and test in it.",
-        json_schema_extra=variant("data"),
     )
     size: int | None = Field(
         default=None,
@@ -54,11 +54,8 @@ class Parameters(declarations.Parameters):
         "null: 64 for CelebA, else as they are.",
         json_schema_extra=variant("data"),
     )
-    column: str = Field(
-        default="image",
-        min_length=1,
-        description="Column of a data set of the Hub that holds the images.",
-        json_schema_extra=variant("data"),
+    column: DataName = Field(
+        default="image", description="Column of a data set of the Hub that holds the images."
     )
     label: str | None = Field(
         default=None,
@@ -97,13 +94,7 @@ class Parameters(declarations.Parameters):
         json_schema_extra=variant(),
     )
     epochs: Epochs = 30.0
-    batch: int = Field(
-        default=64,
-        ge=1,
-        strict=True,
-        description="Images in a training step.",
-        json_schema_extra=variant(),
-    )
+    batch: Batch = Field(default=64, description="Images in a training step.")
     learning_rate: LearningRate = 3e-3
     schedule: Schedule = "cosine"
     warmup: Warmup = 0.05

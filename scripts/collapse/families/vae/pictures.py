@@ -4,39 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from numpy.typing import NDArray
 
+from collapse.families.vae.portrait import RECONSTRUCTED, Images, Portrait
 from collapse.plotting import portraits, style
 from collapse.plotting.portraits import Record
 
-Images = NDArray[np.uint8]
-
-#: Images of an iteration, and how many of them are reconstructed.
-SHOWN, RECONSTRUCTED = 64, 10
 #: Images side by side in a panel, and one above the other.
 COLUMNS, PANEL_ROWS = 8, 3
 #: Iterations, at most, that have a panel.
 ITERATIONS = 6
 #: Width of an image on the page, in inches, and the space between two, in their widths.
 INCHES, GAP = 0.34, 0.08
-
-
-class Portrait(NamedTuple):
-    """What is shown of an iteration: images of shape (images, height, width, channels).
-
-    ``tested`` are real test images, the first of them those that are ``reconstructed``.
-    """
-
-    tested: Images
-    reconstructed: Images
-    samples: Images
 
 
 def draw(records: Sequence[Record], directory: Path) -> None:

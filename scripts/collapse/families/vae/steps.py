@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from collapse.artifacts import manifest, shard_rows
 from collapse.artifacts.manifest import ShardRecord
 from collapse.artifacts.step import Step
 from collapse.artifacts.training_sets import DATASET, Selection
+from collapse.data import evenly
 from collapse.data.images import shards as image_shards
 from collapse.data.images import sources as images
 from collapse.data.images.sources import Labelled
@@ -27,8 +28,9 @@ from collapse.families.step_jobs import (
     Steps,
     TrainJob,
 )
-from collapse.families.vae import Parameters, evaluation, models, pictures, reference, training
+from collapse.families.vae import Parameters, evaluation, models, reference, training
 from collapse.families.vae.architectures import architecture
+from collapse.families.vae.portrait import RECONSTRUCTED, SHOWN, Portrait
 from collapse.plotting import portraits
 
 TRAIN, TEST, REFERENCE = "train.parquet", "test.parquet", "reference.npz"
@@ -130,11 +132,6 @@ def _of_data(directory: Path, judge: reference.Reference, count: int) -> dict[st
     return metrics
 
 
-def evenly(count: int, most: int) -> NDArray[np.int64]:
-    """Return at most so many of ``count`` places, at even distances."""
-    return np.arange(min(count, most)) * count // min(count, most)
-
-
 def _joined(parts: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     return np.concatenate(list(parts))
 
@@ -161,8 +158,8 @@ def _images(selections: Sequence[Selection]) -> Iterator[NDArray[np.uint8]]:
 
 
 def _details(data: Path) -> dict[str, Any]:
-    content = json.loads((data / DATASET).read_text(encoding="utf-8"))
-    return {**content["details"], "test_images": sum(part["stop"] for part in content["test"])}
+    described = manifest.read_dataset(data / DATASET)
+    return {**described.details, "test_images": sum(part.stop for part in described.test)}
 
 
 def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
@@ -208,29 +205,26 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
 
 def _samples(shards: Sequence[ShardRecord], most: int) -> NDArray[np.uint8]:
     """Return the first samples of the shards, at most so many."""
-    parts: list[NDArray[np.uint8]] = []
-    for record in shards:
-        rows = np.arange(min(most, record.shard.stop) - record.shard.start)
-        parts += image_shards.read(Path(record.shard.path), rows)
-    return _joined(parts)
+    found = shard_rows.first(shards, most)
+    return _joined(part for path, rows in found for part in image_shards.read(path, rows))
 
 
 def portray(job: PortrayJob[Parameters]) -> None:
     """Write the first samples, and reconstructions of the same test images at every iteration."""
-    test = evenly(_details(job.data)["test_images"], pictures.SHOWN)
+    test = evenly(_details(job.data)["test_images"], SHOWN)
     tested = _joined(image_shards.read(job.data / TEST, test))
     network = models.load(job.model)
     device = next(network.parameters()).device
     with torch.no_grad():
-        pixels = models.as_pixels(torch.from_numpy(tested[: pictures.RECONSTRUCTED]).to(device))
+        pixels = models.as_pixels(torch.from_numpy(tested[:RECONSTRUCTED]).to(device))
         mean, _ = network.encode(pixels)
         reconstructed = models.as_images(network.decode(mean))
     portraits.write(
         job.output,
-        pictures.Portrait(
+        Portrait(
             tested=tested,
             reconstructed=reconstructed,
-            samples=_samples(job.shards, pictures.SHOWN) if job.shards else tested[:0],
+            samples=_samples(job.shards, SHOWN) if job.shards else tested[:0],
         ),
     )
 

@@ -19,6 +19,7 @@ from collapse.families.vae import Parameters, evaluation, models
 from collapse.families.vae.architectures import architecture
 from collapse.families.vae.models import VAE
 from collapse.training import distributed, trainer
+from collapse.training.epochs import Epochs
 from collapse.training.optimisation import Optimisation, planned
 
 Images = NDArray[np.uint8]
@@ -131,10 +132,9 @@ class Batches:
     ) -> None:
         self._images = images
         self._size, self._latent = batch, latent
-        self._shuffle, self._noise_of = shuffle, noise_of
-        self._epoch = -1
-        self._order = np.arange(0)
-        self.steps_per_epoch = -(-images.length // batch)
+        self._noise_of = noise_of
+        self._epochs = Epochs(batch, lambda epoch: shuffle(epoch).permutation(images.length))
+        self.steps_per_epoch = self._epochs.steps_per_epoch
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Return the images and the noise of a step (from 0).
@@ -145,15 +145,9 @@ class Batches:
             ``images`` of uint8, shape (batch, height, width, channels); ``noise``, standard
             normal, of shape (batch, latent).
         """
-        epoch, within = divmod(step, self.steps_per_epoch)
-        if epoch != self._epoch:
-            self._order = self._shuffle(epoch).permutation(self._images.length)
-            self._epoch = epoch
-        # The last batch of an epoch is filled up with its first images.
-        places = (within * self._size + np.arange(self._size)) % self._images.length
         generator = torch.Generator().manual_seed(self._noise_of(step))
         return {
-            "images": torch.from_numpy(self._images.at(self._order[places])),
+            "images": torch.from_numpy(self._images.at(self._epochs.batch(step))),
             "noise": torch.randn(self._size, self._latent, generator=generator),
         }
 
