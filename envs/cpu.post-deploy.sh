@@ -52,6 +52,7 @@ pyyaml==6.0.3
 referencing==0.37.0
 requests==2.34.2
 rpds-py==2026.9.1
+ruamel-yaml==0.19.1
 scipy==1.17.1
 smart-open==7.7.1
 smmap==5.0.3

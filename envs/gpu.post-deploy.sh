@@ -194,6 +194,7 @@ rich==15.0.0
 rich-toolkit==0.20.6
 rignore==0.8.1
 rpds-py==2026.9.1
+ruamel-yaml==0.19.1
 safetensors==0.8.0
 scikit-learn==1.9.1
 scipy==1.17.1

@@ -195,6 +195,19 @@ def test_an_entry_that_cannot_be_used_is_refused_in_one_line_or_skipped_and_coun
     assert capsys.readouterr().err.endswith(f"{path}: 1 entries skipped: 1 {reason}\n")
 
 
+@pytest.mark.parametrize("end", ["$$$$", "$$$$ ", "$$$$\t\r"], ids=["plain", "blank", "tab"])
+def test_an_entry_that_is_cut_short_takes_no_other_with_it(tmp_path, end):
+    first, second, third, last = (
+        Chem.MolToMolBlock(molecule(smiles)) for smiles in ("CCO", "CC#N", "CC=O", "CCN")
+    )
+    path = tmp_path / "some.sdf"
+    entries = [first, second[:200], third, "", last]
+    path.write_text("".join(f"{entry}\n{end}\n" for entry in entries) + "\n")
+    found = collection(str(path), Reading(unusable="skip", test_molecules=1), streams)
+    assert found.skipped == {"unparsable": 2}
+    assert found.train.size + found.test.size == 3
+
+
 def test_a_file_is_split_by_molecule_and_stereoisomers_stay_together(tmp_path):
     isomers = [molecule(smiles) for smiles in ("C[C@H](O)F", "C[C@@H](O)F")]
     path = write(tmp_path / "some.sdf.gz", *isomers, *GOOD)

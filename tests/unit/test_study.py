@@ -236,15 +236,25 @@ def test_names_come_through_a_job_on_a_cluster(shipped):
         json.dumps(yaml.safe_load(EXAMPLE)),
         EXAMPLE.replace("[1.0]", "1e0"),
         EXAMPLE.replace("[1.0]", "[.1e1]"),
+        EXAMPLE.replace("seeds: 100 ", "seeds: 1_00 "),
+        EXAMPLE.replace("seeds: 100 ", "seeds: 0o144 "),
         EXAMPLE.replace("seeds: 100 ", "seeds: &n 100 ").replace(
             "iterations: 100", "iterations: 100"
         ),
         EXAMPLE.replace("    seeds: 100 ", "    <<: {seeds: 100, iterations: 5}\n    # "),
     ],
-    ids=["Windows", "BOM", "markers", "JSON", "1e0", ".1e1", "anchor", "merge"],
+    ids=["Windows", "BOM", "markers", "JSON", "1e0", ".1e1", "1_00", "0o144", "anchor", "merge"],
 )
 def test_other_ways_to_write_the_same(tmp_path, text):
     assert loaded(tmp_path, text) == loaded(tmp_path, EXAMPLE)
+
+
+def test_a_file_that_says_it_is_of_yaml_1_1_is_read_as_1_2(tmp_path):
+    """In YAML 1.1, n and no are booleans."""
+    window = "regimes: {window: {keep_real: n, memory: 1}}\n"
+    study = loaded(tmp_path, f"%YAML 1.1\n---\n{window}{EXAMPLE.replace('gaussian:', 'no:', 1)}")
+    assert study.regimes["window"].keep_real == ["n"]
+    assert list(study.experiments) == ["no"]
 
 
 def test_an_experiment_may_be_based_on_another(tmp_path):

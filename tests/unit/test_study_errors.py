@@ -64,11 +64,17 @@ keep_real: true,  ->
 (all) -> regimes: {}
     1: experiments: found nothing, expected this key
 seeds: 3 -> seeds: 3\n    seeds: 4
-    9: experiments.first.seeds: found this key twice, expected it once
+    9: found a mistake in the YAML (the key seeds is in line 8 too), expected each key once
 memory: 2 -> memory: 2, memory: 3
-    2: regimes.window.memory: found this key twice, expected it once
+    2: found a mistake in the YAML (the key memory is in line 2 too), expected each key once
 second: -> first:
-    11: experiments.first: found this key twice, expected it once
+    11: found a mistake in the YAML (the key first is in line 4 too), expected each key once
+seeds: 3 -> <<: {seeds: 4}\n    seeds: 3\n    seeds: 5
+    10: found a mistake in the YAML (the key seeds is in line 9 too), expected each key once
+seeds: 3 -> <<: {seeds: 4, seeds: 5}
+    8: found a mistake in the YAML (the key seeds is in line 8 too), expected each key once
+seeds: 3 -> <<: {seeds: 4}\n    <<: {iterations: 3}
+    9: found a mistake in the YAML (the key '<<' is in line 8 too), expected each key once
 seeds: 3 -> <<: {sed: 3}\n    seeds: 3
     8: experiments.first.sed: found an unknown key, expected one of family, ... (did you mean
     seeds?)
@@ -77,7 +83,7 @@ seeds: 3 -> <<: {sed: 3}\n    seeds: 3
 (all) ->
     1: experiments: found nothing, expected this key
 (all) -> ---\n
-    2: experiments: found nothing, expected this key
+    1: experiments: found nothing, expected this key
 (all) -> - a
     1: the file: found [a], expected keys and values
 (all) -> hello
@@ -104,7 +110,7 @@ grid: {dimension: [1, 2], variance: 1.0} -> grid:
 # names
 first: -> 1:
     4: experiments.1: found 1, expected a name of at most 100 letters, ...
-first: -> yes:
+first: -> true:
     4: experiments.true: found true, expected a name of at most 100 letters, ...
 first: -> 2020-01-01:
     4: experiments.2020-01-01: found 2020-01-01, expected a name of at most 100 letters, ...
@@ -311,7 +317,8 @@ memory: 2 -> generate: n*9999^(t-1)
 
 # what else YAML has
 seeds: 3 -> seeds: !!set {1}
-    8: experiments.first.seeds: found !!set {1: null}, expected an integer or a list
+    8: found a mistake in the YAML (could not determine a constructor for the tag
+    'tag:yaml.org,2002:set'), expected one YAML document
 seeds: 3 -> seeds: &a [*a]
     8: experiments.first.seeds[0]: found &id001 [*id001], expected an integer
 seeds: 3 -> seeds: |\n      a\n      b
@@ -321,6 +328,23 @@ seeds: 3 -> seeds: "\u2028"
 [10, 20]\n -> &n [10, 20]\n    sed: *n\n
     10: experiments.first.sed: found an unknown key, expected one of family, ... (did you mean
     seeds?)
+
+# what YAML 1.1 and YAML 1.2 read differently
+seeds: 3 -> seeds: 010
+    8: found a mistake in the YAML (YAML 1.1 and YAML 1.2 read 010 differently), expected a
+    number without leading zeros
+[10, 20] -> [10, -0_20]
+    9: found a mistake in the YAML (YAML 1.1 and YAML 1.2 read -0_20 differently), expected
+    a number without leading zeros
+seeds: 3 -> seeds: 1:30
+    8: experiments.first.seeds: found '1:30', expected an integer or a list
+1.0 -> 1:30.5
+    10: experiments.first.grid.variance: found '1:30.5', expected a number
+al: true -> al: yes
+    2: regimes.window.keep_real: found 'yes', expected an integer or a multiple of the samples
+    n, ...
+seeds: 3 -> seeds: 3\n    per_iteration: off
+    9: experiments.first.per_iteration: found 'off', expected true or false
 
 # what is not YAML
     seeds: 3 -> \tseeds: 3
@@ -353,8 +377,7 @@ seeds: 3 -> seeds: !!int x
 seeds: 3 -> seeds: !!bool x
     8: found a mistake in the YAML ('x' is no bool), expected one YAML document
 first: -> ? [a]\n  :
-    4: found a mistake in the YAML (while constructing a mapping found unhashable key), expected
-    one YAML document
+    4: found a mistake in the YAML (a key is a sequence), expected one YAML document
   second: -> ---\n  second:
     11: found a mistake in the YAML (expected a single document in the stream in line 1 but
     found another document), expected one YAML document

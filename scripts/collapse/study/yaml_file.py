@@ -8,9 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.resolver import VersionedResolver
 
-from collapse.study.errors import Key, Mistake, StudyError, Words, one_of, shown, shown_path
+from collapse.study.errors import Key, Mistake, StudyError, one_of, shown, shown_path
 
 #: Snakemake's configuration: where it is, and its keys.
 SOURCE, KEYS = "config/config.yaml or --config", ("study", "environments")
@@ -18,13 +23,16 @@ SOURCE, KEYS = "config/config.yaml or --config", ("study", "environments")
 #: Jobs whose conda environments differ: those of neural families, and all others.
 KINDS = ("neural", "other")
 
+#: For each mapping or list, told by its `id`: the lines of its keys or indices.
+Lines = dict[int, dict[Any, int]]
+
 
 class Document(NamedTuple):
-    """A YAML file: its path, its content, and its nodes, which know their lines."""
+    """A YAML file: its path, its content, and the lines of what each mapping or list holds."""
 
     path: Path
     content: Any
-    root: yaml.Node | None
+    lines: Lines
 
     def error(self, mistake: Mistake) -> StudyError:
         """Describe a mistake in one line."""
@@ -35,19 +43,13 @@ class Document(NamedTuple):
 
     def _line(self, path: Key) -> int:
         """Return the line of a path, or of as much of it as is in the file."""
-        node = self.root
-        line = node.start_mark.line if node else 0
+        here, line = self.content, 1
         for part in path:
-            same = [
-                each
-                for each in _children(node)
-                if (each.name, type(each.name)) == (part, type(part))
-            ]
-            if not same:
+            lines = self.lines.get(id(here), {})
+            if part not in lines:
                 break
-            # The last of two: where a merged key is overridden, it comes later.
-            line, node = same[-1].line, same[-1].value
-        return line + 1
+            here, line = here[part], lines[part]
+        return line
 
 
 def find(config: Mapping[str, Any], folders: Sequence[str | Path]) -> Path:
@@ -116,78 +118,96 @@ def read(path: Path) -> Document:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise StudyError(f"{path}: found nothing readable ({reason}), expected a study") from None
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor, yaml.Resolver = _Constructor, _Resolver
+    expected = "one YAML document"
     try:
-        loader = _Loader(source)
-        root = loader.get_single_node()
-        for mistake in _repeated_keys(root):
-            raise Document(path, None, root).error(mistake)
-        content = loader.construct_document(root) if root else None
-        return Document(path, {} if content is None else content, root)
-    except yaml.MarkedYAMLError as error:
+        content = yaml.load(source)
+        return Document(path, {} if content is None else content, yaml.constructor.lines)
+    except MarkedYAMLError as error:
         start, mark = error.context_mark, error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
         since = f" in line {start.line + 1}" if start and mark and start.line != mark.line else ""
         reason = " ".join(f"{error.context or ''}{since} {error.problem or ''}".split())
-    except yaml.reader.ReaderError as error:
+        expected = error.note or expected
+    except ReaderError as error:
         line = f":{source.count(chr(10), 0, error.position) + 1}"
         reason = f"the character {chr(error.character)!a}"
     except RecursionError:
         line, reason = "", "too many levels"
-    raise StudyError(
-        f"{path}{line}: found a mistake in the YAML ({reason}), expected one YAML document"
-    )
+    raise StudyError(f"{path}{line}: found a mistake in the YAML ({reason}), expected {expected}")
 
 
-class _Child(NamedTuple):
-    """An entry of a mapping or a list: its key or index, its line, and its value."""
+class _Resolver(VersionedResolver):
+    """Reads every file as YAML 1.2, in which n and yes are strings."""
 
-    name: Any
-    line: int
-    value: yaml.Node
+    processing_version = (1, 2)
 
 
-def _children(node: yaml.Node | None) -> Iterator[_Child]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if key.tag != "tag:yaml.org,2002:merge":
-                name = _Loader("").construct_object(key, deep=True)
-                yield _Child(name, key.start_mark.line, value)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            yield _Child(index, value.start_mark.line, value)
-
-
-def _repeated_keys(root: yaml.Node | None) -> Iterator[Mistake]:
-    """Yield the keys that stand twice in a mapping, of which YAML would keep the last."""
-    waiting: list[tuple[Key, yaml.Node | None]] = [((), root)]
-    visited = set()
-    while waiting:
-        path, node = waiting.pop()
-        if id(node) in visited:  # a node stands in several places through its aliases
-            continue
-        visited.add(id(node))
-        names = set()
-        for child in _children(node):
-            name = repr(child.name)
-            if name in names:
-                yield Mistake((*path, child.name), Words("this key twice"), "it once")
-            names.add(name)
-            waiting.append(((*path, child.name), child.value))
-
-
-class _Loader(yaml.SafeLoader):
-    """A safe loader that reads 1e-3 as a number and knows the line of a wrong value."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep=deep)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-            problem = f"{node.value!r} is no {node.tag.rpartition(':')[2]}"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
+# ruamel.yaml reads .1e+1 as a number but not .1e1, which is one in YAML 1.2 too.
+_Resolver.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\.[0-9]+[eE][0-9]+$"), list("-+.")
 )
+
+
+class _Constructor(SafeConstructor):
+    """Makes dictionaries and lists, and remembers the lines of what they hold.
+
+    ruamel.yaml's own types that know their lines are not taken for dictionaries and lists by
+    pydantic in every place.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.lines: Lines = {}
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            raise _mistake(node, f"{node.value!r} is no {node.tag.rpartition(':')[2]}") from None
+
+    def construct_yaml_map(self, node: Any) -> Iterator[Any]:
+        for made in super().construct_yaml_map(node):
+            yield made
+        # Keys that are merged in come first, so that those that override them replace their lines.
+        self.lines[id(made)] = {self.construct_object(key): _line(key) for key, _ in node.value}
+
+    def construct_yaml_seq(self, node: Any) -> Iterator[Any]:
+        for made in super().construct_yaml_seq(node):
+            yield made
+        self.lines[id(made)] = {index: _line(child) for index, child in enumerate(node.value)}
+
+    def flatten_mapping(self, node: Any) -> None:
+        """Refuse repeated keys, which ruamel.yaml allows where others are merged in."""
+        lines: dict[Any, int] = {}
+        for key, _ in node.value if node.merge is None else ():
+            if not isinstance(key, ScalarNode):
+                raise _mistake(key, f"a key is a {key.id}")
+            merges = key.tag == "tag:yaml.org,2002:merge"
+            name = key.value if merges else self.construct_object(key)
+            if name in lines:
+                found = f"the key {shown(name, 40)} is in line {lines[name]} too"
+                raise _mistake(key, found, "each key once")
+            lines[name] = _line(key)
+        super().flatten_mapping(node)
+
+    def construct_yaml_int(self, node: Any) -> int:
+        if re.fullmatch("[-+]?0[0-9_]+", node.value):
+            found = f"YAML 1.1 and YAML 1.2 read {node.value} differently"
+            raise _mistake(node, found, "a number without leading zeros")
+        return super().construct_yaml_int(node)
+
+
+# No other kinds: a study has no sets, ordered mappings or bytes.
+_Constructor.yaml_constructors = {None: SafeConstructor.construct_undefined}
+for _kind in ("null", "bool", "int", "float", "timestamp", "str", "map", "seq"):
+    _Constructor.add_default_constructor(_kind)
+
+
+def _line(node: Any) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _mistake(node: Any, found: str, expected: str | None = None) -> MarkedYAMLError:
+    return MarkedYAMLError(problem=found, problem_mark=node.start_mark, note=expected)

@@ -151,11 +151,16 @@ def _read(files: Iterable[Path]) -> Iterator[_Entry]:
 
 
 def _blocks(content: IO[bytes]) -> Iterator[str]:
-    """Yield the entries of an SDF file as text: one that is damaged does not touch the next."""
+    """Yield the entries of an SDF file as text.
+
+    RDKit's `ForwardSDMolSupplier` is not used: after an entry that is cut short it passes over the
+    next one as well, which would be neither counted nor numbered, and it takes an empty line at
+    the end for an entry.
+    """
     lines: list[str] = []
     for line in content:
         text = line.decode("utf-8", errors="replace").rstrip("\r\n")
-        if text == "$$$$":
+        if text.startswith("$$$$"):  # blanks may follow
             yield "\n".join(lines)
             lines = []
         else:
