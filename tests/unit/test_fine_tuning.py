@@ -28,6 +28,7 @@ from collapse.families.fine_tuning import Parameters, architectures, published, 
 from collapse.families.fine_tuning.base import Base  # noqa: E402
 from collapse.families.fine_tuning.evaluation import of_questions  # noqa: E402
 from collapse.families.fine_tuning.generation import Writer  # noqa: E402
+from collapse.families.step_jobs import TrainJob  # noqa: E402
 from collapse.loop import steps  # noqa: E402
 from collapse.loop.branches import Branches  # noqa: E402
 from collapse.study import StudyError  # noqa: E402
@@ -500,10 +501,13 @@ def tuned(base, tmp_path, documents, t=2, **settings):
     chain = Loop(family="fine_tuning", iterations=2, settings={"base": str(base)})
     for name in ("model", "tokenizer"):
         (tmp_path / name).mkdir(parents=True)
+    job = TrainJob(
+        step=chain.step(t, "training"), parameters=parameters, data=tmp_path, selections=[],
+        fingerprint="x", scratch=tmp_path / "scratch", model=tmp_path / "model",
+    )  # fmt: skip
     record = training.train(
-        chain.step(t, "training"), parameters, documents, base=Base(base, Special(0, 2, 1), "x"),
-        test=documents or rows(4), tokenizer=tmp_path / "tokenizer", fingerprint="x",
-        scratch=tmp_path / "scratch", model=tmp_path / "model",
+        job, documents, base=Base(base, Special(0, 2, 1), "x"),
+        test=documents or rows(4), tokenizer=tmp_path / "tokenizer",
     )  # fmt: skip
     return record, weights(base), weights(tmp_path / "model")
 

@@ -18,6 +18,7 @@ from collapse.errors import JobError
 from collapse.families import language_model
 from collapse.families.fine_tuning import Parameters, architectures
 from collapse.families.language_model import training
+from collapse.families.step_jobs import TrainJob
 from collapse.text import checkpoints
 
 #: Where a base that is pretrained here stands in the folder of the real data.
@@ -129,15 +130,20 @@ def _pretrained_here(
                 context=parameters.context,
                 long_documents="truncate",
             )
-        training.train(
-            step,
-            pretrained,
-            tokens.read(scratch / "train", columns=("tokens", "ended")),
-            test=tokens.read(scratch / "test"),
-            tokenizer=tokenizer,
+        job = TrainJob(
+            step=step,
+            parameters=pretrained,
+            data=scratch,
+            selections=(),
             fingerprint="base",
             scratch=scratch,
             model=path,
+        )
+        training.train(
+            job,
+            tokens.read(scratch / "train", columns=("tokens", "ended")),
+            test=tokens.read(scratch / "test"),
+            tokenizer=tokenizer,
         )
     return Base(path, OWN, manifest.joint_checksum(sorted(path.glob("*.safetensors"))))
 

@@ -70,15 +70,11 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
     """Tune a copy of the base."""
     return training.train(
-        job.step,
-        job.parameters,
+        job,
         shards_of_text.selected(job.selections, COLUMNS),
         base=base.recorded(job.data, _details(job.data)),
         test=tokens.read(job.data / TEST, columns=COLUMNS),
         tokenizer=job.data / TOKENIZER,
-        fingerprint=job.fingerprint,
-        scratch=job.scratch,
-        model=job.model,
     )
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from collapse.artifacts.step import Step
 from collapse.families.fine_tuning import Parameters
 from collapse.families.fine_tuning.base import Base
+from collapse.families.step_jobs import TrainJob
 from collapse.text import checkpoints, stored_tokens
 from collapse.text.next_tokens import NextTokens
 from collapse.text.stored_tokens import Tokens
@@ -26,16 +27,12 @@ from collapse.training.optimisation import Optimisation, planned
 
 
 def train(
-    step: Step,
-    parameters: Parameters,
+    job: TrainJob[Parameters],
     pairs: Iterable[pa.Table],
     *,
     base: Base,
     test: Iterable[pa.Table],
     tokenizer: Path,
-    fingerprint: str,
-    scratch: Path,
-    model: Path,
 ) -> dict[str, Any]:
     """Tune a copy of the base and save it where Hugging Face's classes load it.
 
@@ -47,38 +44,38 @@ def train(
         Steps, pairs and tokens used, pairs left out as too long, and the learning curve.
     """
     with distributed.joined() as ranks:
-        fitting = _Fitting(pairs, parameters.context)
+        fitting = _Fitting(pairs, job.parameters.context)
         if ranks.first:
-            stored_tokens.store(fitting, scratch, base.special)
+            stored_tokens.store(fitting, job.scratch, base.special)
         ranks.wait()
-        stored = stored_tokens.mapped(scratch)
+        stored = stored_tokens.mapped(job.scratch)
         # The others get the first rank's weights: a node may not hold as many copies.
         open_checkpoint = checkpoints.read if ranks.first else checkpoints.outline
-        network = open_checkpoint(base.path, getattr(torch, parameters.weights))
-        if parameters.gradient_checkpointing:
+        network = open_checkpoint(base.path, getattr(torch, job.parameters.weights))
+        if job.parameters.gradient_checkpointing:
             network.gradient_checkpointing_enable({"use_reentrant": False})
         task = Tuning(
             network,
             stored,
             stored_tokens.in_memory(test, base.special),
-            batch=parameters.batch,
-            responses=parameters.loss == "response",
-            shuffle=lambda epoch: step.stream(f"order of epoch {epoch}"),
+            batch=job.parameters.batch,
+            responses=job.parameters.loss == "response",
+            shuffle=lambda epoch: job.step.stream(f"order of epoch {epoch}"),
         )
-        optimisation = _optimisation(step, parameters, task.steps_per_epoch)
-        noise = step.integer("noise")
+        optimisation = _optimisation(job.step, job.parameters, task.steps_per_epoch)
+        noise = job.step.integer("noise")
         curve = trainer.train(
             task,
             optimisation,
-            state=scratch,
-            fingerprint=f"{fingerprint} {base.sha256}",
+            state=job.scratch,
+            fingerprint=f"{job.fingerprint} {base.sha256}",
             seed_of=lambda number: noise + number,
         )
         weights = sharding.whole_state(network, ranks)
         if ranks.first:
-            network.save_pretrained(model, state_dict=weights)
+            network.save_pretrained(job.model, state_dict=weights)
             for file in tokenizer.iterdir():
-                shutil.copyfile(file, model / file.name)
+                shutil.copyfile(file, job.model / file.name)
     return {
         "base": base.sha256,
         "parameters": checkpoints.parameter_count(network),

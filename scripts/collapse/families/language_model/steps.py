@@ -68,14 +68,10 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
     """Train a newly initialised model."""
     return training.train(
-        job.step,
-        job.parameters,
+        job,
         shards_of_text.selected(job.selections),
         test=tokens.read(job.data / TEST),
         tokenizer=job.data / TOKENIZER,
-        fingerprint=job.fingerprint,
-        scratch=job.scratch,
-        model=job.model,
     )
 
 

@@ -18,6 +18,7 @@ from collapse.artifacts import files
 from collapse.artifacts.step import Step
 from collapse.families.language_model import Parameters, models
 from collapse.families.language_model.packing import Packer
+from collapse.families.step_jobs import TrainJob
 from collapse.text import checkpoints, stored_tokens
 from collapse.text.next_tokens import NextTokens
 from collapse.text.stored_tokens import Tokens
@@ -28,15 +29,11 @@ FIRST_TOKENS = "first_tokens.json"
 
 
 def train(
-    step: Step,
-    parameters: Parameters,
+    job: TrainJob[Parameters],
     documents: Iterable[pa.Table],
     *,
     test: Iterable[pa.Table],
     tokenizer: Path,
-    fingerprint: str,
-    scratch: Path,
-    model: Path,
 ) -> dict[str, Any]:
     """Train a newly initialised model and save it where Hugging Face's classes load it.
 
@@ -47,33 +44,33 @@ def train(
     """
     with distributed.joined() as ranks:
         if ranks.first:
-            stored_tokens.store(documents, scratch)
+            stored_tokens.store(documents, job.scratch)
         ranks.wait()
-        stored = stored_tokens.mapped(scratch)
+        stored = stored_tokens.mapped(job.scratch)
         packer = Packer(
             stored,
-            parameters.context,
-            parameters.batch,
-            lambda epoch: step.stream(f"order of epoch {epoch}"),
+            job.parameters.context,
+            job.parameters.batch,
+            lambda epoch: job.step.stream(f"order of epoch {epoch}"),
             whole=ranks.device.type == "cuda",
         )
         network = models.initialised(
-            parameters.model, parameters.vocabulary, step.integer("initialisation")
+            job.parameters.model, job.parameters.vocabulary, job.step.integer("initialisation")
         )
-        optimisation = _optimisation(step, parameters, packer.steps_per_epoch)
-        noise = step.integer("noise")
+        optimisation = _optimisation(job.step, job.parameters, packer.steps_per_epoch)
+        noise = job.step.integer("noise")
         curve = trainer.train(
             Pretraining(network, packer, stored_tokens.in_memory(test)),
             optimisation,
-            state=scratch,
-            fingerprint=fingerprint,
+            state=job.scratch,
+            fingerprint=job.fingerprint,
             seed_of=lambda number: noise + number,
         )
         if ranks.first:
-            network.to("cpu").save_pretrained(model)
+            network.to("cpu").save_pretrained(job.model)
             for file in tokenizer.iterdir():
-                shutil.copyfile(file, model / file.name)
-            _write_first_tokens(stored, model)
+                shutil.copyfile(file, job.model / file.name)
+            _write_first_tokens(stored, job.model)
     return {
         "parameters": checkpoints.parameter_count(network),
         "documents": len(stored.lengths),

@@ -70,15 +70,11 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
     """Train a newly initialised network."""
     return training.train(
-        job.step,
-        job.parameters,
+        job,
         conformations.concatenate(
             [conformations.read(Path(str(one.path)), one.rows) for one in job.selections]
         ),
         test=conformations.read(job.data / TEST),
-        fingerprint=job.fingerprint,
-        scratch=job.scratch,
-        model=job.model,
     )
 
 

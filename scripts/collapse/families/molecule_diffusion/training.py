@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from collapse.artifacts.step import Step
 from collapse.data import evenly
 from collapse.data.molecules import conformations as molecules
 from collapse.data.molecules.conformations import Conformations
 from collapse.families.molecule_diffusion import Parameters, checkpoint, diffusion, evaluation
 from collapse.families.molecule_diffusion.graphs import graphs
+from collapse.families.step_jobs import TrainJob
 from collapse.training import distributed, trainer
 from collapse.training.epochs import Epochs
 from collapse.training.optimisation import Optimisation, planned
@@ -24,14 +23,10 @@ CURVE_CONFORMATIONS = 256
 
 
 def train(
-    step: Step,
-    parameters: Parameters,
+    job: TrainJob[Parameters],
     conformations: Conformations,
     *,
     test: Conformations,
-    fingerprint: str,
-    scratch: Path,
-    model: Path,
 ) -> dict[str, Any]:
     """Train a newly initialised network and save it.
 
@@ -41,24 +36,24 @@ def train(
         Steps, conformations, parameters, and the learning curve.
     """
     with distributed.joined() as ranks:
-        network = checkpoint.initialised(parameters.model, step.integer("initialisation"))
+        network = checkpoint.initialised(job.parameters.model, job.step.integer("initialisation"))
         task = Denoising(
             network,
             conformations,
             test.take(evenly(test.size, CURVE_CONFORMATIONS)),
-            parameters.batch,
-            step.integer("training"),
+            job.parameters.batch,
+            job.step.integer("training"),
         )
-        optimisation = _optimisation(parameters, task.steps_per_epoch)
+        optimisation = _optimisation(job.parameters, task.steps_per_epoch)
         curve = trainer.train(
             task,
             optimisation,
-            state=scratch,
-            fingerprint=fingerprint,
+            state=job.scratch,
+            fingerprint=job.fingerprint,
             seed_of=lambda number: number,  # the network draws nothing
         )
         if ranks.first:
-            checkpoint.save(network, model)
+            checkpoint.save(network, job.model)
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "conformations": conformations.size,

@@ -141,14 +141,10 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
     details = _details(job.data)
     rows = evenly(details["test_images"], training.CURVE_IMAGES)
     return training.train(
-        job.step,
-        job.parameters,
+        job,
         _images(job.selections),
         shape=tuple(details["shape"]),
         test=_joined(image_shards.read(job.data / TEST, rows)),
-        fingerprint=job.fingerprint,
-        scratch=job.scratch,
-        model=job.model,
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -11,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from collapse.artifacts.step import Step
 from collapse.data.images import shards as image_shards
 from collapse.data.images.shards import Shape, Stored
 from collapse.errors import JobError
+from collapse.families.step_jobs import TrainJob
 from collapse.families.vae import Parameters, evaluation, models
 from collapse.families.vae.architectures import architecture
 from collapse.families.vae.models import VAE
@@ -31,15 +30,11 @@ CURVE_IMAGES = 512
 
 
 def train(
-    step: Step,
-    parameters: Parameters,
+    job: TrainJob[Parameters],
     images: Iterable[Images],
     *,
     shape: Shape,
     test: Images,
-    fingerprint: str,
-    scratch: Path,
-    model: Path,
 ) -> dict[str, Any]:
     """Train a newly initialised model and save it.
 
@@ -59,34 +54,36 @@ def train(
     """
     with distributed.joined() as ranks:
         if ranks.first:
-            image_shards.store(images, scratch / STORED)
+            image_shards.store(images, job.scratch / STORED)
         ranks.wait()
-        stored = image_shards.Stored(scratch / STORED, shape)
-        if stored.length < parameters.batch:
+        stored = image_shards.Stored(job.scratch / STORED, shape)
+        if stored.length < job.parameters.batch:
             raise JobError(
-                f"{parameters.data}: a training set of {stored.length} images, fewer than a batch "
-                f"of {parameters.batch}; set batch to at most {stored.length}"
+                f"{job.parameters.data}: a training set of {stored.length} images, fewer than a "
+                f"batch of {job.parameters.batch}; set batch to at most {stored.length}"
             )
-        layout = architecture(shape[0], shape[2], parameters.latent)
-        noise = step.integer("noise")
+        layout = architecture(shape[0], shape[2], job.parameters.latent)
+        noise = job.step.integer("noise")
         batches = Batches(
             stored,
-            parameters.batch,
+            job.parameters.batch,
             layout.latent,
-            shuffle=lambda epoch: step.stream(f"order of epoch {epoch}"),
+            shuffle=lambda epoch: job.step.stream(f"order of epoch {epoch}"),
             noise_of=lambda number: noise + number,
         )
-        network = models.initialised(layout, parameters.noise, step.integer("initialisation"))
-        optimisation = _optimisation(parameters, batches.steps_per_epoch)
+        network = models.initialised(
+            layout, job.parameters.noise, job.step.integer("initialisation")
+        )
+        optimisation = _optimisation(job.parameters, batches.steps_per_epoch)
         curve = trainer.train(
             Fitting(models.arranged(network, ranks.device), batches, test),
             optimisation,
-            state=scratch,
-            fingerprint=fingerprint,
+            state=job.scratch,
+            fingerprint=job.fingerprint,
             seed_of=lambda number: number,  # all noise comes with the batches
         )
         if ranks.first:
-            models.save(network, model)
+            models.save(network, job.model)
     return {
         "parameters": network.shape.parameters(),
         "images": stored.length,
