@@ -4,7 +4,7 @@ from pathlib import Path
 
 from collapse import job
 from collapse.artifacts.step import Step
-from collapse.loop import steps
+from collapse.loop import fitting, steps
 
 with job.guarded(snakemake.log[0]):
     steps.train(
@@ -14,5 +14,5 @@ with job.guarded(snakemake.log[0]):
         training_set=snakemake.input.training_set,
         data=snakemake.input.get("data"),
         scratch=Path(snakemake.params.scratch),
-        **steps.ranks_of(snakemake.resources),
+        **fitting.ranks_of(snakemake.resources),
     )

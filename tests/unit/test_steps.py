@@ -25,7 +25,7 @@ from collapse.errors import JobError
 from collapse.families import gaussian
 from collapse.families.gaussian import steps as stepwise
 from collapse.families.step_jobs import Prepared
-from collapse.loop import steps
+from collapse.loop import fitting, steps
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import REAL
 from stepping import Loop
@@ -740,10 +740,10 @@ def test_prepared_data_is_described_with_its_checksums(monkeypatch):
     ],
 )
 def test_a_training_has_a_rank_for_each_gpu(resources, ranks, nodes):
-    assert steps.ranks_of(resources) == {"ranks": ranks, "nodes": nodes}
+    assert fitting.ranks_of(resources) == {"ranks": ranks, "nodes": nodes}
 
 
 @pytest.mark.parametrize("gres", [{}, {"gres": "gpu"}, {"gres": "lustre:1"}])
 def test_several_nodes_without_their_gpus_are_refused(gres):
     with pytest.raises(JobError, match=r"nodes: 2: found gres: .*, expected gpu:<number on each>"):
-        steps.ranks_of({"nodes": 2, "gpu": 4, **gres})
+        fitting.ranks_of({"nodes": 2, "gpu": 4, **gres})

@@ -21,14 +21,8 @@ from collapse.artifacts.manifest import Dataset, ShardFile, ShardRecord, Trainin
 from collapse.artifacts.paths import TRAINING
 from collapse.artifacts.step import Step
 from collapse.errors import JobError
-from collapse.families.declarations import Parameters
-from collapse.families.step_jobs import (
-    EvaluateJob,
-    GenerateJob,
-    PortrayJob,
-    StepJob,
-    TrainJob,
-)
+from collapse.families.step_jobs import EvaluateJob, GenerateJob, PortrayJob, StepJob
+from collapse.loop import fitting
 
 
 def prepare(directory: str | Path, step: Step) -> None:
@@ -40,7 +34,7 @@ def prepare(directory: str | Path, step: Step) -> None:
     with files.whole_directory(directory) as partial:
         try:
             prepared = write_real_data(
-                StepJob(step=step, parameters=_parameters(step), data=partial)
+                StepJob(step=step, parameters=fitting.parameters_of(step), data=partial)
             )
         except JobError as error:  # of a folder that will not be there
             raise type(error)(str(error).replace(str(partial), str(directory))) from None
@@ -102,9 +96,9 @@ def train(
             "model": str(partial),
         }
         if ranks == 1:
-            details = fit(step, **given)
+            details = fitting.fit(step, **given)
         else:
-            details = _fit_in_ranks(step, given, scratch, ranks, nodes)
+            details = fitting.fit_in_ranks(step, given, scratch, ranks, nodes)
     details |= {"ranks": ranks, "seconds": time.perf_counter() - started}
     files.write_text(record, json.dumps(details, indent=1) + "\n")
     files.remove_directory(scratch)
@@ -123,58 +117,9 @@ def _work(
         inputs=(Path(made_of),),
         identity={
             "step": step.as_dict(),
-            "version": _version(step, rule),
+            "version": fitting.version_of(step, rule),
         },
     )
-
-
-def ranks_of(resources: Mapping[str, Any]) -> dict[str, int]:
-    """Return how many ranks a training has, one a GPU, and on how many nodes.
-
-    On one node ``gpu`` says how many; on several, where SLURM must be told the number on each,
-    ``gres``, say ``gpu:4`` or ``gpu:a100:4``.
-    """
-    nodes = resources.get("nodes", 1)
-    if nodes == 1:
-        return {"ranks": max(1, resources.get("gpu", 1)), "nodes": 1}
-    kind, _, rest = resources.get("gres", "").partition(":")
-    count = rest.rpartition(":")[2]
-    if kind != "gpu" or not count.isdigit():
-        raise JobError(
-            f"nodes: {nodes}: found gres: {resources.get('gres')}, expected gpu:<number on each>"
-        )
-    return {"ranks": nodes * int(count), "nodes": nodes}
-
-
-def fit(
-    step: Step, *, training_set: str, data: str | None, scratch: str, model: str
-) -> dict[str, Any]:
-    """Train in this process, alone or as one of several ranks that are given the same."""
-    family = families.load(step.family)
-    described = manifest.read_training_set(training_set)
-    content = [step.as_dict(), _version(step, "train"), manifest.checksum(training_set)]
-    job = TrainJob(
-        step=step,
-        parameters=_parameters(step),
-        data=Path(data or ""),
-        selections=training_sets.selections(step, described),
-        fingerprint=json.dumps(content),
-        scratch=Path(scratch),
-        model=Path(model),
-    )
-    return families.load_steps(family).train(job)
-
-
-def _fit_in_ranks(
-    step: Step, given: Mapping[str, Any], scratch: Path, ranks: int, nodes: int
-) -> dict[str, Any]:
-    """Train in several processes; only here does a step travel as plain values."""
-    from collapse.training import launching
-
-    described, details = scratch / "job.json", scratch / "details.json"
-    files.write_text(described, json.dumps({"step": step.as_dict(), **given}))
-    launching.launch("collapse.loop.worker", [str(described), str(details)], ranks, nodes)
-    return dict(json.loads(details.read_text(encoding="utf-8")))
 
 
 def read_verified(step: Step, path: str) -> TrainingSet:
@@ -203,7 +148,7 @@ def generate(
     with files.whole(shard) as partial:
         job = GenerateJob(
             step=step,
-            parameters=_parameters(step),
+            parameters=fitting.parameters_of(step),
             data=Path(data or ""),
             slots=slots,
             model=Path(model),
@@ -247,7 +192,7 @@ def evaluate(
     steps = families.load_steps(family)
     given: dict[str, Any] = {
         "step": step,
-        "parameters": _parameters(step),
+        "parameters": fitting.parameters_of(step),
         "data": Path(data or ""),
         "model": Path(model),
         "shards": shards,
@@ -304,11 +249,3 @@ def _read_metrics(path: str) -> dict[str, float]:
         }
     except (ValueError, AttributeError, TypeError) as error:
         raise DamagedFileError(f"{path}: damaged ({error}); delete it and run again") from None
-
-
-def _parameters(step: Step) -> Parameters:
-    return families.load(step.family).parameters(**step.parameters)
-
-
-def _version(step: Step, name: str) -> int:
-    return families.load(step.family).by_steps.version(name)

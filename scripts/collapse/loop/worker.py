@@ -7,7 +7,7 @@ from pathlib import Path
 from collapse.artifacts import files
 from collapse.artifacts.step import Step
 from collapse.errors import JobError
-from collapse.loop import steps
+from collapse.loop import fitting
 from collapse.training import distributed
 
 
@@ -15,7 +15,7 @@ def main(job: str, details: str) -> None:
     """Train as the file ``job`` says; the first rank writes the details of the training."""
     with distributed.joined() as ranks:
         given = json.loads(Path(job).read_text(encoding="utf-8"))
-        found = steps.fit(Step(**given.pop("step")), **given)
+        found = fitting.fit(Step(**given.pop("step")), **given)
         if ranks.first:
             files.write_text(details, json.dumps(found))
 
