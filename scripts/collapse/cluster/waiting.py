@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from collapse import study
 from collapse.artifacts.paths import Branch
 from collapse.loop.branches import Branches
+from collapse.study import Study, load
 
 RESULTS, LOGS = "results", "logs"
 
@@ -41,21 +41,21 @@ def of_chains(directory: Path, branches: Iterable[Branch], iterations: int) -> W
     )
 
 
-def of_experiment(directory: Path, plan: study.Study, experiment: str) -> Waiting:
+def of_experiment(directory: Path, study: Study, experiment: str) -> Waiting:
     """Add up the chains of an iterative experiment."""
-    branches = Branches(plan, experiment)
+    branches = Branches(study, experiment)
     iterations = branches.experiment.iterations
     found = [of_chains(directory, [branch], iterations) for branch in branches.all()]
     return Waiting(*(sum(column) for column in zip(*found, strict=True)))
 
 
-def render(directory: Path, plan: study.Study) -> str:
+def render(directory: Path, study: Study) -> str:
     """Render what the chains of a study waited, a line for each iterative experiment."""
     lines = []
-    for name, experiment in plan.experiments.items():
+    for name, experiment in study.experiments.items():
         if not experiment.by_iteration:
             continue
-        waiting = of_experiment(directory, plan, name)
+        waiting = of_experiment(directory, study, name)
         if waiting.steps:
             lines.append(
                 f"{name}: chains spent {waiting.share:.0%} of their wall time outside their steps "
@@ -111,7 +111,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("study", type=Path)
     parser.add_argument("--directory", type=Path, default=Path())
     chosen = parser.parse_args(words)
-    print(render(chosen.directory, study.load(chosen.study)))
+    print(render(chosen.directory, load(chosen.study)))
 
 
 if __name__ == "__main__":

@@ -39,26 +39,26 @@ class Cost(NamedTuple):
     gpu_memory: float = 0.0
 
 
-def cost(study: Study, experiment: str) -> Cost:
+def cost(study: Study, name: str) -> Cost:
     """Estimate an experiment: its chains, and the jobs that gather, draw and tabulate them."""
-    plan = study.experiments[experiment]
-    family = families.load(plan.family)
+    experiment = study.experiments[name]
+    family = families.load(experiment.family)
     numbers = sum(
-        len(plan.evaluated) if one.per_iteration else 1 for one in family.metrics.values()
+        len(experiment.evaluated) if one.per_iteration else 1 for one in family.metrics.values()
     )
-    chains = list(study.chains(experiment))
+    chains = list(study.chains(name))
     # Each number is in its chain's file and in the gathered dataset.
-    after = 2 + mixtures.among(study, experiment)
-    size = len(chains) * (2 * len(plan.seed_list) * numbers * NUMBER + FILE)
-    if plan.by_iteration:
-        steps = _steps_cost(study, experiment)
+    after = 2 + mixtures.among(study, name)
+    size = len(chains) * (2 * len(experiment.seed_list) * numbers * NUMBER + FILE)
+    if experiment.by_iteration:
+        steps = _steps_cost(study, name)
         iterative = family.by_steps
-        tables = iterative.writes_text and Branches(study, experiment).judges_samples
+        tables = iterative.writes_text and Branches(study, name).judges_samples
         jobs = steps.jobs + len(chains) + after + tables + (iterative.pictures is not None)
         return steps._replace(jobs=jobs, bytes=steps.bytes + size)
     seconds = 10 * OVERHEAD
     for spec in chains:
-        seconds += OVERHEAD + len(plan.seed_list) * chain_seconds(spec)
+        seconds += OVERHEAD + len(experiment.seed_list) * chain_seconds(spec)
     return Cost(len(chains) + after, seconds / 3600, 0.0, 0.0, size)
 
 
@@ -75,25 +75,27 @@ def chain_seconds(spec: ChainSpec) -> float:
     return family.closed_form.seconds(parameters, trained, len(spec.evaluated), whole)
 
 
-def _steps_cost(study: Study, experiment: str) -> Cost:
+def _steps_cost(study: Study, name: str) -> Cost:
     """Add up the steps of all iterations, each file of theirs once."""
-    branches = Branches(study, experiment)
-    plan = branches.experiment
+    branches = Branches(study, name)
+    experiment = branches.experiment
     iterative = branches.family.by_steps
     files: dict[str, tuple[str, float, float]] = {}
     for branch in branches.all():
         each = iterative.cost(branches.parameters(branch.points.later))
         if iterative.has_dataset:
             files[branch.data] = ("prepare", 0.0, branch.samples * each.sample_bytes)
-        pools = branch.regime.pool_sizes(plan.iterations, branch.samples)
+        pools = branch.regime.pool_sizes(experiment.iterations, branch.samples)
         for t, pool in enumerate(pools, start=1):
             trained = branch.regime.training_size(t, branch.samples, pool)
-            files |= _iteration(branch, t, trained, each, t in plan.evaluated, plan.iterations)
+            files |= _iteration(
+                branch, t, trained, each, t in experiment.evaluated, experiment.iterations
+            )
     gpu = iterative.wants_gpu
     seconds = sum(one for _, one, _ in files.values())
     start_up = sum(START_UP.get(step, 0.0) for step, _, _ in files.values()) if gpu else 0.0
     core = OVERHEAD * len(files) / 3600
-    kept = plan.keep_models == "all"
+    kept = experiment.keep_models == "all"
     size = sum(one for step, _, one in files.values() if kept or step != "train")
     return Cost(
         len(files), core, (seconds + start_up) / 3600, start_up / 3600, size, _gpu_memory(branches)
@@ -134,7 +136,7 @@ def render(study: Study) -> str:
     total = Cost(*(sum(column) for column in zip(*costs.values(), strict=True)))
     total = total._replace(gpu_memory=max(one.gpu_memory for one in costs.values()))
     # The comparisons with theory and with publications and the summary are of the whole study.
-    published = any(families.load(plan.family).published for plan in study.experiments.values())
+    published = any(families.load(each.family).published for each in study.experiments.values())
     costs["total"] = total._replace(jobs=total.jobs + 2 + published)
     width = max(map(len, costs))
     heads = f"{'experiment':<{width}}  {'jobs':>7}  {'core-hours':>10}"

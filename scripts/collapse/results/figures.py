@@ -243,11 +243,11 @@ def write(
     """
     import xarray as xr
 
-    plan = Study.model_validate(study)
+    parsed = Study.model_validate(study)
     experiment = Path(metrics).parent.name
-    chains = list(plan.chains(experiment))
+    chains = list(parsed.chains(experiment))
     grids = mixtures.grids(chains)
-    unmixed = mixtures.unmixed(plan.regimes_of(experiment), grids)
+    unmixed = mixtures.unmixed(parsed.regimes_of(experiment), grids)
     with xr.open_dataset(metrics) as dataset:
         mixture_figures.draw(dataset, grids, directory)
         if unmixed:

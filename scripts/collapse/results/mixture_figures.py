@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from collapse import families
 from collapse.families.declarations import Figure, Headline
 from collapse.plotting import style
-from collapse.results import mixtures as worth
+from collapse.results.mixtures import Effect, best_of, effects, last_values, mean
 from collapse.study import mixtures
 from collapse.study.experiment import JOINT
 from collapse.study.mixtures import Grid, Mixture
@@ -58,8 +58,8 @@ def draw(dataset: xr.Dataset, grids: Sequence[Grid], directory: Path) -> list[Pa
     for grid, distinction in zip(grids, mixtures.distinctions(grids), strict=True):
         suffix = distinction and JOINT + distinction
         for figure in _figures(dataset):
-            values = worth.last_values(dataset, grid, figure.metric)
-            if not any(np.isfinite(worth.mean(each)[0]) for each in values.values()):
+            values = last_values(dataset, grid, figure.metric)
+            if not any(np.isfinite(mean(each)[0]) for each in values.values()):
                 continue
             label = style.label(dataset[figure.metric])
             with plt.rc_context(style.STYLE):
@@ -100,7 +100,7 @@ def _drawings(
 
 def _logarithmic(values: Values, figure: Figure) -> bool:
     """Tell whether a metric that is drawn on a log axis spans a decade, and so is one here."""
-    means = np.array([worth.mean(each)[0] for each in values.values()])
+    means = np.array([mean(each)[0] for each in values.values()])
     means = means[np.isfinite(means)]
     if figure.yscale != "log" or not len(means):
         return False
@@ -111,7 +111,7 @@ def _heat_maps(values: Values, figure: Figure, judged: Headline | None, label: s
     """Draw the metric of every mixture and, below, where it differs from no synthetic data."""
     rows = sorted({mixture.real for mixture in values})
     columns = sorted({mixture.synthetic for mixture in values})
-    compared = worth.effects(values)
+    compared = effects(values)
     panels = 2 if compared else 1
     drawing, axes = plt.subplots(
         panels,
@@ -120,7 +120,7 @@ def _heat_maps(values: Values, figure: Figure, judged: Headline | None, label: s
         squeeze=False,
         sharex=True,
     )
-    cells = _matrix({m: worth.mean(each)[0] for m, each in values.items()}, rows, columns)
+    cells = _matrix({m: mean(each)[0] for m, each in values.items()}, rows, columns)
     norm = LogNorm() if _logarithmic(values, figure) else None
     form = ".3g" if norm else _fixed(float(np.ma.ptp(cells)))
     picture = _cells(axes[0, 0], cells, cells, rows, columns, form, cmap="viridis", norm=norm)
@@ -185,7 +185,7 @@ def _box_best(
 ) -> None:
     for row, real in enumerate(rows):
         beside = {mixture: each for mixture, each in values.items() if mixture.real == real}
-        column = columns.index(worth.best_of(beside, judged).synthetic)
+        column = columns.index(best_of(beside, judged).synthetic)
         box = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, linewidth=1.8, zorder=3)
         box.set_edgecolor("#e6550d")
         axes.add_patch(box)
@@ -195,7 +195,7 @@ def _box_best(
 def _differences(
     drawing: Drawing,
     axes: Axes,
-    compared: Mapping[Mixture, worth.Effect],
+    compared: Mapping[Mixture, Effect],
     rows: Sequence[int],
     columns: Sequence[int],
     judged: Headline | None,

@@ -117,8 +117,8 @@ def write(metrics: Sequence[str], *, study: Mapping[str, Any], table: Path) -> N
     """Write the table of our results beside published ones."""
     import xarray as xr
 
-    plan = Study.model_validate(study)
+    parsed = Study.model_validate(study)
     datasets = {Path(path).parent.name: xr.open_dataset(path) for path in metrics}
-    chains = (spec for name in datasets for spec in plan.chains(name))
+    chains = (spec for name in datasets for spec in parsed.chains(name))
     with files.whole(table) as partial:
         compare(chains, datasets).to_csv(partial, index=False, float_format="%.4g")

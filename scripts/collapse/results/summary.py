@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from collapse import families
 from collapse.artifacts import files
 from collapse.families.declarations import Headline
-from collapse.results import mixtures as worth
 from collapse.results.dataset import values_of
+from collapse.results.mixtures import best_of, last_values, mean, tabulate
 from collapse.study import Study, mixtures
 from collapse.study.mixtures import Grid
 
@@ -104,11 +104,11 @@ def summarise_mixtures(
     import pandas as pd
 
     headline = families.load(dataset.attrs["family"]).headline_of_mixtures
-    compared = worth.tabulate(experiment, dataset, grids)
+    compared = tabulate(experiment, dataset, grids)
     rows = []
     for grid, distinction in zip(grids, mixtures.distinctions(grids), strict=True):
-        values = worth.last_values(dataset, grid, headline.metric)
-        best = worth.best_of(values, headline)
+        values = last_values(dataset, grid, headline.metric)
+        best = best_of(values, headline)
         first = values_of(dataset, grid.chains[best], headline.metric)[:, 0]
         agreed = [
             agreement[spec.regime_name]
@@ -120,8 +120,8 @@ def summarise_mixtures(
                 "experiment": experiment,
                 "regime": f"{len(values)} mixtures {distinction}".rstrip(),
                 "metric": headline.metric,
-                "first": worth.mean(first)[0],
-                "last": worth.mean(values[best])[0],
+                "first": mean(first)[0],
+                "last": mean(values[best])[0],
                 "verdict": _findings(compared[compared["point"] == grid.point]),
                 "theory": THEORY[all(agreed) if agreed else None],
             }
@@ -197,7 +197,7 @@ def write(
     import pandas as pd
     import xarray as xr
 
-    plan = Study.model_validate(study)
+    parsed = Study.model_validate(study)
     judged = pd.read_csv(verdicts)
     parts = []
     for path in metrics:
@@ -207,9 +207,9 @@ def write(
             str(regime): bool((group["verdict"] == "agrees").all())
             for regime, group in mine.groupby("regime")
         }
-        grids = mixtures.grids(plan.chains(experiment))
+        grids = mixtures.grids(parsed.chains(experiment))
         with xr.open_dataset(path) as dataset:
-            unmixed = mixtures.unmixed(plan.regimes_of(experiment), grids)
+            unmixed = mixtures.unmixed(parsed.regimes_of(experiment), grids)
             if unmixed:
                 chains = dataset.sel(regime=unmixed)
                 parts.append(summarise(experiment, chains, agreement))

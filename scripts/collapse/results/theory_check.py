@@ -161,9 +161,9 @@ def write(
     """Write the table of simulation against theory, and its verdicts."""
     import xarray as xr
 
-    plan = Study.model_validate(study)
+    parsed = Study.model_validate(study)
     datasets = {Path(path).parent.name: xr.open_dataset(path) for path in metrics}
-    chains = (spec for experiment in plan.experiments for spec in plan.chains(experiment))
+    chains = (spec for experiment in parsed.experiments for spec in parsed.chains(experiment))
     found = compare_chains(chains, datasets)
     judged = judge(found)
     with files.whole(comparisons) as partial:

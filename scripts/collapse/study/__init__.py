@@ -94,19 +94,19 @@ class Study(Strict):
 
     def chain(self, experiment: str, point: str, regime: str) -> ChainSpec:
         """Return what the numbers of one chain depend on."""
-        plan = self.experiments[experiment]
+        described = self.experiments[experiment]
         cell = self.cells[experiment][point]
-        parameters = families.load(plan.family).parameters(**cell.parameters)
+        parameters = families.load(described.family).parameters(**cell.parameters)
         return ChainSpec(
             experiment=experiment,
             point=point,
             regime_name=regime,
             regime=self.regime_table[regime],
-            family=plan.family,
+            family=described.family,
             parameters=parameters.model_dump(),
             samples=cell.samples,
-            iterations=plan.iterations,
-            evaluated=plan.evaluated,
+            iterations=described.iterations,
+            evaluated=described.evaluated,
         )
 
     def chains(self, experiment: str) -> Iterator[ChainSpec]:
@@ -171,6 +171,6 @@ def plain(study: Study, only: Sequence[str] | None = None) -> dict[str, Any]:
 
 def resolved(study: Study, experiment: str) -> dict[str, Any]:
     """Return the study as far as one experiment is concerned, defaults and all, as plain values."""
-    plan = study.experiments[experiment].model_dump(mode="json")
+    described = study.experiments[experiment].model_dump(mode="json")
     table = {name: study.regime_table[name].model_dump() for name in study.regimes_of(experiment)}
-    return {"experiments": {experiment: plan}, "regimes": table}
+    return {"experiments": {experiment: described}, "regimes": table}

@@ -68,9 +68,9 @@ def grid(regimes: Mapping[str, Regime], n: int, iterations: int) -> dict[Mixture
 
 def among(study: Study, experiment: str) -> bool:
     """Tell whether an experiment of a study has a grid of mixtures at any point."""
-    plan = study.experiments[experiment]
+    planned = study.experiments[experiment]
     regimes = {name: study.regime_table[name] for name in study.regimes_of(experiment)}
-    return any(grid(regimes, n, plan.iterations) for n in plan.samples)
+    return any(grid(regimes, n, planned.iterations) for n in planned.samples)
 
 
 def grids(chains: Iterable[ChainSpec]) -> list[Grid]:
