@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare, ks_2samp
 
-from collapse import theory
 from collapse.families.discrete import Counts, Parameters, Simulator
 from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 from collapse.study.chain_spec import ChainSpec
+from collapse.theory import discrete as theory
 from reference import reference_collapse
 
 
@@ -42,7 +42,7 @@ def assert_within(values, expected, errors=5):
 @pytest.mark.parametrize("n", [10, 30])
 def test_iterations_to_collapse_are_those_of_theory_and_of_the_plain_loop(outcomes, n):
     steps = run(NAMED["replace"], n, 1, 1500, outcomes=outcomes)["iterations_to_collapse"]
-    assert_within(steps, theory.discrete_iterations_to_collapse(n, outcomes))
+    assert_within(steps, theory.iterations_to_collapse(n, outcomes))
     generator = np.random.default_rng(outcomes * n)
     plain = [reference_collapse(outcomes, n, generator) for _ in range(150)]
     assert ks_2samp(steps, plain).pvalue > 1e-4
@@ -60,7 +60,7 @@ def test_collapse_may_come_within_or_beyond_the_record(iterations):
     """The same law however much of the chain is recorded; agreeing with the record."""
     metrics = run(NAMED["replace"], 10, iterations, 1500, outcomes=3)
     steps = metrics["iterations_to_collapse"]
-    assert_within(steps, theory.discrete_iterations_to_collapse(10, 3))
+    assert_within(steps, theory.iterations_to_collapse(10, 3))
     for t in range(1, iterations + 1):
         np.testing.assert_array_equal(metrics["support"][:, t - 1] == 1, steps <= t)
 
@@ -119,7 +119,7 @@ def test_bounds_of_the_metrics(counts):
 @pytest.mark.parametrize("name", NAMED)
 def test_gini_simpson_is_that_of_theory(name):
     metrics = run(NAMED[name], 8, 12, 2000, outcomes=4, cap=12)
-    assert_within(metrics["gini_simpson"], theory.discrete_gini_simpson(NAMED[name], 8, 4, 12))
+    assert_within(metrics["gini_simpson"], theory.gini_simpson(NAMED[name], 8, 4, 12))
 
 
 def test_lost_outcomes_never_return():

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
-from collapse import theory
 from collapse.families.gaussian import Model, Parameters, Simulator, lower_factor
 from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 from collapse.study.chain_spec import ChainSpec
+from collapse.theory import gaussian as theory
+from collapse.theory.pairs import variance_fractions
 
 
 def world(dimension, seeds=3, **parameters):
@@ -165,7 +166,7 @@ def test_moments_are_those_of_theory(name, estimator):
     }
     regime = {**NAMED, **more}[name]
     metrics = run(regime, 8, 20, 1500, dimension=3, variance=4.0, estimator=estimator)
-    expected = theory.variance_fractions(regime, 8, 20, unbiased=estimator == "unbiased")
+    expected = variance_fractions(regime, 8, 20, unbiased=estimator == "unbiased")
     assert_within(metrics["trace_ratio"], expected.variance)
     assert_within(metrics["squared_error_of_mean"], expected.squared_error * 3 * 4)
 
@@ -173,7 +174,7 @@ def test_moments_are_those_of_theory(name, estimator):
 def test_deviations_under_replace_are_those_of_theory():
     """At the first iterations, whose distribution has no heavy tail yet."""
     metrics = run(NAMED["replace"], 10, 4, 8000, dimension=3)
-    expected = theory.gaussian_replace_moments(10, 3, 4)
+    expected = theory.replace_moments(10, 3, 4)
     deviation = metrics["trace_ratio"].std(axis=0)
     np.testing.assert_allclose(deviation, expected.trace_ratio_deviation, rtol=0.06)
     deviation = metrics["squared_error_of_mean"].std(axis=0)
@@ -184,7 +185,7 @@ def test_determinants_stay_accurate_down_to_any_size():
     """Under replace down to 1e-600 and below, where the determinant itself is no number."""
     at, seeds = [1, 10, 100, 400], 400
     metrics = run(NAMED["replace"], 8, 400, seeds, at, dimension=5)
-    expected = theory.gaussian_replace_log_determinant(8, 5, 400)
+    expected = theory.replace_log_determinant(8, 5, 400)
     ratio = metrics["log_determinant_ratio"]
     rows = np.array(at) - 1
     assert expected.mean[-1] < -600 * np.log(10)
@@ -199,7 +200,7 @@ def test_fewer_samples_than_dimensions_go_on(name):
     assert np.all(np.isneginf(metrics["log_determinant_ratio"]))
     assert np.all(metrics["trace_ratio"] > 0)
     # Later traces of replace are so skewed that 60 of them have no useful mean.
-    moments = theory.variance_fractions(NAMED[name], 10, 6)
+    moments = variance_fractions(NAMED[name], 10, 6)
     assert_within(metrics["trace_ratio"][:, :6], moments.variance)
     assert_within(metrics["squared_error_of_mean"][:, :6], 100 * moments.squared_error)
 

@@ -11,7 +11,6 @@ from scipy.special import logsumexp
 from scipy.stats import kstest
 from sklearn.neighbors import KernelDensity
 
-from collapse import theory
 from collapse.data import toy
 from collapse.families.kernel_density import (
     Chain,
@@ -26,6 +25,7 @@ from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 from collapse.study import Study
 from collapse.study.chain_spec import ChainSpec
+from collapse.theory import kernel_density as theory
 
 
 def world(seeds=3, **parameters):
@@ -208,9 +208,7 @@ def test_the_second_moment_grows_as_theory_says(name, kernel):
     regime, iterations, seeds, h = {**NAMED, **more}[name], 8, 600, 0.6
     metrics = run(regime, 8, iterations, seeds, dataset="moons", bandwidth=h, kernel=kernel)
     variance = {"gaussian": 1.0, "tophat": 1 / 4}[kernel]
-    expected = theory.kde_mean_squared_norm_excess(
-        regime, 8, [h] * iterations, 2, iterations, variance
-    )
+    expected = theory.mean_squared_norm_excess(regime, 8, [h] * iterations, 2, iterations, variance)
     if name == "replace":
         assert np.allclose(expected, variance * h**2 * 2 * np.arange(iterations))
     norm = metrics["mean_squared_norm"]

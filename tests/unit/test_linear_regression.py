@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collapse import theory
 from collapse.families.linear_regression import Parameters, Simulator, least_squares
 from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 from collapse.study.chain_spec import ChainSpec
+from collapse.theory import linear_regression as theory
 
 
 def world(samples, seeds=3, **parameters):
@@ -137,9 +137,7 @@ def test_test_errors_are_those_of_theory(name, noise_variance):
     metrics = run(
         NAMED[name], n, iterations, 3000, dimension=dimension, noise_variance=noise_variance
     )
-    expected = theory.linear_regression_test_error(
-        NAMED[name], n, dimension, noise_variance, iterations
-    )
+    expected = theory.expected_test_error(NAMED[name], n, dimension, noise_variance, iterations)
     assert_within(metrics["test_error"], expected)
     if name == "accumulate":
         limit = noise_variance * dimension / (n - dimension - 1) * np.pi**2 / 6
@@ -150,15 +148,13 @@ def test_test_errors_are_those_of_theory(name, noise_variance):
 @pytest.mark.parametrize("name", ["replace", "accumulate"])
 def test_fewer_samples_than_dimensions_have_the_error_of_theory(name):
     metrics = run(NAMED[name], 8, 10, 3000, dimension=20, noise_variance=0.5)
-    assert_within(
-        metrics["test_error"], theory.linear_regression_test_error(NAMED[name], 8, 20, 0.5, 10)
-    )
+    assert_within(metrics["test_error"], theory.expected_test_error(NAMED[name], 8, 20, 0.5, 10))
 
 
 def test_a_fresh_design_has_the_error_of_theory():
     regime = NAMED["replace"]
     metrics = run(regime, 20, 10, 3000, dimension=5, design="fresh")
-    expected = theory.linear_regression_test_error(regime, 20, 5, 1.0, 10, fresh_design=True)
+    expected = theory.expected_test_error(regime, 20, 5, 1.0, 10, fresh_design=True)
     assert_within(metrics["test_error"], expected)
 
 
@@ -166,7 +162,7 @@ def test_anisotropic_features_have_the_same_error():
     """For T >= d + 2 the expected error does not depend on Σ."""
     regime = NAMED["accumulate"]
     metrics = run(regime, 20, 10, 3000, dimension=5, covariance_decay=2.0)
-    expected = theory.linear_regression_test_error(regime, 20, 5, 1.0, 10, isotropic=False)
+    expected = theory.expected_test_error(regime, 20, 5, 1.0, 10, isotropic=False)
     assert_within(metrics["test_error"], expected)
 
 

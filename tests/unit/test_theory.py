@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from collapse import theory
+import published_formulas as formulas
 from collapse.regimes import NAMED, Regime, mixture
+from collapse.theory import discrete, kernel_density, linear_regression, pairs
+from collapse.theory import gaussian as gaussians
 
 SEEDS = 20_000
 REGIMES = {
@@ -73,31 +75,29 @@ def relative(actual, expected):
 @pytest.mark.parametrize("n", [2, 10, 316])
 def test_variance_reproduces_the_closed_forms(n):
     for name, formula in {
-        "replace": theory.gaussian_replace_variance,
-        "accumulate": theory.gaussian_accumulate_variance,
-        "accumulate-subsample": theory.gaussian_accumulate_subsample_variance,
+        "replace": formulas.gaussian_replace_variance,
+        "accumulate": formulas.gaussian_accumulate_variance,
+        "accumulate-subsample": formulas.gaussian_accumulate_subsample_variance,
     }.items():
-        relative(theory.variance_fractions(NAMED[name], n, 100).variance, formula(n, 100))
+        relative(pairs.variance_fractions(NAMED[name], n, 100).variance, formula(n, 100))
 
 
 @pytest.mark.parametrize("n", [2, 10, 316])
 def test_unbiased_replace_keeps_the_variance_and_loses_the_mean(n):
-    moments = theory.variance_fractions(NAMED["replace"], n, 100, unbiased=True)
+    moments = pairs.variance_fractions(NAMED["replace"], n, 100, unbiased=True)
     relative(moments.variance, np.ones(100))
-    relative(moments.squared_error, theory.gaussian_unbiased_replace_squared_error(n, 100))
+    relative(moments.squared_error, formulas.gaussian_unbiased_replace_squared_error(n, 100))
 
 
 def test_limits_of_facts():
-    assert theory.gaussian_accumulate_variance(10, 100_000)[-1] == pytest.approx(
-        theory.gaussian_accumulate_variance_limit(10), rel=1e-5
+    assert formulas.gaussian_accumulate_variance(10, 100_000)[-1] == pytest.approx(
+        formulas.gaussian_accumulate_variance_limit(10), rel=1e-5
     )
     n = 10**6
-    drift = n * (1 - theory.gaussian_accumulate_subsample_variance(n, n)[-1])
+    drift = n * (1 - formulas.gaussian_accumulate_subsample_variance(n, n)[-1])
     assert drift == pytest.approx(np.pi**2 / 2 - 2, rel=1e-4)
-    assert theory.linear_regression_accumulate_factor(10**6)[-1] == pytest.approx(np.pi**2 / 6)
-    assert theory.linear_regression_accumulate_subsample_factor(20)[-1] == pytest.approx(
-        2.79, abs=0.005
-    )
+    assert formulas.linear_regression_accumulate_factor(10**6)[-1] == pytest.approx(np.pi**2 / 6)
+    assert linear_regression.accumulate_subsample_factor(20)[-1] == pytest.approx(2.79, abs=0.005)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -114,7 +114,7 @@ def test_variance_and_squared_error_of_the_mean_add_up(n, keep, memory, generate
     if share is not None:
         budget = max(1, int(share * min(regime.pool_sizes(8, n))))
         regime = regime.model_copy(update={"budget": budget})
-    moments = theory.variance_fractions(regime, n, 8)
+    moments = pairs.variance_fractions(regime, n, 8)
     np.testing.assert_allclose(moments.variance + moments.squared_error, 1, rtol=1e-12)
     assert np.all(moments.variance >= 0) and np.all(moments.squared_error > 0)
 
@@ -123,7 +123,7 @@ def test_variance_and_squared_error_of_the_mean_add_up(n, keep, memory, generate
 @pytest.mark.parametrize("name", REGIMES)
 def test_variance_against_simulation(name, unbiased):
     n, iterations = 4, 2 if name == "mixture" else 5
-    moments = theory.variance_fractions(REGIMES[name], n, iterations, unbiased)
+    moments = pairs.variance_fractions(REGIMES[name], n, iterations, unbiased)
     model = gaussian(ddof=int(unbiased))
     for t, x in enumerate(simulate(REGIMES[name], n, iterations, normal, model)):
         assert_close(x.var(axis=1, ddof=int(unbiased)), moments.variance[t])
@@ -132,12 +132,12 @@ def test_variance_against_simulation(name, unbiased):
 
 def test_an_unbiased_variance_needs_two_samples():
     with pytest.raises(ValueError, match="iteration 2"):
-        theory.variance_fractions(Regime(keep_real=True, budget=1), 3, 3, unbiased=True)
+        pairs.variance_fractions(Regime(keep_real=True, budget=1), 3, 3, unbiased=True)
 
 
 def test_memoryless_sizes():
     def sizes(regime, iterations=3):
-        return theory.memoryless_sizes(regime, 10, iterations)
+        return pairs.memoryless_sizes(regime, 10, iterations)
 
     assert sizes(NAMED["replace-multiple"]) == [10, 20, 30]
     assert sizes(Regime(keep_real=False, memory=1, budget=5)) == [10, 5, 5]
@@ -151,19 +151,19 @@ def test_memoryless_sizes():
 @pytest.mark.parametrize("generate", ["n", "tn", "n*0.9^(t-1)"])
 def test_replace_moments_agree_with_the_general_recursion(generate, unbiased):
     regime = Regime(keep_real=False, memory=1, generate=generate)
-    sizes = theory.memoryless_sizes(regime, 10, 8)
-    moments = theory.gaussian_replace_moments(sizes, 7, 8, unbiased)
-    fractions = theory.variance_fractions(regime, 10, 8, unbiased)
+    sizes = pairs.memoryless_sizes(regime, 10, 8)
+    moments = gaussians.replace_moments(sizes, 7, 8, unbiased)
+    fractions = pairs.variance_fractions(regime, 10, 8, unbiased)
     relative(moments.trace_ratio, fractions.variance)
     relative(moments.squared_error, 7 * fractions.squared_error)
 
 
 def test_replace_moments_of_one_dimension_and_one_fit():
     n, t = 10, np.arange(1, 101)
-    moments = theory.gaussian_replace_moments(n, 1, 100)
+    moments = gaussians.replace_moments(n, 1, 100)
     square = ((n - 1) * (n + 1) / n**2) ** t  # E[(chi² / n)²] to the power t
     np.testing.assert_allclose(moments.trace_ratio_deviation**2, square - (1 - 1 / n) ** (2 * t))
-    first = theory.gaussian_replace_moments(n, 5, 1)  # tr W ~ chi²(d (n-1)), n ‖u‖² ~ chi²(d)
+    first = gaussians.replace_moments(n, 5, 1)  # tr W ~ chi²(d (n-1)), n ‖u‖² ~ chi²(d)
     relative(first.trace_ratio_deviation, np.sqrt(2 * 5 * (n - 1)) / (5 * n))
     relative(first.squared_error_deviation, np.sqrt(2 * 5) / n)
 
@@ -174,7 +174,7 @@ def test_replace_moments_of_the_second_fit():
     square_of_trace = (f**2 * d**2 + 2 * f * d) / m**2
     trace_of_square = (f * (f + 1) * d + f * d**2) / m**2
     fourth = d**2 + 2 * d + 2 * d * trace + 4 * trace + square_of_trace + 2 * trace_of_square
-    second = theory.gaussian_replace_moments(m, d, 2)
+    second = gaussians.replace_moments(m, d, 2)
     variance = (fourth - (d + trace) ** 2) / m**2
     assert second.squared_error_deviation[1] ** 2 == pytest.approx(variance, rel=1e-12)
 
@@ -182,8 +182,8 @@ def test_replace_moments_of_the_second_fit():
 @pytest.mark.parametrize("unbiased", [False, True])
 def test_replace_deviations_and_determinants_against_simulation(unbiased):
     d, sizes = 2, [5, 8, 4, 6]
-    moments = theory.gaussian_replace_moments(sizes, d, 4, unbiased)
-    determinant = theory.gaussian_replace_log_determinant(sizes, d, 4, unbiased)
+    moments = gaussians.replace_moments(sizes, d, 4, unbiased)
+    determinant = gaussians.replace_log_determinant(sizes, d, 4, unbiased)
     generator = np.random.default_rng(1)
     mean, factor = np.zeros((2 * SEEDS, d)), np.broadcast_to(np.eye(d), (2 * SEEDS, d, d))
     for t, m in enumerate(sizes):
@@ -205,18 +205,18 @@ def test_replace_deviations_and_determinants_against_simulation(unbiased):
 
 
 def test_a_singular_covariance_has_no_determinant_from_then_on():
-    mean, deviation = theory.gaussian_replace_log_determinant([12, 10, 12], 10, 3)
+    mean, deviation = gaussians.replace_log_determinant([12, 10, 12], 10, 3)
     assert np.isfinite(mean[0]) and np.isfinite(deviation[0])
     assert np.all(np.isneginf(mean[1:])) and np.all(np.isnan(deviation[1:]))
 
 
 def test_linear_regression_reproduces_the_closed_forms():
     for name, formula in {
-        "replace": theory.linear_regression_replace_factor,
-        "accumulate": theory.linear_regression_accumulate_factor,
+        "replace": formulas.linear_regression_replace_factor,
+        "accumulate": formulas.linear_regression_accumulate_factor,
     }.items():
-        relative(theory.linear_regression_factor(NAMED[name], 10, 50), formula(50))
-        error = theory.linear_regression_test_error(NAMED[name], 10, 3, 0.1, 50)
+        relative(linear_regression.variance_factor(NAMED[name], 10, 50), formula(50))
+        error = linear_regression.expected_test_error(NAMED[name], 10, 3, 0.1, 50)
         relative(error, 0.1 * 3 / (10 - 3 - 1) * formula(50))
 
 
@@ -232,7 +232,7 @@ LINEAR = {
 @pytest.mark.parametrize("name", LINEAR)
 def test_linear_regression_against_simulation(name, n, d):
     regime, variance, iterations, seeds = LINEAR[name], 0.5, 4, 3000
-    expected = theory.linear_regression_test_error(regime, n, d, variance, iterations)
+    expected = linear_regression.expected_test_error(regime, n, d, variance, iterations)
     generator = np.random.default_rng(2)
     design, truth = normal(generator, (seeds, n, d)), normal(generator, (seeds, d, 1))
     labels = {}
@@ -255,7 +255,7 @@ def test_linear_regression_against_simulation(name, n, d):
 
 def test_linear_regression_with_a_fresh_design_against_simulation():
     sizes, d, seeds = [10, 20, 30, 40], 2, SEEDS
-    expected = theory.linear_regression_test_error(
+    expected = linear_regression.expected_test_error(
         NAMED["replace-multiple"], 10, d, 0.5, 4, fresh_design=True
     )
     generator = np.random.default_rng(3)
@@ -270,7 +270,7 @@ def test_linear_regression_with_a_fresh_design_against_simulation():
 def test_linear_regression_without_an_exact_expectation():
     def error(regime="replace", n=20, d=3, **options):
         regime = NAMED[regime] if isinstance(regime, str) else regime
-        return theory.linear_regression_test_error(regime, n, d, 1.0, 5, **options)
+        return linear_regression.expected_test_error(regime, n, d, 1.0, 5, **options)
 
     assert error() is not None
     assert error("accumulate-subsample") is None
@@ -287,18 +287,18 @@ def test_linear_regression_without_an_exact_expectation():
 
 def test_kde_reproduces_the_closed_forms():
     for name, formula in {
-        "replace": theory.kde_replace_excess,
-        "accumulate": theory.kde_accumulate_excess,
-        "accumulate-subsample": theory.kde_accumulate_excess,
+        "replace": formulas.kde_replace_excess,
+        "accumulate": formulas.kde_accumulate_excess,
+        "accumulate-subsample": formulas.kde_accumulate_excess,
     }.items():
-        excess = theory.kde_mean_squared_norm_excess(NAMED[name], 10, np.full(50, 0.3), 2, 50)
+        excess = kernel_density.mean_squared_norm_excess(NAMED[name], 10, np.full(50, 0.3), 2, 50)
         np.testing.assert_allclose(excess, 2 * formula(0.3, 50), rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.parametrize("name", ["window", "fresh in a budget", "growing", "some real"])
 def test_kde_against_simulation(name):
     bandwidths = [0.5, 1.0, 0.3, 0.8, 0.1]
-    expected = theory.kde_mean_squared_norm_excess(
+    expected = kernel_density.mean_squared_norm_excess(
         REGIMES[name], 4, bandwidths, 1, 5, kernel_variance=1 / 3
     )
 
@@ -320,7 +320,7 @@ def markov_chain(n):
 def test_gini_simpson_under_replace_is_that_of_the_markov_chain():
     n, p = 20, np.linspace(0, 1, 21)
     state, transition = markov_chain(n)
-    for expected in theory.discrete_gini_simpson(NAMED["replace"], n, 2, 30):
+    for expected in discrete.gini_simpson(NAMED["replace"], n, 2, 30):
         assert 2 * (state @ (p * (1 - p))) == pytest.approx(expected, rel=1e-10)
         state = state @ transition
 
@@ -336,7 +336,7 @@ def test_gini_simpson_against_simulation(name):
         chosen = generator.integers(training.shape[1], size=(len(training), size))
         return np.take_along_axis(training, chosen, axis=1)
 
-    expected = theory.discrete_gini_simpson(REGIMES[name], 5, outcomes, 5)
+    expected = discrete.gini_simpson(REGIMES[name], 5, outcomes, 5)
     for t, x in enumerate(simulate(REGIMES[name], 5, 5, uniform, resample)):
         p = (x[:, :, None] == np.arange(outcomes)).mean(axis=1)
         assert_close(1 - (p**2).sum(axis=1), expected[t])
@@ -347,7 +347,7 @@ def test_collapse_of_two_outcomes_is_that_of_the_markov_chain(n):
     state, transition = markov_chain(n)
     visits = np.linalg.solve(np.eye(n - 1) - transition[1:-1, 1:-1], np.ones(n - 1))
     expected = 1 + state[1:-1] @ visits
-    assert theory.discrete_iterations_to_collapse(n, 2) == pytest.approx(expected, rel=1e-10)
+    assert discrete.iterations_to_collapse(n, 2) == pytest.approx(expected, rel=1e-10)
 
 
 def test_collapse_of_ten_outcomes_against_simulation():
@@ -357,14 +357,14 @@ def test_collapse_of_ten_outcomes_against_simulation():
     while (open_ := counts.max(axis=1) < 10).any():
         fits[open_] += 1
         counts[open_] = generator.multinomial(10, counts[open_] / 10)
-    assert_close(fits, theory.discrete_iterations_to_collapse(10, 10))
+    assert_close(fits, discrete.iterations_to_collapse(10, 10))
 
 
 @pytest.mark.parametrize(("outcomes", "factor"), [(2, 2 * np.log(2)), (10, 1.9), (10**6, 2)])
 def test_collapse_tends_to_the_diffusion_limit(outcomes, factor):
-    ratios = [theory.discrete_iterations_to_collapse(n, outcomes) / n for n in (10, 100, 2000)]
-    limit = theory.discrete_iterations_to_collapse(10**9, outcomes) / 10**9
+    ratios = [discrete.iterations_to_collapse(n, outcomes) / n for n in (10, 100, 2000)]
+    limit = discrete.iterations_to_collapse(10**9, outcomes) / 10**9
     assert limit == pytest.approx(factor, rel=3e-3)
     gaps = 1 - np.array(ratios) / limit
     assert 0 < gaps[2] < 2e-3 and gaps[2] < gaps[1] / 5 < gaps[0] / 25
-    assert theory.discrete_iterations_to_collapse(50, 1) == 1
+    assert discrete.iterations_to_collapse(50, 1) == 1

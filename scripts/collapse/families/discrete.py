@@ -20,6 +20,8 @@ from collapse.families.declarations import Expectation, Figure, Headline, Metric
 from collapse.families.simulator import Samples
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
+from collapse.theory import discrete as theory
+from collapse.theory.pairs import memoryless_sizes
 
 Array = NDArray[np.float64]
 
@@ -154,20 +156,18 @@ def expectations(
     parameters: Parameters, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
     """Return the expected heterozygosity under any regime, and time to collapse under replace."""
-    from collapse import theory  # scipy, which chains do without
-
     outcomes = parameters.outcomes
-    gini = theory.discrete_gini_simpson(regime, samples, outcomes, iterations)
+    gini = theory.gini_simpson(regime, samples, outcomes, iterations)
     # Near the truth the deficit is a chi-square of K - 1 degrees of freedom.
     most = 1 - 1 / outcomes
     deviation = np.where(gini > 0.75 * most, (most - gini) * np.sqrt(2 / (outcomes - 1)), 0.0)
-    if theory.memoryless_sizes(regime, samples, iterations) is not None:
+    if memoryless_sizes(regime, samples, iterations) is not None:
         # Few chains are undecided late on, often none of those simulated. They have two outcomes
         # left at a uniform frequency x: the mean of 2x(1-x) is 1/3, that of its square 2/15.
         deviation = np.fmax(deviation, np.sqrt(np.maximum(0.4 * gini - gini**2, 0)))
     found = {"gini_simpson": Expectation(gini, deviation)}
     if regime == NAMED["replace"]:
-        steps = theory.discrete_iterations_to_collapse(samples, outcomes)
+        steps = theory.iterations_to_collapse(samples, outcomes)
         found["iterations_to_collapse"] = Expectation(np.asarray(steps))
     return found
 

@@ -20,6 +20,7 @@ from collapse.families.declarations import Expectation, Figure, Headline, Metric
 from collapse.families.simulator import Samples
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
+from collapse.theory import linear_regression as theory
 
 Array = NDArray[np.float64]
 
@@ -245,10 +246,8 @@ def expectations(
     parameters: Parameters, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
     """Return the expected test error where it is known (P1 Theorem 2; FACTS.md)."""
-    from collapse import theory  # scipy, which chains do without
-
     dimension, noise = parameters.dimension, parameters.noise_variance
-    error = theory.linear_regression_test_error(
+    error = theory.expected_test_error(
         regime,
         samples,
         dimension,
@@ -260,7 +259,7 @@ def expectations(
     if error is not None:
         return {"test_error": Expectation(error, error * np.sqrt(2 / dimension))}
     if regime == NAMED["accumulate-subsample"] and samples >= 2 * dimension + 2:
-        factor = theory.linear_regression_accumulate_subsample_factor(iterations)
+        factor = theory.accumulate_subsample_factor(iterations)
         error = noise * dimension / (samples - dimension - 1) * factor
         return {"test_error": Expectation(error, exact=False)}
     return {}

@@ -20,6 +20,8 @@ from collapse.families.declarations import Expectation, Figure, Headline, Metric
 from collapse.families.simulator import Samples
 from collapse.regimes import Regime
 from collapse.seeding import Streams
+from collapse.theory import gaussian as theory
+from collapse.theory.pairs import memoryless_sizes, variance_fractions
 
 Array = NDArray[np.float64]
 
@@ -223,14 +225,12 @@ def expectations(
     parameters: Parameters, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
     """Return the expectation of each metric, for any regime."""
-    from collapse import theory  # scipy, which chains do without
-
     dimension, scale = parameters.dimension, parameters.variance
     unbiased = parameters.estimator == "unbiased"
-    sizes = theory.memoryless_sizes(regime, samples, iterations)
+    sizes = memoryless_sizes(regime, samples, iterations)
     if sizes is not None:
-        moments = theory.gaussian_replace_moments(sizes, dimension, iterations, unbiased)
-        logarithm = theory.gaussian_replace_log_determinant(sizes, dimension, iterations, unbiased)
+        moments = theory.replace_moments(sizes, dimension, iterations, unbiased)
+        logarithm = theory.replace_log_determinant(sizes, dimension, iterations, unbiased)
         return {
             "trace_ratio": Expectation(moments.trace_ratio, moments.trace_ratio_deviation),
             "squared_error_of_mean": Expectation(
@@ -238,7 +238,7 @@ def expectations(
             ),
             "log_determinant_ratio": Expectation(logarithm.mean, logarithm.deviation),
         }
-    fractions = theory.variance_fractions(regime, samples, iterations, unbiased)
+    fractions = variance_fractions(regime, samples, iterations, unbiased)
     error = dimension * scale * fractions.squared_error
     # At least as spread as a first fit: a chi-square of its degrees of freedom.
     freedom = dimension * (samples - 1)

@@ -23,6 +23,7 @@ from collapse.families.kernel_density.kernels import log_kernel_sums, log_normal
 from collapse.families.simulator import Samples
 from collapse.regimes import Regime
 from collapse.seeding import Streams
+from collapse.theory import kernel_density as theory
 
 TEST_POINTS = 500
 
@@ -211,8 +212,6 @@ def expectations(
     parameters: Parameters, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
     """Return the growth of the second moment, where bandwidths do not depend on the data."""
-    from collapse import theory  # scipy, which chains do without
-
     rule, dimension = parameters.bandwidth, toy.DIMENSIONS[parameters.dataset]
     if isinstance(rule, str) and rule.endswith("scaled"):
         return {}
@@ -230,7 +229,7 @@ def expectations(
     )
     # The covariance of a kernel of bandwidth 1, per dimension.
     variance = 1.0 if parameters.kernel == "gaussian" else 1 / (dimension + 2)
-    excess = theory.kde_mean_squared_norm_excess(
+    excess = theory.mean_squared_norm_excess(
         regime, samples, bandwidths, dimension, iterations, variance
     )
     return {"mean_squared_norm": Expectation(excess, above_first=True)}

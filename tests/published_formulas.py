@@ -55,13 +55,6 @@ def linear_regression_accumulate_factor(iterations: int) -> Array:
     return np.cumsum(1 / _t(iterations) ** 2)
 
 
-def linear_regression_accumulate_subsample_factor(iterations: int) -> Array:
-    """Approximate test error over that of the first fit for n ≫ d: u_t + 1 - 1/t (FACTS.md)."""
-    t = _t(iterations)
-    u = np.cumsum(np.append(1.0, (2 - 1 / t[:-1]) / t[1:] ** 2))
-    return u + 1 - 1 / t
-
-
 def kde_replace_excess(bandwidth: float, iterations: int) -> Array:
     """Growth of E‖x‖² per dimension under replace: h² (t - 1) (FACTS.md, Kernel density)."""
     return bandwidth**2 * (_t(iterations) - 1)

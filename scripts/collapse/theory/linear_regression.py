@@ -1,0 +1,96 @@
+"""Linear regression on labels of earlier models: expected test error."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collapse.theory.pairs import Pairs, memoryless_sizes
+
+if TYPE_CHECKING:
+    from collapse.regimes import Regime
+
+Array = NDArray[np.float64]
+
+
+@functools.lru_cache(maxsize=256)
+def variance_factor(regime: Regime, n: int, iterations: int) -> Array | None:
+    """Variance of the fitted weights over that of the first fit, with one design X reused.
+
+    Equations (3) and (4) of ``docs/theory/linear_regression.md``: t for replace, Σ_{i≤t} 1/i²
+    for accumulate (P1, equation 1 and Theorem 2). Shape (iterations,). It is None for regimes that
+    train on a part of their pool, or on shards whose size is no multiple of n.
+    """
+    factor = np.empty(iterations)
+    errors = Pairs()
+    for t in range(1, iterations + 1):
+        m = errors.enter(regime.pool(t, n), lambda: (0.0, 0.0))
+        pool = int(m.sum())
+        if regime.training_size(t, n, pool) != pool or np.any(m % n):
+            return None
+        # Covariance of each shard's error with that of the fit, equation (3).
+        shared = (errors.matrix @ m + n) / pool
+        factor[t - 1] = m @ shared / pool
+        errors.add(("synthetic", t), shared, factor[t - 1])
+    return factor
+
+
+def expected_test_error(
+    regime: Regime,
+    n: int,
+    dimension: int,
+    noise_variance: float,
+    iterations: int,
+    *,
+    isotropic: bool = True,
+    fresh_design: bool = False,
+) -> Array | None:
+    """E‖ŵ_t - w*‖²_Σ, or None where it is infinite or not known exactly.
+
+    Equations (7) to (9) of ``docs/theory/linear_regression.md``, in units of squared labels.
+
+    Parameters
+    ----------
+    regime : Regime
+    n : int
+        Number of rows of the design.
+    dimension : int
+        Number of features d.
+    noise_variance : float
+        Variance σ² of the label noise.
+    iterations : int
+        Number T of fits.
+    isotropic : bool
+        Is Σ = I? It matters where n < d.
+    fresh_design : bool
+        Does every iteration draw its own X, or do all share one?
+
+    Returns
+    -------
+    ndarray, shape (iterations,), or None
+    """
+    d = dimension
+    if fresh_design:
+        sizes = memoryless_sizes(regime, n, iterations)
+        if sizes is None or min(sizes) < d + 2:
+            return None
+        return noise_variance * np.cumsum(d / (np.array(sizes, dtype=float) - d - 1))
+    if abs(n - d) <= 1 or (n < d and not isotropic):
+        return None
+    factor = variance_factor(regime, n, iterations)
+    if factor is None:
+        return None
+    return max(d - n, 0) + noise_variance * min(n, d) / (abs(n - d) - 1) * factor
+
+
+def accumulate_subsample_factor(iterations: int) -> Array:
+    """Test error over that of the first fit under accumulate-subsample, approximately, for n ≫ d.
+
+    Equation (10) of ``docs/theory/linear_regression.md``. Shape (iterations,).
+    """
+    t = np.arange(1, iterations + 1, dtype=np.float64)
+    u = np.cumsum(np.append(1.0, (2 - 1 / t[:-1]) / t[1:] ** 2))
+    return u + 1 - 1 / t
