@@ -1,10 +1,11 @@
-"""What a submission has finished, kept until nothing can delete it any more.
+"""The outputs of finished steps are kept until no failed submission can delete them.
 
-When a job of a submission fails, Snakemake deletes what all of its jobs have made, a checkpoint
-of days with it. Inside a job of SLURM a step's outputs are therefore kept a second time, as hard
-links where the file system has them, in a folder that is no output. A step that runs again with
-the same inputs takes its outputs from there: the same bytes, at once. When a later submission
-goes on from them they are safe, and what was kept is removed.
+When a job of a submission fails, Snakemake deletes the outputs of all jobs of the submission,
+a checkpoint of days among them. Inside a SLURM job a step's outputs are therefore kept a second
+time, as hard links where the file system has them, in a folder that is not an output. A step that
+runs again with the same inputs takes its outputs from there, byte for byte. Once a later
+submission goes on from the outputs they are safe, and what was kept is removed. Snakemake's own
+options do not do this: `docs/keep-incomplete.md` says what they do instead.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Any
 
 from collapse.artifacts import files, manifest
 
-#: Where in the folder of an iteration it is, and what says what it is.
+#: Folder inside that of an iteration, and the file that describes what is kept of a step.
 FOLDER, RECORD = ".finished", "finished.json"
 
 
@@ -32,20 +33,20 @@ def submission() -> str | None:
 
 @dataclass(frozen=True)
 class Work:
-    """A step's work: what it makes, and what it makes it of.
+    """The work of a step: its outputs, and what they depend on.
 
     Attributes
     ----------
     name : str
-        The step, among those of its iteration.
+        Name of the step, unique within its iteration.
     folder : Path
-        Of the iteration.
+        Folder of the iteration.
     outputs : tuple of Path
-        Files and folders of different names.
+        Files and folders that the step writes; no two have the same name.
     inputs : tuple of Path
-        Files whose contents it is made of.
+        Files on whose contents the outputs depend.
     identity : mapping
-        What else it depends on, as plain values.
+        Whatever else the outputs depend on, as plain values.
     """
 
     name: str
@@ -55,7 +56,7 @@ class Work:
     identity: Mapping[str, Any]
 
     def restore(self) -> bool:
-        """Take the outputs from what was kept, if it is sound and of the same inputs."""
+        """Put the kept outputs in place if they are undamaged and were made of the same inputs."""
         record = _read(self._kept)
         if submission() is None or record is None or record["identity"] != self._identified():
             return False
@@ -64,22 +65,20 @@ class Work:
             return False
         for output in self.outputs:
             source = self._kept / "files" / output.name
-            if source.is_dir():
-                with files.whole_directory(output) as partial:
-                    _link(source, partial)
-            else:
-                with files.whole(output) as partial:
-                    _link(source, partial)
+            whole = files.whole_directory if source.is_dir() else files.whole
+            with whole(output) as partial:
+                _link(source, partial)
         print(f"{self.name}: finished before, by job {record['submission']}", file=sys.stderr)
         files.write_text(self._kept / RECORD, json.dumps({**record, "submission": submission()}))
         return True
 
     def keep(self) -> None:
-        """Keep the outputs; outside SLURM, where only a failed job's own are deleted, don't."""
+        """Keep the outputs, inside SLURM; elsewhere a failed job costs no other job its outputs."""
         if submission() is None:
             return
         try:
             with files.whole_directory(self._kept) as partial:
+                (partial / "files").mkdir()
                 for output in self.outputs:
                     _link(output, partial / "files" / output.name)
                 record = {
@@ -88,7 +87,7 @@ class Work:
                     "files": _checksums(partial / "files"),
                 }
                 files.write_text(partial / RECORD, json.dumps(record))
-        except OSError as error:  # the outputs are there: no reason to fail
+        except OSError as error:  # the outputs are in place, so the step has not failed
             print(f"{self.name}: cannot be kept ({error})", file=sys.stderr)
 
     @property
@@ -101,9 +100,9 @@ class Work:
 
 
 def forget(folders: Iterable[str | Path]) -> None:
-    """Remove what is kept of some iterations, but not what this very submission finished.
+    """Remove what is kept of some iterations, except what this very submission has finished.
 
-    That is deleted with it if it fails yet.
+    If this submission fails later, the outputs of those steps are deleted, too.
     """
     for folder in folders:
         for kept in Path(folder, FOLDER).glob("*"):
@@ -115,7 +114,7 @@ def forget(folders: Iterable[str | Path]) -> None:
 
 
 def discard(folders: Iterable[str | Path]) -> None:
-    """Remove all that is kept of some iterations: who made it is done with it."""
+    """Remove all that is kept of some iterations, which nothing needs any more."""
     for folder in folders:
         files.remove_directory(Path(folder, FOLDER))
 
@@ -129,21 +128,16 @@ def _read(kept: Path) -> dict[str, Any] | None:
 
 
 def _checksums(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): manifest.checksum(path) for path in _files(folder)}
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): manifest.checksum(path) for path in found}
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_file())
-
-
-def _link(source: Path, target: Path) -> None:
-    """Link a file, or the files of a folder, into place; copy where links are not to be had."""
-    if source.is_dir():
-        for path in _files(source):
-            _link(path, target / path.relative_to(source))
+def _link(source: str | Path, target: str | Path) -> None:
+    """Link a file, or the files of a folder, into place; copy where links are not possible."""
+    if os.path.isdir(source):
+        shutil.copytree(source, target, copy_function=_link, dirs_exist_ok=True)
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
+    Path(target).unlink(missing_ok=True)
     try:
         os.link(source, target)
     except OSError:

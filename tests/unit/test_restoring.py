@@ -198,7 +198,7 @@ def test_a_full_disk_keeps_nothing_but_what_was_asked_for(submission, monkeypatc
     def refuse(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(steps.restoring, "_link", refuse)
+    monkeypatch.setattr(restoring, "_link", refuse)
     loop.train(1)
     assert Path(loop.chain().model(1)).is_dir() and not kept()
     assert "cannot be kept" in capsys.readouterr().err
