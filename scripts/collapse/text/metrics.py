@@ -107,7 +107,8 @@ def length_distance(documents: Documents, reference: Documents) -> float:
     """Return the 1-Wasserstein distance between two distributions of length, in tokens.
 
     The integral of the absolute difference of their distribution functions, which is exact;
-    nan if either set is empty.
+    nan if either set is empty. `scipy.stats.wasserstein_distance` gives the same up to rounding,
+    but takes longer to import than most evaluations of text take.
     """
     ours, theirs = np.sort(documents.lengths), np.sort(reference.lengths)
     if not (len(ours) and len(theirs)):
