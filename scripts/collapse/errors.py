@@ -7,3 +7,8 @@ class JobError(ValueError):
 
 class DataError(JobError):
     """Data that can't be used, in one line: where, what was found, what was expected."""
+
+
+def in_one_line(error: Exception) -> str:
+    """Return the message of an error, however many lines a library wrote, in 200 characters."""
+    return " ".join(str(error).split())[:200]

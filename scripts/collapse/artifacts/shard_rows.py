@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from collapse.artifacts.files import DamagedFileError
 from collapse.artifacts.manifest import ShardRecord
+from collapse.errors import in_one_line
 
 
 def read(
@@ -58,8 +59,7 @@ def read(
                         yield whole.take(positions[first:last] - start)
                 start = stop
     except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise DamagedFileError(f"{path}: can't be read as Parquet ({reason})") from None
+        raise DamagedFileError(f"{path}: can't be read as Parquet ({in_one_line(error)})") from None
 
 
 def first(shards: Sequence[ShardRecord], most: int) -> Iterator[tuple[Path, NDArray[np.int64]]]:

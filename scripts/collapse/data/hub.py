@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from collapse.data.hub_names import PREFIX
 from collapse.data.text import documents
 from collapse.data.text.documents import Record
-from collapse.errors import DataError
+from collapse.errors import DataError, in_one_line
 
 if TYPE_CHECKING:
     import datasets
@@ -86,12 +86,17 @@ def load(source: str) -> Any:
         splits = datasets.load_dataset(name)
     # Whatever goes wrong in there, be it the network, a gate or a disk, is for the user.
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
         raise DataError(
-            f"{source}: neither on the Hub nor in its cache ({type(error).__name__}: {reason}); "
-            f"run datasets.load_dataset({name!r}) once where there is a network (a login node, "
-            "same HF_HOME) and set HF_HUB_OFFLINE=1 for the jobs, or point data at local files"
+            f"{missing(source, error)}; run datasets.load_dataset({name!r}) once where there is a "
+            "network (a login node, same HF_HOME) and set HF_HUB_OFFLINE=1 for the jobs, or point "
+            "data at local files"
         ) from error
     if "train" not in splits:
         raise DataError(f"{source}: no split train; found {', '.join(splits)}")
     return splits
+
+
+def missing(source: str, error: Exception) -> str:
+    """Say that something is neither on the Hub nor in its cache, and why."""
+    reason = f"{type(error).__name__}: {in_one_line(error)}"
+    return f"{source}: neither on the Hub nor in its cache ({reason})"

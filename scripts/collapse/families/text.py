@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 from collapse.families.declarations import Metric
+from collapse.families.step_jobs import Prepared
+
+if TYPE_CHECKING:
+    from collapse.data.text.tokens import Counts
+
+#: Files of the real data, tokenised, and the folder of their tokenizer.
+TRAIN, TEST, TOKENIZER = "train.parquet", "test.parquet", "tokenizer"
 
 #: What is said of samples, whatever they are about.
 METRICS = {
@@ -17,3 +27,30 @@ METRICS = {
     "truncated_share": Metric("share of samples that were cut off at the limit"),
     "acceptance_rate": Metric("samples kept over samples drawn"),
 }
+
+
+def prepared(
+    counts: Mapping[str, Counts], details: Mapping[str, Any], entropy: float | None
+) -> Prepared:
+    """Describe the files of the real data.
+
+    Parameters
+    ----------
+    counts : mapping of str to Counts
+        What was written of the splits ``train`` and ``test``.
+    details : mapping
+        What else to record.
+    entropy : float or None
+        That of the source, in nats per document, where it is known.
+    """
+    recorded = {**details, **{split: found._asdict() for split, found in counts.items()}}
+    whole = not any(found.dropped or found.truncated for found in counts.values())
+    if entropy is not None and whole:
+        # Tokens of a document and its EOS are predicted, so the entropy is shared among them.
+        predicted = counts["train"].tokens / counts["train"].documents + 1
+        recorded["entropy_floor"] = entropy / predicted
+    return Prepared(
+        train=[(TRAIN, counts["train"].documents)],
+        test=[(TEST, counts["test"].documents)],
+        details=recorded,
+    )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 
-from collapse.errors import JobError
+from collapse.errors import JobError, in_one_line
 
 
 def configuration(model: Path) -> Any:
@@ -78,6 +79,16 @@ def outline(model: Path, dtype: torch.dtype = torch.float32) -> Any:
         )
 
 
+def save(network: Any, model: Path, tokenizer: Path, weights: Any = None) -> None:
+    """Write a checkpoint as Hugging Face's classes load it, with a saved tokenizer.
+
+    ``weights`` are what is written of a network that is sharded (`sharding.whole_state`).
+    """
+    network.save_pretrained(model, state_dict=weights)
+    for file in tokenizer.iterdir():
+        shutil.copyfile(file, model / file.name)
+
+
 def load(model: Path, dtype: torch.dtype = torch.float32) -> Any:
     """Load a checkpoint for evaluation, on a GPU if there is one; see `read`."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -90,5 +101,4 @@ def parameter_count(model: torch.nn.Module) -> int:
 
 
 def _unusable(model: Path, what: str, error: Exception) -> JobError:
-    reason = " ".join(str(error).split())[:200]
-    return JobError(f"{model}: the {what} can't be loaded ({reason})")
+    return JobError(f"{model}: the {what} can't be loaded ({in_one_line(error)})")

@@ -11,6 +11,7 @@ from collapse.artifacts import shard_rows
 from collapse.artifacts.manifest import ShardRecord
 from collapse.artifacts.training_sets import Selection
 from collapse.data.text import tokens
+from collapse.text import evaluation
 
 
 def selected(
@@ -27,15 +28,27 @@ def first(shards: Sequence[ShardRecord], most: int) -> pa.Table:
     return pa.concat_tables(part for path, rows in found for part in tokens.read(path, rows))
 
 
-def acceptance_rate(shards: Sequence[ShardRecord]) -> float:
-    """Return the samples of some shards over those drawn for them."""
-    return _written(shards) / sum(int(record.details["drawn"]) for record in shards)
+def metrics(
+    samples: pa.Table,
+    shards: Sequence[ShardRecord],
+    selections: Sequence[Selection],
+    test: Path,
+) -> dict[str, float]:
+    """Return the metrics of samples that need no knowledge of what they say.
 
-
-def truncated_share(shards: Sequence[ShardRecord]) -> float:
-    """Return the samples of some shards that the model did not end, over all of them."""
-    return sum(int(record.details["truncated"]) for record in shards) / _written(shards)
-
-
-def _written(shards: Sequence[ShardRecord]) -> int:
-    return sum(record.shard.stop - record.shard.start for record in shards)
+    Parameters
+    ----------
+    samples : pyarrow.Table
+        The first samples of the shards.
+    shards : sequence of ShardRecord
+    selections : sequence of Selection
+        What their model was trained on.
+    test : path
+        Real documents to compare lengths with.
+    """
+    written = sum(record.shard.stop - record.shard.start for record in shards)
+    return {
+        **evaluation.of_samples(samples, training_set=selected(selections), test=tokens.read(test)),
+        "acceptance_rate": written / sum(int(record.details["drawn"]) for record in shards),
+        "truncated_share": sum(int(record.details["truncated"]) for record in shards) / written,
+    }

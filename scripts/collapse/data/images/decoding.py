@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from collapse.errors import DataError
+from collapse.errors import DataError, in_one_line
 
 #: Grey and colour images, 8 bits a channel.
 MODES = {"L": 1, "RGB": 3}
@@ -48,8 +48,7 @@ def decode(file: Path | IO[bytes], where: str, scaling: Scaling) -> NDArray[np.u
         with Image.open(file) as opened:
             image = ImageOps.exif_transpose(opened)  # loads all of it
     except Exception as error:  # damage may show as anything
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{where}: can't be read as an image ({reason})") from None
+        raise DataError(f"{where}: can't be read as an image ({in_one_line(error)})") from None
     if image.mode not in MODES:
         raise DataError(f"{where}: mode {image.mode}; expected {' or '.join(MODES)}")
     if scaling.size is not None:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn, cast
 
-from collapse.errors import DataError
+from collapse.errors import DataError, in_one_line
 
 CHUNK = 1 << 20
 BATCH = 1000
@@ -280,5 +280,4 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Record]:
                     number += 1
                     yield Record(f"{path}: row {number}", tuple(value or "" for value in row))
     except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"{path}: can't be read as Parquet ({reason})") from None
+        raise DataError(f"{path}: can't be read as Parquet ({in_one_line(error)})") from None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from collapse.artifacts import files
-from collapse.errors import DataError
+from collapse.errors import DataError, in_one_line
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -118,8 +118,7 @@ def load(path: Path) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_file(str(file))
     except Exception as error:  # the library raises nothing more special
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(f"{file}: can't be read as a tokenizer ({reason})") from None
+        raise DataError(f"{file}: can't be read as a tokenizer ({in_one_line(error)})") from None
     tokenizer.encode_special_tokens = True
     tokenizer.no_truncation()
     tokenizer.no_padding()

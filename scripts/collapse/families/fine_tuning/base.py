@@ -12,9 +12,10 @@ import transformers
 
 from collapse.artifacts import manifest
 from collapse.artifacts.step import Step
+from collapse.data import hub
 from collapse.data.text import stories, tokenizing, tokens
 from collapse.data.text.tokenizing import OWN, Special
-from collapse.errors import JobError
+from collapse.errors import JobError, in_one_line
 from collapse.families import language_model
 from collapse.families.fine_tuning import Parameters, architectures
 from collapse.families.language_model import training
@@ -156,11 +157,10 @@ def _downloaded(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=list(_NEEDED)))
     # Whatever goes wrong in there, be it the network, a gate or a disk, is for the user.
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
         raise JobError(
-            f"hub:{name}: neither on the Hub nor in its cache ({type(error).__name__}: {reason}); "
-            f"accept its licence and run `hf download {name}` once where there is a network (a "
-            "login node, same HF_HOME) and set HF_HUB_OFFLINE=1 for the jobs, or name a folder"
+            f"{hub.missing(f'hub:{name}', error)}; accept its licence and run `hf download {name}` "
+            "once where there is a network (a login node, same HF_HOME) and set HF_HUB_OFFLINE=1 "
+            "for the jobs, or name a folder"
         ) from error
 
 
@@ -178,8 +178,7 @@ def _checked(parameters: Parameters, path: Path, tokenizer: Path) -> Special:
         )
         found.save_pretrained(tokenizer)
     except Exception as error:  # every kind of tokenizer has its own
-        reason = " ".join(str(error).split())[:200]
-        raise JobError(f"{path}: the tokenizer can't be loaded ({reason})") from None
+        raise JobError(f"{path}: the tokenizer can't be loaded ({in_one_line(error)})") from None
     if not (tokenizer / "tokenizer.json").is_file():
         raise JobError(f"{path}: the tokenizer has no fast form (tokenizer.json)")
     if found.chat_template is not None and parameters.chat_template == "refuse":

@@ -17,11 +17,10 @@ from collapse.families.fine_tuning import Parameters, base, training
 from collapse.families.fine_tuning.evaluation import of_questions
 from collapse.families.fine_tuning.generation import Writer
 from collapse.families.step_jobs import EvaluateJob, GenerateJob, Prepared, StepJob, Steps, TrainJob
+from collapse.families.text import TEST, TOKENIZER, prepared
 from collapse.text import checkpoints, evaluation, sampling, stored_tokens
 from collapse.text import shards as shards_of_text
 from collapse.text.sampling import Decoding, Sample
-
-TRAIN, TEST, TOKENIZER = "train.parquet", "test.parquet", "tokenizer"
 
 #: What is trained on and judged by.
 COLUMNS = ("tokens", "ended", "head_tokens")
@@ -51,20 +50,9 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
             head=pairs.head,
             remedy="long_pairs: drop",
         )
-    details: dict[str, Any] = {
-        "base": found.as_details(job.data),
-        "corpus": corpus.counts._asdict(),
-        **{split: count._asdict() for split, count in counts.items()},
-    }
-    if job.parameters.data == "questions" and not any(count.dropped for count in counts.values()):
-        # Tokens of a pair and its EOS are predicted, so the entropy is shared among them.
-        predicted = counts["train"].tokens / counts["train"].documents + 1
-        details["entropy_floor"] = questions.entropy() / predicted
-    return Prepared(
-        train=[(TRAIN, counts["train"].documents)],
-        test=[(TEST, counts["test"].documents)],
-        details=details,
-    )
+    details = {"base": found.as_details(job.data), "corpus": corpus.counts._asdict()}
+    entropy = questions.entropy() if job.parameters.data == "questions" else None
+    return prepared(counts, details, entropy)
 
 
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
@@ -125,13 +113,7 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     }
     if job.shards:
         samples = shards_of_text.first(job.shards, job.parameters.judged)
-        metrics |= evaluation.of_samples(
-            samples,
-            training_set=shards_of_text.selected(job.selections),
-            test=tokens.read(job.data / TEST),
-        )
-        metrics["acceptance_rate"] = shards_of_text.acceptance_rate(job.shards)
-        metrics["truncated_share"] = shards_of_text.truncated_share(job.shards)
+        metrics |= shards_of_text.metrics(samples, job.shards, job.selections, job.data / TEST)
         if job.parameters.data == "questions":
             metrics |= of_questions(samples["text"].to_pylist())
     return metrics

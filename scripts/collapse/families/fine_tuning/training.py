@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -73,9 +72,7 @@ def train(
         )
         weights = sharding.whole_state(network, ranks)
         if ranks.first:
-            network.save_pretrained(job.model, state_dict=weights)
-            for file in tokenizer.iterdir():
-                shutil.copyfile(file, job.model / file.name)
+            checkpoints.save(network, job.model, tokenizer, weights)
     return {
         "base": base.sha256,
         "parameters": checkpoints.parameter_count(network),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
+from collapse.artifacts import manifest
 from collapse.artifacts.training_sets import DATASET
 from collapse.data.text import corpus as text
 from collapse.data.text import stories, tokenizing, tokens
@@ -19,11 +19,10 @@ from collapse.data.text.tokenizing import BOS, EOS
 from collapse.families.language_model import Parameters, training
 from collapse.families.language_model.evaluation import of_stories
 from collapse.families.step_jobs import EvaluateJob, GenerateJob, Prepared, StepJob, Steps, TrainJob
+from collapse.families.text import TEST, TOKENIZER, prepared
 from collapse.text import checkpoints, evaluation, sampling, stored_tokens
 from collapse.text import shards as shards_of_text
 from collapse.text.sampling import Decoding, Sample
-
-TRAIN, TEST, TOKENIZER = "train.parquet", "test.parquet", "tokenizer"
 
 #: Draws of a sample that is cut off or empty, before giving up.
 MOST_ATTEMPTS = 50
@@ -49,20 +48,8 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
             context=job.parameters.context,
             long_documents=job.parameters.long_documents,
         )
-    details: dict[str, Any] = {
-        "corpus": corpus.counts._asdict(),
-        **{split: found._asdict() for split, found in counts.items()},
-    }
-    whole = not any(found.dropped or found.truncated for found in counts.values())
-    if job.parameters.data == "stories" and whole:
-        # Tokens of a document and its EOS are predicted, so the entropy is shared among them.
-        predicted = counts["train"].tokens / counts["train"].documents + 1
-        details["entropy_floor"] = stories.entropy() / predicted
-    return Prepared(
-        train=[(TRAIN, counts["train"].documents)],
-        test=[(TEST, counts["test"].documents)],
-        details=details,
-    )
+    entropy = stories.entropy() if job.parameters.data == "stories" else None
+    return prepared(counts, {"corpus": corpus.counts._asdict()}, entropy)
 
 
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
@@ -133,7 +120,7 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     """Measure the model on real test documents, and its samples."""
     test = stored_tokens.in_memory(tokens.read(job.data / TEST))
     found = evaluation.cross_entropy(checkpoints.load(job.model), test)
-    details = json.loads((job.data / DATASET).read_text(encoding="utf-8"))["details"]
+    details = manifest.read_dataset(job.data / DATASET).details
     metrics = {
         "test_cross_entropy": found,
         "perplexity": float(np.exp(found)),
@@ -141,15 +128,9 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     }
     if job.shards:
         samples = shards_of_text.first(job.shards, job.parameters.judged)
-        metrics |= evaluation.of_samples(
-            samples,
-            training_set=shards_of_text.selected(job.selections),
-            test=tokens.read(job.data / TEST),
-        )
+        metrics |= shards_of_text.metrics(samples, job.shards, job.selections, job.data / TEST)
         if job.parameters.data == "stories":
             metrics |= of_stories(samples["text"].to_pylist())
-        metrics["acceptance_rate"] = shards_of_text.acceptance_rate(job.shards)
-        metrics["truncated_share"] = shards_of_text.truncated_share(job.shards)
     return metrics
 
 

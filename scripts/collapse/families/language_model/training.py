@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,9 +66,7 @@ def train(
             seed_of=lambda number: noise + number,
         )
         if ranks.first:
-            network.to("cpu").save_pretrained(job.model)
-            for file in tokenizer.iterdir():
-                shutil.copyfile(file, job.model / file.name)
+            checkpoints.save(network.to("cpu"), job.model, tokenizer)
             _write_first_tokens(stored, job.model)
     return {
         "parameters": checkpoints.parameter_count(network),

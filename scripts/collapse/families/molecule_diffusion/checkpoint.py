@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from collapse.errors import JobError
+from collapse.errors import JobError, in_one_line
 from collapse.families.molecule_diffusion.architectures import ARCHITECTURES, Architecture
 from collapse.families.molecule_diffusion.networks import DualEncoder
 
@@ -54,8 +54,7 @@ def load(folder: Path) -> Any:
         network = DualEncoder(shape)
         _set(network, load_file(folder / WEIGHTS))
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise JobError(f"{folder}: the checkpoint can't be loaded ({reason})") from None
+        raise JobError(f"{folder}: the checkpoint can't be loaded ({in_one_line(error)})") from None
     return network.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
 

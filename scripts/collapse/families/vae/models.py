@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from collapse.artifacts import files
-from collapse.errors import JobError
+from collapse.errors import JobError, in_one_line
 from collapse.families.vae.architectures import GROUPS, KERNEL, Architecture
 
 WEIGHTS, CONFIGURATION = "model.safetensors", "config.json"
@@ -186,8 +186,9 @@ def load(directory: Path) -> VAE:
         network = VAE(shape, noise)
         network.load_state_dict(safetensors.torch.load_file(directory / WEIGHTS))
     except Exception as error:  # every library below has its own
-        reason = " ".join(str(error).split())[:200]
-        raise JobError(f"{directory}: the checkpoint can't be loaded ({reason})") from None
+        raise JobError(
+            f"{directory}: the checkpoint can't be loaded ({in_one_line(error)})"
+        ) from None
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return arranged(network, device).eval()
 
