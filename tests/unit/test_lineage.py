@@ -49,8 +49,8 @@ TEXT = {
 POINTS = Points("data", "training", "generation", "evaluation", "later")
 
 
-def branch(regime, n=10, shard_size=10, seed=3, judged=1):
-    return Branch("loop", POINTS, "mine", regime, seed, n, shard_size, judged)
+def branch(regime, n=10, shard_size=10, seed=3, evaluated_samples=1):
+    return Branch("loop", POINTS, "mine", regime, seed, n, shard_size, evaluated_samples)
 
 
 def study(regimes=None, **experiments):
@@ -161,13 +161,13 @@ def test_later_iterations_are_judged_by_what_is_trained_on(regime, t, shard_size
 
 
 @given(st.integers(1, 30), st.integers(1, 40), st.integers(1, 40))
-def test_so_many_samples_are_judged_however_they_are_cut(n, shard_size, judged):
-    chain = branch(NAMED["replace"], n, shard_size, judged=judged)
+def test_so_many_samples_are_evaluated_however_they_are_cut(n, shard_size, count):
+    chain = branch(NAMED["replace"], n, shard_size, evaluated_samples=count)
     for t in (1, 2):
         shards = chain.evaluated_shards(t)
         assert shards[0].start == 0
-        assert shards[-1].start < judged
-        assert shards[-1].stop >= min(n, judged)
+        assert shards[-1].start < count
+        assert shards[-1].stop >= min(n, count)
 
 
 def test_a_regime_without_synthetic_data_is_judged_without():

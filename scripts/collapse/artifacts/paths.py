@@ -53,7 +53,7 @@ class Branch:
     seed: int
     samples: int
     shard_size: int
-    judged: int
+    evaluated_samples: int
 
     @property
     def data(self) -> str:
@@ -90,12 +90,12 @@ class Branch:
         return list(self._cut(t, self.regime.generated(t + 1, self.samples)))
 
     def evaluated_shards(self, t: int) -> list[Shard]:
-        """Files of the samples by which iteration t is judged: the first that hold so many.
+        """Files that hold the samples which the evaluation of iteration t reads.
 
         Those of iteration 1 are the same for every regime.
         """
         written = self.samples if t == 1 else self.regime.generated(t + 1, self.samples)
-        return [shard for shard in self._cut(t, written) if shard.start < self.judged]
+        return [shard for shard in self._cut(t, written) if shard.start < self.evaluated_samples]
 
     def _cut(self, t: int, count: int) -> Iterator[Shard]:
         """Cut samples into files.

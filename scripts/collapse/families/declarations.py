@@ -14,8 +14,8 @@ from pydantic.fields import FieldInfo
 class Parameters(BaseModel):
     """The grid keys of a family: one field each, all with a default.
 
-    Fields marked with `variant` become a dimension of the results only in a study that
-    names them; the others always are one.
+    A field that `matters_from` does not describe matters from the training on, and is a dimension
+    of the results of every study.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -27,12 +27,23 @@ class Parameters(BaseModel):
 STAGES = ("data", "training", "generation", "evaluation", "later")
 
 
-def variant(stage: str = "training") -> dict[str, Any]:
-    """Mark a field of `Parameters` as a variant (its ``json_schema_extra``).
+def matters_from(stage: str = "training", *, always_an_axis: bool = False) -> dict[str, Any]:
+    """Say from which step of an iteration on a field of `Parameters` matters.
 
-    ``stage`` is the first of `STAGES` to which the parameter matters.
+    Parameters
+    ----------
+    stage : str
+        The first of `STAGES` to which the parameter matters.
+    always_an_axis : bool
+        Whether the parameter is a dimension of the results of every study, or only of studies
+        whose grid names it.
+
+    Returns
+    -------
+    dict
+        The field's ``json_schema_extra``.
     """
-    return {"variant": True, "stage": stage}
+    return {"stage": stage, "optional_axis": not always_an_axis}
 
 
 def extra_of(described: FieldInfo | None) -> dict[str, Any]:

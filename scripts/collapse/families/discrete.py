@@ -16,7 +16,7 @@ from pydantic import Field
 
 from collapse.families import declarations
 from collapse.families.contract import ClosedForm, Family
-from collapse.families.declarations import Expectation, Figure, Headline, Metric, variant
+from collapse.families.declarations import Expectation, Figure, Headline, Metric, matters_from
 from collapse.families.simulator import Samples
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
@@ -38,7 +38,7 @@ class Parameters(declarations.Parameters):
         strict=True,
         description="Iterations after which a replace chain that has not collapsed is given up; "
         "other regimes are followed as long as they are recorded.",
-        json_schema_extra=variant(),
+        json_schema_extra=matters_from(),
     )
 
 

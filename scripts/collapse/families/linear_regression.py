@@ -16,7 +16,7 @@ from pydantic import Field
 
 from collapse.families import declarations
 from collapse.families.contract import ClosedForm, Family
-from collapse.families.declarations import Expectation, Figure, Headline, Metric, variant
+from collapse.families.declarations import Expectation, Figure, Headline, Metric, matters_from
 from collapse.families.simulator import Samples
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
@@ -35,14 +35,14 @@ class Parameters(declarations.Parameters):
     design: Literal["reused", "fresh"] = Field(
         default="reused",
         description="Draw the design matrix once and reuse it, or afresh for every shard.",
-        json_schema_extra=variant(),
+        json_schema_extra=matters_from(),
     )
     covariance_decay: float = Field(
         default=0.0,
         ge=0,
         allow_inf_nan=False,
         description="Σ is diagonal with entries i^-decay, i = 1..d; 0 is isotropic.",
-        json_schema_extra=variant(),
+        json_schema_extra=matters_from(),
     )
 
 

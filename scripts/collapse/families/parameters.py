@@ -10,21 +10,23 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from collapse.families.declarations import variant
+from collapse.families.declarations import matters_from
 
 #: Which real data is read, or which part of a file: the name of a source or a column, a separator.
-DataName = Annotated[str, Field(min_length=1, json_schema_extra=variant("data"))]
+DataName = Annotated[str, Field(min_length=1, json_schema_extra=matters_from("data"))]
 #: Real samples to read; null means all.
-DataSize = Annotated[int | None, Field(ge=1, strict=True, json_schema_extra=variant("data"))]
-Vocabulary = Annotated[int, Field(ge=260, le=2**20, strict=True, json_schema_extra=variant("data"))]
-Batch = Annotated[int, Field(ge=1, strict=True, json_schema_extra=variant())]
+DataSize = Annotated[int | None, Field(ge=1, strict=True, json_schema_extra=matters_from("data"))]
+Vocabulary = Annotated[
+    int, Field(ge=260, le=2**20, strict=True, json_schema_extra=matters_from("data"))
+]
+Batch = Annotated[int, Field(ge=1, strict=True, json_schema_extra=matters_from())]
 Epochs = Annotated[
     float,
     Field(
         gt=0,
         allow_inf_nan=False,
         description="Passes over the training set.",
-        json_schema_extra=variant(),
+        json_schema_extra=matters_from(),
     ),
 ]
 LearningRate = Annotated[
@@ -33,14 +35,14 @@ LearningRate = Annotated[
         gt=0,
         allow_inf_nan=False,
         description="Peak learning rate of AdamW.",
-        json_schema_extra=variant(),
+        json_schema_extra=matters_from(),
     ),
 ]
 Schedule = Annotated[
     Literal["constant", "cosine", "linear"],
     Field(
         description="How the learning rate goes on after the warm-up.",
-        json_schema_extra=variant(),
+        json_schema_extra=matters_from(),
     ),
 ]
 Warmup = Annotated[
@@ -50,7 +52,7 @@ Warmup = Annotated[
         lt=1,
         allow_inf_nan=False,
         description="Share of the steps in which the learning rate rises.",
-        json_schema_extra=variant(),
+        json_schema_extra=matters_from(),
     ),
 ]
 WeightDecay = Annotated[
@@ -59,14 +61,14 @@ WeightDecay = Annotated[
         ge=0,
         allow_inf_nan=False,
         description="Weight decay of matrices and convolutions.",
-        json_schema_extra=variant(),
+        json_schema_extra=matters_from(),
     ),
 ]
 Precision = Annotated[
     Literal["auto", "float32", "bfloat16"],
     Field(
         description="Of the arithmetic. auto: bfloat16 on GPUs that have it.",
-        json_schema_extra=variant(),
+        json_schema_extra=matters_from(),
     ),
 ]
 CurvePoints = Annotated[
@@ -75,7 +77,7 @@ CurvePoints = Annotated[
         ge=0,
         strict=True,
         description="Test losses along the learning curve of an iteration.",
-        json_schema_extra=variant(),
+        json_schema_extra=matters_from(),
     ),
 ]
 Temperature = Annotated[
@@ -84,14 +86,14 @@ Temperature = Annotated[
         ge=0,
         allow_inf_nan=False,
         description="Of sampling; 0 takes the likeliest token.",
-        json_schema_extra={"stage": "generation"},
+        json_schema_extra=matters_from("generation", always_an_axis=True),
     ),
 ]
 Backend = Annotated[
     Literal["auto", "vllm", "transformers"],
     Field(
         description="What generates: auto takes vLLM where it and a GPU are.",
-        json_schema_extra=variant("generation"),
+        json_schema_extra=matters_from("generation"),
     ),
 ]
 Judged = Annotated[
@@ -100,6 +102,6 @@ Judged = Annotated[
         ge=2,
         strict=True,
         description="Samples, at most, by which an iteration is judged.",
-        json_schema_extra=variant("evaluation"),
+        json_schema_extra=matters_from("evaluation"),
     ),
 ]

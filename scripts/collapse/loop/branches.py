@@ -54,7 +54,7 @@ class Branches:
             seed=int(seed),
             samples=samples,
             shard_size=self.experiment.shard_size or samples,
-            judged=self.family.by_steps.evaluated_samples(self.parameters(point)),
+            evaluated_samples=self.family.by_steps.evaluated_samples(self.parameters(point)),
         )
 
     def all(self) -> Iterator[Branch]:
@@ -65,9 +65,9 @@ class Branches:
                     yield self.branch(point, regime, seed)
 
     @functools.cached_property
-    def judges_samples(self) -> bool:
-        """Whether any iteration is judged by what its model writes."""
-        return any(branch.judged for branch in self.all())
+    def evaluates_samples(self) -> bool:
+        """Whether the samples of any iteration are evaluated."""
+        return any(branch.evaluated_samples for branch in self.all())
 
     def step(self, point: str, regime: str, seed: int, iteration: int, stage: str) -> Step:
         """Return what a step may depend on: its place, and the parameters up to its stage."""

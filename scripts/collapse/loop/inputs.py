@@ -59,7 +59,7 @@ class Inputs:
         return [
             name
             for name, branches in self.branches.items()
-            if branches.family.by_steps.writes_text and branches.judges_samples
+            if branches.family.by_steps.writes_text and branches.evaluates_samples
         ]
 
     @cached_property

@@ -53,7 +53,7 @@ def cost(study: Study, name: str) -> Cost:
     if experiment.by_iteration:
         steps = _steps_cost(study, name)
         iterative = family.by_steps
-        tables = iterative.writes_text and Branches(study, name).judges_samples
+        tables = iterative.writes_text and Branches(study, name).evaluates_samples
         jobs = steps.jobs + len(chains) + after + tables + (iterative.pictures is not None)
         return steps._replace(jobs=jobs, bytes=steps.bytes + size)
     seconds = 10 * OVERHEAD

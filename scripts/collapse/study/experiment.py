@@ -108,7 +108,7 @@ class Experiment(Strict):
         others = {
             key: [self.fixed.get(key, field.default)]
             for key, field in fields.items()
-            if not extra_of(field).get("variant")
+            if not extra_of(field).get("optional_axis")
         }
         return {**others, **self.axes}
 

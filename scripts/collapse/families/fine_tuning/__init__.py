@@ -16,7 +16,7 @@ from pydantic import Field
 from collapse.data.hub_names import datasets_of
 from collapse.families import declarations, text
 from collapse.families.contract import Family, Iterative
-from collapse.families.declarations import Figure, Headline, Metric, SampleCost, variant
+from collapse.families.declarations import Figure, Headline, Metric, SampleCost, matters_from
 from collapse.families.fine_tuning import architectures
 from collapse.families.fine_tuning.published import CURVES
 from collapse.families.language_model.architectures import ARCHITECTURES
@@ -55,20 +55,20 @@ class Parameters(declarations.Parameters):
         description="What every iteration starts from: stories (a small model, pretrained here "
         f"on the built-in stories), {', '.join(architectures.PUBLISHED)}, hub:<owner>/<name>, or a "
         "folder with a checkpoint of Hugging Face.",
-        json_schema_extra={"stage": "data"},
+        json_schema_extra=matters_from("data", always_an_axis=True),
     )
     chat_template: Literal["refuse", "ignore"] = Field(
         default="refuse",
         description="What to do with a base that has a chat template, and so is no mere base: "
         "its template is never used.",
-        json_schema_extra=variant("data"),
+        json_schema_extra=matters_from("data"),
     )
     base_stories: int = Field(
         default=5000,
         ge=100,
         strict=True,
         description="Stories that the built-in base is pretrained on.",
-        json_schema_extra=variant("data"),
+        json_schema_extra=matters_from("data"),
     )
     vocabulary: Vocabulary = Field(
         default=768,
@@ -94,7 +94,7 @@ class Parameters(declarations.Parameters):
         default="refuse",
         description="What to do with pairs without a prompt or a response, or whose prompt "
         "looks like the beginning of the response.",
-        json_schema_extra=variant("data"),
+        json_schema_extra=matters_from("data"),
     )
     context: int = Field(
         default=128,
@@ -102,17 +102,17 @@ class Parameters(declarations.Parameters):
         le=2**17,
         strict=True,
         description="Tokens of the longest pair, with its begin and end.",
-        json_schema_extra=variant("data"),
+        json_schema_extra=matters_from("data"),
     )
     long_pairs: Literal["refuse", "drop"] = Field(
         default="refuse",
         description="What to do with pairs longer than the context.",
-        json_schema_extra=variant("data"),
+        json_schema_extra=matters_from("data"),
     )
     loss: Literal["whole", "response"] = Field(
         default="whole",
         description="Tokens to learn: of the whole sequence, or of the response alone.",
-        json_schema_extra=variant(),
+        json_schema_extra=matters_from(),
     )
     epochs: Epochs = 1.0
     batch: Batch = Field(default=16, description="Pairs in a training step.")
@@ -121,19 +121,19 @@ class Parameters(declarations.Parameters):
         ge=1,
         strict=True,
         description="Pairs that a GPU holds at once; null: all of its share of the batch.",
-        json_schema_extra=variant(),
+        json_schema_extra=matters_from(),
     )
     gradient_checkpointing: bool = Field(
         default=False,
         description="Compute activations twice instead of keeping them: less memory, a third "
         "more time.",
-        json_schema_extra=variant(),
+        json_schema_extra=matters_from(),
     )
     sharded: bool = Field(
         default=False,
         description="Divide weights, gradients and optimiser among the GPUs of a training: for "
         "models that one does not hold.",
-        json_schema_extra=variant(),
+        json_schema_extra=matters_from(),
     )
     learning_rate: LearningRate = 1e-3
     schedule: Schedule = "constant"
@@ -144,7 +144,7 @@ class Parameters(declarations.Parameters):
         default="float32",
         description="Of weights and optimiser; bfloat16 rounds small updates away, as in the "
         "published code (mistake 5 in FACTS.md).",
-        json_schema_extra=variant(),
+        json_schema_extra=matters_from(),
     )
     curve_points: CurvePoints = 10
     later_steps: int | None = Field(
@@ -153,14 +153,14 @@ class Parameters(declarations.Parameters):
         strict=True,
         description="Training steps of every iteration from 2 on, however much data it has; "
         "null: by epochs. The control of a mixture grid (mistake 7 in FACTS.md).",
-        json_schema_extra=variant("later"),
+        json_schema_extra=matters_from("later"),
     )
     later_warmup_steps: int | None = Field(
         default=None,
         ge=0,
         strict=True,
         description="Warm-up steps of every iteration from 2 on; null: by warmup.",
-        json_schema_extra=variant("later"),
+        json_schema_extra=matters_from("later"),
     )
     temperature: Temperature = 1.0
     attempts: int = Field(
@@ -168,20 +168,20 @@ class Parameters(declarations.Parameters):
         ge=1,
         strict=True,
         description="Draws of a sample that is no well-formed pair, before giving up.",
-        json_schema_extra=variant("generation"),
+        json_schema_extra=matters_from("generation"),
     )
     truncated: Literal["redraw", "end"] = Field(
         default="redraw",
         description="Samples that reach the context without an end: draw anew, or end them "
         "there, as in the published code (mistake 4 in FACTS.md).",
-        json_schema_extra=variant("generation"),
+        json_schema_extra=matters_from("generation"),
     )
     long_samples: Literal["redraw", "drop"] = Field(
         default="redraw",
         description="Samples whose text, tokenised again, exceeds the context: draw anew, or "
         "leave out of the training set, whose size then drifts, as in the published code "
         "(mistake 4 in FACTS.md).",
-        json_schema_extra=variant("generation"),
+        json_schema_extra=matters_from("generation"),
     )
     samples_per_seed: int = Field(
         default=1,
@@ -189,21 +189,21 @@ class Parameters(declarations.Parameters):
         strict=True,
         description="Neighbouring samples that share a seed of sampling: more than one, as in "
         "the published code (mistake 2 in FACTS.md), makes copies.",
-        json_schema_extra=variant("generation"),
+        json_schema_extra=matters_from("generation"),
     )
     backend: Backend = "auto"
     evaluation_precision: Literal["float32", "bfloat16"] = Field(
         default="float32",
         description="Of weights and arithmetic in evaluation; of 27 billion parameters a GPU of "
         "80 GB holds no other than bfloat16.",
-        json_schema_extra=variant("evaluation"),
+        json_schema_extra=matters_from("evaluation"),
     )
     judged: int = Field(
         default=1000,
         ge=0,
         strict=True,
         description="Samples, at most, by which an iteration is judged; 0: by its loss alone.",
-        json_schema_extra=variant("evaluation"),
+        json_schema_extra=matters_from("evaluation"),
     )
 
 

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from collapse.families import declarations
 from collapse.families.contract import ClosedForm, Family, Iterative
-from collapse.families.declarations import Expectation, Figure, Headline, Metric, variant
+from collapse.families.declarations import Expectation, Figure, Headline, Metric, matters_from
 from collapse.families.simulator import Samples
 from collapse.regimes import Regime
 from collapse.seeding import Streams
@@ -38,7 +38,7 @@ class Parameters(declarations.Parameters):
     estimator: Literal["maximum-likelihood", "unbiased"] = Field(
         default="maximum-likelihood",
         description="Covariance estimator: divide by n, or by n - 1.",
-        json_schema_extra=variant(),
+        json_schema_extra=matters_from(),
     )
 
 

@@ -15,7 +15,7 @@ from pydantic import Field
 from collapse.data.hub_names import datasets_of
 from collapse.families import declarations, text
 from collapse.families.contract import Family, Iterative
-from collapse.families.declarations import Figure, Headline, Metric, SampleCost, variant
+from collapse.families.declarations import Figure, Headline, Metric, SampleCost, matters_from
 from collapse.families.language_model.architectures import ARCHITECTURES
 from collapse.families.language_model.published import TABLE_2
 from collapse.families.parameters import (
@@ -81,12 +81,12 @@ class Parameters(declarations.Parameters):
         strict=True,
         description="Tokens of a training sequence; also the longest document, with its begin "
         "and end.",
-        json_schema_extra=variant("data"),
+        json_schema_extra=matters_from("data"),
     )
     long_documents: Literal["refuse", "drop", "truncate"] = Field(
         default="refuse",
         description="What to do with documents longer than the context.",
-        json_schema_extra=variant("data"),
+        json_schema_extra=matters_from("data"),
     )
     model: ModelName = Field(default="tiny", description="Architecture and size.")
     epochs: Epochs = 1.0
@@ -95,7 +95,7 @@ class Parameters(declarations.Parameters):
         gt=0,
         allow_inf_nan=False,
         description="Passes over the real data at iteration 1; null: epochs.",
-        json_schema_extra=variant(),
+        json_schema_extra=matters_from(),
     )
     batch: Batch = Field(default=4, description="Packed sequences in a training step.")
     learning_rate: LearningRate = 3e-3
@@ -109,19 +109,19 @@ class Parameters(declarations.Parameters):
         default="bos",
         description="Begin samples with the model's own first token, or with one drawn from the "
         "first tokens of its training set.",
-        json_schema_extra=variant("generation"),
+        json_schema_extra=matters_from("generation"),
     )
     truncated: Literal["redraw", "keep"] = Field(
         default="redraw",
         description="Samples that reach the context without an end: draw anew, or keep.",
-        json_schema_extra=variant("generation"),
+        json_schema_extra=matters_from("generation"),
     )
     fixed_length: int | None = Field(
         default=None,
         ge=1,
         strict=True,
         description="Tokens of every sample, whether it ends or not; null: until it ends.",
-        json_schema_extra=variant("generation"),
+        json_schema_extra=matters_from("generation"),
     )
     backend: Backend = "auto"
     judged: Judged = 1000

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from collapse.families import declarations
 from collapse.families.contract import Family, Iterative
-from collapse.families.declarations import Figure, Headline, Metric, SampleCost, variant
+from collapse.families.declarations import Figure, Headline, Metric, SampleCost, matters_from
 from collapse.families.molecule_diffusion.architectures import ARCHITECTURES
 from collapse.families.parameters import (
     Batch,
@@ -51,14 +51,14 @@ class Parameters(declarations.Parameters):
         ge=2,
         strict=True,
         description="Molecules to read, the first; null: all.",
-        json_schema_extra=variant("data"),
+        json_schema_extra=matters_from("data"),
     )
     conformations: int = Field(
         default=5,
         ge=1,
         strict=True,
         description="Conformations to make of each built-in molecule.",
-        json_schema_extra=variant("data"),
+        json_schema_extra=matters_from("data"),
     )
     test_molecules: DataSize = Field(
         default=None,
@@ -67,7 +67,7 @@ class Parameters(declarations.Parameters):
     hydrogens: bool = Field(
         default=True,
         description="Keep hydrogens; without them a molecule is half as large.",
-        json_schema_extra=variant("data"),
+        json_schema_extra=matters_from("data"),
     )
     most_atoms: int = Field(
         default=200,
@@ -75,13 +75,13 @@ class Parameters(declarations.Parameters):
         le=1000,
         strict=True,
         description="Atoms of the largest molecule that is taken.",
-        json_schema_extra=variant("data"),
+        json_schema_extra=matters_from("data"),
     )
     unusable: Literal["refuse", "skip"] = Field(
         default="refuse",
         description="What to do with entries that RDKit can't parse, that have no positions, more "
         "than one fragment, unknown elements or too many atoms; what is skipped is counted.",
-        json_schema_extra=variant("data"),
+        json_schema_extra=matters_from("data"),
     )
     model: Literal["small", "geodiff"] = Field(default="small", description="Size of the network.")
     epochs: Epochs = 30.0
@@ -96,7 +96,7 @@ class Parameters(declarations.Parameters):
         le=5000,
         strict=True,
         description="Steps in which a conformation is sampled, of the 5000 noise levels.",
-        json_schema_extra={"stage": "generation"},
+        json_schema_extra=matters_from("generation", always_an_axis=True),
     )
     stochasticity: float = Field(
         default=1.0,
@@ -104,14 +104,14 @@ class Parameters(declarations.Parameters):
         le=1,
         allow_inf_nan=False,
         description="Share of new noise in a step of sampling: 1 as in DDPM, 0 as in DDIM.",
-        json_schema_extra=variant("generation"),
+        json_schema_extra=matters_from("generation"),
     )
     threshold: float = Field(
         default=1.25,
         gt=0,
         allow_inf_nan=False,
         description="Distance in ångström within which a conformation is covered.",
-        json_schema_extra=variant("evaluation"),
+        json_schema_extra=matters_from("evaluation"),
     )
     judged: Judged = Field(
         default=1000,

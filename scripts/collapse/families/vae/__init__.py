@@ -14,7 +14,7 @@ from pydantic import Field
 from collapse.data.hub_names import datasets_of
 from collapse.families import declarations
 from collapse.families.contract import Family, Iterative
-from collapse.families.declarations import Figure, Headline, Metric, SampleCost, variant
+from collapse.families.declarations import Figure, Headline, Metric, SampleCost, matters_from
 from collapse.families.parameters import (
     Batch,
     CurvePoints,
@@ -52,7 +52,7 @@ class Parameters(declarations.Parameters):
         strict=True,
         description="Scale the central square of every image down to so many pixels a side; "
         "null: 64 for CelebA, else as they are.",
-        json_schema_extra=variant("data"),
+        json_schema_extra=matters_from("data"),
     )
     column: DataName = Field(
         default="image", description="Column of a data set of the Hub that holds the images."
@@ -62,21 +62,21 @@ class Parameters(declarations.Parameters):
         min_length=1,
         description="Column of a data set of the Hub, or attribute of CelebA, that holds the "
         "classes; null: the column label, if there is one.",
-        json_schema_extra=variant("data"),
+        json_schema_extra=matters_from("data"),
     )
     images: int | None = Field(
         default=None,
         ge=2,
         strict=True,
         description="Training images to read; null: all.",
-        json_schema_extra=variant("data"),
+        json_schema_extra=matters_from("data"),
     )
     test_images: int | None = Field(
         default=None,
         ge=2,
         strict=True,
         description="Test images to read; null: all.",
-        json_schema_extra=variant("data"),
+        json_schema_extra=matters_from("data"),
     )
     noise: float = Field(
         default=0.2,
@@ -91,7 +91,7 @@ class Parameters(declarations.Parameters):
         le=4096,
         strict=True,
         description="Latent dimensions; null: 128 from 64 pixels a side on, else 16.",
-        json_schema_extra=variant(),
+        json_schema_extra=matters_from(),
     )
     epochs: Epochs = 30.0
     batch: Batch = Field(default=64, description="Images in a training step.")
