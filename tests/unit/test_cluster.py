@@ -162,8 +162,7 @@ def test_vllm_is_looked_for_where_it_may_be_used(settings, may):
     }
     closed = {**neural, "family": "gaussian", "settings": {}}
     study = Study.model_validate({"experiments": {"closed": closed, "neural": neural}})
-    assert preflight._may_use_vllm(study) == may
-    assert not preflight._may_use_vllm(Study.model_validate({"experiments": {"closed": closed}}))
+    assert [family.may_use_vllm(each) for family, each in preflight._points(study)] == [False, may]
 
 
 def test_a_last_attempt_that_no_node_can_hold_is_found():
@@ -213,8 +212,11 @@ def test_doctor_knows_what_a_study_takes_from_the_hub(monkeypatch, tmp_path):
         },
     }
     study = Study.model_validate({"experiments": experiments})
-    assert preflight._hub_data(study) == {"roneneldan/TinyStories", "a/b", "nvidia/HelpSteer2"}
-    assert preflight._hub_models(study) == {"google/gemma-2-2b", "c/d"}
+    points = list(preflight._points(study))
+    data = {name for family, each in points for name in family.hub_datasets(each)}
+    assert data == {"roneneldan/TinyStories", "a/b", "nvidia/HelpSteer2"}
+    models = {name for family, each in points for name in family.hub_models(each)}
+    assert models == {"google/gemma-2-2b", "c/d"}
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     found = preflight._cached("model c/d", *preflight._MODEL, "c/d")
     assert found.found == "is not in the offline cache"

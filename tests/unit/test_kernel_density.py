@@ -13,9 +13,9 @@ from sklearn.neighbors import KernelDensity
 
 from collapse.data import toy
 from collapse.families.kernel_density import (
-    Chain,
     Parameters,
     Points,
+    Simulator,
     log_kernel_sums,
     log_normaliser,
     rule_of_thumb,
@@ -29,7 +29,7 @@ from collapse.theory import kernel_density as theory
 
 
 def world(seeds=3, **parameters):
-    return Chain(Parameters(**parameters), 10, Streams("kde", "p", "r", range(seeds)))
+    return Simulator(Parameters(**parameters), 10, Streams("kde", "p", "r", range(seeds)))
 
 
 def run(regime, n, iterations, seeds, **parameters):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collapse.families.linear_regression import Parameters, Simulator, least_squares
+from collapse.families.linear_regression import Parameters, least_squares, simulator
 from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
@@ -17,7 +17,7 @@ from collapse.theory import linear_regression as theory
 
 def world(samples, seeds=3, **parameters):
     streams = Streams("regression", "p", "r", range(seeds))
-    return Simulator(Parameters(**parameters), samples, streams)
+    return simulator(Parameters(**parameters), samples, streams)
 
 
 def run(regime, n, iterations, seeds, evaluated=None, **parameters):

@@ -1,6 +1,7 @@
 """Figures of mixtures hold their values, in the right cells, and say what they show."""
 
 import json
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib import pyplot
 import gathering
 from collapse import study
 from collapse.families import gaussian, linear_regression
+from collapse.plotting import style
 from collapse.results import figures, gather, mixture_figures
 from collapse.results import mixtures as worth
 from collapse.study import mixtures
@@ -50,7 +52,7 @@ def drawings(loop, tmp_path_factory):
     grids = mixtures.grids(plan.chains("loop"))
     values = worth.last_values(dataset, grids[0], "squared_error_of_mean")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(figures, "save", keep)
+        patch.setattr(style, "save", keep)
         mixture_figures.draw(dataset, grids, tmp_path_factory.mktemp("drawn"))
     return found, values
 
@@ -192,8 +194,9 @@ def test_of_many_totals_those_of_most_mixtures_are_drawn():
 @pytest.fixture
 def one_metric(monkeypatch):
     """Draw one of the family's figures, for speed."""
-    monkeypatch.setattr(gaussian, "FIGURES", gaussian.FAMILY.figures[:1])
-    return gaussian.FAMILY.figures[0].name
+    figures = gaussian.FAMILY.figures[:1]
+    monkeypatch.setattr(gaussian, "FAMILY", replace(gaussian.FAMILY, figures=figures))
+    return figures[0].name
 
 
 def test_chains_beside_a_grid_are_drawn_as_ever(loop, one_metric, tmp_path):

@@ -67,7 +67,7 @@ def test_the_studies_have_a_grid_where_they_mean_one(name, expected):
     for experiment in plan.experiments:
         grids = mixtures.grids(plan.chains(experiment))
         assert bool(grids) == mixtures.among(plan, experiment)
-        others = mixtures.unmixed(plan.regimes_of(experiment), grids)
+        others = mixtures.unmixed(grids, plan.named_regimes_of(experiment))
         assert set(others).isdisjoint({"mixture", "synthetic-only"})
         if not grids:
             assert others == plan.regimes_of(experiment)
@@ -95,4 +95,4 @@ def test_every_point_has_its_own_grid():
         spec = one.chains[Mixture(n // 2, 6)]
         assert (spec.point, spec.samples) == (one.point, n)
         assert spec.regime_name == "mixture__keep_real=0.5n__generate=6"
-    assert mixtures.unmixed(plan.regimes_of("loop"), grids) == ["replace"]
+    assert mixtures.unmixed(grids, plan.named_regimes_of("loop")) == ["replace"]

@@ -6,7 +6,7 @@ in closed form or by steps, asks the functions here and nothing else.
 """
 
 from collapse.regimes.draws import draw_counts, draw_positions
-from collapse.regimes.named import NAMED, is_mixture, mixture
+from collapse.regimes.named import NAMED, mixture
 from collapse.regimes.regime import Regime, Source
 from collapse.regimes.sizes import samples_in
 
@@ -16,7 +16,6 @@ __all__ = [
     "Source",
     "draw_counts",
     "draw_positions",
-    "is_mixture",
     "mixture",
     "samples_in",
 ]

@@ -16,12 +16,3 @@ NAMED: dict[str, Regime] = {
 def mixture(real: int, synthetic: int) -> Regime:
     """Mix ``real`` real samples with ``synthetic`` of the newest model (P2, T = 2)."""
     return Regime(keep_real=real, memory=1, generate=synthetic)
-
-
-def is_mixture(regime: Regime) -> bool:
-    """Tell whether a regime mixes counts of real samples with those of the newest model.
-
-    Replacing the data is such a mixture without real samples, but P1 and P2 study it as a chain.
-    """
-    mixes = regime.memory == 1 and regime.trains_on_whole_pools and regime.fresh_real == 0
-    return mixes and regime not in NAMED.values()

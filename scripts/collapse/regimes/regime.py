@@ -70,6 +70,11 @@ class Regime(BaseModel):
         """Tell whether iterations t >= 2 see only what the newest model wrote."""
         return self.memory == 1 and not self.kept_real(n) and self.fresh_real == 0
 
+    @property
+    def is_mixture(self) -> bool:
+        """Whether a training set is some real samples and all that the newest model wrote."""
+        return self.memory == 1 and self.trains_on_whole_pools and self.fresh_real == 0
+
     def oldest_arrival(self, t: int) -> int:
         """Return the first iteration whose arrivals are still in the pool of iteration t >= 2."""
         return 2 if self.memory is None else max(2, t - self.memory + 1)

@@ -247,7 +247,7 @@ def write(
     experiment = Path(metrics).parent.name
     chains = list(parsed.chains(experiment))
     grids = mixtures.grids(chains)
-    unmixed = mixtures.unmixed(parsed.regimes_of(experiment), grids)
+    unmixed = mixtures.unmixed(grids, parsed.named_regimes_of(experiment))
     with xr.open_dataset(metrics) as dataset:
         mixture_figures.draw(dataset, grids, directory)
         if unmixed:

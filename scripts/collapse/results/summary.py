@@ -209,7 +209,7 @@ def write(
         }
         grids = mixtures.grids(parsed.chains(experiment))
         with xr.open_dataset(path) as dataset:
-            unmixed = mixtures.unmixed(parsed.regimes_of(experiment), grids)
+            unmixed = mixtures.unmixed(grids, parsed.named_regimes_of(experiment))
             if unmixed:
                 chains = dataset.sel(regime=unmixed)
                 parts.append(summarise(experiment, chains, agreement))

@@ -79,6 +79,10 @@ class Study(Strict):
         written = self.experiments[experiment].regimes
         return [name for each in written for name in self.expansions[each]]
 
+    def named_regimes_of(self, experiment: str) -> dict[str, Regime]:
+        """Return the regimes of an experiment by name."""
+        return {name: self.regime_table[name] for name in self.regimes_of(experiment)}
+
     @functools.cached_property
     def regime_table(self) -> dict[str, Regime]:
         """Every regime by its name."""

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from collapse.regimes import Regime, is_mixture
+from collapse.regimes import NAMED, Regime
 from collapse.study.chain_spec import ChainSpec
 from collapse.study.experiment import point_name
 
@@ -42,8 +42,9 @@ def grid(regimes: Mapping[str, Regime], n: int, iterations: int) -> dict[Mixture
     """Return the names of the regimes that make up a grid of mixtures, if they do.
 
     It takes a grid to ask what synthetic samples are worth: two numbers of real samples, each
-    with the same two numbers of synthetic ones. Of several mixtures with the same numbers the
-    first one counts.
+    with the same two numbers of synthetic ones. A regime of the papers, whatever its name, is a
+    chain, and fills a cell only where others have its number of synthetic samples. Of several
+    mixtures with the same numbers the first one counts.
 
     Parameters
     ----------
@@ -55,10 +56,12 @@ def grid(regimes: Mapping[str, Regime], n: int, iterations: int) -> dict[Mixture
         Iterations of its chains: the training set of the last one is mixed.
     """
     found: dict[Mixture, str] = {}
-    for name, regime in regimes.items():
-        if iterations > 1 and is_mixture(regime):
+    for name, regime in sorted(regimes.items(), key=lambda each: each[1] in NAMED.values()):
+        if iterations > 1 and regime.is_mixture:
             mixture = Mixture(regime.kept_real(n), regime.generated(iterations, n))
-            found.setdefault(mixture, name)
+            known = {each.synthetic for each in found}
+            if regime not in NAMED.values() or mixture.synthetic in known:
+                found.setdefault(mixture, name)
     amounts: dict[int, set[int]] = {}
     for mixture in found:
         amounts.setdefault(mixture.real, set()).add(mixture.synthetic)
@@ -69,7 +72,7 @@ def grid(regimes: Mapping[str, Regime], n: int, iterations: int) -> dict[Mixture
 def among(study: Study, experiment: str) -> bool:
     """Tell whether an experiment of a study has a grid of mixtures at any point."""
     planned = study.experiments[experiment]
-    regimes = {name: study.regime_table[name] for name in study.regimes_of(experiment)}
+    regimes = study.named_regimes_of(experiment)
     return any(grid(regimes, n, planned.iterations) for n in planned.samples)
 
 
@@ -98,7 +101,7 @@ def distinctions(found: Sequence[Grid]) -> list[str]:
     return [point_name({key: cell[key] for key in varied}) for cell in cells]
 
 
-def unmixed(regimes: Iterable[str], found: Iterable[Grid]) -> list[str]:
-    """Return the names of the regimes that take part in no grid."""
+def unmixed(found: Iterable[Grid], regimes: Mapping[str, Regime]) -> list[str]:
+    """Return the names of the regimes that are chains: of the papers', or in no grid."""
     mixed = {spec.regime_name for one in found for spec in one.chains.values()}
-    return [name for name in regimes if name not in mixed]
+    return [name for name, each in regimes.items() if name not in mixed or each in NAMED.values()]
