@@ -93,5 +93,5 @@ def test_a_grid_of_mixtures_is_one_row_for_each_point():
 def test_the_table_is_aligned():
     table = pd.DataFrame({"experiment": ["a", "longer"], "first": [1.0, 123456.789]})
     lines = summary.render(table).splitlines()
-    assert lines[0] == "experiment      first"
-    assert lines[3] == "longer      1.235e+05"
+    assert lines[0] == "experiment        first"
+    assert lines[3] == "longer        1.235e+05"

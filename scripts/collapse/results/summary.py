@@ -169,25 +169,8 @@ def verdict(curve: Array, headline: Headline) -> str:
 
 def render(table: pd.DataFrame) -> str:
     """Render the table for a terminal."""
-    shown: dict[str, list[str]] = {column: [] for column in table.columns}
-    for row in table.to_dict("records"):
-        for column, value in row.items():
-            shown[str(column)].append(_text(value))
-    widths = {c: max([len(c), *map(len, texts)]) for c, texts in shown.items()}
-    right = {"first", "last"}
-
-    def line(texts: dict[str, Any]) -> str:
-        cells = [texts[c].rjust(w) if c in right else texts[c].ljust(w) for c, w in widths.items()]
-        return "  ".join(cells).rstrip()
-
-    lines = [line({c: c for c in widths}), line({c: "-" * w for c, w in widths.items()})]
-    for index in range(len(table)):
-        lines.append(line({c: texts[index] for c, texts in shown.items()}))
-    return "\n".join(lines) + "\n"
-
-
-def _text(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    written = table.to_markdown(tablefmt="simple", floatfmt=".4g", numalign="right", index=False)
+    return f"{written}\n"
 
 
 def write(
