@@ -18,7 +18,7 @@ def chain(regime, family="gaussian", iterations=5, evaluated=None, **parameters)
 
 def test_scores_of_a_true_expectation_are_standard_normal():
     generator = np.random.default_rng(0)
-    expectation = Expectation(np.full(4000, 2.0))
+    expectation = Expectation(np.full(4000, 2.0), "page")
     scores = theory_check.compare(2 + generator.standard_normal((8, 4000)), expectation).z
     assert abs(scores.mean()) < 4 / np.sqrt(4000)
     assert scores.std() == pytest.approx(1, abs=4 / np.sqrt(2 * 4000))
@@ -27,19 +27,21 @@ def test_scores_of_a_true_expectation_are_standard_normal():
 
 def test_a_wrong_expectation_has_a_large_score():
     values = np.random.default_rng(1).standard_normal((100, 1))
-    assert theory_check.compare(values, Expectation(np.array([0.7]))).z[0] < -5
+    assert theory_check.compare(values, Expectation(np.array([0.7]), "page")).z[0] < -5
 
 
 def test_theory_may_know_a_larger_spread_than_the_sample():
     values = np.zeros((100, 1)) + np.random.default_rng(2).normal(0, 0.01, (100, 1))
-    skewed = Expectation(np.array([1.0]), deviation=np.array([20.0]))
+    skewed = Expectation(np.array([1.0]), "page", deviation=np.array([20.0]))
     assert abs(theory_check.compare(values, skewed).z[0]) < 1
 
 
 def test_differences_from_the_first_iteration_are_of_the_same_seed():
     start = np.random.default_rng(3).normal(0, 100, (50, 1))
     values = start + np.array([0.0, 1.0]) + np.random.default_rng(4).normal(0, 0.1, (50, 2))
-    result = theory_check.compare(values, Expectation(np.array([0.0, 1.0]), above_first=True))
+    result = theory_check.compare(
+        values, Expectation(np.array([0.0, 1.0]), "page", above_first=True)
+    )
     assert result.z[0] == 0
     assert result.standard_error[1] < 0.05
 
@@ -79,6 +81,7 @@ def test_theory_says_nothing_of_networks():
 def table(z):
     rows = [
         {"experiment": "e", "regime": "r", "metric": "m", "point": str(p), "iteration": t, "z": v}
+        | {"source": f"page {p % 2}"}
         for p, row in enumerate(z)
         for t, v in enumerate(row)
     ]
@@ -90,7 +93,9 @@ def test_verdicts_see_one_outlier_and_a_small_bias_everywhere():
     outlier = noise.copy()
     outlier[3, 4] = 7
     for z, expected in ((noise, "agrees"), (noise + 1.2, "DISAGREES"), (outlier, "DISAGREES")):
-        assert list(theory_check.judge(table(z))["verdict"]) == [expected]
+        (judged,) = theory_check.judge(table(z)).to_dict("records")
+        assert judged["verdict"] == expected
+        assert judged["source"] == "page 0; page 1"
 
 
 def test_without_theory_the_table_is_empty():

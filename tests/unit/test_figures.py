@@ -52,6 +52,8 @@ def test_a_figure_names_its_regimes_axes_and_theory(drawn):
     for text in ("replace", "accumulate", "samples = 12", "dimension = 3", "theory", "iteration"):
         assert f">{text}" in svg or text in svg
     assert "expected squared error" in " ".join(svg.split())
+    source = "docs/theory/linear_regression.md, eq.\N{NO-BREAK SPACE}(7)"
+    assert f"theory of replace, accumulate: {source}<" in svg
 
 
 def test_the_band_of_a_mean_covers_it_nineteen_times_in_twenty():

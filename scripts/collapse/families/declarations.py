@@ -116,6 +116,8 @@ class Expectation(NamedTuple):
     Attributes
     ----------
     mean : ndarray, shape (iterations,) or ()
+    source : str
+        The page and equation where it is derived, as ``docs/theory/pairs.md, eq. (3)``.
     deviation : ndarray or None
         Standard deviation over seeds, or a lower bound of it: 100 seeds of a skewed
         distribution often miss its tail and so underestimate their own standard error.
@@ -126,6 +128,7 @@ class Expectation(NamedTuple):
     """
 
     mean: NDArray[np.float64]
+    source: str
     deviation: NDArray[np.float64] | None = None
     exact: bool = True
     above_first: bool = False

@@ -165,10 +165,12 @@ def expectations(
         # Few chains are undecided late on, often none of those simulated. They have two outcomes
         # left at a uniform frequency x: the mean of 2x(1-x) is 1/3, that of its square 2/15.
         deviation = np.fmax(deviation, np.sqrt(np.maximum(0.4 * gini - gini**2, 0)))
-    found = {"gini_simpson": Expectation(gini, deviation)}
+    found = {"gini_simpson": Expectation(gini, "docs/theory/discrete.md, eq. (1)", deviation)}
     if regime == NAMED["replace"]:
         steps = theory.iterations_to_collapse(samples, outcomes)
-        found["iterations_to_collapse"] = Expectation(np.asarray(steps))
+        found["iterations_to_collapse"] = Expectation(
+            np.asarray(steps), "docs/theory/discrete.md, eq. (4)"
+        )
     return found
 
 

@@ -245,7 +245,7 @@ def least_squares(rows: Array, labels: Array) -> Array:
 def expectations(
     parameters: Parameters, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
-    """Return the expected test error where it is known (P1 Theorem 2; FACTS.md)."""
+    """Return the expected test error where it is known."""
     dimension, noise = parameters.dimension, parameters.noise_variance
     error = theory.expected_test_error(
         regime,
@@ -257,11 +257,14 @@ def expectations(
         fresh_design=parameters.design == "fresh",
     )
     if error is not None:
-        return {"test_error": Expectation(error, error * np.sqrt(2 / dimension))}
+        equation = 9 if parameters.design == "fresh" else 7 if samples > dimension else 8
+        source = f"docs/theory/linear_regression.md, eq. ({equation})"
+        return {"test_error": Expectation(error, source, error * np.sqrt(2 / dimension))}
     if regime == NAMED["accumulate-subsample"] and samples >= 2 * dimension + 2:
         factor = theory.accumulate_subsample_factor(iterations)
         error = noise * dimension / (samples - dimension - 1) * factor
-        return {"test_error": Expectation(error, exact=False)}
+        source = "docs/theory/linear_regression.md, eq. (10)"
+        return {"test_error": Expectation(error, source, exact=False)}
     return {}
 
 

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from collapse import families
-from collapse.families.declarations import Figure
+from collapse.families.declarations import Expectation, Figure
 from collapse.plotting import style
 from collapse.plotting.portraits import Record
 from collapse.results import learning_curves, mixture_figures, theory_check
@@ -90,7 +90,7 @@ def _page(page: xr.Dataset, figure: Figure, by_cell: Any, dataset: xr.Dataset) -
         squeeze=False,
     )
     colours = style.colours_of(page[figure.colour].values)
-    theories: set[bool] = set()
+    theory: dict[str, list[Expectation]] = {regime: [] for regime in regimes}
     published = False
     for (i, row), (j, regime) in itertools.product(enumerate(rows), enumerate(regimes)):
         axes = panels[i, j]
@@ -99,8 +99,7 @@ def _page(page: xr.Dataset, figure: Figure, by_cell: Any, dataset: xr.Dataset) -
             shown = shown.sel({figure.rows: row})
         for value, colour in colours.items():
             curve = shown.sel({figure.colour: value})
-            exact = _curve(axes, curve, figure, colour, regime, by_cell, dataset)
-            theories |= set() if exact is None else {exact}
+            theory[regime] += _curve(axes, curve, figure, colour, regime, by_cell, dataset)
             published |= _publications(axes, curve, figure, colour, regime, by_cell, dataset)
         axes.set_xscale(figure.xscale)
         if figure.yscale == "log":
@@ -114,9 +113,11 @@ def _page(page: xr.Dataset, figure: Figure, by_cell: Any, dataset: xr.Dataset) -
         _limit(axes)
     wrapped = textwrap.fill(style.label(page[figure.metric]), 22 * len(rows) + 8)
     drawing.supylabel(wrapped, fontsize=9)
-    drawing.supxlabel(page[figure.x].attrs["long_name"], fontsize=9)
+    below = [textwrap.fill(line, 36 * len(regimes) + 12) for line in _sources(theory)]
+    drawing.supxlabel("\n".join([page[figure.x].attrs["long_name"], *below]), fontsize=9)
     reference = page[figure.reference].attrs["long_name"] if figure.reference else None
-    _legend(drawing, figure.colour, colours, theories, reference, published)
+    exact = {one.exact for found in theory.values() for one in found}
+    _legend(drawing, figure.colour, colours, exact, reference, published)
     return drawing
 
 
@@ -128,11 +129,8 @@ def _curve(
     regime: str,
     by_cell: Any,
     dataset: xr.Dataset,
-) -> bool | None:
-    """Draw one curve: the average over seeds with its band, and theory dashed over it.
-
-    Returns whether the theory is exact, if there is one.
-    """
+) -> list[Expectation]:
+    """Draw a curve: the average over seeds with its band, and over it the theory, returned."""
     array = shown[figure.metric]
     array = array.squeeze([d for d in array.dims if d not in ("seed", figure.x)], drop=True)
     x = np.atleast_1d(shown[figure.x].values)
@@ -142,12 +140,12 @@ def _curve(
     axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
     if figure.reference is not None:
         axes.axhline(float(shown[figure.reference].mean()), **style.REFERENCE)
-    expected = _expected(shown, figure, regime, by_cell, dataset)
-    if expected is not None:
-        theory, exact = expected
-        axes.plot(x, theory, color="black", linestyle=style.THEORY[exact][0], linewidth=0.9)
-        return exact
-    return None
+    found = _expected(shown, figure, regime, by_cell, dataset)
+    if found:
+        means = np.concatenate([np.atleast_1d(one.mean) for one in found])
+        line = style.THEORY[all(one.exact for one in found)][0]
+        axes.plot(x, means, color="black", linestyle=line, linewidth=0.9)
+    return found
 
 
 def _publications(
@@ -175,8 +173,8 @@ def _publications(
 
 def _expected(
     shown: xr.Dataset, figure: Figure, regime: str, by_cell: Any, dataset: xr.Dataset
-) -> tuple[Array, bool] | None:
-    """Theory along the horizontal axis of a curve, and whether it is exact."""
+) -> list[Expectation]:
+    """Theory of a curve: of its iterations, or of each of its samples; none if one has none."""
     points = np.atleast_1d(shown[figure.x].values) if figure.x == "samples" else [None]
     found = []
     for point in points:
@@ -184,10 +182,21 @@ def _expected(
         spec = _spec(shown, at, regime, by_cell, dataset)
         expectation = theory_check.expectations(spec).get(figure.metric) if spec else None
         if expectation is None or expectation.above_first:
-            return None
+            return []
         found.append(expectation)
-    means = [np.atleast_1d(expectation.mean) for expectation in found]
-    return np.concatenate(means), all(expectation.exact for expectation in found)
+    return found
+
+
+def _sources(theory: Mapping[str, Sequence[Expectation]]) -> list[str]:
+    """Say where the theory of the regimes is derived, one line for each place."""
+    regimes: dict[str, list[str]] = {}
+    for regime, found in theory.items():
+        for source in dict.fromkeys(one.source for one in found):
+            regimes.setdefault(source, []).append(regime)
+    return [
+        f"theory of {', '.join(of)}: {source}".replace("eq. (", "eq.\N{NO-BREAK SPACE}(")
+        for source, of in regimes.items()
+    ]
 
 
 def _spec(

@@ -96,7 +96,8 @@ def compare_chains(chains: Iterable[ChainSpec], datasets: dict[str, xr.Dataset])
 
     frames = [pd.DataFrame(rows) for spec in chains for rows in _rows(spec, datasets)]
     if not frames:
-        return pd.DataFrame(columns=["experiment", "regime", "point", "metric", "iteration", "z"])
+        columns = ["experiment", "regime", "point", "metric", "iteration", "z", "source"]
+        return pd.DataFrame(columns=columns)
     return pd.concat(frames, ignore_index=True).dropna(subset="z")
 
 
@@ -116,6 +117,7 @@ def _rows(spec: ChainSpec, datasets: dict[str, xr.Dataset]) -> Iterator[dict[str
             "standard_error": np.atleast_1d(result.standard_error),
             "expected": np.atleast_1d(result.expected),
             "z": np.atleast_1d(result.z),
+            "source": expectation.source,
         }
 
 
@@ -149,10 +151,11 @@ def judge(comparisons: pd.DataFrame) -> pd.DataFrame:
                 "largest_pooled_z": together,
                 "pooled_limit": pooled_limit,
                 "verdict": "agrees" if holds else "DISAGREES",
+                "source": "; ".join(group["source"].unique()),
             }
         )
     columns = [*groups, "points", "comparisons", "largest_z", "limit", "largest_pooled_z"]
-    return pd.DataFrame(rows, columns=[*columns, "pooled_limit", "verdict"])
+    return pd.DataFrame(rows, columns=[*columns, "pooled_limit", "verdict", "source"])
 
 
 def write(

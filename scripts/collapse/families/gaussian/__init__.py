@@ -232,19 +232,33 @@ def expectations(
         moments = theory.replace_moments(sizes, dimension, iterations, unbiased)
         logarithm = theory.replace_log_determinant(sizes, dimension, iterations, unbiased)
         return {
-            "trace_ratio": Expectation(moments.trace_ratio, moments.trace_ratio_deviation),
-            "squared_error_of_mean": Expectation(
-                scale * moments.squared_error, scale * moments.squared_error_deviation
+            "trace_ratio": Expectation(
+                moments.trace_ratio,
+                "docs/theory/gaussian.md, eq. (4)",
+                moments.trace_ratio_deviation,
             ),
-            "log_determinant_ratio": Expectation(logarithm.mean, logarithm.deviation),
+            "squared_error_of_mean": Expectation(
+                scale * moments.squared_error,
+                "docs/theory/gaussian.md, eq. (5)",
+                scale * moments.squared_error_deviation,
+            ),
+            "log_determinant_ratio": Expectation(
+                logarithm.mean, "docs/theory/gaussian.md, eq. (8)", logarithm.deviation
+            ),
         }
     fractions = variance_fractions(regime, samples, iterations, unbiased)
     error = dimension * scale * fractions.squared_error
-    # At least as spread as a first fit: a chi-square of its degrees of freedom.
+    # The relative spread of a first fit, by its degrees of freedom (docs/theory/gaussian.md).
     freedom = dimension * (samples - 1)
     return {
-        "trace_ratio": Expectation(fractions.variance, fractions.variance * np.sqrt(2 / freedom)),
-        "squared_error_of_mean": Expectation(error, error * np.sqrt(2 / dimension)),
+        "trace_ratio": Expectation(
+            fractions.variance,
+            "docs/theory/pairs.md, eq. (3)",
+            fractions.variance * np.sqrt(2 / freedom),
+        ),
+        "squared_error_of_mean": Expectation(
+            error, "docs/theory/pairs.md, eq. (4)", error * np.sqrt(2 / dimension)
+        ),
     }
 
 

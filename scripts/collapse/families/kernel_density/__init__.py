@@ -232,7 +232,8 @@ def expectations(
     excess = theory.mean_squared_norm_excess(
         regime, samples, bandwidths, dimension, iterations, variance
     )
-    return {"mean_squared_norm": Expectation(excess, above_first=True)}
+    source = "docs/theory/kernel_density.md, eq. (2)"
+    return {"mean_squared_norm": Expectation(excess, source, above_first=True)}
 
 
 def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whole: bool) -> float:
