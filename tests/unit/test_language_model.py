@@ -779,7 +779,7 @@ def load(folder, **experiment):
         ({"settings": {"temprature": 1}}, "settings.temprature: found an unknown key"),
         (
             {"grid": {"temperature": 1.0}, "settings": {"temperature": 1.0}},
-            "settings.temperature: found a key of the grid, expected it in one of both",
+            "settings.temperature: found a key of the grid too, expected it in grid",
         ),
         ({"samples": 1}, "samples[0]: found 1, expected at least 2 for the family language_model"),
     ],

@@ -1,6 +1,6 @@
-"""Families of models, imported by name and only when they are asked for.
+"""The families of models, each imported only when it is asked for by its name.
 
-What a family must be able to do is written down in `collapse.families.contract`.
+The module `collapse.families.contract` says what a family has to provide.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collapse.families.declarations import Parameters
 from collapse.families.step_jobs import P, Steps
 from collapse.plotting.portraits import Record
 
-#: The module of each family. A new family is a new module and a line here.
+#: The module of each family. To add a family, write its module and add a line here.
 MODULES = {
     "gaussian": "collapse.families.gaussian",
     "linear_regression": "collapse.families.linear_regression",
@@ -28,7 +28,7 @@ MODULES = {
 
 
 def load(name: str) -> Family[Parameters]:
-    """Return a family: the value ``FAMILY`` of its module, which imports nothing heavy.
+    """Return the value ``FAMILY`` of a family's module, which imports no heavy library.
 
     Raises
     ------
@@ -44,12 +44,12 @@ def load(name: str) -> Family[Parameters]:
 
 
 def load_steps(family: Family[P]) -> Steps[P]:
-    """Import what a family does in its steps, which may be heavy: only jobs do that.
+    """Import a family's `Steps`, which may take seconds; only jobs call this.
 
     Raises
     ------
     TypeError
-        If the family does not run by steps, or the module's ``STEPS`` are not `Steps`.
+        If the family does not run by steps, or its module's ``STEPS`` are not `Steps`.
     """
     module = family.by_steps.module
     steps = importlib.import_module(module).STEPS
@@ -59,7 +59,9 @@ def load_steps(family: Family[P]) -> Steps[P]:
 
 
 def load_pictures(family: Family[P]) -> Callable[[Sequence[Record], Path], None]:
-    """Import what draws the portraits of a family's iterations into a folder.
+    """Import the function that draws a family's pictures.
+
+    It takes the records of iterations and the folder that the pictures are written into.
 
     Raises
     ------

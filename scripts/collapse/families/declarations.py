@@ -1,4 +1,4 @@
-"""The words in which a family describes itself: parameters, metrics, figures, expectations."""
+"""The types with which a family declares its parameters, metrics, figures and expectations."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pydantic.fields import FieldInfo
 
 
 class Parameters(BaseModel):
-    """The grid keys of a family: one field each, all with a default.
+    """The parameters of a family, each a field with a default; a study sets them by name.
 
-    A field that `matters_from` does not describe matters from the training on, and is a dimension
-    of the results of every study.
+    A field without the extra of `matters_from` first matters to training, and is a dimension of
+    the results of every study.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-#: The steps of an iteration, in the order in which parameters begin to matter to them. A
-#: checkpoint of iteration 1, say, serves all points that differ only in what comes later: in its
-#: evaluation, or in the training of iterations from 2 on.
+#: The stages of a chain to which a parameter can matter first, in order; "later" is the training
+#: of iterations from 2 on. Points share a file if they differ only in parameters of later stages:
+#: one checkpoint of iteration 1, for example, serves all values of a parameter of generation.
 STAGES = ("data", "training", "generation", "evaluation", "later")
 
 
 def matters_from(stage: str = "training", *, always_an_axis: bool = False) -> dict[str, Any]:
-    """Say from which step of an iteration on a field of `Parameters` matters.
+    """Return the ``json_schema_extra`` of a field: from which stage on a parameter matters.
 
     Parameters
     ----------
@@ -37,23 +37,18 @@ def matters_from(stage: str = "training", *, always_an_axis: bool = False) -> di
     always_an_axis : bool
         Whether the parameter is a dimension of the results of every study, or only of studies
         whose grid names it.
-
-    Returns
-    -------
-    dict
-        The field's ``json_schema_extra``.
     """
     return {"stage": stage, "optional_axis": not always_an_axis}
 
 
 def extra_of(described: FieldInfo | None) -> dict[str, Any]:
-    """Return what a field of `Parameters` says of itself beside its type and description."""
+    """Return the ``json_schema_extra`` of a field of `Parameters`; empty if it has none."""
     extra = described.json_schema_extra if described is not None else None
     return extra if isinstance(extra, dict) else {}
 
 
 class Metric(NamedTuple):
-    """A variable of the results; ``per_iteration`` is false for one number per chain."""
+    """A variable of the results, one number per iteration or else one per chain."""
 
     long_name: str
     units: str = "1"
@@ -61,10 +56,10 @@ class Metric(NamedTuple):
 
 
 class Headline(NamedTuple):
-    """The metric by which a chain is judged: which way is worse, and on which scale.
+    """The metric by which a chain is summarised, which direction is worse, and its scale.
 
-    Below a change of ``stable`` (a share of the first value, or on a log scale of e) it
-    hardly changed.
+    A chain counts as stable if the metric changes by at most ``stable``: as a share of its first
+    value on a linear scale, as a difference of natural logarithms on a log scale.
     """
 
     metric: str
@@ -76,11 +71,11 @@ class Headline(NamedTuple):
 class Figure(NamedTuple):
     """A figure of a family: small multiples of a metric against iterations or samples.
 
-    ``rows`` is the grid parameter of the rows of panels, regimes are the columns, and
-    ``colour`` the parameter of the curves. Every other axis gives a figure of its own.
-    ``average`` is over seeds: a mean with a 95 % confidence band, or a median with quartiles.
-    ``reference`` is a variable drawn as a line that the metric can't cross. A figure that
-    ``compares`` is drawn where the study has several values of its colour.
+    Panels have a row for each value of the parameter ``rows`` and a column for each regime, and
+    curves a colour for each value of the parameter ``colour``; there is one such figure for each
+    combination of the other parameters. Curves are averages over seeds: the mean with a 95 %
+    confidence band, or the median with quartiles. ``reference`` is a variable that is drawn as a
+    horizontal line. With ``compares`` the figure is drawn only if ``colour`` has several values.
     """
 
     name: str
@@ -98,8 +93,8 @@ class Figure(NamedTuple):
 class Published(NamedTuple):
     """A published value of a metric, and the parameters and samples under which it was found.
 
-    Without a regime it holds under every one: at iteration 1 they are the same. A condition may
-    be a tuple of values that are all the same.
+    Without a regime the value holds under every regime, as values of iteration 1 do. A condition
+    that is a tuple is met by each of its values.
     """
 
     metric: str
@@ -111,20 +106,21 @@ class Published(NamedTuple):
 
 
 class Expectation(NamedTuple):
-    """What theory says of a metric, at iterations 1..T or, without that axis, of a chain.
+    """What theory predicts of a metric: at each iteration 1..T, or one number for a chain.
 
     Attributes
     ----------
     mean : ndarray, shape (iterations,) or ()
+        Expected value over seeds, in the units of the metric.
     source : str
         The page and equation where it is derived, as ``docs/theory/pairs.md, eq. (3)``.
     deviation : ndarray or None
-        Standard deviation over seeds, or a lower bound of it: 100 seeds of a skewed
-        distribution often miss its tail and so underestimate their own standard error.
+        Standard deviation over seeds, or a lower bound of it. The check uses it because 100
+        seeds of a skewed distribution often miss its tail and underestimate the standard error.
     exact : bool
-        Approximations are drawn, not tested.
+        Whether the mean is exact and is tested; an approximation is only drawn.
     above_first : bool
-        The expectation is of the difference from iteration 1 of the same seed.
+        Whether the mean is that of the difference from iteration 1 of the same seed.
     """
 
     mean: NDArray[np.float64]
@@ -140,9 +136,9 @@ class SampleCost(NamedTuple):
     Attributes
     ----------
     train_flops, generate_flops : float
-        Floating-point operations of training on a sample and of generating one.
+        Floating-point operations of training on one sample and of generating one.
     sample_bytes, model_bytes : float
-        Size of a stored sample and of a checkpoint.
+        Sizes in bytes of a stored sample and of a checkpoint.
     """
 
     train_flops: float = 0.0

@@ -1,4 +1,4 @@
-"""What a family in closed form implements: the chains of several seeds, side by side."""
+"""The interface of a closed-form family, which simulates chains of several seeds at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-#: The samples of a shard for several seeds: arrays of shape (seeds, samples, ...).
+#: The samples of a shard for several seeds, as arrays of shape (seeds, samples, ...).
 Samples = tuple[NDArray[Any], ...]
 
 Statistics = TypeVar("Statistics")
@@ -16,26 +16,26 @@ Model = TypeVar("Model")
 
 
 class Simulator(Protocol[Statistics, Model]):
-    """The chains of several seeds side by side: their data, how a model fits, samples, is judged.
+    """Draws data, and fits, samples and evaluates models, for the chains of several seeds at once.
 
-    Statistics and models are of types of the family's own. The loop (`collapse.loop.closed_form`)
-    draws statistics alone where a regime trains on whole shards, and samples where it trains on
-    subsets of them; a simulator does not know the regime.
+    Each family has its own types of statistics and models. A simulator does not know the regime:
+    the loop (`collapse.loop.closed_form`) asks for statistics only if a regime trains on whole
+    shards, and for samples if it trains on subsets of them.
     """
 
-    #: May the samples of a shard be relabelled (independent and identically distributed)?
+    #: Whether the samples of a shard are exchangeable (independent and identically distributed).
     exchangeable: bool
 
     def real(self, iteration: int, count: int) -> Samples:
-        """Draw the real shard that arrives at an iteration, the same for every regime."""
+        """Draw the real samples that arrive at an iteration, the same under every regime."""
         ...
 
     def summarise(self, samples: Samples) -> Statistics:
-        """Reduce samples to what a fit needs."""
+        """Return the statistics of samples that a fit needs."""
         ...
 
     def merge(self, pool: Statistics, shard: Statistics) -> Statistics:
-        """Statistics of the union of two disjoint sets of samples."""
+        """Return the statistics of the union of two disjoint sets of samples."""
         ...
 
     def fit(self, statistics: Statistics) -> Model:
@@ -47,7 +47,7 @@ class Simulator(Protocol[Statistics, Model]):
         ...
 
     def sample_statistics(self, model: Model, count: int, iteration: int) -> Statistics:
-        """Draw the statistics of synthetic samples: exact in distribution, much cheaper."""
+        """Draw the statistics of synthetic samples from their exact distribution, at less cost."""
         ...
 
     def evaluate(self, model: Model) -> Mapping[str, NDArray[np.float64]]:
@@ -59,8 +59,8 @@ class Simulator(Protocol[Statistics, Model]):
     ) -> Mapping[str, NDArray[np.float64]]:
         """Return the metrics that are one number per chain, each of shape (seeds,).
 
-        ``later`` yields the sizes of the training sets of later iterations where each trains
-        on the shard of the one before alone, so that the family may follow the chain beyond
-        its last recorded iteration; it is None under every other regime.
+        If each iteration trains only on the shard of the one before, ``later`` yields the sizes
+        of the training sets after the last recorded iteration, so that the family may follow
+        the chain further. Under every other regime it is None.
         """
         ...

@@ -1,4 +1,4 @@
-"""What a family that runs by steps implements, and what the job of each step is given."""
+"""The functions of a family that runs by steps, and the arguments that each one is given."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from collapse.artifacts.step import Step
 from collapse.artifacts.training_sets import Selection
 from collapse.families.declarations import Parameters
 
-#: The parameters of one family.
+#: The type of one family's parameters.
 P = TypeVar("P", bound=Parameters)
 
 
 class Prepared(NamedTuple):
-    """The files of the real data, with the number of samples in each, and details to record."""
+    """The names of the real data's files, the number of samples in each, and details to record."""
 
     train: Sequence[tuple[str, int]]
     test: Sequence[tuple[str, int]]
@@ -26,16 +26,16 @@ class Prepared(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class StepJob(Generic[P]):
-    """What the job of any step is given.
+    """The arguments that the function of any step is given.
 
     Attributes
     ----------
     step : Step
-        Where in which chain the step stands; it also gives the random streams.
+        The step's place in its chain, from which its random streams follow.
     parameters : Parameters
-        Those of the family, as far as they matter to this step; others have their defaults.
+        The family's parameters; those that do not matter to this step have their defaults.
     data : Path
-        Folder of the real data; it does not exist for a family that has no data set.
+        Folder of the real data; it does not exist if the family has no data set.
     """
 
     step: Step
@@ -47,8 +47,8 @@ class StepJob(Generic[P]):
 class TrainJob(StepJob[P]):
     """Train on the selected samples and write the checkpoint into the folder ``model``.
 
-    An interrupted training goes on from what it left in the folder ``scratch`` if that has the
-    same ``fingerprint``, which stands for the training set and for all that the step is.
+    An interrupted training continues from the state that it left in the folder ``scratch``, if
+    that state has the same ``fingerprint``, which identifies the training set and the step.
     """
 
     selections: Sequence[Selection]
@@ -61,7 +61,7 @@ class TrainJob(StepJob[P]):
 class GenerateJob(StepJob[P]):
     """Write one sample for each slot to the Parquet file ``output``.
 
-    A sample depends on its slot, not on which other slots are asked for with it.
+    A sample depends on its slot alone, not on which other slots the job has.
     """
 
     slots: range
@@ -73,7 +73,8 @@ class GenerateJob(StepJob[P]):
 class EvaluateJob(StepJob[P]):
     """Evaluate a model on real test data, and the samples in its first shards.
 
-    Work that no number depends on may be done in so many ``threads``.
+    ``selections`` is the model's training set. The work may use up to ``threads`` threads, and
+    no number depends on how many.
     """
 
     selections: Sequence[Selection]
@@ -84,7 +85,7 @@ class EvaluateJob(StepJob[P]):
 
 @dataclass(frozen=True, kw_only=True)
 class PortrayJob(StepJob[P]):
-    """Write what pictures show of an iteration to the file ``output``."""
+    """Write the arrays that the pictures of an iteration show to the file ``output``."""
 
     model: Path
     shards: Sequence[ShardRecord]
@@ -93,21 +94,21 @@ class PortrayJob(StepJob[P]):
 
 @dataclass(frozen=True, kw_only=True)
 class Steps(Generic[P]):
-    """What a family does in the steps of an iteration; `collapse.loop.steps` drives it.
+    """A family's functions for the steps of an iteration, which `collapse.loop.steps` calls.
 
-    The loop reads, checks and writes everything around.
+    The loop verifies their inputs and writes the records of what they return.
 
     Attributes
     ----------
     train : callable
-        Trains as a `TrainJob` says, and returns details for the training's record.
+        Does what a `TrainJob` says, and returns details for the record of the training.
     generate : callable
-        Generates as a `GenerateJob` says, and returns details for the shard's record.
+        Does what a `GenerateJob` says, and returns details for the record of the shard.
     evaluate : callable
-        Returns the metrics that an `EvaluateJob` asks for.
+        Does what an `EvaluateJob` says, and returns the metrics by name.
     prepare : callable or None
-        Writes the real data, training and test, into a folder; None for a family that draws
-        its real data where it is needed.
+        Writes real training and test data into the folder ``data``; None for a family that
+        draws its real data in the other steps.
     portray : callable or None
         Does what a `PortrayJob` says; None for a family without pictures.
     """

@@ -1,4 +1,4 @@
-"""What families that write text have in common."""
+"""What the families that generate text share: names of files, metrics, the record of data."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from collapse.families.step_jobs import Prepared
 if TYPE_CHECKING:
     from collapse.data.text.tokens import Counts
 
-#: Files of the real data, tokenised, and the folder of their tokenizer.
+#: Files of the tokenised real data, and the folder of its tokenizer.
 TRAIN, TEST, TOKENIZER = "train.parquet", "test.parquet", "tokenizer"
 
-#: What is said of samples, whatever they are about.
+#: Metrics of samples that apply to any text.
 METRICS = {
     "distinct_1": Metric("different tokens over all tokens of the samples"),
     "distinct_2": Metric("different pairs of tokens over all pairs of the samples"),
@@ -37,16 +37,16 @@ def prepared(
     Parameters
     ----------
     counts : mapping of str to Counts
-        What was written of the splits ``train`` and ``test``.
+        What was written, for the splits ``train`` and ``test``.
     details : mapping
-        What else to record.
+        Further details to record.
     entropy : float or None
-        That of the source, in nats per document, where it is known.
+        Entropy of the source in nats per document; None if it is not known.
     """
     recorded = {**details, **{split: found._asdict() for split, found in counts.items()}}
     whole = not any(found.dropped or found.truncated for found in counts.values())
     if entropy is not None and whole:
-        # Tokens of a document and its EOS are predicted, so the entropy is shared among them.
+        # The model predicts every token of a document and its EOS.
         predicted = counts["train"].tokens / counts["train"].documents + 1
         recorded["entropy_floor"] = entropy / predicted
     return Prepared(

@@ -1,8 +1,8 @@
-"""Regimes: the rule that forms the training set of iteration t, as data.
+"""Regimes: the rules that form the training set of iteration t, as data.
 
 A regime says which *sources* are in the *pool* of iteration t >= 2 and how many samples
-are drawn from that pool; iteration 1 always trains on the real data alone. Every family,
-in closed form or by steps, asks the functions here and nothing else.
+are drawn from that pool; iteration 1 always trains on real data alone. Both loops, in closed
+form and by steps, take their training sets from this package alone.
 """
 
 from collapse.regimes.draws import draw_counts, draw_positions

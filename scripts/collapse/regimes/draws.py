@@ -1,4 +1,4 @@
-"""Random draws of a training set from its pool."""
+"""Draw a training set from its pool at random."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def draw_counts(
 ) -> NDArray[np.int64]:
     """Draw how many of ``budget`` samples come from each source of the pool.
 
-    A uniform draw without replacement from the whole pool, seen source by source, is
-    multivariate hypergeometric; which samples of a source, a seeded permutation says. So a
-    training set is stored and verified in the size of the number of its sources.
+    If samples are drawn uniformly without replacement from the whole pool, the counts per source
+    are multivariate hypergeometric. A seeded permutation then says which samples of a source are
+    meant, so storing and verifying a training set costs O(number of sources).
     """
     sizes = np.array([source.size for source in pool], dtype=np.int64)
     return generator.multivariate_hypergeometric(sizes, budget, method="marginals")
@@ -24,9 +24,9 @@ def draw_counts(
 def draw_positions(
     pool_size: int, budget: int, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw ``budget`` distinct positions of a pool laid end to end, in no particular order.
+    """Draw ``budget`` distinct positions in a pool whose sources are concatenated, unordered.
 
-    The same law as `draw_counts` with a permutation inside each source, in one call: for
-    chains that hold their pool in memory.
+    The positions have the same distribution as `draw_counts` with a permutation inside each
+    source. One call is enough for chains that hold their pool in memory.
     """
     return generator.choice(pool_size, budget, replace=False, shuffle=False)

@@ -1,10 +1,10 @@
-"""The regimes of the papers, by name, and the mixtures of P2."""
+"""The named regimes of P1 and P2, and the mixtures of P2."""
 
 from __future__ import annotations
 
 from collapse.regimes.regime import Regime
 
-#: The training workflows of P1 and P2; a study may define its own regimes.
+#: The regimes of P1 and P2; a study may define its own.
 NAMED: dict[str, Regime] = {
     "replace": Regime(keep_real=False, memory=1),
     "accumulate": Regime(keep_real=True),
@@ -14,5 +14,5 @@ NAMED: dict[str, Regime] = {
 
 
 def mixture(real: int, synthetic: int) -> Regime:
-    """Mix ``real`` real samples with ``synthetic`` of the newest model (P2, T = 2)."""
+    """Return the regime of a mixture of ``real`` real and ``synthetic`` new samples (P2, T = 2)."""
     return Regime(keep_real=real, memory=1, generate=synthetic)

@@ -1,4 +1,4 @@
-"""A regime as data: which sources are in the pool of iteration t, and how much is drawn of it."""
+"""A regime as data: the sources in the pool of iteration t, and the size of its training set."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from collapse.regimes.sizes import Size, samples_in
 
 
 class Source(NamedTuple):
-    """One source of a training set.
+    """One source of a training set, with the number of its samples.
 
-    ``iteration`` is that of the model that wrote a synthetic shard, that at which a fresh
-    real shard first arrives, and 1 for the initial real data.
+    ``iteration`` is 1 for the initial real data, the iteration at which fresh real data arrives,
+    and the iteration of the model that generated synthetic data.
     """
 
     kind: Literal["real", "fresh", "synthetic"]
@@ -24,14 +24,14 @@ class Source(NamedTuple):
 
 
 def _all_or_none(value: object) -> object:
-    """Write true and false as the sizes they stand for, so that equal regimes compare equal."""
+    """Replace true and false by the sizes they stand for, so that equal regimes compare equal."""
     return {True: "n", False: 0}[value] if isinstance(value, bool) else value
 
 
 class Regime(BaseModel):
-    """What iteration t >= 2 trains on. n is the number of samples of the experiment.
+    """The rule for what iteration t >= 2 trains on, where n is ``samples`` of the experiment.
 
-    Regimes are values: hashable, and equal only if they are the same rule.
+    Regimes are values: they are hashable, and equal if all of their fields are equal.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,35 +39,37 @@ class Regime(BaseModel):
     keep_real: Annotated[
         Size, BeforeValidator(_all_or_none, json_schema_input_type=bool | Size)
     ] = Field(
-        description="Is the initial real data in the pool at t >= 2: true, false, or how many "
-        "of its samples (the first of a seeded order, so that smaller sets are nested).",
+        description="Whether the pool of iteration t >= 2 holds the initial real data: true, "
+        "false, or the number of its samples to keep. The samples kept are the first in a seeded "
+        "order, so that a smaller set is part of a larger one.",
     )
     memory: Annotated[int, Field(strict=True, ge=1)] | None = Field(
         default=None,
-        description="How many past generations are in the pool: 1 is only the newest, null all.",
+        description="Number of past iterations whose data is in the pool: 1 keeps the newest "
+        "alone, null keeps all.",
     )
     budget: Size | None = Field(
         default=None,
-        description="Size of the training set, drawn uniformly without replacement from the "
-        "pool; null trains on the whole pool.",
+        description="Size of the training set, which is drawn uniformly without replacement from "
+        "the pool; null trains on the whole pool.",
     )
     generate: Size = Field(
         default="n",
-        description="Synthetic samples that the model of iteration t-1 writes for iteration t.",
+        description="Number of samples that the model of iteration t-1 generates for iteration t.",
     )
     fresh_real: Size = Field(
         default=0,
-        description="New real samples that arrive at each iteration t >= 2; they stay in the "
-        "pool as long as the synthetic samples that arrive with them.",
+        description="Number of new real samples that arrive at each iteration t >= 2. They stay "
+        "in the pool as long as the synthetic samples that arrive with them.",
     )
 
     @property
     def trains_on_whole_pools(self) -> bool:
-        """Whether a training set is all of its pool, so that statistics of shards are enough."""
+        """Whether every training set is its whole pool, so that statistics of shards are enough."""
         return self.budget is None
 
     def sees_newest_alone(self, n: int) -> bool:
-        """Tell whether iterations t >= 2 see only what the newest model wrote."""
+        """Tell whether iterations t >= 2 train only on samples of the newest model."""
         return self.memory == 1 and not self.kept_real(n) and self.fresh_real == 0
 
     @property
@@ -80,25 +82,25 @@ class Regime(BaseModel):
         return 2 if self.memory is None else max(2, t - self.memory + 1)
 
     def kept_real(self, n: int) -> int:
-        """How many of the n initial real samples are in the pool at t >= 2."""
+        """Return how many of the n initial real samples are in the pool at t >= 2."""
         return samples_in(self.keep_real, n, 1)
 
     def generated(self, t: int, n: int) -> int:
-        """How many samples the model of iteration t - 1 writes for iteration t >= 2."""
+        """Return how many samples the model of iteration t - 1 generates for iteration t >= 2."""
         return samples_in(self.generate, n, t)
 
     def generated_from(self, t: int, n: int) -> Iterator[int]:
-        """Yield `generated` for iterations t, t + 1, ... without end."""
+        """Yield the values of `generated` at iterations t, t + 1, ... without end."""
         if self.generate == "n" or isinstance(self.generate, int):
             return itertools.repeat(self.generated(t, n))
         return (self.generated(later, n) for later in itertools.count(t))
 
     def fresh(self, t: int, n: int) -> int:
-        """How many new real samples arrive at iteration t >= 2."""
+        """Return how many new real samples arrive at iteration t >= 2."""
         return samples_in(self.fresh_real, n, t)
 
     def pool(self, t: int, n: int) -> tuple[Source, ...]:
-        """List the sources that iteration t may train on, oldest first, none of them empty."""
+        """Return the sources in the pool of iteration t that are not empty, oldest first."""
         if t == 1:
             return (Source("real", 1, n),)
         sources = [Source("real", 1, self.kept_real(n))]
@@ -108,7 +110,7 @@ class Regime(BaseModel):
         return tuple(source for source in sources if source.size)
 
     def pool_sizes(self, iterations: int, n: int) -> list[int]:
-        """Size of the pool of every iteration 1..T; its cost is linear in T."""
+        """Return the size of the pool at each iteration 1..T, in time linear in T."""
         arrivals = [0, 0] + [
             self.generated(t, n) + self.fresh(t, n) for t in range(2, iterations + 1)
         ]
@@ -120,19 +122,19 @@ class Regime(BaseModel):
         return sizes
 
     def training_size(self, t: int, n: int, pool_size: int) -> int:
-        """Size of the training set of iteration t, drawn from a pool of the given size."""
+        """Return the size of the training set of iteration t, given the size of its pool."""
         if t == 1 or self.budget is None:
             return pool_size
         return samples_in(self.budget, n, t)
 
     def check(self, iterations: int, n: int, minimum: int = 1) -> None:
-        """Refuse what no chain of this length could do.
+        """Check that pools can provide the training sets of iterations 1..T.
 
         Raises
         ------
         ValueError
-            If a training set would hold fewer than ``minimum`` samples, or be larger than
-            the pool, or more real data were kept than there is.
+            If a training set has fewer than ``minimum`` samples or more than its pool, or if
+            more than n real samples are kept.
         """
         if self.kept_real(n) > n:
             raise ValueError(f"keep_real is {self.kept_real(n)}, more than samples = {n}")

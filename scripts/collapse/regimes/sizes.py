@@ -1,4 +1,4 @@
-"""Numbers of samples as a study writes them: counts, or multiples of n that may depend on t."""
+"""Sizes: numbers of samples as a study writes them, counts or multiples of n depending on t."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pydantic import Field, StringConstraints
 _SIZE = r"^(\d+(\.\d+)?)?t?n(\*\d+(\.\d+)?\^\(t-1\))?$"
 _SIZE_PARTS = re.compile(r"(?P<factor>[\d.]+)?(?P<t>t)?n(\*(?P<ratio>[\d.]+)\^\(t-1\))?")
 
-#: A number of samples: an integer, or a multiple of the experiment's ``samples`` n at
-#: iteration t: ``n``, ``0.5n``, ``tn`` (t times n), ``n*1.1^(t-1)`` (growing geometrically).
+#: A number of samples: an integer, or a multiple of the experiment's ``samples`` n that may depend
+#: on the iteration t, such as ``n``, ``0.5n``, ``tn`` (t times n) or ``n*1.1^(t-1)`` (geometric).
 Size = (
     Annotated[int, Field(strict=True, ge=0)]
     | Annotated[str, StringConstraints(pattern=_SIZE, strict=True)]
@@ -20,14 +20,14 @@ Size = (
 
 
 def samples_in(size: int | str, n: int, t: int) -> int:
-    """Evaluate a size: the number of samples it stands for at iteration t, rounded."""
+    """Return the number of samples that a size stands for at iteration t, rounded."""
     if isinstance(size, int):
         return size
     factor, linear, ratio = _parse(size)
     try:
         return int(factor * (t if linear else 1) * n * ratio ** (t - 1) + 0.5)
     except OverflowError:
-        raise ValueError(f"{size} is beyond all numbers of samples at iteration {t}") from None
+        raise ValueError(f"{size} is too large to compute at iteration {t}") from None
 
 
 @functools.cache

@@ -1,7 +1,7 @@
-"""The study file: what a user writes, as pydantic models. The only schema there is.
+"""The study file as pydantic models, from which its JSON schema is made.
 
 A study is one YAML file with named experiments. `load` returns a `Study` or raises
-`StudyError`, whose message is one line: file, key, what was found, what was expected.
+`StudyError`, whose message is one line: the file, the key, what was found, what was expected.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["Experiment", "Point", "Study", "StudyError", "json_schema", "load", 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=100)]
 _NAMED = Field(json_schema_extra={"additionalProperties": False})
-#: What is expected where pydantic's location ends so: the name of an entry; a size; no family.
+#: What is expected where pydantic's location of an error ends with one of these tags.
 _WORDS = {
     "family": f"one of {', '.join(families.MODULES)}",
     "[key]": "a name of at most 100 letters, digits, - and _ that begins with a letter",
@@ -42,12 +42,12 @@ _WORDS = {
 }
 
 
-#: A regime of the study's own; a field that is a list stands for several regimes.
+#: A regime that a study defines; a field that is a list stands for several regimes.
 RegimeDefinition: Any = create_model(
     "RegimeDefinition",
     __base__=Strict,
-    __doc__="A regime: what iteration t >= 2 trains on. A field may be a list, which defines "
-    "one regime for each combination, named <name>__<field>=<value>.",
+    __doc__="A regime: the rule for what iteration t >= 2 trains on. A field may be a list; this "
+    "defines one regime for each combination of values, named <name>__<field>=<value>.",
     **axes_of(Regime),
 )
 
@@ -65,12 +65,12 @@ class Study(Strict):
         description="The experiments, by name."
     )
     regimes: Annotated[dict[Name, RegimeDefinition], _NAMED] = Field(
-        default_factory=dict, description="Regimes beyond those of the papers, by name."
+        default_factory=dict, description="Regimes that the study defines, by name."
     )
 
     @functools.cached_property
     def expansions(self) -> dict[str, dict[str, Regime]]:
-        """What an experiment may name: a regime, or the regimes that a definition stands for."""
+        """The regimes that each name stands for: one, or several if a definition has lists."""
         named = {name: {name: regime} for name, regime in regimes.NAMED.items()}
         return named | {name: _expand(name, each) for name, each in self.regimes.items()}
 
@@ -85,7 +85,7 @@ class Study(Strict):
 
     @functools.cached_property
     def regime_table(self) -> dict[str, Regime]:
-        """Every regime by its name."""
+        """All regimes, by name."""
         return {name: each for group in self.expansions.values() for name, each in group.items()}
 
     @functools.cached_property
@@ -97,7 +97,7 @@ class Study(Strict):
         }
 
     def chain(self, experiment: str, point: str, regime: str) -> ChainSpec:
-        """Return what the numbers of one chain depend on."""
+        """Return the specification of one chain."""
         described = self.experiments[experiment]
         cell = self.cells[experiment][point]
         parameters = families.load(described.family).parameters(**cell.parameters)
@@ -114,7 +114,7 @@ class Study(Strict):
         )
 
     def chains(self, experiment: str) -> Iterator[ChainSpec]:
-        """Yield every chain of an experiment."""
+        """Yield the specification of every chain of an experiment."""
         for point in self.cells[experiment]:
             for regime in self.regimes_of(experiment):
                 yield self.chain(experiment, point, regime)
@@ -137,7 +137,7 @@ def load(path: str | Path) -> Study:
     Raises
     ------
     StudyError
-        With one line: file and line, key, what was found, what was expected.
+        If it can't be read or has a mistake; the message is one line.
     """
     document = yaml_file.read(Path(path))
     try:
@@ -156,7 +156,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _known_keys(path: tuple[Any, ...], content: Any) -> list[str]:
-    """List the keys that may stand where an unknown one was found."""
+    """Return the known keys of the mapping in which an unknown key was found."""
     model: type[BaseModel] = EitherExperiment if path else Study
     if path[:1] == ("regimes",):
         model = Regime
@@ -166,7 +166,7 @@ def _known_keys(path: tuple[Any, ...], content: Any) -> list[str]:
 
 
 def plain(study: Study, only: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return a study as plain values that `Study.model_validate` takes, as jobs' parameters."""
+    """Return a study, or some of its experiments, as plain values for `Study.model_validate`."""
     written = study.model_dump(mode="json", exclude_unset=True)
     if only is not None:
         written["experiments"] = {name: written["experiments"][name] for name in only}
@@ -174,7 +174,7 @@ def plain(study: Study, only: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 def resolved(study: Study, experiment: str) -> dict[str, Any]:
-    """Return the study as far as one experiment is concerned, defaults and all, as plain values."""
+    """Return one experiment and its regimes as plain values, with all defaults filled in."""
     described = study.experiments[experiment].model_dump(mode="json")
     table = {name: study.regime_table[name].model_dump() for name in study.regimes_of(experiment)}
     return {"experiments": {experiment: described}, "regimes": table}

@@ -1,4 +1,4 @@
-"""What the numbers of a chain depend on, as a value that goes from the study to its jobs."""
+"""The specification of a chain, which the study hands to the jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saying in one line what is wrong with a study: where, what was found, what was expected."""
+"""Describe a mistake in a study in one line: the key, what was found, what was expected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 Key = tuple[Any, ...]
 
-#: What pydantic's types of error say was expected of a value of another type.
+#: What was expected of a value of the wrong type, by pydantic's type of error.
 _TYPES = {
     "int_type": "an integer",
     "float_type": "a number",
@@ -25,7 +25,7 @@ _TYPES = {
     "model_attributes_type": "keys and values",
 }
 
-#: The same of a value of the right type.
+#: What was expected of a value of the right type, by pydantic's type of error.
 _BOUNDS = {
     "finite_number": "a finite number",
     "greater_than": "more than {gt}",
@@ -41,10 +41,10 @@ class StudyError(ValueError):
 
 
 class Mistake(NamedTuple):
-    """Where, what was found, and what was expected there; of several, the lowest rank tells most.
+    """A mistake: the path of its key, what was found, what was expected, and its rank.
 
-    An unknown key (0) may be why another is missing (3), and a value out of bounds (1) need
-    not be told of the other types that it could have had (2).
+    Of several mistakes, one of the lowest rank is reported: an unknown key (0) may be a misspelt
+    missing one (3), and a value out of bounds (1) has the right type of a union, not another (2).
     """
 
     path: Key
@@ -54,13 +54,13 @@ class Mistake(NamedTuple):
 
 
 class Words(str):
-    """What was found, in words instead of as a value."""
+    """A description of what was found, shown instead of a value."""
 
     __slots__ = ()
 
 
 def one_of(known: Iterable[str], found: object) -> str:
-    """Say which names are known, and which of them was probably meant."""
+    """List the known names, and suggest the one that was probably meant."""
     names = list(known)
     close = difflib.get_close_matches(str(found), names, n=1)
     several = "one of " if len(names) > 1 else ""
@@ -68,7 +68,7 @@ def one_of(known: Iterable[str], found: object) -> str:
 
 
 def shown(value: Any, width: int = 80) -> str:
-    """Write a value in one line, as it stands in a YAML file."""
+    """Write a value as one line of YAML, cut off at a width."""
     if isinstance(value, Words):
         written, width = str(value), 2 * width
     else:
@@ -80,7 +80,7 @@ def shown(value: Any, width: int = 80) -> str:
 
 
 def shown_path(path: Key) -> str:
-    """Write the path of a key: ``experiments.name.samples[0]``."""
+    """Write the path of a key, such as ``experiments.name.samples[0]``."""
     written = "".join(
         f"[{part}]" if type(part) is int and index > 1 else f".{shown(part, 40)}"
         for index, part in enumerate(path)
@@ -94,25 +94,25 @@ def explain(
     known_keys: Callable[[Key, Any], Iterable[str]],
     words: Mapping[str, str],
 ) -> Mistake:
-    """Return the most telling of the problems that pydantic found, the first of them.
+    """Return the first mistake of the lowest rank among those that pydantic found.
 
     Parameters
     ----------
     error : ValidationError
-        From validating the content.
+        Pydantic's error from validating the content.
     content : object
-        What stands in the file.
+        The content of the file.
     known_keys : callable
-        Given the path of a mapping and the content, the keys it may have.
+        Takes the path of a mapping and the content; returns the keys that it may have.
     words : mapping of str to str
-        What was expected where pydantic's location ends with such a tag.
+        What was expected where pydantic's location ends with a tag, by tag.
     """
     mistakes = [
         _mistake(problem, content, known_keys, words) for problem in error.errors(include_url=False)
     ]
     rank = min(each.rank for each in mistakes)
     telling = [each for each in mistakes if each.rank == rank]
-    # A list with a wrong entry is not also wrong for being a list.
+    # If an entry of a list is wrong, pydantic also reports that the list is no single value.
     parents = {each.path[:depth] for each in telling for depth in range(len(each.path))}
     first = next(each for each in telling if each.path not in parents)
     expected = dict.fromkeys(each.expected for each in telling if each.path == first.path)
@@ -130,7 +130,7 @@ def _mistake(
     tag: Any = location[-1] if location else None
     path = _resolve(location, content)
     if kind == "invalid_key" or tag == "[key]":
-        # Where a key is no string, pydantic's location has it as one.
+        # Pydantic's location turns a key that is no string into one.
         path = (*_resolve(location[: -1 if kind == "invalid_key" else -2], content), found)
     if kind in ("extra_forbidden", "invalid_key"):
         return Mistake(
@@ -161,7 +161,7 @@ def _quoted(names: str) -> list[str]:
 
 
 def _resolve(location: Key, content: Any) -> Key:
-    """Keep of pydantic's location what is in the file: not the tags of unions."""
+    """Return the part of pydantic's location that is in the file, without the tags of unions."""
     path = []
     for part in location:
         if (isinstance(content, dict) and part in content) or (

@@ -19,16 +19,16 @@ from collapse.families.declarations import extra_of
 Samples = Annotated[int, Field(ge=1, le=10**9)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
-#: Between the parameters in the name of a point or a regime. Not a comma: Snakemake cuts the
-#: wildcards of a job on a cluster at commas (its issue 2366).
+#: What separates the parameters in the name of a point or a regime. It is no comma because
+#: Snakemake splits the wildcards of a job on a cluster at commas (its issue 2366).
 JOINT = "__"
 
 
 class Point(NamedTuple):
     """A cell of an experiment's parameter grid.
 
-    ``axes`` are its values on the axes that the study names, of which its ``name`` in paths is
-    made; ``parameters`` are those and what the study sets for all points.
+    ``axes`` holds its values on the axes that the study names, which also make up its ``name`` in
+    paths. ``parameters`` holds these values and the study's settings, without ``samples``.
     """
 
     name: str
@@ -38,12 +38,12 @@ class Point(NamedTuple):
 
 
 def several(annotation: Any) -> Any:
-    """Return the type of a list of different values, at least one."""
+    """Return the type of a list of at least one value, without repetitions."""
     return Annotated[list[annotation], Field(min_length=1, json_schema_extra={"uniqueItems": True})]
 
 
 def one_or_several(annotation: Any) -> Any:
-    """Return the type of an axis: a value, or a list of different values."""
+    """Return the type of an axis: a value, or a list of values without repetitions."""
     listed = BeforeValidator(
         lambda value: value if isinstance(value, list) else [value],
         json_schema_input_type=annotation | several(annotation),
@@ -52,7 +52,7 @@ def one_or_several(annotation: Any) -> Any:
 
 
 class Strict(BaseModel):
-    """Refuses unknown keys and values of another type."""
+    """A model that refuses unknown keys and values of another type."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -60,50 +60,50 @@ class Strict(BaseModel):
 class Experiment(Strict):
     """A family, its parameter grid, regimes, iterations and seeds."""
 
-    family: str = Field(description="What is fitted.")
+    family: str = Field(description="Family of models that is fitted.")
     regimes: several(str) = Field(  # type: ignore[valid-type]
-        description=f"Names: {', '.join(regimes.NAMED)}, or those that the study defines."
+        description=f"Names of regimes: {', '.join(regimes.NAMED)}, or defined by the study."
     )
     iterations: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        description="Model-fitting iterations T; iteration 1 is on real data."
+        description="Number T of model-fitting iterations; iteration 1 trains on real data."
     )
     seeds: Annotated[int, Field(ge=1, le=1_000_000)] | several(Seed) = Field(  # type: ignore[valid-type]
-        description="How many seeds (0, 1, ...), or a list of them."
+        description="Number of seeds, which are 0, 1, ..., or a list of seeds."
     )
     samples: one_or_several(Samples) = Field(  # type: ignore[valid-type]
-        description="Samples n per iteration: a number or a list, an axis like those of the grid."
+        description="Number n of samples per iteration; a list is an axis like those of the grid."
     )
-    grid: Any = Field(default=None, description="Parameters of the family, each a value or a list.")
+    grid: Any = Field(default=None, description="Parameters of the family, a value or a list each.")
     settings: Any = Field(
         default=None,
-        description="Parameters of the family at one value each, which are no axis of the results.",
+        description="Parameters of the family at one value each, without an axis in the results.",
     )
     evaluations: int | None = Field(
         default=None,
         ge=2,
-        description="Evaluate this many logarithmically spaced iterations instead of all.",
+        description="Number of logarithmically spaced iterations to evaluate; null: all of them.",
     )
 
     @property
     def seed_list(self) -> list[int]:
-        """The seeds themselves."""
+        """The seeds as a list, whether the study gives a number or a list."""
         return list(range(self.seeds)) if isinstance(self.seeds, int) else list(self.seeds)
 
     @property
     def axes(self) -> dict[str, list[Any]]:
-        """The axes that the study names, in the order of the family's; samples come last."""
+        """The axes that the study names, in the order of the family's parameters, samples last."""
         given = self.grid.model_fields_set
         named = {key: values for key, values in self.grid if key in given}
         return {**named, "samples": self.samples}
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """The parameters that the study sets for all points."""
+        """The parameters that the study sets to one value for all points."""
         return {key: getattr(self.settings, key) for key in self.settings.model_fields_set}
 
     @property
     def all_axes(self) -> dict[str, list[Any]]:
-        """The axes of the results: those named, and the family's others at their one value."""
+        """The axes of the results: those that the study names, and the family's permanent ones."""
         fields = families.load(self.family).parameters.model_fields
         others = {
             key: [self.fixed.get(key, field.default)]
@@ -126,7 +126,7 @@ class Experiment(Strict):
         return tuple(int(t) for t in np.unique(spaced))
 
     def points(self) -> list[Point]:
-        """List the cells of the grid, the last axis fastest."""
+        """Return the cells of the grid; the last axis varies fastest."""
         points = []
         for values in itertools.product(*self.axes.values()):
             cell = dict(zip(self.axes, values, strict=True))
@@ -137,25 +137,25 @@ class Experiment(Strict):
 
 
 class IterativeExperiment(Experiment):
-    """An experiment whose steps are jobs with files."""
+    """An experiment in which each step of each iteration is a job with files."""
 
     shard_size: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
-        description="Synthetic samples in a file, each written by a job of its own; null: n.",
+        description="Synthetic samples per shard; one job generates one shard. null: n.",
     )
     gpus: Annotated[int, Field(ge=1)] = Field(
         default=1,
-        description="GPUs of a training, which share its batches; the profile may say otherwise.",
+        description="GPUs per training, which share each batch; a profile may override it.",
     )
     keep_models: Literal["all", "last", "none"] = Field(
         default="all",
-        description="Checkpoints to keep once they have been sampled from and evaluated; one "
-        "that is needed again is trained again.",
+        description="Which checkpoints to keep after they have been sampled from and evaluated. "
+        "A deleted checkpoint is trained again if a later run needs it.",
     )
 
     @property
     def by_iteration(self) -> bool:
-        """Whether every step of every iteration is a job with files: it is."""
+        """True: every step of every iteration is a job with files."""
         return True
 
 
@@ -165,28 +165,28 @@ class EitherExperiment(IterativeExperiment):
     per_iteration: bool = Field(
         default=False,
         description="Run every step of every iteration as a job with files, as neural families "
-        "do, instead of a chain at once: slow, to try the workflow out.",
+        "do, instead of a whole chain as one job. This is slow and serves to try the workflow.",
     )
 
     @property
     def by_iteration(self) -> bool:
-        """Whether every step of every iteration is a job with files: as the study says."""
+        """Whether every step of every iteration is a job with files, as the study chooses."""
         return self.per_iteration
 
 
 def point_name(cell: Mapping[str, Any]) -> str:
-    """Return the name of a cell of a grid, as in paths and random streams."""
+    """Return the name of a cell of a grid, as it stands in paths and names of random streams."""
     return JOINT.join(f"{key}={text_of(value)}" for key, value in cell.items())
 
 
 def text_of(value: Any) -> str:
-    """Write a value as it appears in the names of points and regimes, safe in a path."""
+    """Write a value for the names of points and regimes, without characters unsafe in paths."""
     written = value if isinstance(value, str) else json.dumps(value)
     return written.translate(str.maketrans("*/", "x+", "()"))
 
 
 def axes_of(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the fields of a model as axes, each a value or a list of different values."""
+    """Return the fields of a model as axes: a value each, or a list without repetitions."""
     axes = {}
     for key, field in model.model_fields.items():
         annotation: Any = field.annotation
@@ -214,7 +214,7 @@ def experiment_model(family: str) -> Any:
     return create_model(
         f"{title}Experiment",
         __base__=base,
-        family=(family_name, Field(description="What is fitted.")),
+        family=(family_name, Field(description=described["family"].description)),
         grid=(grid, Field(default_factory=grid, description=described["grid"].description)),
         settings=(
             settings,

@@ -1,4 +1,4 @@
-"""What the types of a study alone can't refuse."""
+"""Checks of a study that go beyond the types of its keys."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from collapse.study import Study
     from collapse.study.experiment import Experiment
 
-#: Names that stand for something else among the results.
+#: Names of folders and files in results/ that no experiment may have.
 RESERVED = ("figures", "pictures", "tables", "report")
 
-#: Names become file names, with suffixes; file systems take 255 bytes.
+#: Longest name in bytes: names become file names with suffixes, of at most 255 bytes.
 LONGEST_NAME = 200
 
-#: More regimes, or chains of an experiment, than anyone means.
+#: Largest number of regimes of a definition, and of chains of an experiment.
 MOST = 100_000
 
-#: More samples in a pool than anyone means, and than positions in it can be counted.
+#: Largest number of samples in a pool, safely within what 64-bit positions can count.
 LARGEST_POOL = 10**12
 
 
 def mistakes(study: Study) -> Iterator[Mistake]:
-    """Yield what is wrong with a study; later checks rely on earlier ones."""
+    """Yield the mistakes in a study; later checks are only valid if earlier ones found none."""
     for name, definition in study.regimes.items():
         yield from _in_regime(("regimes", name), definition)
     for name, experiment in study.experiments.items():
@@ -61,7 +61,8 @@ def _in_experiment(here: Key, experiment: Experiment, known: list[str]) -> Itera
         yield from _repeated((*here, *place), values)
     for key in experiment.fixed:
         if key in experiment.axes:
-            yield Mistake((*here, "settings", key), Words("a key of the grid"), "it in one of both")
+            expected = "it in grid or in settings, not in both"
+            yield Mistake((*here, "settings", key), Words("a key of the grid too"), expected)
     yield from _unfit(here, experiment)
     least = families.load(experiment.family).minimum_samples
     for index, n in enumerate(experiment.samples):
@@ -71,7 +72,7 @@ def _in_experiment(here: Key, experiment: Experiment, known: list[str]) -> Itera
 
 
 def _unfit(here: Key, experiment: Experiment) -> Iterator[Mistake]:
-    """Yield the parameters that don't fit the others of their point."""
+    """Yield the parameters that contradict others of their point."""
     family = families.load(experiment.family)
     for point in experiment.points():
         parameters = family.parameters(**point.parameters)
@@ -88,8 +89,8 @@ def _in_chains(here: Key, study: Study, name: str) -> Iterator[Mistake]:
     named = set()
     for point in experiment.points():
         yield from _too_long((*here, "grid"), point.name)
-        if point.name in named:  # a slash is a plus there
-            yield Mistake((*here, "grid"), Words(f"two points {point.name}"), "names of their own")
+        if point.name in named:  # names have + in place of /
+            yield Mistake((*here, "grid"), Words(f"two points {point.name}"), "different names")
         named.add(point.name)
     for index, written in enumerate(experiment.regimes):
         for regime_name, regime in study.expansions[written].items():
@@ -103,7 +104,7 @@ def _in_chains(here: Key, study: Study, name: str) -> Iterator[Mistake]:
 
 
 def _impossible(regime: Regime, experiment: Experiment, n: int) -> str | None:
-    """Say why a regime can't provide the training sets of a chain."""
+    """Return why a regime can't provide the training sets of a chain; None if it can."""
     try:
         regime.check(experiment.iterations, n, families.load(experiment.family).minimum_samples)
         last = sum(source.size for source in regime.pool(experiment.iterations, n))
@@ -127,5 +128,5 @@ def _too_many(path: Key, count: int, what: str) -> Iterator[Mistake]:
 
 def _too_long(path: Key, name: str) -> Iterator[Mistake]:
     if len(name.encode()) > LONGEST_NAME:
-        expected = f"values whose names are of at most {LONGEST_NAME} characters"
+        expected = f"values that make a name of at most {LONGEST_NAME} bytes"
         yield Mistake(path, name, expected)

@@ -1,8 +1,8 @@
-"""Mixtures of real and synthetic samples: which chains of an experiment make up a grid of them.
+"""Mixtures of real and synthetic samples: which chains of an experiment form a grid of them.
 
-P2's question of cardinality against proportion: what synthetic data is worth beside so many
-real samples. A mixture is a regime like any other; here it is told from one by what it is, not
-by its name.
+A grid answers P2's question of cardinality against proportion: for a number of real samples,
+how much does synthetic data help? A mixture is recognised by the fields of its regime, not by
+the regime's name.
 """
 
 from __future__ import annotations
@@ -20,40 +20,40 @@ if TYPE_CHECKING:
 
 
 class Mixture(NamedTuple):
-    """Real and synthetic samples in the training set of the last iteration."""
+    """Numbers of real and synthetic samples in the training set of the last iteration."""
 
     real: int
     synthetic: int
 
     @property
     def total(self) -> int:
-        """All samples."""
+        """Number of all samples."""
         return self.real + self.synthetic
 
 
 class Grid(NamedTuple):
-    """The chains of a point of an experiment's parameters that make up a grid of mixtures."""
+    """The chains of one point that form a grid of mixtures."""
 
     point: str
     chains: dict[Mixture, ChainSpec]
 
 
 def grid(regimes: Mapping[str, Regime], n: int, iterations: int) -> dict[Mixture, str]:
-    """Return the names of the regimes that make up a grid of mixtures, if they do.
+    """Return the names of the regimes that form a grid of mixtures; empty if there is no grid.
 
-    It takes a grid to ask what synthetic samples are worth: two numbers of real samples, each
-    with the same two numbers of synthetic ones. A regime of the papers, whatever its name, is a
-    chain, and fills a cell only where others have its number of synthetic samples. Of several
-    mixtures with the same numbers the first one counts.
+    A grid has at least two numbers of real samples that are each combined with the same two
+    numbers of synthetic samples. A regime of the papers is a chain, whatever its name, and fills
+    a cell only if another regime has its number of synthetic samples. If several regimes give
+    the same mixture, the first one counts.
 
     Parameters
     ----------
     regimes : mapping of str to Regime
-        By name.
+        Regimes by name.
     n : int
-        Samples of the experiment.
+        Number of samples of the experiment.
     iterations : int
-        Iterations of its chains: the training set of the last one is mixed.
+        Number of iterations; the mixture is the training set of the last one.
     """
     found: dict[Mixture, str] = {}
     for name, regime in sorted(regimes.items(), key=lambda each: each[1] in NAMED.values()):
@@ -70,14 +70,14 @@ def grid(regimes: Mapping[str, Regime], n: int, iterations: int) -> dict[Mixture
 
 
 def among(study: Study, experiment: str) -> bool:
-    """Tell whether an experiment of a study has a grid of mixtures at any point."""
+    """Tell whether an experiment of a study has a grid of mixtures at one of its points."""
     planned = study.experiments[experiment]
     regimes = study.named_regimes_of(experiment)
     return any(grid(regimes, n, planned.iterations) for n in planned.samples)
 
 
 def grids(chains: Iterable[ChainSpec]) -> list[Grid]:
-    """Return the grid of mixtures of every point that has one, in the order of the chains."""
+    """Return the grids of mixtures, one for each point that has one, in the order of the chains."""
     points: dict[str, dict[str, ChainSpec]] = {}
     for spec in chains:
         points.setdefault(spec.point, {})[spec.regime_name] = spec
@@ -92,7 +92,7 @@ def grids(chains: Iterable[ChainSpec]) -> list[Grid]:
 
 
 def distinctions(found: Sequence[Grid]) -> list[str]:
-    """Name what tells each of several points apart; nothing if there is one."""
+    """Return for each grid the parameters that differ among grids; empty names if there is one."""
     cells = []
     for one in found:
         spec = next(iter(one.chains.values()))
@@ -102,6 +102,6 @@ def distinctions(found: Sequence[Grid]) -> list[str]:
 
 
 def unmixed(found: Iterable[Grid], regimes: Mapping[str, Regime]) -> list[str]:
-    """Return the names of the regimes that are chains: of the papers', or in no grid."""
+    """Return the names of the regimes that are chains: those of the papers, or in no grid."""
     mixed = {spec.regime_name for one in found for spec in one.chains.values()}
     return [name for name, each in regimes.items() if name not in mixed or each in NAMED.values()]

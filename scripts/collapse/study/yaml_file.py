@@ -1,4 +1,4 @@
-"""Finding a study file and reading its YAML, in which every key knows its line."""
+"""Find a study file and read its YAML, with the line of every key."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ruamel.yaml.resolver import VersionedResolver
 
 from collapse.study.errors import Key, Mistake, StudyError, one_of, shown, shown_path
 
-#: Snakemake's configuration: where it is, and its keys.
+#: Where Snakemake's configuration comes from, and its keys.
 SOURCE, KEYS = "config/config.yaml or --config", ("study", "environments")
 
-#: Jobs whose conda environments differ: those of neural families, and all others.
+#: Kinds of jobs, by conda environment: jobs of neural families, and all others.
 KINDS = ("neural", "other")
 
-#: For each mapping or list, told by its `id`: the lines of its keys or indices.
+#: The lines of the keys or indices of each mapping or list, by its `id`.
 Lines = dict[int, dict[Any, int]]
 
 
 class Document(NamedTuple):
-    """A YAML file: its path, its content, and the lines of what each mapping or list holds."""
+    """A YAML file: its path, its content, and the lines of all keys and entries of lists."""
 
     path: Path
     content: Any
@@ -42,7 +42,7 @@ class Document(NamedTuple):
         )
 
     def _line(self, path: Key) -> int:
-        """Return the line of a path, or of as much of it as is in the file."""
+        """Return the line of a path, or of its longest part that is in the file."""
         here, line = self.content, 1
         for part in path:
             lines = self.lines.get(id(here), {})
@@ -58,9 +58,9 @@ def find(config: Mapping[str, Any], folders: Sequence[str | Path]) -> Path:
     Parameters
     ----------
     config : mapping
-        Snakemake's configuration; its only key is ``study``.
+        Snakemake's configuration, with the keys `KEYS`.
     folders : sequence of path
-        Where to look for a relative path, the first of them first.
+        Folders in which a relative path is looked up, in this order.
 
     Raises
     ------
@@ -85,12 +85,12 @@ def find(config: Mapping[str, Any], folders: Sequence[str | Path]) -> Path:
 
 
 def environments(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the conda environments that Snakemake's configuration names, by `KINDS` of jobs.
+    """Return the conda environments in Snakemake's configuration, by the `KINDS` of jobs.
 
     Raises
     ------
     StudyError
-        If it names none, or others.
+        If there is not exactly one file or name for each kind.
     """
     found = config.get("environments")
     if not isinstance(found, Mapping) or set(found) != set(KINDS):
@@ -111,7 +111,7 @@ def read(path: Path) -> Document:
     Raises
     ------
     StudyError
-        If it can't be read, isn't YAML, or repeats a key.
+        If it can't be read, is no YAML, or repeats a key.
     """
     try:
         source = path.read_text(encoding="utf-8")
@@ -134,12 +134,12 @@ def read(path: Path) -> Document:
         line = f":{source.count(chr(10), 0, error.position) + 1}"
         reason = f"the character {chr(error.character)!a}"
     except RecursionError:
-        line, reason = "", "too many levels"
+        line, reason = "", "it has too many levels"
     raise StudyError(f"{path}{line}: found a mistake in the YAML ({reason}), expected {expected}")
 
 
 class _Resolver(VersionedResolver):
-    """Reads every file as YAML 1.2, in which n and yes are strings."""
+    """A resolver that reads every file as YAML 1.2, in which n and yes are strings."""
 
     processing_version = (1, 2)
 
@@ -151,10 +151,10 @@ _Resolver.add_implicit_resolver(
 
 
 class _Constructor(SafeConstructor):
-    """Makes dictionaries and lists, and remembers the lines of what they hold.
+    """A constructor of dictionaries and lists that remembers the lines of their entries.
 
-    ruamel.yaml's own types that know their lines are not taken for dictionaries and lists by
-    pydantic in every place.
+    The types with lines that ruamel.yaml has itself do not always pass pydantic as dictionaries
+    and lists.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -170,7 +170,7 @@ class _Constructor(SafeConstructor):
     def construct_yaml_map(self, node: Any) -> Iterator[Any]:
         for made in super().construct_yaml_map(node):
             yield made
-        # Keys that are merged in come first, so that those that override them replace their lines.
+        # Merged keys come first, so that a key that overrides one also replaces its line.
         self.lines[id(made)] = {self.construct_object(key): _line(key) for key, _ in node.value}
 
     def construct_yaml_seq(self, node: Any) -> Iterator[Any]:
@@ -179,7 +179,7 @@ class _Constructor(SafeConstructor):
         self.lines[id(made)] = {index: _line(child) for index, child in enumerate(node.value)}
 
     def flatten_mapping(self, node: Any) -> None:
-        """Refuse repeated keys, which ruamel.yaml allows where others are merged in."""
+        """Refuse repeated keys, which ruamel.yaml allows in a mapping that merges another."""
         lines: dict[Any, int] = {}
         for key, _ in node.value if node.merge is None else ():
             if not isinstance(key, ScalarNode):
@@ -199,7 +199,7 @@ class _Constructor(SafeConstructor):
         return super().construct_yaml_int(node)
 
 
-# No other kinds: a study has no sets, ordered mappings or bytes.
+# A study has no values of other kinds, such as sets, ordered mappings or bytes.
 _Constructor.yaml_constructors = {None: SafeConstructor.construct_undefined}
 for _kind in ("null", "bool", "int", "float", "timestamp", "str", "map", "seq"):
     _Constructor.add_default_constructor(_kind)
