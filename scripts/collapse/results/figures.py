@@ -1,4 +1,4 @@
-"""Figures as the papers have them: regimes side by side, colour by samples, theory dashed."""
+"""Figures like those of the papers: regimes side by side, theory as dashed lines."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ Array = NDArray[np.float64]
 def draw(dataset: xr.Dataset, chains: Sequence[ChainSpec], directory: Path) -> list[Path]:
     """Draw every figure of an experiment's family, as PNG and SVG.
 
-    Axes of the dataset that a figure has no place for give one figure for each of their
-    values, named after them.
+    An axis of the dataset that is neither rows, colour nor horizontal axis of a figure gives a
+    figure for each of its values, which the file is named after.
     """
     directory.mkdir(parents=True, exist_ok=True)
     by_cell = {(spec.regime_name, _cell(dataset, spec)): spec for spec in chains}
@@ -52,7 +52,7 @@ def draw(dataset: xr.Dataset, chains: Sequence[ChainSpec], directory: Path) -> l
 
 
 def _has_something_to_show(dataset: xr.Dataset, figure: Figure) -> bool:
-    """Tell whether the study varied what the figure is about, and measured it."""
+    """Tell whether the metric was measured, for several colours if the figure compares them."""
     if bool(dataset[figure.metric].isnull().all()):
         return False
     return not figure.compares or dataset.sizes.get(figure.colour, 1) > 1
@@ -129,10 +129,7 @@ def _curve(
     by_cell: Any,
     dataset: xr.Dataset,
 ) -> bool | None:
-    """Draw one curve: the average over seeds with its band, and theory dashed over it.
-
-    Returns whether the theory is exact, if there is one.
-    """
+    """Draw a curve with its band, and theory; return whether theory is exact, if there is any."""
     array = shown[figure.metric]
     array = array.squeeze([d for d in array.dims if d not in ("seed", figure.x)], drop=True)
     x = np.atleast_1d(shown[figure.x].values)
@@ -159,7 +156,7 @@ def _publications(
     by_cell: Any,
     dataset: xr.Dataset,
 ) -> bool:
-    """Mark what was published under the conditions of a curve over iterations, if anything was."""
+    """Mark the values published for a curve over iterations; return whether there are any."""
     spec = _spec(shown, {}, regime, by_cell, dataset) if figure.x == "iteration" else None
     if spec is None:
         return False
@@ -176,7 +173,7 @@ def _publications(
 def _expected(
     shown: xr.Dataset, figure: Figure, regime: str, by_cell: Any, dataset: xr.Dataset
 ) -> tuple[Array, bool] | None:
-    """Theory along the horizontal axis of a curve, and whether it is exact."""
+    """Return theory, if any, along the horizontal axis of a curve, and whether it is exact."""
     points = np.atleast_1d(shown[figure.x].values) if figure.x == "samples" else [None]
     found = []
     for point in points:
@@ -193,7 +190,7 @@ def _expected(
 def _spec(
     shown: xr.Dataset, at: dict[str, Any], regime: str, by_cell: Any, dataset: xr.Dataset
 ) -> ChainSpec | None:
-    """Return the chain of a curve, ``at`` its place on the axis that the curve runs along."""
+    """Return the chain behind a curve; ``at`` gives the place on the axis that it runs along."""
     cell = {
         name: at[name] if name in at else shown[name].values.ravel()[0]
         for name in _parameters(dataset)
@@ -205,7 +202,7 @@ def _spec(
 
 
 def _limit(axes: Axes) -> None:
-    """Keep a log axis within the decades that can be read."""
+    """Limit a log axis to twelve decades, so that it stays legible."""
     low, high = axes.get_ylim()
     if axes.get_yscale() == "log" and low < high * 1e-12:
         axes.set_ylim(bottom=high * 1e-12)
@@ -238,8 +235,8 @@ def write(
 ) -> None:
     """Draw the figures of an experiment, each as PNG and SVG.
 
-    A grid of mixtures is drawn as one; other regimes side by side. ``records`` are those of the
-    trainings of one seed, each with its point, regime and iteration.
+    The mixtures of a grid share their figures; other regimes are drawn side by side. ``records``
+    are the training records of one seed, each with its point, regime and iteration.
     """
     import xarray as xr
 
