@@ -2,13 +2,13 @@
 
 
 class JobError(ValueError):
-    """What stops a job, told to the person who runs it: file or key, found, expected."""
+    """An error that stops a job; its message names the file or key, what was found and expected."""
 
 
 class DataError(JobError):
-    """Data that can't be used, in one line: where, what was found, what was expected."""
+    """Data that can't be used; the message says in one line where, what was found and expected."""
 
 
 def in_one_line(error: Exception) -> str:
-    """Return the message of an error, however many lines a library wrote, in 200 characters."""
+    """Return the message of an error as one line of at most 200 characters."""
     return " ".join(str(error).split())[:200]

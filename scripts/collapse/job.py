@@ -1,6 +1,6 @@
-"""What every job of the workflow does: compute in one thread, and fail with one line.
+"""What all jobs of the workflow share: one thread, a log, and failures told in one line.
 
-It is imported before numpy and torch are, which read the number of threads when they start.
+It must be imported before numpy and torch, which read the number of threads when they start.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from pathlib import Path
 
 from collapse.errors import JobError
 
-# One thread a job, whatever the machine has: sums of torch depend on how they are split.
+# Every job uses one thread, because sums in torch depend on how threads divide them.
 os.environ["OMP_NUM_THREADS"] = "1"
-# The standard error of a job is for what goes wrong.
+# Standard error is kept for failures: libraries write neither progress nor warnings.
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
 
 @contextmanager
 def guarded(log: str | Path) -> Iterator[None]:
-    """Log time and peak memory of a job, and fail with one line where that says it all.
+    """Log time and peak memory of a job, or exit with one line on a `JobError` or `OSError`.
 
-    A damaged file or a full disk needs no traceback; a bug does.
+    A damaged file or a full disk needs no traceback; any other exception is a bug and keeps it.
     """
     start = time.perf_counter()
     try:

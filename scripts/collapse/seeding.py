@@ -1,4 +1,4 @@
-"""Every random stream of the project, derived by name.
+"""Random streams, each derived from its name.
 
 A stream is named by (experiment, point, regime or ``real``, seed, iteration, purpose)
 and by nothing else, so no number depends on the order of execution, on the number of
@@ -6,8 +6,8 @@ cores, or on which other seeds, points and regimes are run.
 
 The name without its iteration is hashed (SHA-256) to 128 bits, which with the iteration are
 the state of an SFC64 generator, the fastest of numpy's. Moving a generator to another
-iteration or seed is then an assignment of microseconds. That two streams of 2**40 numbers
-overlap has a probability of the order of 2**-150.
+iteration or seed then takes microseconds. The probability that two streams of 2**40 numbers
+overlap is of the order of 2**-150.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: What stands in place of the regime in the name of a stream that all regimes share.
+#: Takes the place of the regime in the name of a stream that all regimes share.
 REAL = "real"
 
 
-#: Outputs thrown away at the beginning of a stream, until its state is mixed.
+#: Number of outputs discarded at the beginning of a stream, until its state is mixed.
 _ROUNDS = 18
 
 
 def key(experiment: str, point: str, regime: str, seed: int, purpose: str) -> NDArray[np.uint64]:
-    """Hash the name of a stream, all but its iteration.
+    """Return the hash of the name of a stream without its iteration.
 
     Returns
     -------
     ndarray of uint64, shape (2,)
-        Parts are length-prefixed before hashing, so no two names collide by concatenation.
+        128 bits. A part's length is hashed before it, so that no two names give the same text.
     """
     parts = (experiment, point, regime, str(int(seed)), purpose)
     name = "".join(f"{len(part)}:{part}" for part in parts)
@@ -54,15 +54,15 @@ def stream(
 def integer(
     experiment: str, point: str, regime: str, seed: int, iteration: int, purpose: str
 ) -> int:
-    """Return the 63 bits of a named stream, to seed a generator of another library."""
+    """Return 63 bits derived from the name of a stream, as a seed for another library."""
     name = key(experiment, point, regime, seed, purpose).tobytes() + struct.pack("<q", iteration)
     return int.from_bytes(hashlib.sha256(name).digest()[:8], "little") >> 1
 
 
 def _begin(bits: np.random.SFC64, state: Any, name: NDArray[np.uint64], iteration: int) -> None:
-    """Put a generator at the beginning of a stream: its three words of state and a counter.
+    """Move a generator to the beginning of a stream by setting its three words and its counter.
 
-    ``state`` is a state of it to write into, for it is done millions of times.
+    ``state`` is one of its state dictionaries, reused because this is done millions of times.
     """
     words = state["state"]["state"]
     words[:2] = name

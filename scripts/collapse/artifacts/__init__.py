@@ -1,1 +1,1 @@
-"""What a run leaves on disk: paths, steps, manifests, training sets; files that appear whole."""
+"""What a run leaves on disk: where files are, what they hold, and how they are written."""

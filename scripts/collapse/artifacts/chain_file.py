@@ -1,4 +1,4 @@
-"""The file of a chain: its metrics for all seeds, as NetCDF that appears whole.
+"""The file of a chain: a NetCDF file with its metrics for all seeds.
 
 It is written and read with netCDF4 alone, because importing xarray takes longer than most chains.
 """
@@ -34,13 +34,13 @@ def write_chain(
     Parameters
     ----------
     path : path
-        Where to; the file appears whole or not at all.
+        The file to write; it appears whole or not at all.
     metrics : mapping of str to ndarray
         Arrays of shape (seeds, iterations) or (seeds,).
     seeds, iterations : sequence of int
-        Coordinates; iterations are those evaluated.
+        Coordinates of the arrays; the iterations are those that were evaluated.
     identity : mapping
-        All that the numbers depend on besides the seeds, as plain values.
+        Everything that the numbers depend on besides the seeds, as plain values.
     """
     with written(path) as partial, netCDF4.Dataset(partial, "w") as dataset:
         dataset.setncattr("identity", json.dumps(identity, sort_keys=True))
@@ -55,12 +55,12 @@ def write_chain(
 def read_chain(
     path: str | Path,
 ) -> tuple[dict[str, NDArray[np.float64]], list[int], dict[str, Any]]:
-    """Read what `write_chain` wrote: metrics, seeds and identity.
+    """Return the metrics, seeds and identity that `write_chain` wrote.
 
     Raises
     ------
     DamagedFileError
-        If the file is truncated, fails a checksum, or lacks what a chain's file has.
+        If the file is truncated, fails a checksum, or lacks a part of a chain's file.
     """
     try:
         with netCDF4.Dataset(path) as dataset:
@@ -84,13 +84,13 @@ def is_damaged(path: str | Path) -> bool:
 
 
 def set_aside(path: str | Path) -> None:
-    """Rename a damaged file, out of the way of the one that will be made again."""
+    """Rename a damaged file, so that the next run makes it again."""
     Path(path).replace(f"{path}.damaged")
 
 
 @contextmanager
 def written(path: str | Path) -> Iterator[Path]:
-    """Write a NetCDF file whole; HDF5 reports a full disk as nothing like it."""
+    """Yield a path for a NetCDF file that appears whole; an error of HDF5 becomes an OSError."""
     try:
         with files.whole(path) as partial:
             yield partial

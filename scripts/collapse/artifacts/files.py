@@ -20,7 +20,7 @@ def whole(path: str | Path) -> Iterator[Path]:
     """Yield a path to write to; it takes the final name only when the block succeeds.
 
     The partial file lies beside the final one, so that the rename is atomic, and is removed
-    when the block fails. One that a killed job left behind is overwritten by the next.
+    when the block fails. A partial file that a killed job left is overwritten by the next job.
     """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def whole(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, content: str) -> None:
-    """Write a text file, whole."""
+    """Write a text file that appears whole or not at all."""
     with whole(path) as partial:
         partial.write_text(content, encoding="utf-8")
 
@@ -44,7 +44,7 @@ def write_text(path: str | Path, content: str) -> None:
 def whole_directory(path: str | Path) -> Iterator[Path]:
     """Yield a directory to write into; it takes the final name only when the block succeeds.
 
-    An existing one of that name is replaced.
+    An existing directory of that name is replaced.
     """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def whole_directory(path: str | Path) -> Iterator[Path]:
 
 
 def remove_directory(path: str | Path) -> None:
-    """Remove a directory and all that is in it, if it is there."""
+    """Remove a directory with all its contents, if it exists."""
     shutil.rmtree(path, ignore_errors=True)
 
 

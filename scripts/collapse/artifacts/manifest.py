@@ -1,8 +1,8 @@
-"""Training sets as manifests, and the records of the shards they are made of.
+"""Manifests of training sets, and the records of the shards that they consist of.
 
-A training set is a list of sources with counts, in the size of the number of sources, never
-a copy of samples. Which samples of a source are meant, seeded permutations say; that the
-files are those that were written, their checksums.
+A manifest lists sources with counts, so that its size grows with the number of sources and no
+sample is copied. Seeded permutations select the samples of a source, and checksums show whether
+its files are those that were written.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class _Record(BaseModel):
 
 
 class ShardFile(_Record):
-    """A file of samples ``start`` to ``stop`` of their source, and its SHA-256."""
+    """A file that holds samples ``start`` to ``stop`` of their source, and its SHA-256."""
 
     path: str
     start: int
@@ -34,14 +34,14 @@ class ShardFile(_Record):
 
 
 class ShardRecord(_Record):
-    """What is noted beside a shard: which file it is, and how it was made."""
+    """The record beside a shard: its file, and details of how it was made."""
 
     shard: ShardFile
     details: dict[str, Any] = {}
 
 
 class Dataset(_Record):
-    """The files of the real data, training and test, and what a family notes of them."""
+    """The files of the real data, training and test, and details that the family records."""
 
     train: tuple[ShardFile, ...]
     test: tuple[ShardFile, ...]
@@ -49,9 +49,9 @@ class Dataset(_Record):
 
 
 class SourceRecord(_Record):
-    """A source of a training set: ``count`` samples of the ``size`` that are in the pool.
+    """A source of a training set: ``count`` of its ``size`` samples in the pool.
 
-    ``first`` is where the source begins: in the seed's order of the real data, or zero.
+    ``first`` is where real data begins in the seed's order of all real data; else it is 0.
     """
 
     kind: Literal["real", "fresh", "synthetic"]
@@ -78,12 +78,12 @@ class TrainingSet(_Record):
 
     @property
     def size(self) -> int:
-        """Number of samples."""
+        """Number of samples of all sources."""
         return sum(source.count for source in self.sources)
 
 
 def write(path: str | Path, record: BaseModel) -> None:
-    """Write a record as JSON, whole."""
+    """Write a record as a JSON file that appears whole or not at all."""
     files.write_text(path, record.model_dump_json(indent=1) + "\n")
 
 
@@ -93,18 +93,18 @@ def read_training_set(path: str | Path) -> TrainingSet:
     Raises
     ------
     DamagedFileError
-        If it isn't one.
+        If the file does not hold a manifest.
     """
     return _read(path, TrainingSet)
 
 
 def read_shard_record(path: str | Path) -> ShardRecord:
-    """Read the record of a shard; raises `DamagedFileError` if it isn't one."""
+    """Read the record of a shard; raise `DamagedFileError` if the file does not hold one."""
     return _read(path, ShardRecord)
 
 
 def read_dataset(path: str | Path) -> Dataset:
-    """Read what describes the real data; raises `DamagedFileError` if it doesn't."""
+    """Read the record of the real data; raise `DamagedFileError` if the file does not hold one."""
     return _read(path, Dataset)
 
 
@@ -125,7 +125,7 @@ def checksum(path: str | Path) -> str:
 
 
 def joint_checksum(paths: Iterable[str | Path]) -> str:
-    """Return what several files, in their order, are recognised by."""
+    """Return one SHA-256 of the contents of several files in their order."""
     return hashlib.sha256("".join(map(checksum, paths)).encode()).hexdigest()
 
 

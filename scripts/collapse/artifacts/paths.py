@@ -1,9 +1,9 @@
-"""Where the files of an iterative chain are, which follow from which, and where a step stands.
+"""Paths of the files of a chain that runs iteration by iteration.
 
-Iteration 1 trains on real data alone, so its files stand under the regime ``real`` and all
-regimes of a point and seed branch from them. A file's point names only the parameters that
-matter to it: points that differ in their temperature share the checkpoint of iteration 1,
-and points that differ in their model share the real data.
+Iteration 1 trains on real data alone, so its files are stored under the regime ``real`` and the
+chains of all regimes of a point and seed branch from them. A file's point names only the
+parameters that matter to it: points that differ in their temperature share the checkpoint of
+iteration 1, and points that differ in their model share the real data.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import NamedTuple
 from collapse.regimes import Regime
 from collapse.seeding import REAL
 
-#: Name of a point of which nothing matters.
+#: Name of a point whose parameters don't matter at all.
 ANY = "any"
 
-#: Name of the record of a training, beside its checkpoint.
+#: File name of the record of a training, which is beside its checkpoint.
 TRAINING = "training.json"
 
 
 class Shard(NamedTuple):
-    """A file of synthetic samples ``start`` to ``stop`` of an iteration, and its record."""
+    """The paths of a shard, samples ``start`` to ``stop`` of an iteration, and of its record."""
 
     start: int
     stop: int
@@ -33,7 +33,7 @@ class Shard(NamedTuple):
 
 
 class Points(NamedTuple):
-    """The name of a point as far as each stage of iteration 1 knows it, and the whole name."""
+    """The names of a point, each with the parameters that matter up to a stage of an iteration."""
 
     data: str
     training: str
@@ -61,47 +61,47 @@ class Branch:
         return f"results/{self.experiment}/data/{self.points.data}"
 
     def training_set(self, t: int) -> str:
-        """Manifest of the training set of iteration t."""
+        """Return the path of the manifest of the training set of iteration t."""
         return f"{self._folder(t, self.points.training)}/training_set.json"
 
     def model(self, t: int) -> str:
-        """Folder of the checkpoint of iteration t."""
+        """Return the folder of the checkpoint of iteration t."""
         return f"{self._folder(t, self.points.training)}/model"
 
     def training(self, t: int) -> str:
-        """Record of the training of iteration t: its learning curve and what it cost."""
+        """Return the path of the record of a training: its learning curve and what it cost."""
         return f"{self._folder(t, self.points.training)}/{TRAINING}"
 
     def folders(self, t: int) -> list[str]:
-        """Folders of iteration t: of its training, and of its samples."""
+        """Return the folders of iteration t: that of its training and that of its samples."""
         points = (self.points.training, self.points.generation)
         return sorted({self._folder(t, point) for point in points})
 
     def metrics(self, t: int) -> str:
-        """Metrics of the model of iteration t and of its samples."""
+        """Return the path of the metrics of the model of iteration t and of its samples."""
         return f"{self._folder(t, self.points.evaluation)}/metrics.json"
 
     def portrait(self, t: int) -> str:
-        """What is shown of iteration t, of a family whose results are pictures."""
+        """Return the path of the portrait of iteration t, of a family that draws pictures."""
         return f"{self._folder(t, self.points.evaluation)}/portrait.npz"
 
     def shards(self, t: int) -> list[Shard]:
-        """Files that hold the samples of iteration t for iteration t + 1, or begin with them."""
+        """Return the shards that iteration t + 1 needs of the samples of iteration t."""
         return list(self._cut(t, self.regime.generated(t + 1, self.samples)))
 
     def evaluated_shards(self, t: int) -> list[Shard]:
-        """Files that hold the samples which the evaluation of iteration t reads.
+        """Return the shards that the evaluation of iteration t reads.
 
-        Those of iteration 1 are the same for every regime.
+        At iteration 1 they are the same for every regime.
         """
         written = self.samples if t == 1 else self.regime.generated(t + 1, self.samples)
         return [shard for shard in self._cut(t, written) if shard.start < self.evaluated_samples]
 
     def _cut(self, t: int, count: int) -> Iterator[Shard]:
-        """Cut samples into files.
+        """Yield the shards into which samples are cut.
 
-        The first n of iteration 1 are cut alike whoever needs how many of them, so that
-        regimes share them: a file may then hold more than its last reader takes.
+        At iteration 1 they don't depend on how many samples a regime needs, so that regimes
+        share them: the last shard may then hold more samples than a regime needs.
         """
         written = max(count, self.samples) if t == 1 else count
         cuts = {*range(0, written, self.shard_size), written}

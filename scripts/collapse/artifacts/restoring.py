@@ -1,10 +1,10 @@
 """The outputs of finished steps are kept until no failed submission can delete them.
 
 When a job of a submission fails, Snakemake deletes the outputs of all jobs of the submission,
-a checkpoint of days among them. Inside a SLURM job a step's outputs are therefore kept a second
+among them checkpoints of days. Inside a SLURM job a step's outputs are therefore kept a second
 time, as hard links where the file system has them, in a folder that is not an output. A step that
 runs again with the same inputs takes its outputs from there, byte for byte. Once a later
-submission goes on from the outputs they are safe, and what was kept is removed. Snakemake's own
+submission goes on from the outputs they are safe, and the kept ones are removed. Snakemake's own
 options do not do this: `docs/keep-incomplete.md` says what they do instead.
 """
 
@@ -22,12 +22,12 @@ from typing import Any
 
 from collapse.artifacts import files, manifest
 
-#: Folder inside that of an iteration, and the file that describes what is kept of a step.
+#: Folder of kept outputs in the folder of an iteration, and file that describes those of a step.
 FOLDER, RECORD = ".finished", "finished.json"
 
 
 def submission() -> str | None:
-    """Return the number of the SLURM job that this process is part of."""
+    """Return the number of the SLURM job that this process is part of, if any."""
     return os.environ.get("SLURM_JOB_ID")
 
 
@@ -56,7 +56,7 @@ class Work:
     identity: Mapping[str, Any]
 
     def restore(self) -> bool:
-        """Put the kept outputs in place if they are undamaged and were made of the same inputs."""
+        """Restore the kept outputs and return True if they are undamaged and of the same inputs."""
         record = _read(self._kept)
         if submission() is None or record is None or record["identity"] != self._identified():
             return False
@@ -73,7 +73,7 @@ class Work:
         return True
 
     def keep(self) -> None:
-        """Keep the outputs, inside SLURM; elsewhere a failed job costs no other job its outputs."""
+        """Keep the outputs inside SLURM; elsewhere a failed job deletes no outputs of others."""
         if submission() is None:
             return
         try:
@@ -100,9 +100,9 @@ class Work:
 
 
 def forget(folders: Iterable[str | Path]) -> None:
-    """Remove what is kept of some iterations, except what this very submission has finished.
+    """Remove the kept outputs of some iterations, except of steps that this submission finished.
 
-    If this submission fails later, the outputs of those steps are deleted, too.
+    Snakemake would delete the outputs of these steps if this submission failed later.
     """
     for folder in folders:
         for kept in Path(folder, FOLDER).glob("*"):
@@ -114,7 +114,7 @@ def forget(folders: Iterable[str | Path]) -> None:
 
 
 def discard(folders: Iterable[str | Path]) -> None:
-    """Remove all that is kept of some iterations, which nothing needs any more."""
+    """Remove all kept outputs of some iterations, because nothing needs them any more."""
     for folder in folders:
         files.remove_directory(Path(folder, FOLDER))
 

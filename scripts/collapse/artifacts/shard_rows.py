@@ -1,4 +1,4 @@
-"""Reading shards: Parquet files of samples, some rows of them, a row group at a time."""
+"""Reading rows of shards, which are Parquet files of samples, one row group at a time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read(
     ----------
     path : Path
     positions : ndarray of int or None
-        Which rows, in ascending order; None for all. Row groups without any are not read.
+        Rows to read, in ascending order; None for all. Row groups without any are skipped.
     columns : sequence of str
 
     Raises
@@ -63,7 +63,7 @@ def read(
 
 
 def first(shards: Sequence[ShardRecord], most: int) -> Iterator[tuple[Path, NDArray[np.int64]]]:
-    """Yield the files that the first samples of some shards are in, at most so many, with rows."""
+    """Yield the files and rows that hold the first samples of some shards, ``most`` at most."""
     for shard in (record.shard for record in shards):
         if shard.start < most:
             yield Path(shard.path), np.arange(min(most, shard.stop) - shard.start)

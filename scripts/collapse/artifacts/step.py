@@ -1,4 +1,4 @@
-"""Where in which chain a step stands: its key, which also names its random streams."""
+"""The key of a step: its place in a chain, which also names its random streams."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from collapse import seeding
 
 @dataclass(frozen=True)
 class Step:
-    """Where in a chain a step stands, and all that its numbers may depend on besides its files.
+    """The place of a step in a chain, and all that its numbers depend on besides its files.
 
-    ``point`` and ``parameters`` hold what matters up to this step, and ``regime`` is ``real``
-    at iteration 1, so that what is shared is made once. Real data is prepared for points of any
-    number of samples: ``samples`` is 0 there.
+    ``point`` and ``parameters`` hold only what matters up to this step, and ``regime`` is
+    ``real`` at iteration 1, so that files that points or regimes share are made once. ``samples``
+    is 0 in the step prepare, whose real data serves any number of samples.
     """
 
     experiment: str
@@ -32,17 +32,17 @@ class Step:
     samples: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, as a job's parameters hold them."""
+        """Return the step as plain values, as the parameters of a job hold it."""
         return asdict(self)
 
     def stream(self, purpose: str) -> np.random.Generator:
-        """Return the random stream of a purpose of this step."""
+        """Return the random stream of this step for a purpose."""
         return seeding.stream(
             self.experiment, self.point, self.regime, self.seed, self.iteration, purpose
         )
 
     def integer(self, purpose: str) -> int:
-        """Return 63 bits of a purpose of this step, to seed a generator of another library."""
+        """Return 63 bits of this step for a purpose, as a seed for another library."""
         return seeding.integer(
             self.experiment, self.point, self.regime, self.seed, self.iteration, purpose
         )

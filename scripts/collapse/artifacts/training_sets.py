@@ -1,7 +1,7 @@
-"""What an iteration trains on: a regime's decision, noted as a manifest and read back as rows.
+"""Training sets: decided by a regime, described by a manifest, and read as rows of files.
 
-Training sets are never copied. A manifest says how many samples of which source, seeded
-permutations say which, and `selections` where they are.
+Samples are never copied. A manifest says how many samples of which source are in a training set,
+seeded permutations select them, and `selections` returns the files and rows that hold them.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from collapse.artifacts.step import Step
 from collapse.errors import JobError
 from collapse.regimes import Regime, Source, draw_counts
 
-#: What describes the files of the real data, in their folder.
+#: File name of the record of the real data, in its folder.
 DATASET = "dataset.json"
 
 
 class Selection(NamedTuple):
-    """Samples of one file: ``rows`` counted from the file's first, ascending.
+    """Samples of one file: ``rows`` are their positions among its ``size``, in ascending order.
 
-    Without a path, the rows of the real data that a family draws at that iteration, of which
-    there are ``size``.
+    Without a path, they are positions in the real data that the family draws at ``iteration``,
+    ``size`` samples.
     """
 
     kind: str
@@ -48,22 +48,27 @@ def assemble(
     previous: str | Path | None,
     records: Sequence[str],
 ) -> None:
-    """Write the manifest of a training set; what was kept of the iteration before is removed.
+    """Write the manifest of a training set; remove the kept outputs of the iteration before.
 
     Parameters
     ----------
     output : path
-        Where to.
+        The file to write.
     step : Step
-        The iteration it is for.
+        The key of the iteration that trains on it.
     regime : Regime
-        What decides; at iteration 1 it says nothing.
+        It decides on the training sets of all iterations but the first.
     data : path or None
         Folder of the real data, at iteration 1; None for a family that draws its own.
     previous : path or None
-        Manifest of the iteration before.
+        Manifest of the iteration before; None at iteration 1.
     records : sequence of path
         Records of the shards that the iteration before wrote.
+
+    Raises
+    ------
+    JobError
+        If a source has too few samples, or a file is damaged or of another chain.
     """
     t, n = step.iteration, step.samples
     if previous is None:
@@ -113,13 +118,13 @@ def assemble(
     )
     manifest.write(output, training_set)
     if previous is not None:
-        # Training and sampling may stand in different folders at iteration 1.
+        # At iteration 1 training and samples may have different folders.
         sampled = {Path(record).parent.parent for record in records}
         restoring.forget({Path(previous).parent, *sampled})
 
 
 def _first(regime: Regime, source: Source, n: int) -> int:
-    """Where in the seed's order of the real data a source begins: fresh data follows the rest."""
+    """Return where a source begins in the seed's order of real data: fresh data comes last."""
     if source.kind != "fresh":
         return 0
     return n + sum(regime.fresh(t, n) for t in range(2, source.iteration))
@@ -134,7 +139,7 @@ def _length(stored: Sequence[ShardFile]) -> int:
 
 
 def selections(step: Step, training_set: TrainingSet) -> list[Selection]:
-    """Say which rows of which files a training set consists of, file by file."""
+    """Return the rows of files that a training set consists of, one selection for each file."""
     order = step.order_of_real_data(_length(training_set.real)) if training_set.real else None
     selected = []
     for source in training_set.sources:
@@ -163,7 +168,7 @@ def selections(step: Step, training_set: TrainingSet) -> list[Selection]:
 
 
 def read_own(path: str | Path, step: Step, iteration: int) -> TrainingSet:
-    """Read the manifest of an iteration of a step's own chain."""
+    """Read the manifest of an iteration; raise `DamagedFileError` if it is of another chain."""
     described = manifest.read_training_set(path)
     first = iteration == 1
     belongs = {

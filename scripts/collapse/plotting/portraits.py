@@ -1,4 +1,4 @@
-"""Portraits: what is shown of an iteration, as arrays in a file (`PicturedSteps.portray`)."""
+"""Portraits: the arrays that pictures of an iteration are drawn from, in a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Portrait = TypeVar("Portrait", bound=tuple[Any, ...])
 
 
 class Record(NamedTuple):
-    """The record of an iteration's training, and where in which chain it stands."""
+    """A file of an iteration (its portrait or training record), and its place in the chain."""
 
     point: str
     regime: str
@@ -21,13 +21,13 @@ class Record(NamedTuple):
 
 
 def write(path: Path, portrait: Any) -> None:
-    """Write a named tuple of arrays."""
+    """Write a portrait, which is a named tuple of arrays."""
     with open(path, "wb") as file:
         np.savez_compressed(file, **portrait._asdict())
 
 
 def read(path: str | Path, kind: type[Portrait]) -> Portrait:
-    """Read what `write` wrote, as the named tuple that it was."""
+    """Read a portrait as the named tuple ``kind``."""
     with np.load(path, allow_pickle=False) as arrays:
         return kind(**arrays)
 
@@ -35,7 +35,7 @@ def read(path: str | Path, kind: type[Portrait]) -> Portrait:
 def by_point(
     records: Sequence[Record], kind: type[Portrait]
 ) -> dict[str, dict[str, dict[int, Portrait]]]:
-    """Read portraits: for each point those of its regimes, iteration by iteration."""
+    """Read portraits; return them by point, regime and iteration."""
     points: dict[str, dict[str, dict[int, Portrait]]] = {}
     for record in records:
         regimes = points.setdefault(record.point, {})

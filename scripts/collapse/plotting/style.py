@@ -1,4 +1,4 @@
-"""The style that all figures share: lines, colours, confidence bands, and how they are saved."""
+"""The style of all figures: lines, colours, confidence bands, and how they are saved."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ STYLE: Any = {
     "svg.hashsalt": "collapse",
     "svg.fonttype": "none",
 }
-#: Line and name of theory, exact or not.
+#: Line style and label of theory, by whether it is exact.
 THEORY: dict[bool, Any] = {True: ("--", "theory"), False: (":", "approximation")}
-#: Line of what a metric can't cross.
+#: Line style of a reference, which the metric can't cross.
 REFERENCE: Any = {"color": "grey", "linestyle": "-.", "linewidth": 0.9}
-#: What others published, open markers in the colour of the curve beside.
+#: Markers of published values, in the colour of our curve under the same conditions.
 PUBLISHED: Any = {"linestyle": "none", "marker": "o", "markersize": 5, "markerfacecolor": "none"}
-#: Resamples of the seeds for a confidence band.
+#: Number of bootstrap resamples of the seeds for a confidence band.
 RESAMPLES = 400
-#: Every regime keeps its colour, in the titles of its panels.
+#: Colours of the regimes in the titles of panels.
 REGIME_COLOURS = {
     "replace": "#c0392b",
     "accumulate": "#1f77b4",
@@ -53,7 +53,7 @@ REGIME_COLOURS = {
 
 def save(drawing: Drawing, path: Path) -> None:
     """Write a drawing as PNG and SVG, and close it."""
-    drawing.draw_without_rendering()  # lays it out, once for both kinds
+    drawing.draw_without_rendering()  # computes the layout once for both files
     drawing.set_layout_engine("none")
     for kind in ("png", "svg"):
         metadata = {"Date": None} if kind == "svg" else None
@@ -62,23 +62,23 @@ def save(drawing: Drawing, path: Path) -> None:
 
 
 def label(variable: xr.DataArray) -> str:
-    """Name a variable, with its units."""
+    """Return the long name of a variable, with its units."""
     units = "" if variable.attrs["units"] == "1" else f" [{variable.attrs['units']}]"
     return f"{variable.attrs['long_name']}{units}"
 
 
 def colours_of(values: Sequence[Any] | NDArray[Any]) -> dict[Any, Any]:
-    """Give each value of what the curves differ in a colour, in order."""
+    """Return a colour for each of the values by which curves differ, in order."""
     shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.88, len(values)))
     return dict(zip(values, shades, strict=True))
 
 
 def band(values: Array, average: str) -> tuple[Array, Array, Array]:
-    """Average over seeds (axis 0), with the ends of its band.
+    """Return the average over seeds (axis 0) and both ends of its band.
 
-    A median comes with the quartiles, a mean with its 95 % confidence interval by the
-    bootstrap over seeds, which stays positive on a log axis. Seeds without a value are left
-    out; an infinite one makes the mean infinite and leaves no band.
+    The band of a median is its quartiles. That of a mean is its 95 % confidence interval by the
+    bootstrap over seeds, which stays positive where all values are. Seeds without a value are
+    left out; an infinite value makes the mean infinite and the band NaN.
     """
     if average == "median":
         low, centre, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)

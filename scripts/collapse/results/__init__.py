@@ -1,1 +1,1 @@
-"""What came out: datasets, comparisons with theory and publications, tables and figures."""
+"""Results: datasets, comparisons with theory and published values, tables and figures."""

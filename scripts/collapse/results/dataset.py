@@ -1,4 +1,4 @@
-"""Reading the dataset of an experiment: the values of one chain."""
+"""Reading the values of one chain from the dataset of its experiment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 
 
 def values_of(dataset: xr.Dataset, spec: ChainSpec, metric: str) -> Array:
-    """Return a chain's metric from its experiment's dataset: (seeds, iterations) or (seeds,)."""
+    """Return a chain's metric: (seeds, iterations), or (seeds,) if it is one number per chain."""
     cell = {"regime": spec.regime_name, "samples": spec.samples, **spec.parameters}
     array = dataset[metric].sel(
         {

@@ -1,4 +1,4 @@
-"""Figures as the papers have them: regimes side by side, colour by samples, theory dashed."""
+"""Figures like those of the papers: regimes side by side, theory as dashed lines."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ Array = NDArray[np.float64]
 def draw(dataset: xr.Dataset, chains: Sequence[ChainSpec], directory: Path) -> list[Path]:
     """Draw every figure of an experiment's family, as PNG and SVG.
 
-    Axes of the dataset that a figure has no place for give one figure for each of their
-    values, named after them.
+    An axis of the dataset that is neither rows, colour nor horizontal axis of a figure gives a
+    figure for each of its values, which the file is named after.
     """
     directory.mkdir(parents=True, exist_ok=True)
     by_cell = {(spec.regime_name, _cell(dataset, spec)): spec for spec in chains}
@@ -52,7 +52,7 @@ def draw(dataset: xr.Dataset, chains: Sequence[ChainSpec], directory: Path) -> l
 
 
 def _has_something_to_show(dataset: xr.Dataset, figure: Figure) -> bool:
-    """Tell whether the study varied what the figure is about, and measured it."""
+    """Tell whether the metric was measured, for several colours if the figure compares them."""
     if bool(dataset[figure.metric].isnull().all()):
         return False
     return not figure.compares or dataset.sizes.get(figure.colour, 1) > 1
@@ -130,7 +130,7 @@ def _curve(
     by_cell: Any,
     dataset: xr.Dataset,
 ) -> list[Expectation]:
-    """Draw a curve: the average over seeds with its band, and over it the theory, returned."""
+    """Draw the average over seeds with its band, and theory over it, which is returned."""
     array = shown[figure.metric]
     array = array.squeeze([d for d in array.dims if d not in ("seed", figure.x)], drop=True)
     x = np.atleast_1d(shown[figure.x].values)
@@ -157,7 +157,7 @@ def _publications(
     by_cell: Any,
     dataset: xr.Dataset,
 ) -> bool:
-    """Mark what was published under the conditions of a curve over iterations, if anything was."""
+    """Mark the values published for a curve over iterations; return whether there are any."""
     spec = _spec(shown, {}, regime, by_cell, dataset) if figure.x == "iteration" else None
     if spec is None:
         return False
@@ -174,7 +174,7 @@ def _publications(
 def _expected(
     shown: xr.Dataset, figure: Figure, regime: str, by_cell: Any, dataset: xr.Dataset
 ) -> list[Expectation]:
-    """Theory of a curve: of its iterations, or of each of its samples; none if one has none."""
+    """Return the theory of a curve: one expectation, or one for each number of samples."""
     points = np.atleast_1d(shown[figure.x].values) if figure.x == "samples" else [None]
     found = []
     for point in points:
@@ -202,7 +202,7 @@ def _sources(theory: Mapping[str, Sequence[Expectation]]) -> list[str]:
 def _spec(
     shown: xr.Dataset, at: dict[str, Any], regime: str, by_cell: Any, dataset: xr.Dataset
 ) -> ChainSpec | None:
-    """Return the chain of a curve, ``at`` its place on the axis that the curve runs along."""
+    """Return the chain behind a curve; ``at`` gives the place on the axis that it runs along."""
     cell = {
         name: at[name] if name in at else shown[name].values.ravel()[0]
         for name in _parameters(dataset)
@@ -214,7 +214,7 @@ def _spec(
 
 
 def _limit(axes: Axes) -> None:
-    """Keep a log axis within the decades that can be read."""
+    """Limit a log axis to twelve decades, so that it stays legible."""
     low, high = axes.get_ylim()
     if axes.get_yscale() == "log" and low < high * 1e-12:
         axes.set_ylim(bottom=high * 1e-12)
@@ -247,8 +247,8 @@ def write(
 ) -> None:
     """Draw the figures of an experiment, each as PNG and SVG.
 
-    A grid of mixtures is drawn as one; other regimes side by side. ``records`` are those of the
-    trainings of one seed, each with its point, regime and iteration.
+    The mixtures of a grid share their figures; other regimes are drawn side by side. ``records``
+    are the training records of one seed, each with its point, regime and iteration.
     """
     import xarray as xr
 

@@ -27,7 +27,7 @@ def write(
     study: Mapping[str, Any],
     project: Path,
 ) -> None:
-    """Gather the chains of an experiment, with provenance.
+    """Write the dataset of an experiment: its chains, with their provenance.
 
     A chain's file that fails its checksums is set aside, so that the next run makes it again.
     """
@@ -79,21 +79,21 @@ def combine(
     Parameters
     ----------
     chains : iterable of (cell, path)
-        A cell gives the value on every axis, and the regime.
+        A cell gives the chain's value on every axis, and its regime.
     axes : mapping of str to sequence
         Parameter axes in order, each with all its values.
     regimes, seeds, iterations : sequence
         The other coordinates.
     descriptions : mapping of str to (long_name, units)
-        Of variables and coordinates.
+        Long names and units of variables and coordinates.
     attributes : mapping
-        Attributes of the Dataset; what is not a string is written as JSON.
+        Attributes of the Dataset; values that are not strings are written as JSON.
 
     Returns
     -------
     xarray.Dataset
-        Dimensions regime, the axes, seed, iteration; variables without the last where a
-        metric is one number per chain.
+        Its dimensions are regime, the axes, seed and iteration; a metric that is one number
+        per chain lacks the last.
     """
     import xarray as xr
 
@@ -125,13 +125,13 @@ def combine(
 
 
 def coordinate(values: list[Any]) -> NDArray[Any]:
-    """Return the values of an axis as one type: text where not all of them are numbers."""
+    """Return the values of an axis as numbers, or as text if any of them is not a number."""
     if any(value is None or isinstance(value, str) for value in values):
         return np.array([str(value) for value in values], dtype=object)
     return np.array(values)
 
 
 def write_dataset(path: str | Path, dataset: xr.Dataset) -> None:
-    """Write a Dataset as NetCDF, whole."""
+    """Write a Dataset as a NetCDF file that appears whole or not at all."""
     with chain_file.written(path) as partial:
         dataset.to_netcdf(partial, engine="netcdf4")

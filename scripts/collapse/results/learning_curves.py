@@ -1,4 +1,4 @@
-"""Learning curves of neural chains: loss against step, iteration by iteration (P1 Fig. 4)."""
+"""Learning curves: loss against training step, a curve for each iteration (P1 Fig. 4)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from collapse.plotting.portraits import Record
 
 
 def draw(records: Sequence[Record], directory: Path) -> list[Path]:
-    """Draw a figure for each point: a row of panels with a regime each, colour by iteration.
+    """Draw a figure for each point, with a column for each regime, a colour for each iteration.
 
     Parameters
     ----------
     records : sequence of Record
-        Of one seed; those without a curve are left out.
+        Training records of one seed; those without a curve are left out.
     directory : path
         Where the figures go, as PNG and SVG.
     """

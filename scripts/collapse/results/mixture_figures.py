@@ -1,7 +1,7 @@
 """Figures of grids of mixtures: cardinality against proportion of real data (P2).
 
-A heat map, and the metric against the number of real samples, of synthetic ones, and against
-the share of real ones among as many samples. A curve without any of the other kind is black.
+Each metric has a heat map, and curves against the number of real samples, the number of synthetic
+samples, and the share of real samples in a fixed total. Curves for zero samples are black.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ Cells = np.ma.MaskedArray[Any, Any]
 Values = Mapping[Mixture, Array]
 Side = Literal["real", "synthetic"]
 
-#: The most cells of a heat map whose values are written into them.
+#: Values are written into the cells of a heat map with at most this many cells.
 ANNOTATED = 300
-#: A total is drawn against the proportion of real data if so many mixtures have it, and if it is
-#: among so many totals that most mixtures have.
+#: Least number of mixtures that share a total, for curves against the proportion of real data, and
+#: largest number of totals that are drawn.
 FEWEST_PROPORTIONS, MOST_TOTALS = 3, 8
 
 
 def draw(dataset: xr.Dataset, grids: Sequence[Grid], directory: Path) -> list[Path]:
     """Draw the figures of every grid of mixtures of an experiment, as PNG and SVG.
 
-    For every metric that the family has figures of and that was measured at the last
-    iteration; a file is named after the family's figure, and after what its point differs
-    in if there are several.
+    Metrics that the family has no figure of, or that were not measured at the last iteration,
+    are left out. A file is named after the family's figure and, if there are several points,
+    after what its point differs in.
     """
     directory.mkdir(parents=True, exist_ok=True)
     headline = families.load(dataset.attrs["family"]).headline_of_mixtures
@@ -71,9 +71,9 @@ def draw(dataset: xr.Dataset, grids: Sequence[Grid], directory: Path) -> list[Pa
 
 
 def _figures(dataset: xr.Dataset) -> list[Figure]:
-    """Return the first of the family's figures of every metric that chains have over time.
+    """Return the family's first figure of each metric that is measured at every iteration.
 
-    One on a log axis counts as such if any of its metric's is.
+    Its vertical axis is logarithmic if that of any figure of this metric is.
     """
     first: dict[str, Figure] = {}
     for figure in families.load(dataset.attrs["family"]).figures:
@@ -87,10 +87,10 @@ def _figures(dataset: xr.Dataset) -> list[Figure]:
 def _drawings(
     values: Values, figure: Figure, headline: Headline, label: str
 ) -> Iterator[tuple[str, Drawing]]:
-    judged = headline if figure.metric == headline.metric else None
+    ranking = headline if figure.metric == headline.metric else None
     better = {"higher": " (lower is better)", "lower": " (higher is better)"}
-    label += better[judged.worse] if judged else ""
-    yield "heat-map", _heat_maps(values, figure, judged, label)
+    label += better[ranking.worse] if ranking else ""
+    yield "heat-map", _heat_maps(values, figure, ranking, label)
     yield "by-real", _against(values, "real", "synthetic", figure, label)
     yield "by-synthetic", _against(values, "synthetic", "real", figure, label)
     totals = _totals(values)
@@ -99,7 +99,7 @@ def _drawings(
 
 
 def _logarithmic(values: Values, figure: Figure) -> bool:
-    """Tell whether a metric that is drawn on a log axis spans a decade, and so is one here."""
+    """Tell whether to use a log axis: the family's figure does, and the means span a decade."""
     means = np.array([mean(each)[0] for each in values.values()])
     means = means[np.isfinite(means)]
     if figure.yscale != "log" or not len(means):
@@ -107,8 +107,8 @@ def _logarithmic(values: Values, figure: Figure) -> bool:
     return bool(means.min() > 0 and means.max() > 10 * means.min())
 
 
-def _heat_maps(values: Values, figure: Figure, judged: Headline | None, label: str) -> Drawing:
-    """Draw the metric of every mixture and, below, where it differs from no synthetic data."""
+def _heat_maps(values: Values, figure: Figure, ranking: Headline | None, label: str) -> Drawing:
+    """Draw the metric of all mixtures and, below, differences from the same real samples alone."""
     rows = sorted({mixture.real for mixture in values})
     columns = sorted({mixture.synthetic for mixture in values})
     compared = effects(values)
@@ -128,24 +128,24 @@ def _heat_maps(values: Values, figure: Figure, judged: Headline | None, label: s
     bar.set_label(textwrap.fill(label, 12 + 5 * len(rows)), fontsize=8)
     if norm is not None:
         _plain_decades(bar.ax.yaxis)
-    if judged is not None:
-        _box_best(axes[0, 0], values, rows, columns, judged)
+    if ranking is not None:
+        _box_best(axes[0, 0], values, rows, columns, ranking)
     if compared:
-        _differences(drawing, axes[1, 0], compared, rows, columns, judged)
+        _differences(drawing, axes[1, 0], compared, rows, columns, ranking)
     axes[-1, 0].set_xlabel("synthetic samples in the training set")
     drawing.supylabel("real samples in the training set", fontsize=9)
     return drawing
 
 
 def _matrix(numbers: Mapping[Mixture, float], rows: Sequence[int], columns: Sequence[int]) -> Cells:
-    """Arrange numbers by real and synthetic samples; what the grid has not is masked."""
+    """Arrange numbers by real and synthetic samples; mixtures that the grid lacks are masked."""
     cells = [[numbers.get(Mixture(real, added), np.nan) for added in columns] for real in rows]
     found: Cells = np.ma.array(cells, mask=~np.isfinite(cells))  # type: ignore[no-untyped-call]
     return found
 
 
 def _fixed(extent: float) -> str:
-    """Return a format with so many decimals that three digits of this extent are seen."""
+    """Return a format with the decimals that show three digits of a range of this extent."""
     return f".{max(0, 2 - int(np.floor(np.log10(extent)))) if extent > 0 else 2}f"
 
 
@@ -181,11 +181,11 @@ def _cells(
 
 
 def _box_best(
-    axes: Axes, values: Values, rows: Sequence[int], columns: Sequence[int], judged: Headline
+    axes: Axes, values: Values, rows: Sequence[int], columns: Sequence[int], ranking: Headline
 ) -> None:
     for row, real in enumerate(rows):
         beside = {mixture: each for mixture, each in values.items() if mixture.real == real}
-        column = columns.index(best_of(beside, judged).synthetic)
+        column = columns.index(best_of(beside, ranking).synthetic)
         box = Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, linewidth=1.8, zorder=3)
         box.set_edgecolor("#e6550d")
         axes.add_patch(box)
@@ -198,15 +198,15 @@ def _differences(
     compared: Mapping[Mixture, Effect],
     rows: Sequence[int],
     columns: Sequence[int],
-    judged: Headline | None,
+    ranking: Headline | None,
 ) -> None:
-    """Colour where a metric is lower or higher than without synthetic data, beyond doubt."""
+    """Colour the mixtures whose interval tells the metric from that without synthetic data."""
     signs = {m: float(effect.low > 0) - float(effect.high < 0) for m, effect in compared.items()}
     written = _matrix({m: effect.difference for m, effect in compared.items()}, rows, columns)
     names, colours = ["lower", "undecided", "higher"], ["#b2abd2", "#f7f7f7", "#fdb863"]
-    if judged is not None:
+    if ranking is not None:
         names, colours = ["better", "undecided", "worse"], ["#92c5de", "#f7f7f7", "#f4a582"]
-        if judged.worse == "lower":
+        if ranking.worse == "lower":
             signs = {mixture: -sign for mixture, sign in signs.items()}
     sizes = [abs(effect.difference) for effect in compared.values()]
     form = "+" + _fixed(max((size for size in sizes if np.isfinite(size)), default=0.0))
@@ -219,7 +219,7 @@ def _differences(
 
 
 def _against(values: Values, x: Side, colour: Side, figure: Figure, label: str) -> Drawing:
-    """Draw the metric against the number of samples of one kind, coloured by the other's."""
+    """Draw the metric against the number of one kind of samples, a curve for each of the other."""
     amounts = sorted({getattr(mixture, colour) for mixture in values})
     colours = {0: "black"} | style.colours_of([amount for amount in amounts if amount])
     drawing, axes = plt.subplots(figsize=(6.2, max(3.6, 1 + 0.19 * len(amounts))))
@@ -233,7 +233,7 @@ def _against(values: Values, x: Side, colour: Side, figure: Figure, label: str) 
 
 
 def _totals(values: Values) -> list[int]:
-    """Return the totals that several mixtures share, those of most mixtures if there are many."""
+    """Return the totals to draw against the proportion: those that the most mixtures share."""
     totals = [mixture.total for mixture in values if mixture.total]
     shared = {total for total in totals if totals.count(total) >= FEWEST_PROPORTIONS}
     return sorted(sorted(shared, key=lambda total: (-totals.count(total), total))[:MOST_TOTALS])
@@ -260,7 +260,7 @@ def _curve(axes: Axes, curve: Mapping[Any, Array], figure: Figure, colour: Any, 
 
 
 def _count_axis(axes: Axes, counts: Sequence[int]) -> None:
-    """Set a log axis that has a place for zero, with ticks at the counts as far as they fit."""
+    """Make the horizontal axis logarithmic, with room for zero and ticks at counts that fit."""
     positive = [count for count in counts if count]
     if counts[0] == 0:
         axes.set_xscale("symlog", linthresh=positive[0], linscale=0.5)

@@ -1,11 +1,11 @@
-"""What synthetic data is worth beside so many real samples, over seeds (P2).
+"""For each number of real samples, the best amount of synthetic data, and whether it helps (P2).
 
-The best of many amounts of synthetic data, chosen by the seeds that then judge it, looks better
-than it is. So every amount is compared with none by an interval wide enough to hold for all the
-amounts beside one number of real samples at once (Bonferroni), and with them for whichever turns
-out best. Choosing on all seeds but one and judging on that one is no way around it: the choices
-share all but one of their seeds, and an interval over them claims far too often that synthetic
-data helps where nothing does (a test of this module shows both).
+The best of many amounts of synthetic data looks better than it is if the same seeds choose and
+evaluate it. So every amount is compared with none by an interval that holds for all amounts beside
+one number of real samples at once (Bonferroni), and therefore for the best one. Choosing on all
+seeds but one and evaluating on that one does not help: the choices share all but one of their
+seeds, and an interval over them claims far too often that synthetic data helps where it changes
+nothing (a test of this module shows both).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-#: Of the intervals, for all amounts of synthetic data beside one number of real samples.
+#: Joint confidence of the intervals of all amounts beside one number of real samples.
 CONFIDENCE = 0.95
 
 COLUMNS = (
@@ -55,7 +55,7 @@ COLUMNS = (
 
 
 class Effect(NamedTuple):
-    """Difference from no synthetic data, paired over seeds, with the ends of its interval."""
+    """Mean difference from no synthetic data, paired over seeds, and the ends of its interval."""
 
     difference: float
     low: float
@@ -63,12 +63,12 @@ class Effect(NamedTuple):
 
     @property
     def decided(self) -> bool:
-        """Whether the interval leaves out zero."""
+        """Whether the interval excludes zero."""
         return self.low > 0 or self.high < 0
 
 
 def last_values(dataset: xr.Dataset, grid: Grid, metric: str) -> dict[Mixture, Array]:
-    """Return a metric at the last iteration, for every mixture of a grid: an array (seeds,)."""
+    """Return a metric at the last iteration for every mixture of a grid, of shape (seeds,)."""
     return {
         mixture: values_of(dataset, spec, metric)[:, -1] for mixture, spec in grid.chains.items()
     }
@@ -84,9 +84,9 @@ def effects(values: Mapping[Mixture, Array]) -> dict[Mixture, Effect]:
     Returns
     -------
     dict of Mixture to Effect
-        For mixtures with synthetic samples. The intervals are Student's, and hold together for
-        all amounts beside one number of real samples; of fewer than two seeds, or of values
-        that are not finite, there is none (nan).
+        One for each mixture with synthetic samples. The intervals are Student's, and hold
+        jointly for all amounts beside one number of real samples; their ends are NaN if there
+        are fewer than two seeds or values that are not finite.
     """
     found = {}
     for mixture, mixed in values.items():
@@ -97,7 +97,7 @@ def effects(values: Mapping[Mixture, Array]) -> dict[Mixture, Effect]:
 
 
 def _amounts(values: Mapping[Mixture, Array], real: int) -> list[Mixture]:
-    """Mixtures of a number of real samples with any synthetic ones."""
+    """Return the mixtures of a number of real samples with any synthetic ones."""
     return [mixture for mixture in values if mixture.real == real and mixture.synthetic]
 
 
@@ -117,7 +117,7 @@ def _effect(mixed: Array, alone: Array, amounts: int) -> Effect:
 
 @functools.cache
 def _width(amounts: int, freedom: int) -> float:
-    """Half an interval in standard errors."""
+    """Return half the width of an interval, in standard errors."""
     return float(student.isf((1 - CONFIDENCE) / 2 / amounts, freedom))
 
 
@@ -127,7 +127,7 @@ def tabulate(experiment: str, dataset: xr.Dataset, grids: Sequence[Grid]) -> pd.
     Parameters
     ----------
     experiment : str
-        Its name.
+        Name of the experiment.
     dataset : xarray.Dataset
         Its gathered metrics.
     grids : sequence of Grid
@@ -135,11 +135,10 @@ def tabulate(experiment: str, dataset: xr.Dataset, grids: Sequence[Grid]) -> pd.
     Returns
     -------
     pandas.DataFrame
-        The best amount, of those above none, is that of the best mean over seeds of the
-        metric by which the family's mixtures are judged, at the last iteration. ``difference``
-        is from the same real samples alone, with its interval (see `effects`), and
-        ``beats_none`` says what follows: yes, no, undecided, or - where the grid has no such
-        mixture.
+        The best amount above zero has the best mean over seeds, at the last iteration, of the
+        metric by which the family summarises mixtures. ``difference`` is its difference from
+        the same real samples alone, with its interval (see `effects`). ``beats_none`` says
+        whether it improves on them: yes, no, undecided, or - if the grid lacks them.
     """
     import pandas as pd
 
@@ -177,7 +176,7 @@ def tabulate(experiment: str, dataset: xr.Dataset, grids: Sequence[Grid]) -> pd.
 
 
 def best_of(values: Mapping[Mixture, Array], headline: Headline) -> Mixture:
-    """Return the mixture of the best mean over seeds; without any value, the first."""
+    """Return the mixture with the best mean over seeds, or the first if none has a value."""
     sign = -1.0 if headline.worse == "higher" else 1.0
     goodness = {mixture: sign * mean(each)[0] for mixture, each in values.items()}
     return max(goodness, key=lambda mixture: np.nan_to_num(goodness[mixture], nan=-np.inf))
@@ -194,7 +193,7 @@ def mean(values: Array) -> tuple[float, float]:
 
 
 def verdict(effect: Effect, headline: Headline) -> str:
-    """Say whether synthetic data beats none: yes, no, or undecided."""
+    """Return whether synthetic data improves on none: yes, no, or undecided."""
     if not effect.decided:
         return "undecided"
     better = effect.high < 0 if headline.worse == "higher" else effect.low > 0
@@ -202,7 +201,7 @@ def verdict(effect: Effect, headline: Headline) -> str:
 
 
 def write(metrics: str, *, study: Mapping[str, Any], table: Path) -> None:
-    """Write the table of what synthetic data is worth beside so many real samples."""
+    """Write the table of the best amount of synthetic data for each number of real samples."""
     import xarray as xr
 
     experiment = Path(metrics).parent.name

@@ -9,7 +9,7 @@ from pathlib import Path
 def write(
     portraits: Sequence[tuple[tuple[str, str, int], str]], *, family: str, directory: Path
 ) -> None:
-    """Draw the portraits of the iterations of one seed, each with its point, regime, iteration."""
+    """Draw the portraits of one seed, each with its point, regime and iteration."""
     from collapse import families
     from collapse.plotting.portraits import Record
 

@@ -1,4 +1,4 @@
-"""Which versions and which commit made a dataset."""
+"""Provenance of a dataset: the versions of packages and the commit that made it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PACKAGES = ("numpy", "scipy", "xarray", "netCDF4", "pydantic", "snakemake")
 
 
 def provenance(directory: str | Path) -> dict[str, str]:
-    """Versions of what the numbers may depend on, and the git commit of a checkout."""
+    """Return the versions of what the numbers may depend on, and the git commit of a checkout."""
     from collapse import __version__
 
     versions = {"collapse_version": __version__, "python_version": platform.python_version()}
@@ -22,7 +22,7 @@ def provenance(directory: str | Path) -> dict[str, str]:
 
 
 def git_commit(directory: str | Path) -> str:
-    """Return the commit of a checkout, with ``-dirty`` if it was changed; else ``unknown``."""
+    """Return the commit of a checkout, with ``-dirty`` if it was changed, or ``unknown``."""
     command = [
         "git",
         "-C",

@@ -1,4 +1,4 @@
-"""Our results beside published ones: a table with the difference (P1 Table 2)."""
+"""A table of our results beside published ones, with the difference (P1 Table 2)."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ COLUMNS = (
 def compare(chains: Iterable[ChainSpec], datasets: Mapping[str, xr.Dataset]) -> pd.DataFrame:
     """Return our value and the published one, for every regime and iteration that was published.
 
-    Rows of conditions under which nothing was published (another model, other data) have ours
-    alone.
+    Where nothing was published under the conditions of a chain (another model, other data), a
+    row has our value alone.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def compare(chains: Iterable[ChainSpec], datasets: Mapping[str, xr.Dataset]) -> 
     Returns
     -------
     pandas.DataFrame
-        Ours is the mean over seeds with its standard error.
+        ``ours`` is the mean over seeds, with its standard error.
     """
     import pandas as pd
 
@@ -97,7 +97,7 @@ def compare(chains: Iterable[ChainSpec], datasets: Mapping[str, xr.Dataset]) -> 
 
 
 def published_of(spec: ChainSpec) -> list[Published]:
-    """Return what was published under the regime, parameters and samples of a chain."""
+    """Return the values published for the regime, parameters and samples of a chain."""
     return [
         one
         for one in families.load(spec.family).published

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from collapse.artifacts import files
 
-#: Samples of a shard in the table.
+#: Number of samples of each shard in the table.
 SHOWN_SAMPLES = 3
 
 

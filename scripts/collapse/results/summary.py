@@ -1,4 +1,4 @@
-"""The short table at the end of a run: what happened to each experiment under each regime."""
+"""The summary at the end of a run: what became of each experiment under each regime."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-#: A metric has collapsed when this share of its first value, or less, is left.
+#: A metric has collapsed if at most this share of its first value is left.
 LOST = 0.01
-#: A metric has levelled off if this share of its change or less is in the second half.
+#: A metric has levelled off if at most this share of its change is in the second half.
 LEVEL = 0.15
-#: From worst to best.
+#: Verdicts on curves, from worst to best.
 VERDICTS = ("collapses", "degrades", "levels off", "stable", "improves")
-#: What it means that synthetic data beats none, does not, or neither for certain.
+#: Wording of whether synthetic data improves on none.
 WORTH = {"yes": "helps", "no": "hurts", "undecided": "undecided"}
-#: Whether there is a theory, and it agrees.
+#: Wording of whether theory agrees; None if there is no theory.
 THEORY = {None: "-", True: "agrees", False: "DISAGREES"}
 
 
@@ -51,8 +51,8 @@ def summarise(experiment: str, dataset: xr.Dataset, agreement: dict[str, bool]) 
     Returns
     -------
     pandas.DataFrame
-        First and last value: the median over points of the mean over seeds (geometric for
-        metrics on a log scale). The verdict is the most frequent one among points.
+        The first and the last value are medians over points of the mean over seeds (geometric
+        for metrics on a log scale). The verdict is the most frequent one among points.
     """
     import pandas as pd
 
@@ -62,7 +62,7 @@ def summarise(experiment: str, dataset: xr.Dataset, agreement: dict[str, bool]) 
         array = dataset[headline.metric].sel(regime=regime)
         array = array.stack(point=[d for d in array.dims if d not in ("seed", "iteration")])
         curves = _curves(array.transpose("point", "seed", "iteration").values, headline.scale)
-        judged = [verdict(curve, headline) for curve in curves]
+        verdicts = [verdict(curve, headline) for curve in curves]
         first, last = np.median(curves, axis=0)[[0, -1]]
         theory = agreement.get(regime)
         rows.append(
@@ -72,7 +72,7 @@ def summarise(experiment: str, dataset: xr.Dataset, agreement: dict[str, bool]) 
                 "metric": headline.metric,
                 "first": first,
                 "last": last,
-                "verdict": max(VERDICTS, key=judged.count),
+                "verdict": max(VERDICTS, key=verdicts.count),
                 "theory": THEORY[theory],
             }
         )
@@ -98,8 +98,9 @@ def summarise_mixtures(
     Returns
     -------
     pandas.DataFrame
-        As of `summarise`, of the metric that mixtures are judged by; the last value is that of
-        the best mixture. The verdict says beside how many real samples synthetic data helps.
+        The columns of `summarise`, for the metric by which the family summarises mixtures; the
+        values are those of the best mixture. The verdict says with which numbers of real
+        samples synthetic data helps.
     """
     import pandas as pd
 
@@ -130,7 +131,7 @@ def summarise_mixtures(
 
 
 def _findings(table: pd.DataFrame) -> str:
-    """Say beside how many real samples synthetic data helps, hurts, or neither for certain."""
+    """Return with which numbers of real samples synthetic data helps, hurts, or is undecided."""
     compared = table[table["beats_none"] != "-"]
     found = []
     for answer, rows in itertools.groupby(compared.itertuples(), lambda row: row.beats_none):
@@ -141,18 +142,18 @@ def _findings(table: pd.DataFrame) -> str:
 
 
 def _curves(values: Array, scale: str) -> Array:
-    """Average (points, seeds, iterations) over seeds, geometrically on a log scale."""
+    """Return (points, iterations): averages over seeds, geometric ones on a log scale."""
     if scale == "linear":
         return values.mean(axis=1)
     return np.exp(np.log(np.maximum(values, 1e-300)).mean(axis=1))
 
 
 def verdict(curve: Array, headline: Headline) -> str:
-    """Judge a curve over iterations by its change and by how much of it came late.
+    """Return the verdict on a curve over iterations, from its change and how late it came.
 
-    It collapses if hardly anything is left of what should stay, degrades if it is still
-    getting worse in the second half of the iterations, levels off if it got worse but has
-    all but stopped.
+    A curve collapses if hardly anything is left of a metric that should not fall, degrades if
+    it still gets worse in the second half of the iterations, and levels off if it got worse but
+    hardly does so any more.
     """
     if headline.worse == "lower" and curve[-1] <= LOST * curve[0]:
         return "collapses"
@@ -168,7 +169,7 @@ def verdict(curve: Array, headline: Headline) -> str:
 
 
 def render(table: pd.DataFrame) -> str:
-    """Render the table for a terminal."""
+    """Return the table as text for a terminal."""
     written = table.to_markdown(tablefmt="simple", floatfmt=".4g", numalign="right", index=False)
     return f"{written}\n"
 
@@ -176,16 +177,16 @@ def render(table: pd.DataFrame) -> str:
 def write(
     metrics: Sequence[str], *, study: Mapping[str, Any], verdicts: Path, text: Path, table: Path
 ) -> None:
-    """Write the summary of all experiments, as a table for programs and one for people."""
+    """Write the summary of all experiments as CSV and as text."""
     import pandas as pd
     import xarray as xr
 
     parsed = Study.model_validate(study)
-    judged = pd.read_csv(verdicts)
+    checked = pd.read_csv(verdicts)
     parts = []
     for path in metrics:
         experiment = Path(path).parent.name
-        mine = judged[judged["experiment"] == experiment]
+        mine = checked[checked["experiment"] == experiment]
         agreement = {
             str(regime): bool((group["verdict"] == "agrees").all())
             for regime, group in mine.groupby("regime")

@@ -1,4 +1,4 @@
-"""Simulation against theory: z-scores, and whether the reproduction holds."""
+"""Comparison of simulation with theory: z-scores, and whether they agree."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-#: Chance of a false alarm anywhere in a study's table, if all of its theory holds.
+#: Probability that a threshold gives a false alarm in a study, if all of its theory holds.
 FALSE_ALARM = 1e-3
 
 
 def expectations(spec: ChainSpec) -> dict[str, Expectation]:
-    """Return what theory says of a chain's metrics at the evaluated iterations, if anything."""
+    """Return the expectations of a chain's metrics at the evaluated iterations, if any."""
     family = families.load(spec.family)
     at = np.asarray(spec.evaluated) - 1
 
@@ -47,7 +47,7 @@ def expectations(spec: ChainSpec) -> dict[str, Expectation]:
 
 
 class Comparison(NamedTuple):
-    """Simulated means, their standard errors, and z-scores against theory; nan: no theory."""
+    """Simulated means, their standard errors, and z-scores against theory (NaN without one)."""
 
     simulated: Array
     standard_error: Array
@@ -77,21 +77,21 @@ def compare(values: Array, expectation: Expectation) -> Comparison:
     if expectation.deviation is not None:
         spread = np.fmax(spread, expectation.deviation)
     standard_error = spread / np.sqrt(seeds)
-    with np.errstate(invalid="ignore"):  # a singular covariance: -inf, as expected
+    with np.errstate(invalid="ignore"):  # both are -inf for a singular covariance
         difference = simulated - expectation.mean
-    # Where both are exact (iteration 1 of a difference, a chain that cannot move) rounding is
-    # all that is left, and says nothing.
+    # Where both are exact (iteration 1 of a difference, a chain that cannot move) the difference
+    # is only rounding error and is no evidence.
     exact = np.abs(difference) <= 1e-9 * np.abs(expectation.mean) + 1e-300
     with np.errstate(invalid="ignore", divide="ignore"):
         z = np.where(exact & ~(standard_error > 0), 0.0, difference / standard_error)
-    # The spread is an estimate too: the normal score of the same tail of Student's t.
+    # The spread is an estimate, so z is the normal quantile of the same tail of Student's t.
     z = np.sign(z) * norm.isf(student.sf(np.abs(z), max(1, seeds - 1)))
     z = np.where(np.isfinite(expectation.mean) & np.isfinite(simulated), z, np.nan)
     return Comparison(simulated, standard_error, np.broadcast_to(expectation.mean, z.shape), z)
 
 
 def compare_chains(chains: Iterable[ChainSpec], datasets: dict[str, xr.Dataset]) -> pd.DataFrame:
-    """Compare every chain that has a theory, one row per metric and iteration."""
+    """Return the comparison of every chain that has a theory, one row per metric and iteration."""
     import pandas as pd
 
     frames = [pd.DataFrame(rows) for spec in chains for rows in _rows(spec, datasets)]
@@ -122,11 +122,11 @@ def _rows(spec: ChainSpec, datasets: dict[str, xr.Dataset]) -> Iterator[dict[str
 
 
 def judge(comparisons: pd.DataFrame) -> pd.DataFrame:
-    """Judge each experiment, regime and metric by its z-scores.
+    """Return whether theory agrees, for each experiment, regime and metric, from the z-scores.
 
-    Two thresholds, each Bonferroni's for a false alarm in `FALSE_ALARM` of studies: on the
-    largest single z, and on z pooled over the points at the same iteration, which sees a
-    bias too small for any one point.
+    There are two thresholds, each corrected (Bonferroni) for a false alarm in `FALSE_ALARM` of
+    studies: one on the largest single z, one on z pooled over the points at the same iteration,
+    which detects a bias too small for any one point.
     """
     import pandas as pd
 
@@ -161,15 +161,15 @@ def judge(comparisons: pd.DataFrame) -> pd.DataFrame:
 def write(
     metrics: Sequence[str], *, study: Mapping[str, Any], comparisons: Path, verdicts: Path
 ) -> None:
-    """Write the table of simulation against theory, and its verdicts."""
+    """Write the comparisons of simulation with theory, and the verdicts."""
     import xarray as xr
 
     parsed = Study.model_validate(study)
     datasets = {Path(path).parent.name: xr.open_dataset(path) for path in metrics}
     chains = (spec for experiment in parsed.experiments for spec in parsed.chains(experiment))
     found = compare_chains(chains, datasets)
-    judged = judge(found)
+    verdict = judge(found)
     with files.whole(comparisons) as partial:
         found.to_csv(partial, index=False, float_format="%.6g")
     with files.whole(verdicts) as partial:
-        judged.to_csv(partial, index=False, float_format="%.3f")
+        verdict.to_csv(partial, index=False, float_format="%.3f")
