@@ -1,0 +1,215 @@
+"""A tiny experiment of each family, with which `test_family` checks what all families guarantee.
+
+A family that runs in closed form names the kinds of chains it has; one that runs by steps, an
+experiment of a few samples, which is trained once and shared among the checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import pictures
+from collapse import families
+from collapse.regimes import NAMED, Regime, mixture
+from collapse.study.chain_spec import ChainSpec
+from stepping import Loop
+
+SAMPLES, ITERATIONS = 10, 6
+
+#: Regimes of every kind, under which chains in closed form are checked.
+REGIMES = {
+    **NAMED,
+    "window": Regime(keep_real=True, memory=2),
+    "window without real": Regime(keep_real=False, memory=3),
+    "fresh real": Regime(keep_real=False, memory=1, fresh_real="0.5n"),
+    "one fresh": Regime(keep_real=False, memory=1, fresh_real=1),
+    "mixture": mixture(4, 7),
+    "one real": mixture(1, 7),
+    "growing": Regime(keep_real=False, memory=1, generate="n*1.3^(t-1)"),
+    "shrinking": Regime(keep_real=True, generate="n*0.6^(t-1)"),
+    "nothing generated": Regime(keep_real=True, generate=0),
+    "some real in a budget": Regime(keep_real=3, budget="n"),
+    "window in a budget": Regime(keep_real=True, memory=2, budget="0.5n"),
+    "fresh in a budget": Regime(keep_real=False, memory=2, fresh_real="0.5n", budget="n"),
+    "growing budget": Regime(keep_real=True, fresh_real=2, budget="0.7tn"),
+}
+
+
+class Chains(NamedTuple):
+    """Parameters of chains in closed form, and the metrics that may be infinite with them."""
+
+    parameters: Mapping[str, Any]
+    infinite: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """What the checks run of a family.
+
+    Attributes
+    ----------
+    chains : sequence of Chains
+        The kinds of chains in closed form.
+    steps : mapping
+        Keys of an experiment of two iterations that runs by steps.
+    files : callable
+        Writes what the experiment reads into the working directory.
+    libraries : sequence of str
+        What the steps import; where it is not installed, checks of steps are skipped.
+    unknown : sequence of str
+        Metrics that may be missing: of so small a model, or of a chain that has not got so far.
+    ranks_agree : float
+        Relative difference between the losses of two ranks and of one.
+    """
+
+    chains: tuple[Chains, ...] = ()
+    steps: Mapping[str, Any] = field(default_factory=dict)
+    files: Callable[[], object] = lambda: None
+    libraries: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    ranks_agree: float = 1e-4
+
+
+EXAMPLES = {
+    "gaussian": Example(
+        chains=(
+            Chains({"dimension": 3}),
+            Chains({"dimension": 20}, infinite=("log_determinant_ratio",)),
+        ),
+        steps={"samples": 20, "grid": {"dimension": [5]}},
+    ),
+    "linear_regression": Example(
+        chains=(
+            Chains({"dimension": 3}),
+            Chains({"dimension": 15, "design": "fresh"}),
+            Chains({"dimension": 15}),
+        )
+    ),
+    "kernel_density": Example(
+        chains=(
+            Chains({"dataset": "blobs", "bandwidth": 0.5}),
+            Chains({"dataset": "moons", "bandwidth": "scott-scaled"}),
+            Chains({"dataset": "swiss_roll", "kernel": "tophat", "bandwidth": 5.0}, ("test_nll",)),
+        )
+    ),
+    "discrete": Example(
+        chains=(Chains({"outcomes": 4, "cap": 500}),), unknown=("iterations_to_collapse",)
+    ),
+    "language_model": Example(
+        steps={
+            "samples": 80,
+            "settings": {
+                "documents": 200,
+                "test_documents": 50,
+                "vocabulary": 400,
+                "context": 128,
+                "curve_points": 3,
+                "judged": 30,
+            },
+        },
+        libraries=("torch", "transformers"),
+        unknown=("mode_distance",),
+    ),
+    "fine_tuning": Example(
+        steps={
+            "samples": 40,
+            "settings": {
+                "pairs": 100,
+                "test_pairs": 40,
+                "base_stories": 100,
+                "vocabulary": 400,
+                "epochs": 4.0,
+                "batch": 8,
+                "learning_rate": 3e-3,
+                "attempts": 2000,
+                "curve_points": 3,
+                "judged": 20,
+            },
+        },
+        libraries=("torch", "transformers"),
+        unknown=("correct_share", "mode_distance"),
+    ),
+    "vae": Example(
+        steps={
+            "samples": 60,
+            "settings": {
+                "data": "images",
+                "epochs": 4.0,
+                "batch": 16,
+                "curve_points": 3,
+                "latent": 4,
+            },
+        },
+        files=lambda: pictures.folder(Path("images"), train=80, test=30, classes=("a", "b")),
+        libraries=("torch", "sklearn"),
+    ),
+    "molecule_diffusion": Example(
+        steps={
+            "samples": 12,
+            "settings": {
+                "molecules": 8,
+                "conformations": 2,
+                "test_molecules": 1,
+                "hydrogens": False,
+                "epochs": 3.0,
+                "batch": 5,
+                "curve_points": 3,
+                "judged": 8,
+            },
+            "grid": {"diffusion_steps": [4]},
+        },
+        libraries=("torch", "torch_geometric", "rdkit"),
+    ),
+}
+
+
+def of(name: str) -> Example:
+    """Return the example of a family; a test fails that asks for one that is not there."""
+    if name not in EXAMPLES:
+        pytest.fail(f"tests/contract/examples.py: found no example of {name}, expected one")
+    return EXAMPLES[name]
+
+
+def study_of(name: str) -> dict[str, Any]:
+    """Return a study of the example, with one experiment named e, as it stands in a file."""
+    experiment = {"family": name, "regimes": ["accumulate"], "iterations": 2, "seeds": 1}
+    given = of(name).steps or {"grid": of(name).chains[0].parameters}
+    return {"experiments": {"e": {"samples": SAMPLES, **experiment, **given}}}
+
+
+def loop_of(name: str, **changes: Any) -> Loop:
+    """Return the steps of the example, in the working directory."""
+    given = {"regime": "accumulate", "iterations": 2, **of(name).steps, **changes}
+    return Loop(family=name, **given)
+
+
+def specification(
+    family: str,
+    parameters: Mapping[str, Any],
+    regime: str | Regime,
+    iterations: int = ITERATIONS,
+    evaluated: tuple[int, ...] | None = None,
+    samples: int = SAMPLES,
+) -> ChainSpec:
+    """Return a chain in closed form."""
+    return ChainSpec(
+        experiment="e",
+        point="p",
+        regime_name=str(regime),
+        regime=REGIMES[regime] if isinstance(regime, str) else regime,
+        family=family,
+        parameters=dict(parameters),
+        samples=samples,
+        iterations=iterations,
+        evaluated=evaluated or tuple(range(1, iterations + 1)),
+    )
+
+
+def declaring(what: Callable[[families.Family], object]) -> list[str]:
+    """Return the names of the families that declare something."""
+    return [name for name in families.MODULES if what(families.load(name))]

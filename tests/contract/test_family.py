@@ -1,0 +1,494 @@
+"""What every family guarantees, as far as what it declares applies.
+
+A new family takes part by its line in ``collapse.families.MODULES`` and a tiny example in
+`examples.EXAMPLES`.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as parquet
+import pytest
+
+from collapse import families
+from collapse import study as studies
+from collapse.artifacts import manifest
+from collapse.artifacts.training_sets import DATASET
+from collapse.errors import JobError
+from collapse.loop import steps
+from collapse.loop.closed_form import run_chain
+from collapse.regimes import NAMED
+from collapse.results import pictures, samples
+from collapse.study import StudyError
+from collapse.study.errors import shown
+from contract import examples
+from contract.examples import ITERATIONS, REGIMES, SAMPLES
+
+PROJECT = Path(__file__).parents[2]
+SEEDS = [0, 1, 2, 3, 4]
+
+
+def each(names):
+    """Parametrise over families."""
+    return pytest.mark.parametrize("name", names)
+
+
+EVERY = each(families.MODULES)
+BY_STEPS = each(examples.declaring(lambda family: family.iterative))
+TRAINED = each(examples.declaring(lambda family: family.wants_gpu))
+
+
+def test_every_family_has_an_example():
+    assert set(examples.EXAMPLES) <= set(families.MODULES)
+    for name in families.MODULES:
+        example, family = examples.of(name), families.load(name)
+        assert bool(example.chains) == (family.closed_form is not None), name
+        assert bool(example.steps) == (family.iterative is not None), name
+
+
+# What is imported, and when.
+
+#: What no process that plans a study may wait for, and no job of a step.
+HEAVY = {
+    *("torch", "transformers", "tokenizers", "datasets", "vllm", "torch_geometric", "rdkit"),
+    *("pyarrow", "matplotlib", "scipy", "sklearn", "pandas", "xarray"),
+}
+DRAWING = {"matplotlib", "scipy.stats"}
+PLANNING = """\
+import sys
+from pathlib import Path
+from collapse import families, study
+from collapse.loop import inputs, plan
+family, planned = families.load(sys.argv[1]), study.load("study.yaml")
+plan.render(planned)
+inputs.Inputs(planned, {"neural": "gpu", "other": "cpu"}, Path())
+print(*sys.modules)
+if family.iterative:
+    families.load_steps(family)
+    print(*sys.modules)
+"""
+
+
+@EVERY
+def test_plans_import_nothing_heavy_and_steps_nothing_that_draws(name, tmp_path, monkeypatch):
+    installed(name)
+    monkeypatch.chdir(tmp_path)
+    examples.of(name).files()
+    Path("study.yaml").write_text(json.dumps(examples.study_of(name)))
+    found = subprocess.run(
+        [sys.executable, "-c", PLANNING, name],
+        env={**os.environ, "PYTHONPATH": str(PROJECT / "scripts")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    planning, *jobs = map(str.split, found.stdout.splitlines())
+    assert HEAVY.isdisjoint(planning), "imported to plan a study"
+    assert DRAWING.isdisjoint(itertools.chain(*jobs)), "imported by the jobs of steps"
+
+
+# Declarations.
+
+
+@EVERY
+def test_declarations_agree(name):
+    family = families.load(name)
+    fields = family.parameters.model_fields
+    for key, field in fields.items():
+        assert re.fullmatch(r"\S.*\.", field.description or ""), f"{key}: described in no sentence"
+        assert family.stage_of(key) >= 0
+    defaults = family.parameters()
+    assert family.parameters.model_validate(defaults.model_dump()) == defaults
+    assert list(family.problems(defaults)) == []
+    assert all(metric.long_name and metric.units for metric in family.metrics.values())
+    known, axes = set(family.metrics), {*fields, "samples"}
+    assert {family.headline.metric, family.headline_of_mixtures.metric} <= known
+    for figure in family.figures:
+        assert {figure.metric, figure.reference or figure.metric} <= known, figure
+        assert {figure.rows or figure.colour, figure.colour} <= axes, figure
+    assert len({figure.name for figure in family.figures}) == len(family.figures)
+    for published in family.published:
+        assert published.metric in known and set(published.conditions) <= axes, published
+        assert published.regime in {None, *NAMED} and published.iteration >= 1, published
+        assert math.isfinite(published.value) and published.source, published
+
+
+@BY_STEPS
+def test_steps_are_as_declared(name):
+    installed(name)
+    family = families.load(name)
+    does = families.load_steps(family)
+    assert (does.prepare is not None) == family.by_steps.has_dataset
+    assert (does.portray is not None) == (family.by_steps.pictures is not None)
+    assert set(family.by_steps.versions) <= {"prepare", "assemble", "train", "generate", "evaluate"}
+
+
+# Studies.
+
+
+def values_refused(schema, described):
+    """Return values of a parameter that its JSON schema refuses, of every kind."""
+    candidates = [{"a": 1}, "no such choice", "", True, 0.5]
+    number = False
+    for one in (described, *described.get("anyOf", ())):
+        beyond = {"minimum": -1, "exclusiveMinimum": 0, "maximum": 1, "exclusiveMaximum": 0}
+        candidates += [one[bound] + by for bound, by in beyond.items() if bound in one]
+        number |= one.get("type") == "number"
+    validator = jsonschema.Draft202012Validator({**described, "$defs": schema.get("$defs", {})})
+    refused = [value for value in candidates if not validator.is_valid(value)]
+    return [*refused, math.nan, math.inf] if number else refused
+
+
+def refused(name, path, place, given):
+    """Return what is said of a study with such a line at its end."""
+    example = examples.study_of(name)["experiments"]["e"]
+    lines = [f"  {key}: {json.dumps(example[key])}" for key in ("regimes", "iterations", "seeds")]
+    text = "\n".join(["experiments:", " e:", f"  family: {name}", *lines, *place, given])
+    path.write_text(text)
+    with pytest.raises(StudyError) as error:
+        studies.load(path)
+    message = str(error.value)
+    assert "\n" not in message
+    start = f"{path}:{len(text.splitlines())}: experiments.e."
+    assert message.startswith(start), f"{message} does not begin with {start}"
+    return message.removeprefix(start)
+
+
+@EVERY
+@pytest.mark.parametrize("place", ["grid", "settings"])
+def test_parameters_that_cannot_be_are_refused_in_one_line(name, place, tmp_path):
+    path, family = tmp_path / "study.yaml", families.load(name)
+    schema = family.parameters.model_json_schema()
+    heading = [f"  samples: {SAMPLES}", f"  {place}:"]
+    for key, described in schema["properties"].items():
+        for value in values_refused(schema, described):
+            listed = place == "grid"
+            written = shown([described["default"], value] if listed else value)
+            message = refused(name, path, heading, f"   {key}: {written}")
+            where = f"{place}.{key}[1]" if listed else f"{place}.{key}"
+            assert message.startswith(f"{where}: found {shown(value)}, expected "), message
+        message = refused(name, path, heading, f"   {key}x: {shown(described['default'])}")
+        assert message.startswith(f"{place}.{key}x: found an unknown key, expected one of")
+    if (least := family.minimum_samples) > 1:
+        message = refused(name, path, [], f"  samples: {least - 1}")
+        said = f": found {least - 1}, expected at least {least} for the family {name}"
+        assert message.startswith("samples") and message.endswith(said)
+
+
+# Chains in closed form.
+
+CHAINS = [
+    pytest.param(name, chains, id=f"{name}-{number}")
+    for name, example in examples.EXAMPLES.items()
+    for number, chains in enumerate(example.chains)
+]
+of_chains = pytest.mark.parametrize(("name", "chains"), CHAINS)
+of_regimes = pytest.mark.parametrize("regime", REGIMES)
+
+
+@functools.cache
+def at_once(case, regime, seeds=tuple(SEEDS), iterations=ITERATIONS, evaluated=None):
+    name, number = case
+    parameters = examples.of(name).chains[number].parameters
+    return run_chain(
+        examples.specification(name, parameters, regime, iterations, evaluated), seeds
+    )
+
+
+def case_of(name, chains):
+    return name, examples.of(name).chains.index(chains)
+
+
+def assert_same(found, expected, rtol=0.0):
+    """Assert that metrics are equal, to the last bit unless told otherwise."""
+    assert found.keys() == expected.keys()
+    for name in expected:
+        np.testing.assert_allclose(found[name], expected[name], rtol=rtol, atol=0, err_msg=name)
+
+
+@of_regimes
+@of_chains
+def test_chains_have_the_metrics_that_are_declared(name, chains, regime):
+    declared, unknown = families.load(name).metrics, examples.of(name).unknown
+    metrics = at_once(case_of(name, chains), regime)
+    assert metrics.keys() == declared.keys()
+    for metric, values in metrics.items():
+        own = (ITERATIONS,) if declared[metric].per_iteration else ()
+        assert values.shape == (len(SEEDS), *own), metric
+        assert metric in unknown or not np.isnan(values).any(), metric
+        assert metric in (*unknown, *chains.infinite) or np.isfinite(values).all(), metric
+
+
+@of_regimes
+@of_chains
+def test_a_seed_does_not_depend_on_the_others(name, chains, regime):
+    """To the last bit, so that seeds may be added to a study and chains run in batches."""
+    case = case_of(name, chains)
+    together = at_once(case, regime)
+    assert_same(
+        at_once(case, regime, seeds=(SEEDS[-1],)),
+        {metric: values[-1:] for metric, values in together.items()},
+    )
+
+
+@of_regimes
+@of_chains
+def test_a_longer_chain_starts_with_the_shorter(name, chains, regime):
+    case, declared = case_of(name, chains), families.load(name).metrics
+    long, short = at_once(case, regime, iterations=ITERATIONS + 3), at_once(case, regime)
+    for metric in (metric for metric in short if declared[metric].per_iteration):
+        np.testing.assert_array_equal(
+            long[metric][:, :ITERATIONS], short[metric], err_msg=metric
+        )
+
+
+@of_regimes
+@of_chains
+def test_all_regimes_start_from_the_same_fit(name, chains, regime):
+    case, declared = case_of(name, chains), families.load(name).metrics
+    found, first = at_once(case, regime), at_once(case, "replace")
+    for metric in (metric for metric in first if declared[metric].per_iteration):
+        np.testing.assert_array_equal(found[metric][:, 0], first[metric][:, 0], err_msg=metric)
+
+
+@of_regimes
+@of_chains
+def test_what_is_evaluated_does_not_change_the_chain(name, chains, regime):
+    case, at = case_of(name, chains), (1, 4, 6)
+    rows = np.array(at) - 1
+    expected = {
+        metric: values[:, rows] if values.ndim == 2 else values
+        for metric, values in at_once(case, regime).items()
+    }
+    # Sums over test points in other portions, in single precision, round differently.
+    assert_same(at_once(case, regime, evaluated=at), expected, rtol=1e-5)
+
+
+@of_regimes
+@of_chains
+def test_theory_speaks_of_metrics_that_are_there(name, chains, regime):
+    family = families.load(name)
+    parameters = family.parameters(**chains.parameters)
+    found = family.expectations(parameters, REGIMES[regime], SAMPLES, ITERATIONS)
+    for metric, expected in found.items():
+        shape = (ITERATIONS,) if family.metrics[metric].per_iteration else ()
+        assert np.shape(expected.mean) == shape, metric
+        assert expected.deviation is None or np.shape(expected.deviation) == shape, metric
+        assert not np.isnan(expected.mean).any(), metric
+
+
+# Chains by steps.
+
+
+def installed(name):
+    """Skip where the libraries of a family's steps are not installed."""
+    for library in examples.of(name).libraries:
+        pytest.importorskip(library)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """Return the function that runs the example of a family, once, and returns its folder."""
+
+    @functools.cache
+    def ran(name):
+        installed(name)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(tmp_path_factory.mktemp(name))
+            examples.of(name).files()
+            examples.loop_of(name).run()
+            return Path.cwd()
+
+    return ran
+
+
+@pytest.fixture
+def loop(name, home, tmp_path, monkeypatch):
+    """The example of a family, which has run, in a folder that a test may change."""
+    shutil.copytree(home(name), tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return examples.loop_of(name)
+
+
+def contents(*paths):
+    """Return what is in files, and in the files of folders."""
+    found = [Path(path) for path in paths]
+    inner = [file for path in found for file in sorted(path.rglob("*")) if file.is_file()]
+    return {str(file): file.read_bytes() for file in [*inner, *filter(Path.is_file, found)]}
+
+
+def record_of(chain, t):
+    """Return the record of a training but for the time that it took."""
+    record = json.loads(Path(chain.training(t)).read_text())
+    return {key: value for key, value in record.items() if key not in ("seconds", "ranks")}
+
+
+def shards_of(chain, t):
+    return list(dict.fromkeys([*chain.shards(t), *chain.evaluated_shards(t)]))
+
+
+@BY_STEPS
+def test_an_evaluation_has_the_metrics_that_are_declared(name, loop, monkeypatch):
+    family, unknown = families.load(name), examples.of(name).unknown
+    does, noted = families.load_steps(family), []
+
+    def evaluate(job):
+        noted.append(does.evaluate(job))
+        return noted[-1]
+
+    monkeypatch.setattr(families, "load_steps", lambda _: replace(does, evaluate=evaluate))
+    for t in (1, 2):
+        before = contents(loop.chain().metrics(t))
+        loop.evaluate(t)
+        assert contents(loop.chain().metrics(t)) == before
+        assert set(noted[-1]) <= set(family.metrics), "metrics that are not declared"
+        written = json.loads(Path(loop.chain().metrics(t)).read_text())
+        missing = {metric for metric, value in written.items() if not math.isfinite(value)}
+        assert missing <= set(unknown)
+
+
+@BY_STEPS
+def test_samples_do_not_depend_on_how_shards_are_cut(name, loop):
+    chain = loop.chain()
+    (shard,) = shards_of(chain, 1)
+    whole = parquet.read_table(shard.path)
+    assert len(whole) == shard.stop
+    middle, parts = shard.stop // 3, []
+    for start, stop in ((0, middle), (middle, shard.stop), (middle + 1, middle + 2)):
+        steps.generate(
+            "part.parquet",
+            "part.json",
+            loop.step(1, "generation"),
+            start=start,
+            stop=stop,
+            model=chain.model(1),
+            data=loop.data,
+        )
+        manifest.verify(manifest.read_shard_record("part.json").shard)
+        parts.append(parquet.read_table("part.parquet"))
+    assert pa.concat_tables(parts[:2]).equals(whole)
+    assert parts[2].equals(whole.slice(middle + 1, 1))
+    rows = [json.dumps(row, default=repr) for row in whole.to_pylist()]
+    assert len(set(rows)) > 0.9 * len(rows), "samples are copies of each other"
+
+
+def stopped_halfway(monkeypatch):
+    """Send SIGTERM in the middle of the first training; return the steps that are begun."""
+    from collapse.training import batches
+
+    shares, begun = batches.shares, []
+
+    def stopping(task, numbers, *others):
+        first = not begun
+        with closing(shares(task, numbers, *others)) as made:
+            for number, share in zip(numbers, made, strict=True):
+                begun.append(number)
+                if first and number == len(numbers) // 2:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                yield share
+
+    monkeypatch.setattr(batches, "shares", stopping)
+    return begun
+
+
+@BY_STEPS
+def test_steps_that_run_again_end_in_the_same_bytes(name, loop, monkeypatch):
+    """Also where the training is stopped halfway, if it can be: it goes on from there."""
+    chain = loop.chain()
+    shards = [path for shard in shards_of(chain, 1) for path in (shard.path, shard.record)]
+    outputs = [chain.training_set(1), chain.model(1), *shards, chain.metrics(1)]
+    before, record = contents(*outputs), record_of(chain, 1)
+    shutil.rmtree(chain.model(1))
+    for path in (*shards, chain.metrics(1)):
+        Path(path).unlink()
+    if families.load(name).wants_gpu:
+        begun = stopped_halfway(monkeypatch)
+        with pytest.raises(JobError, match=r"stopped by SIGTERM after step \d+ of \d+; saved in"):
+            loop.train(1)
+        assert not Path(chain.model(1)).exists()
+        loop.train(1)
+        assert begun == [*range(record["curve"][-1]["step"])]
+    loop.iterate(1)
+    assert record_of(chain, 1) == record
+    assert contents(*outputs) == before
+    assert not list(Path().rglob(".training"))
+
+
+@TRAINED
+def test_two_ranks_train_what_one_does(name, loop):
+    """Each takes half of every batch; their sums of gradients round differently."""
+    alone = record_of(loop.chain(), 1)["curve"]
+    loop.train(1, ranks=2)
+    together = record_of(loop.chain(), 1)["curve"]
+    assert len(alone) == len(together) > 1
+    for one, two in zip(alone, together, strict=True):
+        assert two == pytest.approx(one, rel=examples.of(name).ranks_agree)
+
+
+@TRAINED
+def test_a_training_records_its_learning_curve(name, loop):
+    for t in (1, 2):
+        curve = record_of(loop.chain(), t)["curve"]
+        assert [point["step"] for point in curve] == sorted({point["step"] for point in curve})
+        losses = [point[loss] for point in curve for loss in ("train_loss", "test_loss")]
+        assert len(curve) > 1 and all(map(math.isfinite, losses))
+
+
+@each(examples.declaring(lambda family: family.iterative and family.iterative.has_dataset))
+def test_no_test_data_is_trained_on(name, loop):
+    described = manifest.read_dataset(Path(loop.data, DATASET))
+    splits = []
+    for files in (described.train, described.test):
+        for file in files:
+            manifest.verify(file)
+        rows = [row for file in files for row in parquet.read_table(file.path).to_pylist()]
+        assert len(rows) == sum(file.stop - file.start for file in files) > 0
+        splits.append({json.dumps(row, default=repr) for row in rows})
+    assert splits[0].isdisjoint(splits[1])
+
+
+def shown_of(loop, paths):
+    return [((loop.point, loop.regime, t), path) for t in (1, 2) for path in paths(t)]
+
+
+@each(examples.declaring(lambda family: family.iterative and family.iterative.writes_text))
+def test_samples_can_be_read(name, loop):
+    shards = shown_of(loop, lambda t: [shard.path for shard in shards_of(loop.chain(), t)])
+    samples.write(shards, table=Path("samples.csv"))
+    texts = [row["text"] for row in pa.csv.read_csv("samples.csv").to_pylist()]
+    assert len(texts) == samples.SHOWN_SAMPLES * len(shards) and all(texts)
+
+
+@each(examples.declaring(lambda family: family.iterative and family.iterative.pictures))
+def test_pictures_are_drawn_of_what_is_portrayed(name, loop):
+    portraits = shown_of(loop, lambda t: [loop.chain().portrait(t)])
+    pictures.write(portraits, family=name, directory=Path("drawn"))
+    drawn = {(path.stem, path.suffix) for path in Path("drawn").iterdir()}
+    assert drawn and drawn == {(stem, kind) for stem, _ in drawn for kind in (".png", ".svg")}
+    assert all(loop.point in stem for stem, _ in drawn)
