@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse import seeding
-from collapse.data.text import corpus, documents
-from collapse.data.text.corpus import Corpus, Counts, DataError
+from collapse.data.text import documents
+from collapse.data.text.corpus import Corpus, Counts, DataError, corpus
 
 SEPARATOR = "<|endoftext|>"
 TEXTS = [f"Story {number}. Once upon a time …" for number in range(40)]
