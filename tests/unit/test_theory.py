@@ -1,4 +1,4 @@
-"""Theory: the general recursions against FACTS.md, against each other and against simulation."""
+"""Theory: the general recursions against closed forms, against each other and against simulation."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_unbiased_replace_keeps_the_variance_and_loses_the_mean(n):
     relative(moments.squared_error, formulas.gaussian_unbiased_replace_squared_error(n, 100))
 
 
-def test_limits_of_facts():
+def test_limits_of_the_closed_forms():
     assert formulas.gaussian_accumulate_variance(10, 100_000)[-1] == pytest.approx(
         formulas.gaussian_accumulate_variance_limit(10), rel=1e-5
     )
