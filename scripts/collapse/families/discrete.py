@@ -1,7 +1,7 @@
 """Distributions over K outcomes (P2, appendix of the code): genetic drift to one outcome.
 
-Fit: the observed frequencies. Sampling from them again and again loses outcomes, and lost
-outcomes never return; the chain has collapsed when one outcome is left.
+The fit is the observed frequencies. Repeated sampling from them loses outcomes, and lost outcomes
+never return; the chain has collapsed when one outcome is left.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Parameters(declarations.Parameters):
 
 
 class Counts(NamedTuple):
-    """How often each outcome is in a set of samples (seeds, K), and the size of the set."""
+    """The number of times (seeds, K) that each outcome is in a set of samples, and its size."""
 
     counts: NDArray[np.int64]
     total: int
@@ -91,7 +91,7 @@ class Simulator:
         return (draws,)
 
     def sample_statistics(self, model: Counts, count: int, iteration: int) -> Counts:
-        """Draw the counts of ``count`` samples: a multinomial over the outcomes still alive."""
+        """Draw the counts of ``count`` samples: a multinomial over the outcomes that are left."""
         counts = np.zeros_like(model.counts)
         for seed, generator in enumerate(self.streams.each("statistics", iteration)):
             alive = np.flatnonzero(model.counts[seed])
@@ -116,22 +116,22 @@ class Simulator:
         collapse = np.where(self._collapse <= self.cap, self._collapse, np.nan)
         if later is not None:
             generators = self.streams.each("beyond the record", iteration)
-            # Samples that grow without bound stop drifting long before they can't be counted.
+            # Training sets that grow without bound end the drift long before they exceed 2**53.
             countable = itertools.takewhile(lambda size: size < 2**53, later)
             copies = itertools.tee(countable, len(collapse))
             for seed, (generator, sizes) in enumerate(zip(generators, copies, strict=True)):
                 if np.isnan(self._collapse[seed]):
                     alive = model.counts[seed][model.counts[seed] > 0]
                     limit = itertools.islice(sizes, max(0, self.cap - iteration))
-                    collapse[seed] = iteration + _steps_to_collapse(alive, limit, generator)
+                    collapse[seed] = iteration + _iterations_to_collapse(alive, limit, generator)
         return {"iterations_to_collapse": collapse}
 
 
-def _steps_to_collapse(
+def _iterations_to_collapse(
     counts: NDArray[np.int64], sizes: Iterator[int], generator: np.random.Generator
 ) -> float:
-    """Resample counts until one outcome is left; nan if the sizes end before."""
-    steps = 0
+    """Resample counts until one outcome is left; return the iterations, or NaN if sizes end."""
+    iterations = 0
     total = int(counts.sum())
     while len(counts) > 2:
         size = next(sizes, None)
@@ -140,15 +140,15 @@ def _steps_to_collapse(
         counts = generator.multinomial(size, counts / total)
         counts = counts[counts > 0]
         total = size
-        steps += 1
+        iterations += 1
     if len(counts) == 1:
-        return steps
+        return iterations
     # Half of all iterations have two outcomes left: a scalar binomial is then much cheaper.
     binomial, one = generator.binomial, int(counts[0])
-    for steps, size in enumerate(sizes, start=steps + 1):  # noqa: B020
+    for iterations, size in enumerate(sizes, start=iterations + 1):  # noqa: B020
         one, total = binomial(size, one / total), size
         if one in (0, size):
-            return steps
+            return iterations
     return np.nan
 
 
@@ -162,14 +162,14 @@ def expectations(
     most = 1 - 1 / outcomes
     deviation = np.where(gini > 0.75 * most, (most - gini) * np.sqrt(2 / (outcomes - 1)), 0.0)
     if memoryless_sizes(regime, samples, iterations) is not None:
-        # Few chains are undecided late on, often none of those simulated. They have two outcomes
-        # left at a uniform frequency x: the mean of 2x(1-x) is 1/3, that of its square 2/15.
+        # Few chains have not collapsed late on, often none of those simulated. They have two
+        # outcomes left, at a uniform frequency x: 2x(1-x) has mean 1/3, and its square mean 2/15.
         deviation = np.fmax(deviation, np.sqrt(np.maximum(0.4 * gini - gini**2, 0)))
     found = {"gini_simpson": Expectation(gini, "docs/theory/discrete.md, eq. (1)", deviation)}
     if regime == NAMED["replace"]:
-        steps = theory.iterations_to_collapse(samples, outcomes)
+        mean = theory.iterations_to_collapse(samples, outcomes)
         found["iterations_to_collapse"] = Expectation(
-            np.asarray(steps), "docs/theory/discrete.md, eq. (4)"
+            np.asarray(mean), "docs/theory/discrete.md, eq. (4)"
         )
     return found
 
@@ -180,7 +180,7 @@ def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whol
     recorded = len(trained) * (2e-5 + 1e-9 * outcomes) + 5e-8 * sum(
         min(n, outcomes) for n in trained
     )
-    # Replace chains go on to their collapse, 2n iterations on average.
+    # Chains under replace are followed to their collapse, for 2n iterations on average.
     return recorded + (2 * trained[0] * 2e-6 if whole and trained[-1] == trained[0] else 0.0)
 
 

@@ -1,8 +1,8 @@
 """Linear regression on labels of the previous model (P1 section 2, P2 appendix).
 
-x ~ N(0, Σ), y = x·w + noise. In the papers one design matrix X is drawn once and only the
-labels are redrawn, so rows repeat in an accumulated training set; a fresh X per iteration
-is the other variant. Least squares is minimum-norm where rows are fewer than dimensions.
+The data are x ~ N(0, Σ) and y = x·w + noise. In the papers the design matrix X is drawn once and
+only labels are redrawn, so that rows repeat in an accumulated training set; the other variant draws
+a fresh X at every iteration. With fewer rows than dimensions, least squares is minimum-norm.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Parameters(declarations.Parameters):
 
 
 class Rows(NamedTuple):
-    """Rows (seeds, k, d) and labels (seeds, k) that least squares sees as the training set."""
+    """Rows (seeds, k, d) and labels (seeds, k) with the least-squares fit of ``size`` samples."""
 
     size: int
     rows: Array
@@ -68,7 +68,7 @@ def simulator(parameters: Parameters, samples: int, streams: Streams) -> ReusedD
 
 
 class _Regression:
-    """What both designs share: the truth, its labels, and the test error."""
+    """What both designs share: the true weights, the noise of labels, and the test error."""
 
     def __init__(self, parameters: Parameters, samples: int, streams: Streams) -> None:
         self.dimension = parameters.dimension
@@ -79,7 +79,7 @@ class _Regression:
         self.truth = streams.normal("true weights", 0, (self.dimension,), real=True)
 
     def evaluate(self, model: Model) -> dict[str, Array]:
-        """Expected squared error on noiseless test data: ‖ŵ - w*‖² in the norm of Σ, exactly."""
+        """Return the expected squared error on noiseless test data, ‖ŵ - w*‖² in the norm of Σ."""
         difference = (model.weights - self.truth) * self.scale
         return {
             "test_error": np.einsum("si,si->s", difference, difference),
@@ -98,7 +98,7 @@ class _Regression:
 
 
 class FreshDesign(_Regression):
-    """Every shard draws its own rows. Samples are (rows, labels)."""
+    """Chains in which every shard draws its own rows. Samples are (rows, labels)."""
 
     exchangeable = True
 
@@ -132,7 +132,7 @@ class FreshDesign(_Regression):
 
 
 def _compress(size: int, rows: Array, labels: Array) -> Rows:
-    """Replace more than d rows by the d that give the same XᵀX and Xᵀy, by QR."""
+    """Replace more than d rows by d rows with the same XᵀX and Xᵀy, by QR."""
     dimension = rows.shape[2]
     if rows.shape[1] > dimension:
         stacked = np.concatenate((rows, labels[..., None]), axis=2)
@@ -144,7 +144,7 @@ def _compress(size: int, rows: Array, labels: Array) -> Rows:
 class Tally(NamedTuple):
     """How often each row of the reused design is in a training set, and its sum of labels.
 
-    Both (seeds, n): the XᵀX and Xᵀy of any union of shards follow from them.
+    Both have shape (seeds, n). XᵀX and Xᵀy of any union of shards follow from them.
     """
 
     times: Array
@@ -152,7 +152,7 @@ class Tally(NamedTuple):
 
 
 class ReusedDesign(_Regression):
-    """All shards share the rows of X; row i of a longer shard is row i mod n of X.
+    """Chains whose shards share the rows of X; row i of a longer shard is row i mod n of X.
 
     Samples are (row numbers, labels).
     """
@@ -162,7 +162,7 @@ class ReusedDesign(_Regression):
     def __init__(self, parameters: Parameters, samples: int, streams: Streams) -> None:
         super().__init__(parameters, samples, streams)
         self.design = self._design(0, samples, real=True)
-        # The pseudo-inverse of X, factored: weights = back · (rotated labels).
+        # The pseudo-inverse of X is the product of two factors: weights = back · rotate · labels.
         if samples >= self.dimension:
             rotation, upper = np.linalg.qr(self.design)
             self._rotate, self._back = rotation.transpose(0, 2, 1), np.linalg.inv(upper)
@@ -208,7 +208,7 @@ class ReusedDesign(_Regression):
             mean = _apply(self._rotate[chosen], sums[chosen] / times[chosen])
             weights[chosen] = _apply(self._back[chosen], mean)
         for seed in np.flatnonzero(~whole):
-            # Copies of a row count once, with their mean label and the root of their number.
+            # Copies of a row become one, with their mean label, times the root of their number.
             drawn = np.flatnonzero(times[seed])
             root = np.sqrt(times[seed, drawn])
             rows = self.design[seed, drawn] * root[:, None]
@@ -217,20 +217,20 @@ class ReusedDesign(_Regression):
 
 
 def _apply(matrix: Array, vector: Array) -> Array:
-    """Matrix times vector, seed by seed."""
+    """Return matrix times vector, seed by seed."""
     return (matrix @ vector[..., None])[..., 0]
 
 
 def _label(rows: Array, weights: Array) -> Array:
-    """Noiseless labels; unlike BLAS, the same for a row however many there are."""
+    """Return noiseless labels, which unlike those of BLAS don't depend on the number of rows."""
     return (rows * weights[:, None]).sum(axis=2)
 
 
 def least_squares(rows: Array, labels: Array) -> Array:
-    """Minimum-norm least squares of full-rank rows (k, d) on labels (k,).
+    """Return the minimum-norm least-squares weights (d,) of full-rank rows (k, d), labels (k,).
 
-    By Cholesky of the normal equations where rows are plentiful (twice the dimension: the
-    condition number is small), by QR near the interpolation threshold and below it.
+    With at least 2d rows, whose condition number is small, the normal equations are solved; QR
+    serves near the interpolation threshold and below it.
     """
     count, dimension = rows.shape
     if count >= 2 * dimension:

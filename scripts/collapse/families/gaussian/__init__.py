@@ -1,8 +1,8 @@
 """Multivariate Gaussian (P2): fit mean and covariance, sample, repeat.
 
-Covariances are kept as factors F with covariance F F', never squared more than a merge
-needs: replacing the data multiplies triangular factors, so variances of 1e-12 and
-determinants of 1e-300 keep their relative accuracy.
+A covariance is kept as a factor F, of which it is F F', and is squared only where a merge needs
+it: replacing the data multiplies triangular factors, so that variances of 1e-12 and determinants
+of 1e-300 keep their relative accuracy.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Parameters(declarations.Parameters):
 class Statistics(NamedTuple):
     """Sufficient statistics of a set of samples, stacked over seeds.
 
-    ``factor`` (seeds, d, columns) has factor · factor' = scatter about the mean;
-    ``rank`` bounds the rank of the scatter.
+    ``mean`` has shape (seeds, d); ``factor``, of shape (seeds, d, columns), times its transpose
+    is the scatter about the mean; ``rank`` is an upper bound of the scatter's rank.
     """
 
     size: int
@@ -56,7 +56,7 @@ class Statistics(NamedTuple):
 
 
 class Model(NamedTuple):
-    """Mean (seeds, d) and a factor (seeds, d, columns) of the covariance."""
+    """Mean (seeds, d), a factor (seeds, d, columns) of the covariance, a bound of its rank."""
 
     mean: Array
     factor: Array
@@ -73,7 +73,7 @@ class Simulator:
         self.variance = parameters.variance
         self.unbiased = parameters.estimator == "unbiased"
         self.streams = streams
-        # Synthetic data never leaves the affine span of the real data it descends from.
+        # Synthetic data never leaves the affine span of the real data that it descends from.
         self.real_seen = 0
 
     def real(self, iteration: int, count: int) -> Samples:
@@ -92,13 +92,13 @@ class Simulator:
 
     def merge(self, pool: Statistics, shard: Statistics) -> Statistics:
         size = pool.size + shard.size
-        step = shard.mean - pool.mean
-        between = np.sqrt(pool.size * shard.size / size) * step
+        shift = shard.mean - pool.mean
+        between = np.sqrt(pool.size * shard.size / size) * shift
         rank = self._rank(pool.rank + shard.rank + 1)
         blocks = np.concatenate((pool.factor, shard.factor, between[..., None]), axis=2)
         factor = lower_factor(blocks, rank)
         return Statistics(
-            size, pool.mean + step * (shard.size / size), factor, min(rank, factor.shape[2])
+            size, pool.mean + shift * (shard.size / size), factor, min(rank, factor.shape[2])
         )
 
     def fit(self, statistics: Statistics) -> Model:
@@ -106,7 +106,7 @@ class Simulator:
         return Model(statistics.mean, statistics.factor / np.sqrt(divisor), statistics.rank)
 
     def sample(self, model: Model, count: int, iteration: int) -> Samples:
-        # In blocks of a fixed size: what BLAS makes of a row depends on how many there are.
+        # Blocks have a fixed size, because BLAS rounds a row according to the number of rows.
         blocks = -(-count // _BLOCK)
         draws = np.empty((blocks, _BLOCK, model.factor.shape[2]))
         samples = np.empty((len(self.streams), blocks, _BLOCK, self.dimension))
@@ -117,10 +117,10 @@ class Simulator:
         return (samples.reshape(len(samples), -1, self.dimension)[:, :count],)
 
     def sample_statistics(self, model: Model, count: int, iteration: int) -> Statistics:
-        """Mean and scatter of ``count`` draws: a normal vector and a Wishart matrix.
+        """Draw the mean and scatter of ``count`` samples: a normal vector and a Wishart matrix.
 
-        The Wishart matrix with count - 1 degrees of freedom is drawn by its Bartlett
-        factor, lower trapezoidal where there are fewer draws than dimensions.
+        The Wishart matrix with count - 1 degrees of freedom is drawn as its Bartlett factor,
+        which is lower trapezoidal if it has fewer degrees of freedom than dimensions.
         """
         rows = model.factor.shape[2]
         columns = min(rows, count - 1)
@@ -161,12 +161,12 @@ class Simulator:
         return logarithms - self.dimension * np.log(self.variance)
 
     def _rank(self, bound: int) -> int:
-        """Bound the rank of a scatter, also by the span of all real data so far."""
+        """Return a bound of a scatter's rank that the span of all real data so far also keeps."""
         return min(self.dimension, bound, self.real_seen - 1)
 
 
 def lower_factor(blocks: Array, rank: int) -> Array:
-    """Return F with F F' = B B', with at most ``rank`` columns, lower trapezoidal if as many.
+    """Return F with F F' = B B' and at most ``rank`` columns.
 
     Parameters
     ----------
@@ -176,8 +176,9 @@ def lower_factor(blocks: Array, rank: int) -> Array:
     Returns
     -------
     ndarray, shape (seeds, d, min(rank, columns))
-        By Cholesky where B B' is safely positive definite, else by QR of B', seed by seed,
-        so that no seed's numbers depend on another's.
+        F, lower trapezoidal if it has ``rank`` columns. It is computed by Cholesky where B B'
+        is safely positive definite, else by QR of B', seed by seed, so that no seed's numbers
+        depend on another's.
     """
     columns = blocks.shape[2]
     if rank == 0:
@@ -186,7 +187,7 @@ def lower_factor(blocks: Array, rank: int) -> Array:
         return blocks
     if columns == rank:
         return _by_qr(blocks, rank)
-    # The first rows of a matrix of this rank determine the others: a Cholesky that stops.
+    # The first ``rank`` rows determine the others, so that the factorisation can stop there.
     squares = blocks @ blocks[:, :rank].transpose(0, 2, 1)
     try:
         top = np.asarray(np.linalg.cholesky(squares[:, :rank]), dtype=np.float64)
@@ -196,7 +197,7 @@ def lower_factor(blocks: Array, rank: int) -> Array:
     if rank < blocks.shape[1]:
         below = np.linalg.solve(top, squares[:, rank:].transpose(0, 2, 1))
         factor = np.concatenate((top, below.transpose(0, 2, 1)), axis=1)
-    # Squaring loses what is below 1e-8 of the largest scale: leave that to QR.
+    # Squaring loses scales below 1e-8 of the largest, so that QR takes their place.
     diagonal = np.einsum("sii->si", top)
     unsafe = ~(diagonal.min(axis=1) > 1e-6 * diagonal.max(axis=1))
     if unsafe.any():
@@ -207,7 +208,7 @@ def lower_factor(blocks: Array, rank: int) -> Array:
 def _by_qr(blocks: Array, rank: int) -> Array:
     upper: Array = np.asarray(np.linalg.qr(blocks.transpose(0, 2, 1), mode="r"))
     factor = upper.transpose(0, 2, 1)[:, :, :rank]
-    # What is left of a direction that no sample has is rounding: it is zero.
+    # Directions that no sample has keep only rounding errors, which are set to zero.
     diagonal = np.abs(np.einsum("sii->si", factor[:, :rank]))
     seeds, lost = np.nonzero(diagonal < 1e-13 * diagonal.max(axis=1, keepdims=True))
     factor[seeds, lost, lost] = 0
@@ -248,7 +249,7 @@ def expectations(
         }
     fractions = variance_fractions(regime, samples, iterations, unbiased)
     error = dimension * scale * fractions.squared_error
-    # The relative spread of a first fit, by its degrees of freedom (docs/theory/gaussian.md).
+    # The spread is at least that of a first fit, by degrees of freedom (docs/theory/gaussian.md).
     freedom = dimension * (samples - 1)
     return {
         "trace_ratio": Expectation(
@@ -281,7 +282,7 @@ FAMILY = Family(
         ),
     },
     headline=Headline("trace_ratio", worse="lower", scale="log"),
-    # The variance is what chains lose; after one refit it says little, and may exceed the true one.
+    # Chains lose variance, but after one refit it says little, and may exceed the true one.
     mixture_headline=Headline("squared_error_of_mean", worse="higher", scale="log"),
     figures=(
         Figure("squared-error-of-mean", "squared_error_of_mean", rows="dimension", yscale="log"),
@@ -291,6 +292,6 @@ FAMILY = Family(
     minimum_samples=2,
     expectations=expectations,
     closed_form=ClosedForm(Simulator, seconds, version=2),
-    # Its steps are for trying out the rules and a cluster; the real data is drawn, not read.
+    # The steps are for trying out the rules and a cluster; real data is drawn, not read.
     iterative=Iterative(module="collapse.families.gaussian.steps"),
 )

@@ -1,7 +1,7 @@
-"""Gaussian chains iteration by iteration, with files, as neural families run.
+"""Steps of Gaussian chains that run iteration by iteration with files, as neural families do.
 
-They are for trying out the rules, their faults and a cluster in seconds. Training sets are
-subsets of stored samples here, where a chain in closed form draws statistics: the metrics have
+They serve to try out the rules, their failures and a cluster in seconds. Training sets are
+subsets of stored samples here, whereas a chain in closed form draws statistics: the metrics have
 the same distribution but not the same numbers, except at iteration 1.
 """
 

@@ -1,8 +1,8 @@
 """Kernel density estimation (P2): the model is its training set and a bandwidth.
 
-The metric is the mean negative log-likelihood of real test points. With a fixed bandwidth
-the un-normalised density at the test points is a sum over training points, so a pool that
-only grows is evaluated by its new points alone.
+The metric is the mean negative log-likelihood of real test points. With a fixed bandwidth the
+un-normalised density at the test points is a sum over training points, so that for a pool that
+only grows the kernels of its new points alone are computed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from collapse.theory import kernel_density as theory
 TEST_POINTS = 500
 
 Array = NDArray[np.float64]
-#: Bandwidth below which a kernel density is one of points: infinitely unlikely anywhere else.
+#: Below this bandwidth a kernel density is treated as zero everywhere but at its points.
 NARROWEST = 1e-150
 
 Rule = Literal["scott", "silverman", "scott-scaled", "silverman-scaled"]
@@ -51,17 +51,17 @@ class Parameters(declarations.Parameters):
 
 
 class Points:
-    """The points of a training set, with what merges: moments, and a tally of densities.
+    """The points of a training set, with moments and a tally of kernels, which can be merged.
 
-    ``tally`` holds how many of the points are already summed up at the test points, and the
-    logarithm of that sum; only a fixed bandwidth may keep it.
+    ``tally`` holds the number of points whose kernels are already summed at the test points, and
+    the logarithm of these sums; it is kept only if the bandwidth is fixed.
     """
 
     def __init__(self, buffer: _Buffer, mean: Array, spread: Array) -> None:
         self._buffer = buffer
         self.count = buffer.used
         self.mean = mean
-        self.spread = spread  # squared distances from the mean, summed: (seeds,)
+        self.spread = spread  # sums of squared distances from the mean: (seeds,)
         self.tally: tuple[int, Array] | None = None
 
     @classmethod
@@ -76,13 +76,13 @@ class Points:
         return self._buffer.array[:, : self.count]
 
     def union(self, other: Points) -> Points:
-        """Return both sets of points; what was tallied of the first stays tallied."""
+        """Return the union of both sets of points, which keeps the tally of the first."""
         count = self.count + other.count
-        step = other.mean - self.mean
-        between = self.count * other.count / count * (step**2).sum(axis=1)
+        shift = other.mean - self.mean
+        between = self.count * other.count / count * (shift**2).sum(axis=1)
         merged = Points(
             self._buffer.extended(self.count, other.points),
-            self.mean + step * (other.count / count),
+            self.mean + shift * (other.count / count),
             self.spread + other.spread + between,
         )
         merged.tally = self.tally
@@ -166,22 +166,22 @@ class Simulator:
         rows = self.streams.uniform("chosen points", iteration, (count,)) * model.points.count
         seeds = np.arange(len(self.streams))[:, None]
         chosen = model.points.points[seeds, rows.astype(np.int64)]
-        steps = self.streams.normal("displacements", iteration, shape)
+        moves = self.streams.normal("displacements", iteration, shape)
         if self.kernel == "tophat":
-            # Uniform in the unit ball: a random direction and the root of a uniform.
+            # Draws in the unit ball: a random direction, times a root of a uniform number.
             radii = self.streams.uniform("radii", iteration, (count, 1))
-            steps *= radii ** (1 / self.dimension) / np.linalg.norm(steps, axis=2, keepdims=True)
-        steps *= model.bandwidth[:, None, None]
-        return (chosen + steps,)
+            moves *= radii ** (1 / self.dimension) / np.linalg.norm(moves, axis=2, keepdims=True)
+        moves *= model.bandwidth[:, None, None]
+        return (chosen + moves,)
 
     def sample_statistics(self, model: Model, count: int, iteration: int) -> Points:
         return self.summarise(self.sample(model, count, iteration))
 
     def evaluate(self, model: Model) -> dict[str, Array]:
         training = model.points
-        # Kernels too narrow for the squares of distances in units of their width.
-        points = model.bandwidth < NARROWEST
-        model = model._replace(bandwidth=np.where(points, 1.0, model.bandwidth))
+        # Squared distances in units of the width of such narrow kernels would overflow.
+        narrow = model.bandwidth < NARROWEST
+        model = model._replace(bandwidth=np.where(narrow, 1.0, model.bandwidth))
         start, tally = training.tally or (0, np.full(self.test.shape[:2], -np.inf))
         if start < training.count:
             new = training.points[:, start:]
@@ -194,7 +194,7 @@ class Simulator:
         )
         log_density = tally - math.log(training.count) - normaliser[:, None]
         squared_norm = training.spread / training.count + (training.mean**2).sum(axis=1)
-        nll = np.where(points, np.inf, -log_density.mean(axis=1))
+        nll = np.where(narrow, np.inf, -log_density.mean(axis=1))
         return {"test_nll": nll, "mean_squared_norm": squared_norm}
 
     def finish(self, model: Model, iteration: int, later: Iterator[int] | None) -> dict[str, Array]:
@@ -202,7 +202,7 @@ class Simulator:
 
 
 def rule_of_thumb(rule: str, count: int, dimension: int) -> float:
-    """Bandwidth of Scott's and Silverman's rules as scikit-learn has them (for unit spread)."""
+    """Return the bandwidth of Scott's or Silverman's rule in scikit-learn, for unit spread."""
     if rule.startswith("scott"):
         return float(count ** (-1 / (dimension + 4)))
     return float((count * (dimension + 2) / 4) ** (-1 / (dimension + 4)))
@@ -216,7 +216,7 @@ def expectations(
     if isinstance(rule, str) and rule.endswith("scaled"):
         return {}
     if any(regime.fresh(t, samples) not in (0, samples) for t in range(2, iterations + 1)):
-        return {}  # evenly spaced points: a real shard of another size has other moments
+        return {}  # points are evenly spaced: a real shard of another size has other moments
     counts = [
         regime.training_size(t, samples, size)
         for t, size in enumerate(regime.pool_sizes(iterations, samples), start=1)
@@ -227,7 +227,7 @@ def expectations(
             for count in counts
         ]
     )
-    # The covariance of a kernel of bandwidth 1, per dimension.
+    # Variance of a kernel of bandwidth 1 in each dimension.
     variance = 1.0 if parameters.kernel == "gaussian" else 1 / (dimension + 2)
     excess = theory.mean_squared_norm_excess(
         regime, samples, bandwidths, dimension, iterations, variance
@@ -241,7 +241,7 @@ def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whol
     share = evaluated / len(trained)
     points = sum(trained) * share
     if whole and isinstance(parameters.bandwidth, float):
-        points = min(points, trained[-1])  # a growing pool is evaluated by its new points
+        points = min(points, trained[-1])  # only new points of a growing pool are summed
     return len(trained) * 4e-5 + points * TEST_POINTS * 1.3e-9
 
 

@@ -1,4 +1,4 @@
-"""Sums of kernels at test points: where kernel density estimation spends its time."""
+"""Sums of kernels at test points, which take most of kernel density estimation's time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-#: Elements of a block of exponents: it fits the second-level cache.
+#: Number of elements of a block of exponents, which fits the second-level cache.
 _BLOCK = 65536
 #: Largest squared norm whose rounding leaves single-precision exponents accurate to 1e-4.
 _SINGLE = 300.0
@@ -20,14 +20,14 @@ _UNDERFLOW = 1e-25
 
 
 def log_normaliser(kernel: str, dimension: int) -> float:
-    """Logarithm of the integral of a kernel of bandwidth 1."""
+    """Return the logarithm of the integral of a kernel of bandwidth 1."""
     if kernel == "gaussian":
         return dimension / 2 * math.log(2 * math.pi)
     return dimension / 2 * math.log(math.pi) - math.lgamma(dimension / 2 + 1)
 
 
 def log_kernel_sums(points: Array, test: Array, bandwidth: Array, kernel: str) -> Array:
-    """Logarithm of the sum of un-normalised kernels of all points, at each test point.
+    """Return the logarithm of the sum of un-normalised kernels of all points, per test point.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def log_kernel_sums(points: Array, test: Array, bandwidth: Array, kernel: str) -
     Returns
     -------
     ndarray, shape (seeds, m)
-        -inf where no top-hat covers the test point. Exponents come from one matrix product,
-        in single precision where that is accurate to 1e-4 and double elsewhere; where all
+        It is -inf where no top-hat covers the test point. Exponents come from one matrix product,
+        in single precision where that is accurate to 1e-4 and in double elsewhere; where all
         kernels of a test point underflow, they are summed again relative to the largest.
     """
     scale = bandwidth * (math.sqrt(2) if kernel == "gaussian" else 1)
@@ -80,7 +80,7 @@ def _blocks(left: NDArray[Any], right: NDArray[Any]) -> Iterator[tuple[int, NDAr
 
 
 def _log_gaussian_sums(left: Array, right: Array) -> Array:
-    """Logarithm of the column sums of exp(left @ right)."""
+    """Return the logarithm of the column sums of exp(left @ right)."""
     largest = max(-left[:, -2].min(initial=0), -right[-1].min())
     precision = np.float32 if largest < _SINGLE else np.float64
     sums = np.zeros(right.shape[1])
