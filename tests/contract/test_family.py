@@ -207,9 +207,7 @@ of_regimes = pytest.mark.parametrize("regime", REGIMES)
 def at_once(case, regime, seeds=tuple(SEEDS), iterations=ITERATIONS, evaluated=None):
     name, number = case
     parameters = examples.of(name).chains[number].parameters
-    return run_chain(
-        examples.specification(name, parameters, regime, iterations, evaluated), seeds
-    )
+    return run_chain(examples.specification(name, parameters, regime, iterations, evaluated), seeds)
 
 
 def case_of(name, chains):
@@ -254,9 +252,7 @@ def test_a_longer_chain_starts_with_the_shorter(name, chains, regime):
     case, declared = case_of(name, chains), families.load(name).metrics
     long, short = at_once(case, regime, iterations=ITERATIONS + 3), at_once(case, regime)
     for metric in (metric for metric in short if declared[metric].per_iteration):
-        np.testing.assert_array_equal(
-            long[metric][:, :ITERATIONS], short[metric], err_msg=metric
-        )
+        np.testing.assert_array_equal(long[metric][:, :ITERATIONS], short[metric], err_msg=metric)
 
 
 @of_regimes

@@ -1,39 +1,86 @@
-"""The benchmark runs, and compares every closed-form family with the plain loop."""
+"""The benchmarks run, and both sides that each compares do the same work."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
-from pathlib import Path
+
+import pytest
 
 from collapse import families
+from running import PROJECT
 
-PROJECT = Path(__file__).parents[2]
+BENCHMARKS = PROJECT / "benchmarks"
 
 
-def test_the_quick_benchmark_prints_a_ratio_for_every_closed_form_family():
+def printed(script, *arguments):
     done = subprocess.run(
-        [
-            sys.executable,
-            str(PROJECT / "benchmarks" / "bench.py"),
-            "--quick",
-            "--only",
-            "closed-form",
-        ],
+        [sys.executable, script, *arguments],
+        cwd=BENCHMARKS,
         env={**os.environ, "PYTHONPATH": str(PROJECT / "scripts")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def quick(what):
+    return printed("bench.py", "--quick", "--only", what)
+
+
+def measured(function, argument):
+    lines = printed("processes.py", "images", function, json.dumps([argument])).splitlines()
+    return json.loads(lines[-1])
+
+
+def test_every_closed_form_family_has_a_ratio_and_a_peak_of_memory():
+    found = quick("closed-form")
     closed_form = [name for name in families.MODULES if families.load(name).closed_form]
     assert len(closed_form) >= 4
     for family in closed_form:
-        ratio = re.search(rf"^{family} .* (\d+)x ", done.stdout, re.MULTILINE)
-        assert ratio, done.stdout
-        memory = re.search(rf"^  {family} +(\d+)  below 2000: met$", done.stdout, re.MULTILINE)
-        assert memory, done.stdout
-        assert int(memory[1]) > 10
+        assert re.search(rf"^{family} .* (\d+)x ", found, re.MULTILINE), found
+        memory = re.search(rf"^  {family} +(\d+)  below 2000: met$", found, re.MULTILINE)
+        assert memory and int(memory[1]) > 10, found
+
+
+def test_language_models_train_the_same_weights_as_a_loop_and_the_rest_is_measured():
+    pytest.importorskip("transformers")
+    found = quick("language-models")
+    step = re.search(r"^tiny .* (\d\.\d{3})  .*; weights differ by (\S+)$", found, re.MULTILINE)
+    assert step and float(step[1]) > 0 and float(step[2]) < 1e-6, found
+    for row in (
+        r"^text, MB( +\S+ / \S+){5}$",
+        r"^tokens, M( +[\w ]+ / \S+){5}$",
+        r"^transformers( +[\d.]+){6}$",
+    ):
+        assert re.search(row, found, re.MULTILINE), found
+
+
+def test_batches_of_molecules_are_compared_with_a_loop():
+    pytest.importorskip("torch_geometric")
+    pytest.importorskip("rdkit")
+    row = r"^small +4 +\d+ +(\d+\.\d) +(\d+\.\d) +\d+\.\d  (training|sampling).*differ by (\S+)$"
+    found = re.findall(row, quick("molecules"), re.MULTILINE)
+    assert [what for _, _, what, _ in found] == ["training", "sampling"]
+    assert all(float(ours) > 0 < float(loop) for ours, loop, _, _ in found)
+    assert all(float(difference) < 1e-4 for *_, difference in found)
+
+
+def test_autoencoders_train_the_same_weights_as_a_loop():
+    pytest.importorskip("torch")
+    found, _ = measured("step", ["tiny", 8, 1, 2, 6])
+    assert found["difference"] == 0
+    assert 0 < found["batch"] < found["ours"] and found["bare"] > 0
+
+
+def test_what_a_training_set_of_images_takes_is_measured():
+    pytest.importorskip("torch")
+    found, memory = measured("train", 150)
+    assert set(found) == {"store / s", "batch / ms"} and found["batch / ms"] > 0
+    assert 100 < memory < 4000

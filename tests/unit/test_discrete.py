@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare, ks_2samp
 
+import closed_form_chains
+from closed_form_chains import assert_within
 from collapse.families.discrete import Counts, Parameters, Simulator
-from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
-from collapse.study.chain_spec import ChainSpec
 from collapse.theory import discrete as theory
 from reference import reference_collapse
 
-
-def run(regime, n, iterations, seeds, **parameters):
-    spec = ChainSpec(
-        experiment="discrete",
-        point="p",
-        regime_name="r",
-        regime=regime,
-        family="discrete",
-        parameters=parameters,
-        samples=n,
-        iterations=iterations,
-        evaluated=tuple(range(1, iterations + 1)),
-    )
-    return run_chain(spec, range(seeds))
-
-
-def assert_within(values, expected, errors=5):
-    """Assert that means over seeds are within some standard errors of what is expected."""
-    error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
-    assert np.all(np.abs(values.mean(axis=0) - expected) <= errors * error)
+run = functools.partial(closed_form_chains.run, "discrete")
 
 
 @pytest.mark.parametrize("outcomes", [2, 10])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from scipy.special import logsumexp
 from scipy.stats import kstest
 from sklearn.neighbors import KernelDensity
 
+import closed_form_chains
 from collapse.data import toy
 from collapse.families.kernel_density import (
     Parameters,
@@ -24,27 +27,13 @@ from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 from collapse.study import Study
-from collapse.study.chain_spec import ChainSpec
 from collapse.theory import kernel_density as theory
+
+run = functools.partial(closed_form_chains.run, "kernel_density", experiment="kde")
 
 
 def world(seeds=3, **parameters):
     return Simulator(Parameters(**parameters), 10, Streams("kde", "p", "r", range(seeds)))
-
-
-def run(regime, n, iterations, seeds, **parameters):
-    spec = ChainSpec(
-        experiment="kde",
-        point="p",
-        regime_name="r",
-        regime=regime,
-        family="kernel_density",
-        parameters=parameters,
-        samples=n,
-        iterations=iterations,
-        evaluated=tuple(range(1, iterations + 1)),
-    )
-    return run_chain(spec, range(seeds))
 
 
 def exact_sums(points, test, bandwidth, kernel):

@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import closed_form_chains
+from closed_form_chains import assert_within
 from collapse.families.linear_regression import Parameters, least_squares, simulator
-from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
-from collapse.study.chain_spec import ChainSpec
 from collapse.theory import linear_regression as theory
+
+run = functools.partial(closed_form_chains.run, "linear_regression", experiment="regression")
 
 
 def world(samples, seeds=3, **parameters):
     streams = Streams("regression", "p", "r", range(seeds))
     return simulator(Parameters(**parameters), samples, streams)
-
-
-def run(regime, n, iterations, seeds, evaluated=None, **parameters):
-    spec = ChainSpec(
-        experiment="regression",
-        point="p",
-        regime_name="r",
-        regime=regime,
-        family="linear_regression",
-        parameters=parameters,
-        samples=n,
-        iterations=iterations,
-        evaluated=tuple(evaluated or range(1, iterations + 1)),
-    )
-    return run_chain(spec, range(seeds))
-
-
-def assert_within(values, expected, errors=5):
-    """Assert that means over seeds are within some standard errors of what is expected."""
-    error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
-    assert np.all(np.abs(values.mean(axis=0) - expected) <= errors * error)
 
 
 def stacked(chain, shards, seed):

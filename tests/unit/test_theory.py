@@ -1,4 +1,4 @@
-"""Theory: the general recursions against closed forms, against each other and against simulation."""
+"""Theory: recursions against closed forms, against each other and against simulation."""
 
 from __future__ import annotations
 

@@ -1,0 +1,28 @@
+"""Running chains of a closed-form family in a test, and comparing them with what is expected."""
+
+import numpy as np
+
+from collapse.loop.closed_form import run_chain
+from collapse.study.chain_spec import ChainSpec
+
+
+def run(family, regime, n, iterations, seeds, evaluated=None, experiment=None, **parameters):
+    """Metrics of so many seeds of a chain, at the iterations evaluated or at all."""
+    spec = ChainSpec(
+        experiment=experiment or family,
+        point="p",
+        regime_name="r",
+        regime=regime,
+        family=family,
+        parameters=parameters,
+        samples=n,
+        iterations=iterations,
+        evaluated=tuple(evaluated or range(1, iterations + 1)),
+    )
+    return run_chain(spec, range(seeds))
+
+
+def assert_within(values, expected, errors=5):
+    """Assert that means over seeds are within some standard errors of what is expected."""
+    error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+    assert np.all(np.abs(values.mean(axis=0) - expected) <= errors * error)
