@@ -1,13 +1,13 @@
-"""Convert GEOM-Drugs, as GeoDiff publishes it, from pickles to SDF: once, and by hand.
+"""Convert GEOM-Drugs, as GeoDiff publishes it, from pickles to SDF, once and by hand.
 
     .venv/bin/python scripts/convert_geom.py train_data_40k.pkl data/geom-drugs/train.sdf.gz
     .venv/bin/python scripts/convert_geom.py test_data_1k.pkl   data/geom-drugs/test.sdf.gz
 
-A pickle is a program: loading one runs whatever its author put in. This reads them with a list of
-the few harmless things that these files are made of, and refuses all others; RDKit's and torch's
-own readers of binary data remain, which were not made for hostile files. So convert files whose
-origin and checksum you know, where nothing else is at stake: a container, another account. The
-workflow itself never opens a pickle.
+A pickle is a program, and loading one runs whatever its author put in. This script allows a
+pickle only the few harmless names that these files need, and refuses all others. RDKit's reader
+of binary molecules is among them, and was not made for hostile files. So convert only files
+whose origin and checksum you know, in a container or an account where nothing else is at stake.
+The workflow itself never opens a pickle.
 """
 
 import argparse
@@ -28,10 +28,10 @@ from collapse.artifacts import files
 
 
 class Record:
-    """What takes the place of torch-geometric's classes: the attributes of a pickled object."""
+    """The attributes of a pickled object, in place of torch-geometric's classes."""
 
     def __setstate__(self, state: Any) -> None:
-        """Keep the attributes; newer versions hold them in a store, one level below."""
+        """Keep the attributes, which newer versions hold in a store one level below."""
         content = dict(state[0] or {}, **(state[1] or {})) if isinstance(state, tuple) else state
         store = content.get("_store", content)
         if isinstance(store, Record):
@@ -40,10 +40,10 @@ class Record:
 
 
 def ignored(*arguments: object) -> None:
-    """Take the place of a tensor: positions and energies are not needed, the molecule has them."""
+    """Return None for a tensor, since the molecule itself has the positions that are needed."""
 
 
-#: All that a pickle may name, and what it gets.
+#: All names that a pickle may use, and what each stands for.
 ALLOWED: dict[tuple[str, str], Any] = {
     ("torch_geometric.data.data", "Data"): Record,
     ("torch_geometric.data.data", "DataEdgeAttr"): Record,
@@ -58,10 +58,10 @@ ALLOWED: dict[tuple[str, str], Any] = {
 
 
 class Reader(pickle.Unpickler):
-    """Reads a pickle that is made of allowed things alone."""
+    """Reads a pickle that uses only allowed names."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return what stands for a name in the pickle."""
+        """Return what a name in the pickle stands for."""
         if (module, name) not in ALLOWED:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is not allowed")
         return ALLOWED[module, name]
@@ -86,7 +86,7 @@ def convert(source: Path, target: Path) -> int:
     opened = gzip.open if target.suffix == ".gz" else open
     with files.whole(target) as partial, opened(partial, "wt", encoding="utf-8") as file:
         for molecule in read(source):
-            # Aromatic bonds would be read back otherwise than they were.
+            # Unless bonds have Kekulé orders, aromatic ones are read back differently.
             file.write(Chem.MolToMolBlock(molecule, kekulize=True) + "$$$$\n")
             count += 1
     return count

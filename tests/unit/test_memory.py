@@ -52,7 +52,7 @@ def estimate(model, **changes):
 
 
 def begun(model, rows=ROWS):
-    """Train a step, for the moments, and half of another, for the gradients."""
+    """Do one update, after which moments exist, and half of another, so that gradients exist."""
     optimiser = torch.optim.AdamW(model.parameters(), fused=True)
     backward(model, rows)
     optimiser.step()

@@ -124,7 +124,7 @@ def test_built_in_conformations_follow_from_their_names_and_split_by_molecule():
 
 
 def by_smiles(found):
-    """The positions of each molecule, in all of its conformations."""
+    """Return the positions of each molecule in all of its conformations."""
     both = molecules.concatenate([found.train, found.test])
     rows = {smiles: np.flatnonzero(both.smiles == smiles) for smiles in both.smiles}
     return {smiles: both.take(some).positions for smiles, some in rows.items()}
@@ -155,7 +155,7 @@ def flat():
 
 
 def placed(smiles):
-    """A molecule that RDKit won't embed, at places of its own."""
+    """Return a molecule that RDKit can't embed, with atoms at random places."""
     made = Chem.MolFromSmiles(smiles)
     conformer = Chem.Conformer(made.GetNumAtoms())
     conformer.Set3D(True)

@@ -332,7 +332,7 @@ def test_questions_are_drawn_from_their_own_streams():
 
 
 def test_holding_out_prompts_leaves_every_kind_as_common_as_it_was():
-    """Each has so many prompts that those of the test set are few of them."""
+    """Every kind has so many prompts that the test set has only few of them."""
     held_out = prompts(questions.draw(500, generator_of("test questions")))
     drawn = questions.draw(10_000, generator_of("train questions"))
     kinds = Counter(questions.mode(pair.prompt) for pair in drawn)

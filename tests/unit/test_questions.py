@@ -57,7 +57,7 @@ def possible(word):
 
 
 def test_no_two_forms_share_a_prompt():
-    """They differ in length, or have no word in common somewhere."""
+    """Any two forms differ in length, or in a place where they have no word in common."""
     of_length = {}
     for mode, form in questions._forms():
         prompt, _ = questions._FORMS[mode][form]
@@ -79,7 +79,7 @@ def test_answers_say_one_thing_at_most_that_is_not_in_the_prompt():
 
 
 def test_entropy_and_probabilities_are_those_of_the_enumeration(monkeypatch):
-    """All pairs, with two or three words left to each slot."""
+    """All pairs of the grammar are enumerated, with only two or three words for each slot."""
     few = {
         name: grammar.zipf(0.5 + index / 10, [*slot][-2 - (name == "colour") :])
         for index, (name, slot) in enumerate(questions._SLOTS.items())
@@ -286,7 +286,7 @@ def test_a_question_with_a_word_dropped_or_repeated_is_none(question, data):
 
 @given(any_question(), st.data())
 def test_what_is_asked_must_be_what_was_told(question, data):
-    """A word that stands twice in a question changed in one place only."""
+    """A word that stands twice in a question is changed in one place only."""
     prompt, template = question.prompt(), questions._FORMS[question.mode][question.form][0]
     slots = re.findall(r"{(\w+)}", template)
     twice = [name for name, times in Counter(slots).items() if times > 1]
@@ -305,7 +305,7 @@ def test_what_is_asked_must_be_what_was_told(question, data):
 
 
 def test_size_of_the_language(pairs):
-    """What docstrings and users count on: few duplicates, and rare kinds that are not too rare."""
+    """There are few duplicates, and rare kinds are not too rare, as docstrings say."""
     probabilities = questions.mode_probabilities()
     assert questions.MODES == len(probabilities) == len(questions.MODE_NAMES) == 14
     assert probabilities.sum() == pytest.approx(1)

@@ -102,7 +102,7 @@ def seeds_of(number, start=0):
 
 
 def distribution(model, temperature, prompt):
-    """What the next token is drawn from, by the definition of a language model."""
+    """Return the distribution of the next token, by the definition of a language model."""
     network = transformers.AutoModelForCausalLM.from_pretrained(model).eval()
     with torch.no_grad():
         logits = network(torch.tensor([[BEGIN, *prompt]])).logits[0, -1].double()
@@ -110,7 +110,7 @@ def distribution(model, temperature, prompt):
 
 
 def chi_square(drawn, probabilities):
-    """Return the p-value; outcomes expected fewer than five times count as one."""
+    """Return the p-value; outcomes expected fewer than five times are merged into one."""
     observed = np.bincount(drawn, minlength=len(probabilities)).astype(float)
     expected = probabilities * len(drawn)
     assert not observed[probabilities < 1e-12].any()

@@ -134,7 +134,7 @@ def _on_cpus():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where two ranks have trained all cases, one of which one rank had begun."""
+    """Return a folder where two ranks have trained all cases, one of them begun by one rank."""
     folder = tmp_path_factory.mktemp("sharded")
     with pytest.raises(Interrupted):
         train(folder / "from-one", Gemma(stop_at=STOP), sharded=False)

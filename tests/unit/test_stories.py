@@ -60,7 +60,7 @@ def possible(word):
 def test_no_two_stories_share_a_text():
     """Slots are single words, so a template's choices can be read off at fixed positions.
 
-    Two templates share no text: they differ in length, or have no word in common somewhere.
+    Any two templates differ in length, or in a place where they have no word in common.
     """
     of_length = {}
     for _, template in templates():
@@ -73,7 +73,7 @@ def test_no_two_stories_share_a_text():
 
 
 def test_openings_and_endings_use_no_slot_but_those_of_their_plot():
-    """As the entropy supposes; and each choice of a plot shows in every one of its templates."""
+    """The entropy supposes this, and that all templates of a plot show each of its choices."""
     derived = {*stories._PRONOUNS[0], "food"}
     for mode, template in templates():
         words = {name for name in stories._slots_of(mode) if name in stories._WORDS}
@@ -83,7 +83,7 @@ def test_openings_and_endings_use_no_slot_but_those_of_their_plot():
 
 
 def test_entropy_and_probabilities_are_those_of_the_enumeration(monkeypatch):
-    """All stories, with two values left to each slot."""
+    """All stories of the grammar are enumerated, with only two values for each slot."""
     two = {
         name: grammar.zipf(0.5 + index / 10, [*slot][-2:])
         for index, (name, slot) in enumerate(stories._SLOTS.items())
@@ -108,7 +108,7 @@ def test_mean_surprise_of_draws_is_the_entropy(texts):
 
 
 def test_duplicates_are_as_rare_as_probabilities_say(texts):
-    """Pairs of equal draws, against the sum of squared probabilities."""
+    """The share of equal draws among all pairs is the sum of squared probabilities."""
     squares = {name: sum(p * p for p in slot.values()) for name, slot in stories._SLOTS.items()}
     same = sum(
         p * p * math.prod(squares[name] for name in stories._slots_of(mode))
@@ -155,7 +155,7 @@ def test_text_with_a_word_dropped_or_repeated_is_no_story(story, data):
 
 @given(any_story(), st.data())
 def test_what_returns_must_agree(story, data):
-    """A name, a toy, an animal, its food or a pronoun changed in one place only."""
+    """A name, a toy, an animal, its food or a pronoun is changed in one place only."""
     text = story.text()
     swaps = [story.choices[name] for name in ("hero", "animal", "thing") if name in story.choices]
     swaps = [word for word in swaps if len(re.findall(rf"\b{word}\b", text)) > 1]
@@ -204,7 +204,7 @@ def test_draws_are_those_of_the_generator(texts):
 
 
 def test_size_of_the_language(texts):
-    """What docstrings and users count on: not to be memorised, and yet small."""
+    """The language is too large to be memorised, and yet small, as docstrings say."""
     probabilities = stories.mode_probabilities()
     assert stories.MODES == len(probabilities) == len(stories.MODE_NAMES) == 24
     assert probabilities.sum() == pytest.approx(1)

@@ -206,7 +206,7 @@ def test_a_byte_order_mark_is_no_text(tmp_path):
 
 
 class Unread:
-    """A file of as many stories as one likes, of which it is told how much was read."""
+    """A file of any number of stories, which counts what has been read of it."""
 
     def __init__(self, size):
         self.left = size

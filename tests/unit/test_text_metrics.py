@@ -80,7 +80,7 @@ def test_digests_do_not_depend_on_blocks_or_on_neighbours(lists, block):
 
 
 def test_digests_of_documents_that_nearly_agree_differ():
-    """Order, length, a leading or trailing token 0, high token identifiers."""
+    """Documents differ in order, in length, in a token 0 at an end, or in a high identifier."""
     documents = [[], [0], [0, 0], [0, 0, 0], [1, 2], [2, 1], [1, 2, 0], [0, 1, 2], [2**32 - 1]]
     pairs = [[a, b] for a in range(300) for b in range(300)]
     found = metrics.digests(Documents.from_lists(documents + pairs))

@@ -223,7 +223,7 @@ def test_no_documents_are_refused(trained, tmp_path):
 
 
 def test_documents_are_written_as_they_come(trained, tmp_path, monkeypatch):
-    """No more than a row group is ever waiting: memory does not grow with the corpus."""
+    """Never more than one row group waits to be written, so that memory does not grow."""
     monkeypatch.setattr(tokenizing, "BATCH", 10)
     monkeypatch.setattr(tokens, "GROUP", 3)
     given = written = waiting = 0
@@ -329,7 +329,7 @@ def test_the_saved_configuration_names_no_version_of_transformers(trained):
 
 
 def gemma_like():
-    """Make one as Gemma's: spaces are ▁, unknown characters are bytes, specials have other ids."""
+    """Make a tokenizer like Gemma's: spaces are ▁, unknown characters bytes, special ids differ."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
     pieces = ["<pad>", "<eos>", "<bos>", "<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
@@ -349,7 +349,7 @@ def gemma_like():
 
 
 def words():
-    """Make one whose tokens are words, of a text that it normalises first."""
+    """Make a tokenizer that normalises a text and then splits it into words."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
     tokenizer = Tokenizer(
@@ -398,7 +398,7 @@ def test_tokens_of_the_response_are_those_that_cover_any_of_it(any_tokenizer, pa
 
 @given(some_pair)
 def test_tokens_without_the_head_decode_to_the_response(trained, pair):
-    """Not by offsets: the bytes of a byte-level tokenizer tell what each token covers."""
+    """What each token covers is told by its bytes, independently of the tokenizer's offsets."""
     encoder = tokenizing.load(trained)
     text = dialogue.render(pair)
     ids, head_tokens = tokenizing.encode(encoder, text, dialogue.head)
@@ -414,7 +414,7 @@ def test_tokens_without_the_head_decode_to_the_response(trained, pair):
 
 
 def test_every_byte_of_a_character_is_on_the_side_of_the_character(tmp_path):
-    """Offsets are in characters, whatever the number of tokens that one is spread over."""
+    """Offsets count characters, even if a character is spread over several tokens."""
     gemma_like().save(str(tmp_path / "tokenizer.json"))
     encoder = tokenizing.load(tmp_path)
     found = tokenizing.encode(encoder, "user: é語\nassistant: 😀é", dialogue.head)

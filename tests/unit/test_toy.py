@@ -32,7 +32,7 @@ def test_without_noise_the_points_are_those_of_scikit_learn(name, count, monkeyp
 
 
 def test_without_noise_the_swiss_roll_is_a_roll(monkeypatch):
-    """Radius and angle both give the turn, as in scikit-learn's own points."""
+    """The radius and the angle of a point agree on its turn, as in scikit-learn's points."""
     monkeypatch.setattr(toy, "NOISE", 0.0)
     ours = toy.draw("swiss_roll", 2000, np.random.default_rng(0))
     theirs = datasets.make_swiss_roll(2000, noise=0.0, random_state=0)[0]
@@ -48,7 +48,7 @@ def test_without_noise_the_swiss_roll_is_a_roll(monkeypatch):
 
 @pytest.mark.parametrize("name", toy.DIMENSIONS)
 def test_the_law_is_that_of_scikit_learn(name):
-    """Each coordinate, and the first two together along a diagonal."""
+    """Each coordinate is compared, and the first two together along a diagonal."""
     generator = np.random.default_rng(3)
     if name == "blobs":
         centres = np.array([[-5.0, 0.0], [4.0, 4.0], [1.0, -8.0]])
@@ -66,7 +66,7 @@ def test_the_law_is_that_of_scikit_learn(name):
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_noise_is_that_of_facts(name):
-    """Distances from the noise-free shape of the same random numbers."""
+    """Noise is the distance from the noise-free shape of the same random numbers."""
     noisy = toy.draw(name, 4000, np.random.default_rng(5))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(toy, "NOISE", 0.0)
@@ -86,7 +86,7 @@ def test_a_draw_is_repeatable_and_of_its_size(name, count, seed):
 
 @pytest.mark.parametrize("name", ["circles", "moons", "blobs"])
 def test_points_come_in_random_order(name):
-    """So that the first samples of a set are a sample of it: half of each shape, no more."""
+    """The first samples of a set are a sample of it, with about half of them from each shape."""
     generator = np.random.default_rng(2)
     truth = {"centres": np.array([[-9.0, 0], [9.0, 0], [9.0, 1]])} if name == "blobs" else {}
     draws = [toy.draw(name, 30, generator, **truth) for _ in range(2000)]

@@ -194,7 +194,7 @@ def test_schedules():
 
 def test_only_matrices_decay(tmp_path):
     class Still(Toy):
-        """No gradient but 0: what changes has decayed."""
+        """All gradients are 0, so that weights change only by their decay."""
 
         def loss(self, model, rows):
             return 0 * super().loss(model, rows)
@@ -584,7 +584,7 @@ def test_ranks_are_read_from_a_slurm_step_but_not_from_its_batch_script(monkeypa
 
 
 def test_ranks_on_several_nodes_are_a_step_of_the_job(monkeypatch, tmp_path):
-    """With nothing of the step that this process is: SLURM's own variables would contradict."""
+    """The step gets no variables of this process's own step, which would contradict its own."""
     said = tmp_path / "said"
     srun = tmp_path / "srun"
     srun.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{said}\nenv >>{said}\nexit $STATUS\n')
@@ -605,7 +605,7 @@ def test_ranks_on_several_nodes_are_a_step_of_the_job(monkeypatch, tmp_path):
         TrainingError, match=r"4 ranks of collapse.loop.worker ended with statuses \[3\]"
     ):
         launching.launch("collapse.loop.worker", [], ranks=4, nodes=2)
-    with pytest.raises(TrainingError, match="found 3 GPUs for 2 nodes, expected as many on each"):
+    with pytest.raises(TrainingError, match="found 3 GPUs for 2 nodes, expected as many on each n"):
         launching.launch("collapse.loop.worker", [], ranks=3, nodes=2)
 
 

@@ -1,4 +1,4 @@
-"""Real data."""
+"""Real data: toy data sets, text, images and molecules, split into train and test."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from numpy.typing import NDArray
 
 
 def evenly(count: int, most: int) -> NDArray[np.int64]:
-    """Return at most so many of ``count`` rows, at even distances from the first on."""
+    """Return the places of at most ``most`` of ``count`` rows, evenly spaced from the first on."""
     return np.arange(min(count, most)) * count // min(count, most)

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face Hub, or of its cache where there is no network."""
+"""Data sets of the Hugging Face Hub, or of its cache if there is no network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BATCH = 1000
 
 
 class Split:
-    """The records of one split, from the beginning each time it is iterated over."""
+    """The records of one split, which every iteration reads from the beginning."""
 
     def __init__(
         self, source: str, name: str, dataset: datasets.Dataset, columns: Sequence[str]
@@ -43,19 +43,19 @@ class Split:
 
 
 def find(source: str, columns: Sequence[str]) -> tuple[Split, Split | None]:
-    """Open the train and the test split of a data set; None if it has no such split.
+    """Open the train and the test split of a data set; the latter is None if there is none.
 
     Parameters
     ----------
     source : str
         ``hub:<owner>/<name>``.
     columns : sequence of str
-        Columns of text; a null is an empty one.
+        Columns of text; a null is an empty text.
 
     Raises
     ------
     DataError
-        If it can't be had, with the remedy; or if it has no train split or lacks a column.
+        If the data set can't be loaded, has no train split or lacks a column.
     """
     splits = load(source)
     test = next((split for split in documents.TEST if split in splits), None)
@@ -75,7 +75,7 @@ def load(source: str) -> Any:
     Raises
     ------
     DataError
-        If it can't be had, with the remedy, or has no training data.
+        If the data set can't be loaded (the message says what helps) or has no train split.
     """
     import datasets
 
@@ -84,7 +84,7 @@ def load(source: str) -> Any:
         raise DataError(f"{source}: expected hub:<owner>/<name>")
     try:
         splits = datasets.load_dataset(name)
-    # Whatever goes wrong in there, be it the network, a gate or a disk, is for the user.
+    # Any failure in there, be it of the network, a permission or a disk, is told to the user.
     except Exception as error:
         raise DataError(
             f"{missing(source, error)}; run datasets.load_dataset({name!r}) once where there is a "
@@ -97,6 +97,6 @@ def load(source: str) -> Any:
 
 
 def missing(source: str, error: Exception) -> str:
-    """Say that something is neither on the Hub nor in its cache, and why."""
+    """Return the message that a source is neither on the Hub nor in its cache, and why."""
     reason = f"{type(error).__name__}: {in_one_line(error)}"
     return f"{source}: neither on the Hub nor in its cache ({reason})"

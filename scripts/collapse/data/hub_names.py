@@ -1,11 +1,11 @@
-"""Names of data sets on the Hugging Face Hub, as studies write them: without any library."""
+"""Names of data sets on the Hugging Face Hub, as studies write them; no library is needed."""
 
 from __future__ import annotations
 
-#: What the name of such a source begins with.
+#: Prefix of a source on the Hub.
 PREFIX = "hub:"
 
-#: Data sets of the papers, by the names that studies may call them.
+#: Data sets of the papers, by the short names that studies may use.
 NAMED = {
     "tinystories": "hub:roneneldan/TinyStories",
     "helpsteer2": "hub:nvidia/HelpSteer2",
@@ -14,6 +14,6 @@ NAMED = {
 
 
 def datasets_of(source: str) -> list[str]:
-    """Return the data set of the Hub that a source of real data stands for, if it does."""
+    """Return a list of the Hub's data set that a source names, or an empty list."""
     full = NAMED.get(source, source)
     return [full.removeprefix(PREFIX)] if full.startswith(PREFIX) else []

@@ -1,7 +1,7 @@
-"""Real data of any kind as two streams, to train on and to test on, with nothing on both sides.
+"""Real data of any kind as two streams, for training and for testing, that have nothing in common.
 
-Real test data must never enter a training set, so a training item that shares with a test item
-what identifies it is dropped, whatever the source. Items come as streams that can be read
+Real test data must never enter a training set, so a training item that shares its identifying
+part with a test item is dropped, whatever the source. Items come as streams that can be opened
 again, never as a whole corpus in memory: 16 bytes an item are kept while they are counted.
 """
 
@@ -24,7 +24,7 @@ Item = TypeVar("Item")
 Stream = Callable[[], Iterator[Item]]
 Generators = Callable[[str], np.random.Generator]
 
-#: Of the distinct items, this part is for testing where nothing else is said.
+#: Default share of the distinct items that is for testing.
 TEST_FRACTION = 0.05
 _BATCH = 1000
 _FINGERPRINTS = np.dtype([("shared", np.uint64), ("rest", np.uint64)])
@@ -36,33 +36,34 @@ class Split(ABC, Generic[Item]):
     Parameters
     ----------
     source : str
-        What errors call it.
+        Name of the source in errors.
     train : Stream
+        Opens the training items.
     test : Stream or None
-        The official test split. Without one the distinct items of the smallest fingerprints
-        are the test set: the split follows from the content alone, not from its order.
+        Opens the official test split. Without one the distinct items of the smallest
+        fingerprints are the test set, so that the split depends on the content, not its order.
     limit : int or None
-        At most so many training items, the first.
+        Largest number of training items; the first ones are used.
     size : int or None
-        So many test items: the first of an official test split, by default all; else the
-        number to split off, by default 5 % of the distinct items, at least one.
+        Number of test items. Those of an official test split are its first, by default all;
+        otherwise they are split off, by default 5 % of the distinct items, at least one.
 
     Attributes
     ----------
     sizes : dict of str to int
-        Items to ``train`` and to ``test``; and ``withheld``, those that are in neither since
-        they share with a test item what may not be on both sides.
+        Number of items to ``train`` and to ``test`` on, and of those that are ``withheld`` from
+        both since they share with a test item what may not be on both sides.
     faults : Counter
-        Items that can't be used, by what is wrong with them.
+        Number of items that can't be used, by their fault.
 
     Raises
     ------
     DataError
-        If a split is empty, there are fewer test items than asked for, or the source has any
-        mistake: it is read once from end to end.
+        If a split is empty, there are fewer test items than asked for, or reading the source,
+        which is done once from end to end, fails.
     """
 
-    #: What errors call an item, and how a training item may be related to a test item.
+    #: How errors name an item, and the relation of a dropped training item to a test item.
     noun: ClassVar[str]
     relation: ClassVar[str]
 
@@ -74,7 +75,7 @@ class Split(ABC, Generic[Item]):
     @staticmethod
     @abstractmethod
     def fingerprints(item: Item) -> tuple[int, int]:
-        """Return the fingerprint of what may not be on both sides, and that of the rest."""
+        """Return the fingerprints of what may not be on both sides and of the rest of an item."""
 
     def __init__(
         self,
@@ -137,7 +138,7 @@ class Split(ABC, Generic[Item]):
         return (item for item in stream() if self.fault(item) is None)
 
     def _survey(self, stream: Stream[Item]) -> NDArray[Any]:
-        """Return the fingerprints of the items that can be used, and count the others."""
+        """Return the fingerprints of the usable items, and count the others by their fault."""
 
         def usable() -> Iterator[tuple[int, int]]:
             for item in stream():
@@ -173,9 +174,9 @@ class Split(ABC, Generic[Item]):
 
 
 def fingerprint(text: str) -> int:
-    """Return 64 bits of SHA-256, white space around the text aside.
+    """Return 64 bits of the SHA-256 of a text without the white space around it.
 
-    Two of 2 million texts share them with odds of 1e-7.
+    The probability that any two of 2 million texts share them is 1e-7.
     """
     return int.from_bytes(hashlib.sha256(text.strip().encode()).digest()[:8])
 
@@ -194,19 +195,20 @@ def simulated(
     Parameters
     ----------
     draw : callable
-        Draws so many items.
+        Draws a given number of items.
     name : str
-        Of the items: they are drawn from the streams ``train <name>`` and ``test <name>``.
+        Name of the items, which are drawn from the streams ``train <name>`` and ``test <name>``.
     train_size, test_size : int
+        Numbers of items.
     shared : callable
-        What of an item may not be on both sides: a training item that has it from a test item
-        is drawn anew.
+        Returns the part of an item that may not be on both sides: a training item that shares
+        it with a test item is drawn anew.
     generator_of : callable
-        Gives a new generator at the beginning of the stream of a purpose.
+        Returns a new generator at the beginning of the stream of a purpose.
     """
 
     def drawn(purpose: str) -> Iterator[Item]:
-        # Always whole batches: a smaller corpus is the beginning of a larger one.
+        # Items are drawn in whole batches, so that a smaller corpus begins a larger one.
         generator = generator_of(f"{purpose} {name}")
         while True:
             yield from draw(_BATCH, generator)

@@ -1,6 +1,6 @@
 """The two- and three-dimensional toy data sets of P2, as scikit-learn defines them.
 
-Drawn here rather than by `sklearn.datasets`, whose import costs three seconds in each of
+They are drawn here, not by `sklearn.datasets`, whose import costs three seconds in each of
 hundreds of short jobs and which takes no `numpy.random.Generator`; the tests hold both
 side by side. Noise is 0.05 (FACTS.md, "Kernel density estimation").
 """
@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 def centres(generator: np.random.Generator) -> Array:
     """Draw the centres of the blobs, which training and test data must share.
 
-    Drawn apart from the points because the published code drew them anew for the test set
+    They are drawn apart from the points, as the published code drew them anew for the test set
     (FACTS.md, mistake 1).
     """
     return generator.uniform(-10.0, 10.0, size=(CENTRES, 2))
@@ -38,7 +38,7 @@ def draw(name: str, count: int, generator: np.random.Generator, **truth: Any) ->
     count : int
     generator : numpy.random.Generator
     **truth
-        ``centres`` for blobs.
+        Parameters of the distribution: ``centres`` for blobs.
 
     Returns
     -------

@@ -1,1 +1,1 @@
-"""What the families of causal language models share: tokens, checkpoints, likelihoods, samples."""
+"""Code shared by families of causal language models: tokens, checkpoints, likelihoods, samples."""

@@ -18,20 +18,20 @@ def configuration(model: Path) -> Any:
     Raises
     ------
     JobError
-        If there is none that transformers knows by itself.
+        If there is none, or none that transformers knows without code from elsewhere.
     """
     try:
         return transformers.AutoConfig.from_pretrained(
             model, local_files_only=True, trust_remote_code=False
         )
-    except Exception as error:  # every library below has its own
+    except Exception as error:  # each library below raises types of its own
         raise _unusable(model, "configuration", error) from None
 
 
 def attention(configuration: Any) -> str:
-    """Return the implementation of attention that computes what a configuration says.
+    """Return the name of an implementation of attention that follows a configuration.
 
-    That of torch leaves out, silently, the soft-capping of scores that Gemma-2 was trained with.
+    That of torch silently leaves out the soft-capping of scores that Gemma-2 was trained with.
     """
     capped = getattr(configuration, "attn_logit_softcapping", None) is not None
     return "eager" if capped else "sdpa"
@@ -43,10 +43,10 @@ def read(model: Path, dtype: torch.dtype = torch.float32) -> Any:
     Raises
     ------
     JobError
-        If weights are missing or don't have the shapes that the configuration says.
+        If the checkpoint can't be loaded, or its weights don't match its configuration.
     """
     described = configuration(model)
-    transformers.utils.logging.disable_progress_bar()  # logs are files
+    transformers.utils.logging.disable_progress_bar()  # it would fill log files
     try:
         network, found = transformers.AutoModelForCausalLM.from_pretrained(
             model,
@@ -56,7 +56,7 @@ def read(model: Path, dtype: torch.dtype = torch.float32) -> Any:
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
-            ignore_mismatched_sizes=True,  # they are found below
+            ignore_mismatched_sizes=True,  # they are reported below
             output_loading_info=True,
         )
     except Exception as error:
@@ -71,7 +71,7 @@ def read(model: Path, dtype: torch.dtype = torch.float32) -> Any:
 
 
 def outline(model: Path, dtype: torch.dtype = torch.float32) -> Any:
-    """Return the model of a checkpoint on the meta device: without its weights."""
+    """Return the model of a checkpoint on the meta device, that is, without its weights."""
     described = configuration(model)
     with torch.device("meta"):
         return transformers.AutoModelForCausalLM.from_config(
@@ -82,7 +82,7 @@ def outline(model: Path, dtype: torch.dtype = torch.float32) -> Any:
 def save(network: Any, model: Path, tokenizer: Path, weights: Any = None) -> None:
     """Write a checkpoint as Hugging Face's classes load it, with a saved tokenizer.
 
-    ``weights`` are what is written of a network that is sharded (`sharding.whole_state`).
+    ``weights`` are the gathered weights of a sharded network (`sharding.whole_state`).
     """
     network.save_pretrained(model, state_dict=weights)
     for file in tokenizer.iterdir():
@@ -96,7 +96,7 @@ def load(model: Path, dtype: torch.dtype = torch.float32) -> Any:
 
 
 def parameter_count(model: torch.nn.Module) -> int:
-    """Number of parameters, tied ones once."""
+    """Return the number of parameters; tied ones count once."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 

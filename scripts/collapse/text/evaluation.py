@@ -1,4 +1,4 @@
-"""Metrics of a language model on real documents, and of the documents it wrote."""
+"""Metrics of a language model on real documents, and of the documents it generated."""
 
 from __future__ import annotations
 
@@ -14,26 +14,25 @@ from collapse.text import metrics
 from collapse.text.metrics import Documents
 from collapse.text.stored_tokens import IGNORED, Tokens, padded
 
-#: Tokens, padding included, that are evaluated at once, and the logits, 4 bytes each: a large
-#: vocabulary takes fewer tokens.
+#: Most tokens in a forward pass, padding included, and most logits, each of which takes 4 bytes.
 BATCH_TOKENS, BATCH_LOGITS = 2**14, 2**30
 
 
 def cross_entropy(
     model: Any, documents: Tokens, most: int | None = None, *, responses: bool = False
 ) -> float:
-    """Return the mean over tokens of -log p, each document on its own; EOS is predicted, too.
+    """Return the mean of -log p over the tokens of documents, each on its own, including EOS.
 
     Parameters
     ----------
     model : torch.nn.Module
-        On its device, in evaluation mode.
+        The model, in evaluation mode on its device.
     documents : Tokens
-        With their BOS and EOS.
+        Documents with their BOS and EOS.
     most : int, optional
-        The first so many documents.
+        Number of documents to evaluate, from the first on; by default all.
     responses : bool
-        Of the tokens of responses alone, and their EOS.
+        Whether only the tokens of responses and their EOS count.
 
     Returns
     -------
@@ -46,7 +45,7 @@ def cross_entropy(
     total, predicted, start = 0.0, 0, 0
     with torch.no_grad():
         while start < len(order):
-            # As many as fit when padded to the longest of them, which is the last.
+            # As many documents as fit when padded to the longest of them, which is the last.
             padded_to = documents.lengths[order[start:]] * np.arange(1, len(order) - start + 1)
             count = max(1, int(np.searchsorted(padded_to, at_once, side="right")))
             rows = padded(documents, order[start : start + count], responses=responses)
@@ -67,16 +66,16 @@ def cross_entropy(
 def of_samples(
     samples: pa.Table, *, training_set: Iterable[pa.Table], test: Iterable[pa.Table]
 ) -> dict[str, float]:
-    """Return the metrics of generated documents that need no knowledge of what they say.
+    """Return those metrics of generated documents that apply to any kind of text.
 
     Parameters
     ----------
     samples : pyarrow.Table
-        With the column ``tokens``.
+        Generated documents, with the column ``tokens``.
     training_set : iterable of pyarrow.Table
-        What their model was trained on.
+        Documents that their model was trained on.
     test : iterable of pyarrow.Table
-        Real documents to compare lengths with.
+        Real documents whose lengths are compared with those of the samples.
     """
     documents = _documents(samples)
     reference = _documents(pa.concat_tables(test))

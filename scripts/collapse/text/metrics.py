@@ -1,9 +1,9 @@
-"""What a set of generated texts is like: repetition, copying, lengths and modes.
+"""Metrics of a set of generated texts: repetition, copying, lengths and modes.
 
-Pure functions of token identifiers, vectorised over all tokens of a set. Documents and n-grams
-are compared by 64-bit digests: a position and a token give a number that looks random, and a
-digest is their sum. Two given documents that differ share a digest with probability of about
-2**-64, hence any two of N with about N**2 / 2**65: 3e-6 for ten million.
+They are pure functions of token identifiers, vectorised over all tokens of a set. Documents and
+n-grams are compared by 64-bit digests: each position and token give a pseudorandom number, and
+a digest is the sum of these numbers. Two given documents that differ share a digest with a
+probability of about 2**-64, hence any two of N with about N**2 / 2**65: 3e-6 for ten million.
 """
 
 from __future__ import annotations
@@ -17,44 +17,43 @@ from numpy.typing import ArrayLike, NDArray
 Integers = NDArray[np.integer]
 Digests = NDArray[np.uint64]
 
-# Tokens whose digests are in memory at once; documents are never split.
+# Number of tokens whose digests are in memory at once; documents are never split.
 _BLOCK = 2**20
 
 
 class Documents(NamedTuple):
-    """Token identifiers, from 0 to 2**32 - 1, of documents end to end, and their lengths."""
+    """Documents end to end: their token identifiers, from 0 to 2**32 - 1, and their lengths."""
 
     tokens: Integers
     lengths: Integers
 
     @classmethod
     def from_lists(cls, documents: Iterable[Sequence[int]]) -> Documents:
-        """Lay documents end to end."""
+        """Return lists of token identifiers as documents end to end."""
         arrays = [np.asarray(document, dtype=np.int64) for document in documents]
         lengths = np.array([len(array) for array in arrays], dtype=np.int64)
         return cls(np.concatenate([np.empty(0, dtype=np.int64), *arrays]), lengths)
 
 
 def distinct(documents: Documents, n: int) -> float:
-    """Return the number of different n-grams over that of all, distinct-n (Li et al. 2016).
+    """Return the share of different n-grams among all, distinct-n (Li et al. 2016).
 
-    n-grams lie within documents; nan if there are none. It falls as a set grows: compare sets
-    of equal size.
+    n-grams lie within documents; the result is nan if there are none. It falls as a set grows,
+    so only sets of equal size can be compared.
     """
     grams, _ = _ngrams(documents, n)
     return len(np.unique(grams)) / len(grams) if len(grams) else np.nan
 
 
 def self_overlap(documents: Documents, n: int = 4) -> float:
-    """Return how much of a document is also elsewhere in the set.
+    """Return the mean over documents of the share of n-grams that another document has, too.
 
-    The mean over documents of the share of their n-grams that occur in another document too;
-    those that recur in their own document alone do not count. Documents of less than n tokens
-    are left out; nan if no others are there.
+    n-grams that recur in their own document alone do not count. Documents of fewer than n tokens
+    are left out; the result is nan if there are no others.
 
-    Like self-BLEU (Zhu et al. 2018) it grows as samples become alike, but takes one sort in
-    place of a comparison of all pairs, has one n, and neither clips counts nor penalises length.
-    It grows with the size of the set: compare sets of equal size.
+    Like self-BLEU (Zhu et al. 2018) it grows as samples become alike, but it takes one sort
+    instead of a comparison of all pairs, has one n, and neither clips counts nor penalises
+    length. It grows with the size of the set, so only sets of equal size can be compared.
     """
     grams, owners = _ngrams(documents, n)
     if not len(grams):
@@ -73,7 +72,7 @@ def digests(documents: Documents) -> Digests:
     """Return a 64-bit digest of each document.
 
     A document's digest depends on its tokens alone, so a training set may be digested shard by
-    shard. Memory beyond the result is that of a block of tokens, or of the longest document.
+    shard. This takes memory for the result and a block of tokens or the longest document.
     """
     out = np.empty(len(documents.lengths), dtype=np.uint64)
     for block, part in _blocks(documents):
@@ -86,7 +85,7 @@ def digests(documents: Documents) -> Digests:
 
 
 def duplicate_rate(documents: Documents) -> float:
-    """Return the share of documents that are a copy of an earlier one; nan without documents."""
+    """Return the share of documents that are copies of earlier ones; nan without documents."""
     count = len(documents.lengths)
     return 1 - len(np.unique(digests(documents))) / count if count else np.nan
 
@@ -106,9 +105,9 @@ def mean_length(documents: Documents) -> float:
 def length_distance(documents: Documents, reference: Documents) -> float:
     """Return the 1-Wasserstein distance between two distributions of length, in tokens.
 
-    The integral of the absolute difference of their distribution functions, which is exact;
-    nan if either set is empty. `scipy.stats.wasserstein_distance` gives the same up to rounding,
-    but takes longer to import than most evaluations of text take.
+    It is computed exactly, as the integral of the absolute difference of the distribution
+    functions, and is nan if either set is empty. `scipy.stats.wasserstein_distance` gives the
+    same up to rounding, but takes longer to import than most evaluations of text take.
     """
     ours, theirs = np.sort(documents.lengths), np.sort(reference.lengths)
     if not (len(ours) and len(theirs)):
@@ -122,15 +121,15 @@ def length_distance(documents: Documents, reference: Documents) -> float:
 
 
 def mode_coverage(modes: ArrayLike, count_of_modes: int) -> float:
-    """Return the share of modes that samples have; negative modes (no mode) are left out."""
+    """Return the share of modes that occur in samples; negative modes (no mode) are left out."""
     return np.count_nonzero(_counts(modes, count_of_modes)) / count_of_modes
 
 
 def mode_distance(modes: ArrayLike, probabilities: ArrayLike) -> float:
     """Return the total variation distance of the samples' frequencies of modes from the truth.
 
-    Samples of a negative mode (no mode) are left out; nan if no others are there. Sampling noise
-    alone gives about the sum of sqrt(p (1 - p) / (2 pi samples)) over modes.
+    Samples of a negative mode (no mode) are left out; the result is nan if there are no others.
+    Sampling noise alone gives about the sum of sqrt(p (1 - p) / (2 pi samples)) over modes.
     """
     truth = np.asarray(probabilities, dtype=np.float64)
     counts = _counts(modes, len(truth))
@@ -183,7 +182,7 @@ def _checked(documents: Documents) -> Documents:
 def _mix(positions: Integers, tokens: Integers) -> Digests:
     """Map each position and token to a number that looks random (SplitMix64; Steele et al. 2014).
 
-    One to one, so that no two differ by accident of the mixing.
+    The map is one to one, so that it makes no two digests equal by itself.
     """
     state = (positions.astype(np.uint64) << np.uint64(32)) ^ tokens.astype(np.uint64)
     state += np.uint64(0x9E3779B97F4A7C15)

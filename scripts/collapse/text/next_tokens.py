@@ -1,4 +1,4 @@
-"""Learning the next token: what the training of any causal language model minimises."""
+"""Prediction of the next token, whose loss the training of causal language models minimises."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from torch.nn import functional
 from collapse.text import evaluation
 from collapse.text.stored_tokens import IGNORED, Tokens
 
-#: Test documents, at most, for a point of the learning curve.
+#: Largest number of test documents for a point of the learning curve.
 CURVE_DOCUMENTS = 512
 
 
 class NextTokens:
-    """The weight and the losses of `collapse.training.task.Task`; families add its batches.
+    """The weight and the losses of a `collapse.training.task.Task`; families add its batches.
 
     Parameters
     ----------
     model : torch.nn.Module
-        What is trained.
+        The model to train.
     test : Tokens
-        Real documents for the learning curve.
+        Real test documents for the learning curve.
     responses : bool
-        Evaluate the tokens of responses alone, as batches whose other labels are `IGNORED` do.
+        Whether the test loss counts only the tokens of responses. (In batches the labels of all
+        other tokens are `IGNORED`.)
     """
 
     def __init__(self, model: Any, test: Tokens, *, responses: bool = False) -> None:
@@ -34,11 +35,11 @@ class NextTokens:
         self._test, self._responses = test, responses
 
     def weight(self, batch: Mapping[str, Tensor]) -> float:
-        """Return the number of predicted tokens."""
+        """Return the number of predicted tokens in a batch."""
         return float((batch["labels"] != IGNORED).sum())
 
     def loss(self, model: torch.nn.Module, rows: Mapping[str, Tensor]) -> Tensor:
-        """Return -log p, summed over the predicted tokens."""
+        """Return the sum of -log p over the predicted tokens."""
         inputs = {name: values for name, values in rows.items() if name != "labels"}
         logits = model(**inputs, use_cache=False).logits
         return functional.cross_entropy(
@@ -49,7 +50,7 @@ class NextTokens:
         )
 
     def test_loss(self, model: torch.nn.Module) -> float:
-        """Return the mean over predicted tokens of -log p on real test documents."""
+        """Return the mean of -log p over the predicted tokens of real test documents."""
         return evaluation.cross_entropy(
             model, self._test, CURVE_DOCUMENTS, responses=self._responses
         )

@@ -1,4 +1,4 @@
-"""What is read of shards of text: the documents selected to train on, and samples to judge."""
+"""Reading shards of text: the documents selected for training, and samples for evaluation."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from collapse.text import evaluation
 def selected(
     selections: Sequence[Selection], columns: Sequence[str] = ("tokens", "ended")
 ) -> Iterator[pa.Table]:
-    """Yield the documents of a training set, part by part."""
+    """Yield the documents of a training set, one selection after the other."""
     for selection in selections:
         yield from tokens.read(Path(str(selection.path)), selection.rows, columns)
 
 
 def first(shards: Sequence[ShardRecord], most: int) -> pa.Table:
-    """Return the first samples of some shards."""
+    """Return the first ``most`` samples of some shards."""
     found = shard_rows.first(shards, most)
     return pa.concat_tables(part for path, rows in found for part in tokens.read(path, rows))
 
@@ -34,17 +34,18 @@ def metrics(
     selections: Sequence[Selection],
     test: Path,
 ) -> dict[str, float]:
-    """Return the metrics of samples that need no knowledge of what they say.
+    """Return those metrics of samples that apply to any kind of text.
 
     Parameters
     ----------
     samples : pyarrow.Table
         The first samples of the shards.
     shards : sequence of ShardRecord
+        Records of the shards, which say how many samples were drawn and truncated.
     selections : sequence of Selection
-        What their model was trained on.
+        The training set of the model that wrote the samples.
     test : path
-        Real documents to compare lengths with.
+        Shard of real documents whose lengths are compared with those of the samples.
     """
     written = sum(record.shard.stop - record.shard.start for record in shards)
     return {

@@ -1,4 +1,4 @@
-"""Tokenised documents end to end, in memory or in a file: what models are trained and judged on."""
+"""Tokenised documents end to end, in memory or in a file, for training and evaluation."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from collapse.data.text.tokenizing import OWN, Special
 
 _TOKENS, _BOUNDS, _HEADS = "tokens", "bounds.npy", "heads.npy"
 
-#: What cross-entropy takes for: predict nothing here.
+#: Label of a token that is not predicted; torch's cross-entropy ignores it.
 IGNORED = -100
 
 
 class Tokens(NamedTuple):
     """Documents end to end, with BOS and EOS: document i is ``tokens[bounds[i]:bounds[i + 1]]``.
 
-    ``heads``, of documents that are a prompt and a response, are the tokens of each before its
-    response, BOS aside.
+    If documents are prompts with responses, ``heads`` are the numbers of tokens before each
+    response, without BOS.
     """
 
     tokens: NDArray[np.unsignedinteger]
@@ -34,11 +34,11 @@ class Tokens(NamedTuple):
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each document."""
+        """Number of tokens of each document."""
         return np.diff(self.bounds)
 
     def lengths_of(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Tokens of some documents."""
+        """Return the number of tokens of each chosen document."""
         return self.bounds[chosen + 1] - self.bounds[chosen]
 
 
@@ -48,12 +48,12 @@ def store(tables: Iterable[pa.Table], folder: Path, special: Special = OWN) -> N
     Parameters
     ----------
     tables : iterable of pyarrow.Table
-        With the columns ``tokens`` and ``ended``; an EOS is put where a document ended. With
-        ``head_tokens``, too, where documents have a prompt.
+        Documents with the columns ``tokens`` and ``ended``, and ``head_tokens`` if they have a
+        prompt. An EOS is put behind each that ended.
     folder : path
-        Where the files go.
+        Folder of the files.
     special : Special
-        The special tokens' ids.
+        Ids of the special tokens.
     """
     bounds, heads, written = [np.zeros(1, np.int64)], [], 0
     with files.whole(folder / _TOKENS) as partial, open(partial, "wb") as output:
@@ -70,7 +70,7 @@ def store(tables: Iterable[pa.Table], folder: Path, special: Special = OWN) -> N
 
 
 def mapped(folder: Path) -> Tokens:
-    """Return stored documents, backed by their file: memory is what the system can spare."""
+    """Return stored documents, memory-mapped from their file."""
     bounds = np.load(folder / _BOUNDS, allow_pickle=False)
     heads = np.load(folder / _HEADS, allow_pickle=False)
     path = folder / _TOKENS
@@ -81,7 +81,7 @@ def mapped(folder: Path) -> Tokens:
 
 
 def in_memory(tables: Iterable[pa.Table], special: Special = OWN) -> Tokens:
-    """Return documents as `store` does, without a file: for test sets and shards."""
+    """Return documents as `store` writes them, without a file, for test sets and shards."""
     held = list(tables)
     framed = [_framed(table, special) for table in held]
     lengths = np.concatenate([lengths for _, lengths in framed])
@@ -120,29 +120,29 @@ def _framed(
 def padded(
     documents: Tokens, chosen: NDArray[np.int64], *, responses: bool = False, width: int = 0
 ) -> dict[str, Tensor]:
-    """Return documents one to a row, padded at the end.
+    """Return one document a row, padded at the end.
 
     Parameters
     ----------
     documents : Tokens
         All documents.
     chosen : ndarray of int
-        Which of them.
+        Numbers of the documents to return.
     responses : bool
-        Predict the tokens of responses alone, and their EOS.
+        Whether only the tokens of responses and their EOS are predicted.
     width : int
-        The least width of the rows, which are as long as the longest document otherwise.
+        Smallest width of the rows, which are otherwise as long as the longest document.
 
     Returns
     -------
     dict of str to Tensor, shape (documents, tokens)
-        ``input_ids`` and ``labels``: what follows each token in its document.
+        ``input_ids``, and ``labels``: the token after each one in its document, or `IGNORED`.
     """
     lengths = documents.lengths_of(chosen)
     within = np.arange(max(width, int(lengths.max(initial=0))))
     inside = within < lengths[:, None]
     source = np.minimum(documents.bounds[chosen][:, None] + within, len(documents.tokens) - 1)
-    # No document sees what follows it, so any token will do there.
+    # Attention is causal, so any token may stand after the end of a document.
     inputs = np.where(inside, documents.tokens[source], 0).astype(np.int64)
     labels = np.full(inputs.shape, IGNORED, dtype=np.int64)
     predicted = inside[:, 1:]

@@ -1,1 +1,1 @@
-"""Training that can be interrupted and goes on, on one GPU or many: what neural families share."""
+"""Resumable training on one or several GPUs, which all neural families share."""

@@ -1,4 +1,4 @@
-"""The rows that a rank trains on in each step, made ahead where that saves time."""
+"""Each rank's rows of every training batch; for a GPU they are prepared one batch ahead."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ class Share(NamedTuple):
     Attributes
     ----------
     rows : Batch
-        What it computes.
+        The rows that this rank computes.
     counted : int
-        The rows whose loss counts. Those after it are computed for company (`Sharded.share`).
+        Number of rows, from the first on, whose loss counts. Any further row is computed only
+        because all ranks must do as many passes (`Sharded.share`).
     weight : float
-        What the loss is divided by, that of the global batch.
+        Weight of the global batch, by which the loss is divided (`Task.weight`).
     """
 
     rows: Batch
@@ -29,10 +30,10 @@ class Share(NamedTuple):
 
 
 def shares(task: Task, steps: range, layout: Layout, micro_batch: int | None) -> Generator[Share]:
-    """Yield this rank's share of each step's batch.
+    """Yield this rank's share of the batch of each update.
 
-    For a GPU the next one is made in a thread meanwhile, in memory it can copy from by
-    itself. A CPU would only be kept from its work.
+    For a GPU the next share is made in a thread during the update, in pinned memory, which can
+    be copied asynchronously. On a CPU such a thread would only slow the update down.
     """
     device = layout.ranks.device.type
 

@@ -1,8 +1,8 @@
-"""Data-parallel ranks: one process a GPU, which share the rows of every batch.
+"""Data-parallel ranks: there is one process for each GPU, and they share the rows of every batch.
 
 Ranks are started by `collapse.training.launching`, on one machine or on the nodes of a SLURM
-job, or by torchrun or submitit; what they then say to each other is all in `Ranks`. A single
-process is one rank, which has nobody to talk to and pays nothing.
+job, or by torchrun or submitit. `Ranks` holds all communication between them. A single process
+is one rank, which communicates with nobody.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from torch import Tensor
 #: Signals that ask to save and stop: SLURM's before a time limit or a preemption, and Ctrl-C.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
 
-#: Numbers of an all-reduce of gradients: 128 MB of float32, enough to fill any network.
+#: Most numbers in one all-reduce of gradients: 128 MB of float32, which saturate any network.
 BUCKET = 2**25
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """A process, this one, among those that train together.
+    """A process and its place among the ranks that train together.
 
     Attributes
     ----------
     rank, world : int
-        Which process this is, of how many.
+        Number of the process, from 0, and number of all processes.
     device : torch.device
-        What it computes on.
+        Device that the process computes on.
     """
 
     rank: int = 0
@@ -53,7 +53,7 @@ class Ranks:
     def maximum(self, number: int) -> int:
         """Return the largest of the numbers of all ranks.
 
-        It travels between CPUs, so that no rank waits for its GPU.
+        The numbers are exchanged between CPUs, so that no rank waits for its GPU.
         """
         if self.world == 1:
             return number
@@ -62,20 +62,20 @@ class Ranks:
         return int(shared)
 
     def wait(self) -> None:
-        """Wait until all ranks are here."""
+        """Wait until all ranks have called this method."""
         self.maximum(0)
 
     def replicate(self, tensors: Iterable[Tensor]) -> None:
-        """Give all ranks the values of the first."""
+        """Copy the values of the first rank to all others."""
         if self.world > 1:
             for tensor in tensors:
                 dist.broadcast(tensor.detach(), src=0)
 
     def add_up(self, parameters: Iterable[torch.nn.Parameter], loss: Tensor) -> Tensor:
-        """Replace gradients by their sum over the ranks, and return that of the losses.
+        """Replace gradients by their sum over the ranks, and return the sum of the losses.
 
-        Unlike DistributedDataParallel this asks nothing of the model or its loss, and the
-        ranks may have different numbers of rows, or none.
+        Unlike DistributedDataParallel this sets no conditions on the model or its loss, and
+        the ranks may have different numbers of rows, or none.
         """
         if self.world == 1:
             return loss
@@ -95,7 +95,7 @@ class Ranks:
 
 
 def _buckets(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    """Group tensors of one type: few large messages are faster than many small ones."""
+    """Group tensors of one type, since few large messages are faster than many small ones."""
     bucket: list[Tensor] = []
     size = 0
     for tensor in sorted(tensors, key=lambda tensor: str(tensor.dtype)):
@@ -119,8 +119,8 @@ def joined() -> Iterator[Ranks]:
     """Join the other ranks, if the environment names any, and leave them afterwards.
 
     The environment is that of torchrun, of `collapse.training.launching`, of submitit's
-    ``TorchDistributedEnvironment``, or of the tasks of a SLURM step. Messages between GPUs
-    go by NCCL and those between CPUs by Gloo. Inside itself it does nothing more.
+    ``TorchDistributedEnvironment``, or of the tasks of a SLURM step. GPUs communicate through
+    NCCL and CPUs through Gloo. A nested call returns the ranks that have joined already.
     """
     _read_slurm()
     world = int(os.environ.get("WORLD_SIZE", "1"))
@@ -142,11 +142,11 @@ def joined() -> Iterator[Ranks]:
 
 
 def _read_slurm() -> None:
-    """Name the ranks of a SLURM step of several tasks as torchrun does.
+    """Set the variables of torchrun from those of a SLURM step with several tasks.
 
-    Only a step counts: a batch script sees the job's number of tasks too, but is alone. The
-    step must have the first node of its job, where the first rank is, whose address may also be
-    named by the environment. Steps side by side in a job have ports of their own.
+    Only the tasks of a step are ranks: a batch script sees the job's number of tasks too, but
+    runs alone. Rank 0 is expected on the first node of the job unless ``MASTER_ADDR`` names its
+    address. The port depends on the step, so that a job may run several steps at a time.
     """
     if "WORLD_SIZE" in os.environ or int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) == 1:
         return
@@ -162,10 +162,10 @@ def _read_slurm() -> None:
 
 @contextmanager
 def on_stop(handle: Callable[[signal.Signals], None]) -> Iterator[None]:
-    """Call a function at `STOP_SIGNALS`, instead of what else they do, within the block.
+    """Call a function at any of `STOP_SIGNALS` within the block, instead of their handlers.
 
-    A second Ctrl-C does what it always did. Outside the main thread, where Python handles
-    no signals, nothing changes.
+    A second Ctrl-C is handled as it was before the block. Outside the main thread, where Python
+    handles no signals, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -176,7 +176,7 @@ def on_stop(handle: Callable[[signal.Signals], None]) -> Iterator[None]:
             signal.signal(number, before[signal.SIGINT])
         handle(signal.Signals(number))
 
-    # None stands for a handler that is not Python's, which cannot be put back.
+    # getsignal returns None for a handler that Python did not install and cannot put back.
     before = {number: signal.getsignal(number) or signal.SIG_DFL for number in STOP_SIGNALS}
     for number in STOP_SIGNALS:
         signal.signal(number, received)

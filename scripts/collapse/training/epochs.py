@@ -1,4 +1,4 @@
-"""The order of an epoch: every epoch goes through the training set in an order of its own."""
+"""The samples of each update: every epoch goes through the training set in an order of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Part = TypeVar("Part", covariant=True)
 
 
 class Order(Protocol[Part]):
-    """The samples of an epoch in their order: an array, or what is indexed by places as one is."""
+    """The samples of an epoch in order: an array, or an object that places index like an array."""
 
     def __len__(self) -> int: ...
 
@@ -21,23 +21,23 @@ class Order(Protocol[Part]):
 
 
 class Epochs(Generic[Part]):
-    """The samples of each training step, as a function of the step alone.
+    """The samples of each update, as a function of the number of the update alone.
 
     Parameters
     ----------
     batch : int
-        Samples of a batch, or all of them if there are fewer.
+        Number of samples in a batch; if there are fewer samples, a batch has all of them.
     order_of : callable
-        Returns the order of an epoch (from 0). The last one is remembered.
+        Returns the order of an epoch, counted from 0. The last result is cached.
     filled : bool
-        Fill up the last batch of an epoch with its first samples, so that all are of one size.
+        Whether the first samples of an epoch fill up its last batch to the size of the others.
 
     Attributes
     ----------
     size : int
-        Samples of a batch.
+        Number of samples in a batch.
     steps_per_epoch : int
-        Batches of the first epoch, and of every other one, whatever the length of its order.
+        Number of batches in the first epoch, and so in every epoch, however long its order is.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Epochs(Generic[Part]):
         self.steps_per_epoch = -(-samples // batch)
 
     def batch(self, step: int) -> Part:
-        """Return the samples of a step (from 0)."""
+        """Return the samples of an update, counted from 0."""
         epoch, within = divmod(step, self.steps_per_epoch)
         order = self._order_of(epoch)
         places = within * self.size + np.arange(self.size)

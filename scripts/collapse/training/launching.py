@@ -1,4 +1,4 @@
-"""Starting the ranks of a data-parallel training, here or on the nodes of a SLURM job."""
+"""Starting the ranks of data-parallel training, on this machine or on nodes of a SLURM job."""
 
 from __future__ import annotations
 
@@ -15,37 +15,38 @@ from pathlib import Path
 from collapse.training.distributed import on_stop
 from collapse.training.optimisation import Interrupted, TrainingError
 
-#: Seconds that the other ranks have to end by themselves once one has failed.
+#: Seconds that the other ranks get to end by themselves once one has failed.
 GRACE = 30.0
 
 
 def launch(module: str, arguments: Sequence[str], ranks: int, nodes: int = 1) -> None:
     """Run a module in several ranks, and wait for them.
 
-    Signals to stop are passed on, and the ranks then have all the time they need. Not by
-    torchrun: its agent abandons the ranks at a second signal, and SLURM signals every
-    process of a job, so that they would get the signal twice.
+    Signals to stop are passed on, and the ranks may then take as long as they need. torchrun is
+    not used: its agent abandons the ranks at a second signal, and would get every signal twice,
+    since SLURM signals all processes of a job.
 
     Parameters
     ----------
     module : str
-        What to run, with ``python -m``.
+        Name of the module, which is run with ``python -m``.
     arguments : sequence of str
-        Its arguments.
+        Arguments of the module.
     ranks : int
-        How many, on all nodes together.
+        Number of ranks on all nodes together.
     nodes : int
-        Of the SLURM job that this process is in; all have the same number of ranks.
+        Number of nodes of this process's SLURM job; each gets the same number of ranks.
 
     Raises
     ------
     TrainingError
-        If a rank ends with another status than 0; the others are then ended too.
+        If the ranks can't be shared equally among the nodes, or one ends with another status
+        than 0; the others are then ended too.
     Interrupted
-        If it did after a signal.
+        If a rank ends with another status than 0 after a signal to stop.
     """
     if ranks % nodes:
-        raise TrainingError(f"found {ranks} GPUs for {nodes} nodes, expected as many on each")
+        raise TrainingError(f"found {ranks} GPUs for {nodes} nodes, expected as many on each node")
     command = [sys.executable, "-m", module, *arguments]
     starts = _here(command, ranks) if nodes == 1 else _on_nodes(command, ranks, nodes)
     processes: list[subprocess.Popen[bytes]] = []
@@ -59,7 +60,7 @@ def launch(module: str, arguments: Sequence[str], ranks: int, nodes: int = 1) ->
     with on_stop(pass_on):
         try:
             for words, environment in starts:
-                # Of their own session: Ctrl-C reaches them once, through here.
+                # In a session of its own a rank gets Ctrl-C only once, from here.
                 processes.append(subprocess.Popen(words, env=environment, start_new_session=True))
             _wait(processes)
         finally:
@@ -95,28 +96,28 @@ def _here(command: list[str], ranks: int) -> list[_Start]:
 
 
 def _on_nodes(command: list[str], ranks: int, nodes: int) -> list[_Start]:
-    """Describe the step of a SLURM job that is all ranks; this process is on its first node."""
+    """Describe the SLURM step that runs all ranks; this process is on the job's first node."""
     step = [
         *("srun", f"--nodes={nodes}", f"--ntasks={ranks}", f"--ntasks-per-node={ranks // nodes}"),
         *("--distribution=block", "--kill-on-bad-exit=1"),
-        # This process is a step, too, and has all that the job has.
+        # This process is in a step, too, which holds all resources of the job.
         *("--overlap", "--overcommit", "--cpu-bind=none"),
     ]
-    # What SLURM said of this step is not true of that one.
+    # SLURM's variables describe the step of this process, not the one that is started.
     other = re.compile(r"SLURM_(?!CONF$|JOB_?ID$)|SRUN_|SBATCH_|MASTER_PORT$|WORLD_SIZE$")
     kept = {name: value for name, value in _environment().items() if not other.match(name)}
     return [([*step, *command], {**kept, "MASTER_ADDR": socket.gethostname()})]
 
 
 def _environment() -> dict[str, str]:
-    """Return what all ranks need to find the package, and to compute in one thread."""
+    """Return an environment in which ranks find the package, and compute in one thread each."""
     package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
     return {"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": path}
 
 
 def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Wait until all have ended, but not long once one has failed."""
+    """Wait until all processes have ended, but at most `GRACE` seconds after one has failed."""
     deadline = float("inf")
     while (statuses := [process.poll() for process in processes]).count(None):
         if any(statuses):

@@ -1,28 +1,28 @@
-"""What training a transformer takes of a GPU's memory, before it runs."""
+"""GPU memory that training a transformer takes, estimated before training starts."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-#: Bytes of a weight, a gradient, and AdamW's two moments: float32 always.
+#: Bytes of a weight, of a gradient and of AdamW's two moments, which are always float32.
 WEIGHT, GRADIENT, MOMENTS = 4, 4, 8
 
 
 class Memory(NamedTuple):
-    """Bytes of one GPU in a training step: what stays, and three moments that may be the peak.
+    """Bytes on one GPU during an update: what stays, and what is added where use may peak.
 
     Attributes
     ----------
     weights, gradients, moments : int
-        Of all parameters, or of the rank's part: exact.
+        Exact size of the weights, gradients and moments that the rank keeps.
     loss : int
-        Besides these, when the loss is computed: activations, logits, weights in the precision
+        Added while the loss is computed: activations, logits, and weights in the precision
         of the computation.
     layer : int
-        In the backward pass of the last layer.
+        Added during the backward pass of the last layer.
     embeddings : int
-        At the end of the backward pass, when the gradients of embeddings as input and as
-        output are added up.
+        Added at the end of the backward pass, when the gradients of the embeddings as input
+        and as output are summed.
     """
 
     weights: int
@@ -34,7 +34,7 @@ class Memory(NamedTuple):
 
     @property
     def total(self) -> int:
-        """The peak, without what an allocator loses: leave it a tenth."""
+        """The peak, to which the allocator's overhead of about a tenth has to be added."""
         return (
             self.weights
             + self.gradients
@@ -57,50 +57,51 @@ def training_memory(
     checkpointing: bool = False,
     bfloat16: bool = True,
 ) -> Memory:
-    """Estimate the memory of training by `collapse.training.trainer`, from above.
+    """Estimate the memory of training by `collapse.training.trainer`, rather too high than too low.
 
     Parameters
     ----------
     parameters : int
-        Of the model, tied ones once.
+        Number of parameters of the model; tied ones count once.
     layer : int
-        Parameters of one of its layers; what is in none is taken to be the embeddings.
+        Parameters of one layer; those outside all layers are taken to be embeddings.
     tokens : int
-        Of a micro-batch on one rank, padding included.
+        Tokens of a micro-batch on one rank, padding included.
     hidden, feed_forward : int
-        Sizes of a token's vector between layers, and inside a gated feed-forward network.
+        Size of a token's vector between layers, and inside the gated feed-forward network.
     layers, vocabulary : int
-        How many.
+        Number of layers, and of tokens in the vocabulary.
     scores : int
-        Attention scores of a token in a layer, heads times positions, if they are kept: they
-        are by attention that is written out (``eager``), not by fused kernels.
+        Attention scores of one token in one layer (heads times positions) if they are kept, as
+        by attention that is written out (``eager``); 0 for fused kernels.
     ranks : int
-        Ranks that the model is sharded over; 1 if each has all of it.
+        Number of ranks that the model is sharded over; 1 if each has the whole model.
     checkpointing : bool
-        Whether layers keep their input only, and compute the rest again when it is needed.
+        Whether layers keep only their input, and compute the rest again in the backward pass.
     bfloat16 : bool
-        Whether products are computed in bfloat16.
+        Whether matrix products are computed in bfloat16.
     """
     size = 2 if bfloat16 else 4
     share = -(-parameters // ranks)
     outside = parameters - layers * layer
     if ranks > 1:
-        # Gathered: the embeddings throughout, a layer, and the next one meanwhile. Gradients
-        # of as much but one layer, and of the larger of the two what is being added up.
+        # The weights of the embeddings and of two layers are gathered. Gradients exist of the
+        # embeddings and of one layer, and the larger of the two is summed in float32.
         gathered = size * (outside + 2 * layer)
         copies = gathered + size * (outside + layer) + GRADIENT * max(outside, layer)
         embeddings = (4 * size + GRADIENT) * outside
     else:
-        copies = size * parameters if bfloat16 else 0  # autocast's
+        copies = size * parameters if bfloat16 else 0  # autocast's copies of the weights
         embeddings = 3 * GRADIENT * outside
-    # Four norms keep their input and result in float32 and a result to compute with; queries,
-    # keys, values and what attention makes of them; gate, its activation, the other half and
-    # the product; scores after the cap, as float32 probabilities, and to compute with.
+    # A layer keeps, of the hidden size, the input and the result of four norms in float32 and
+    # the result in the computing precision, then queries, keys, values and the output of
+    # attention; of the feed-forward size, the gate, its activation, the other half and their
+    # product; and the scores after the cap and as probabilities, the latter also in float32.
     of_hidden = 4 * (8 + size) + 4 * size
     of_layer = tokens * (of_hidden * hidden + 4 * size * feed_forward + (4 + 2 * size) * scores)
-    # The gradients of what a layer has kept, a few at a time.
+    # Gradients of what a layer keeps, of which only a few exist at a time.
     backward = tokens * (8 * hidden + 3 * size * feed_forward + (4 + size) * scores)
-    # Logits, capped ones, then in float32: themselves, their log-softmax and its gradient.
+    # Logits before and after the cap, and in float32 the logits, log-softmax and its gradient.
     logits = tokens * (2 * size + 12) * vocabulary
     kept = layers * (4 * tokens * hidden if checkpointing else of_layer)
     return Memory(

@@ -1,4 +1,4 @@
-"""How to train, and how training may end other than well: what can be said without torch."""
+"""Settings of training, its learning rate and its errors; nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -10,50 +10,50 @@ from collapse.errors import JobError
 
 
 class TrainingError(JobError):
-    """Training that cannot go on, in one line."""
+    """Training that cannot go on; the message is one line."""
 
 
 class Interrupted(TrainingError):  # noqa: N818 - not an error: the next run goes on
-    """Training that was asked to stop, in one line."""
+    """Training that was stopped by a signal; the message is one line."""
 
 
 @dataclass(frozen=True)
 class Optimisation:
-    """How to train: AdamW with a schedule.
+    """Settings of training by AdamW with a learning-rate schedule.
 
     Attributes
     ----------
     steps : int
-        Updates of the weights.
+        Number of updates of the weights.
     learning_rate : float
-        The largest of the schedule.
+        Largest learning rate of the schedule.
     warmup_steps : int
-        Steps in which the learning rate grows to it, linearly.
+        Number of updates in which the learning rate rises linearly to its largest value.
     schedule : str
-        After that it is constant, or falls to 0 in a straight line or half a cosine.
+        Whether it then stays constant, or falls to 0 linearly or along half a cosine.
     weight_decay : float
-        Of matrices, embeddings and convolutions only, not of biases and norms.
+        Weight decay of matrices, embeddings and convolutions; biases and norms have none.
     betas : tuple of float
-        Decay of AdamW's moments.
+        Decay rates of AdamW's moments.
     clip : float or None
-        Largest norm of the gradient.
+        Largest norm of the gradient, or None for no limit.
     precision : str
-        Of matrix products and convolutions; weights are float32 always. ``auto`` is
-        bfloat16 on GPUs that have it. On CPUs it is float32: newer ones take a third less
-        time in bfloat16, but numbers should not depend on which CPU a study met.
+        Precision of matrix products and convolutions; weights are always float32. ``auto`` is
+        bfloat16 on GPUs that support it. On CPUs it is float32: newer ones take a third less
+        time in bfloat16, but numbers should not depend on the CPU.
     compile : bool or None
-        Use `torch.compile`. None is on GPUs only: on CPUs it costs more than it gains.
+        Whether to use `torch.compile`. None uses it on GPUs only: on CPUs it does not pay.
     micro_batch : int or None
         Rows of a forward pass on each rank, to save memory; None is all. Gradients are
-        accumulated, so that only rounding depends on it (and the noise of dropout).
+        accumulated, so that it affects only rounding (and the noise of dropout).
     sharded : bool
-        Keep only a part of the weights, gradients and moments on each rank, and gather a block
-        at a time, instead of a copy of all on each: for models that one GPU cannot hold.
+        Whether a rank keeps only a part of the weights, gradients and moments, and gathers one
+        block at a time, instead of having a full copy: for models that one GPU cannot hold.
     evaluate_every : int
-        Steps between points of the learning curve, which always has one at the end. With 0
-        the test loss is never computed.
+        Number of updates between points of the learning curve, which always has a point at the
+        end. With 0 the test loss is never computed.
     save_seconds : float
-        Seconds between saves of the state.
+        Seconds between saves of the resumable state.
     """
 
     steps: int
@@ -72,15 +72,16 @@ class Optimisation:
 
 
 def planned(parameters: Any, steps: int, **others: Any) -> Optimisation:
-    """Return how a neural family trains in so many steps.
+    """Return the settings of a family's training with a given number of updates.
 
     Parameters
     ----------
     parameters : Parameters
-        Of the family, with ``learning_rate``, ``schedule``, ``warmup`` and ``curve_points``.
+        The family's, with ``learning_rate``, ``schedule``, ``warmup`` and ``curve_points``.
     steps : int
+        Number of updates.
     **others
-        Attributes of `Optimisation`, which take precedence.
+        Attributes of `Optimisation`, which take precedence over those of the parameters.
     """
     points = parameters.curve_points
     found = {
@@ -93,7 +94,7 @@ def planned(parameters: Any, steps: int, **others: Any) -> Optimisation:
 
 
 def learning_rate(optimisation: Optimisation, step: int) -> float:
-    """Return the learning rate of a step (from 0)."""
+    """Return the learning rate of an update, counted from 0."""
     peak, warmup = optimisation.learning_rate, optimisation.warmup_steps
     if step < warmup:
         return peak * (step + 1) / warmup

@@ -1,10 +1,10 @@
-"""The state that an interrupted training goes on from: written whole, read with suspicion.
+"""The resumable state of training: it is written as a whole, and checked when it is read.
 
-The first rank writes ``training.pt``. Where a model is sharded the others each write a part
-beside it, named by the step, and those parts count once ``training.pt``, renamed into place
-last, names them. The rows of a tensor are those of the parts one after the other, so any
-number of ranks reads what any other has written, and reads from each part no more than its
-own rows. (`torch.distributed.checkpoint` would do this too, but pickles its index.)
+The first rank writes ``training.pt``. If a model is sharded, each of the others writes a part
+beside it, whose name has the number of updates. The parts count once ``training.pt`` names
+them, which is renamed into place last. They hold successive rows of every tensor, so that any
+number of ranks can read what another number has written, and each reads only its own rows.
+(`torch.distributed.checkpoint` would do this too, but pickles its index.)
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ def write(
     Parameters
     ----------
     folder : Path
-        Where; seen by all ranks.
+        Folder of the state, which all ranks see.
     content : mapping
-        The ``fingerprint``, the ``step``, and plain values to keep with them.
+        The ``fingerprint``, the ``step``, and further plain values to keep.
     model, optimiser : Module, Optimizer
-        Whose tensors are kept.
+        Model and optimiser whose tensors are written.
     ranks : Ranks
-        Who writes.
+        The ranks that train the model.
     """
-    weights = model.state_dict()  # parameters() may be whole still, after an evaluation
+    weights = model.state_dict()  # parameters() may still be gathered after an evaluation
     sharded = any(isinstance(tensor, DTensor) for tensor in weights.values())
     if not (ranks.first or sharded):
         return
@@ -72,7 +72,7 @@ def write(
 
 
 def _own(tensors: Mapping[str, Tensor], ranks: Ranks) -> dict[str, Tensor]:
-    """Return what this rank writes of tensors: those that all have, only the first."""
+    """Return what this rank writes: its rows of sharded tensors, and the first rank all others."""
     return {
         name: sharding.own(tensor)
         for name, tensor in tensors.items()
@@ -84,15 +84,15 @@ def _save(content: Mapping[str, Any], path: Path) -> None:
     with files.whole(path) as partial:
         try:
             torch.save(dict(content), partial)
-        except RuntimeError as error:  # torch's own way to report a full disk
+        except RuntimeError as error:  # torch reports a full disk by it
             raise OSError(f"cannot write the state of training to {path}: {error}") from None
 
 
 def read(folder: Path, fingerprint: str, ranks: Ranks) -> list[dict[str, Any]]:
-    """Return the parts of a saved state, the first rank's first, or nothing.
+    """Return the parts of a saved state, that of the first rank first, or an empty list.
 
-    All ranks get it or none does. A rank that finds a state damaged or of something else says
-    so. Tensors are mapped from the files.
+    Either all ranks get the state or none does. A rank that finds it damaged or belonging to
+    another training says so on standard error. Tensors are memory-mapped from the files.
     """
     reason, parts = "", []
     path = folder / _FILE
@@ -101,14 +101,14 @@ def read(folder: Path, fingerprint: str, ranks: Ranks) -> list[dict[str, Any]]:
             parts = [_load(path)]
             parts += [_load(folder / name) for name in parts[0]["others"]]
             paths = [path, *(folder / name for name in parts[0]["others"])]
-            # torch.load doesn't look at the checksums. Each rank does at some, once in all.
+            # torch.load doesn't verify checksums, so each rank verifies its share of the files.
             if not all(map(_sound, paths[ranks.rank :: ranks.world])):
                 reason = "is damaged"
             elif parts[0]["fingerprint"] != fingerprint:
                 reason = "belongs to other data or parameters"
             elif parts[0]["torch"] != torch.__version__:
                 reason = f"was written by torch {parts[0]['torch']}"
-        except Exception:  # damage may show as anything
+        except Exception:  # damage raises errors of many types
             reason = "is damaged"
     if reason:
         print(f"{path} {reason}: starting afresh", file=sys.stderr)
@@ -130,7 +130,7 @@ def restore(
     model: torch.nn.Module,
     optimiser: torch.optim.Optimizer,
 ) -> None:
-    """Give a model and its optimiser their tensors, or this rank's rows of them."""
+    """Load the tensors of a model and its optimiser, or this rank's rows of them."""
     for name, tensor in model.state_dict().items():
         _fill(tensor, [part["model"][name] for part in parts if name in part["model"]])
     parameters = [one for group in optimiser.param_groups for one in group["params"]]
@@ -146,7 +146,7 @@ def restore(
 
 
 def _fill(tensor: Tensor, pieces: Sequence[Tensor]) -> Tensor:
-    """Copy into a tensor the rows of it that this rank has."""
+    """Copy this rank's rows, from pieces that hold successive rows, into a tensor."""
     if tensor.ndim == 0:
         return tensor.copy_(pieces[0])
     wanted = sharding.own_rows(tensor)

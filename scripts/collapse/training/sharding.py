@@ -1,10 +1,10 @@
-"""How a model lies on its ranks: whole on each, or sharded over them.
+"""How a model is laid out on its ranks: whole on each, or sharded over them.
 
-Sharded, a rank keeps its rows of every weight, gradient and moment of the optimiser. The
-weights of a block are gathered when it computes and dropped afterwards, and its gradients are
-added up on their way back to where they are kept: torch's FSDP2 (`fully_shard`; Zhao et al.
-2023, arXiv 2304.11277). A step's numbers are those of a whole model, to rounding: in bfloat16
-more of it, since what blocks pass to each other is bfloat16 too.
+A rank of a sharded model keeps its rows of every weight, gradient and moment of the optimiser.
+The weights of a block are gathered when it computes and dropped afterwards, and its gradients
+are summed on their way back to the ranks that keep them; torch's FSDP2 does this
+(`fully_shard`; Zhao et al. 2023, arXiv 2304.11277). An update equals that of a whole model up
+to rounding, which is larger in bfloat16, since blocks then also pass bfloat16 to each other.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from collapse.training.task import Batch
 
 @dataclass(frozen=True)
 class Replicated:
-    """Every rank has the whole model; gradients are added up when all are there."""
+    """Every rank has the whole model; gradients are summed once the backward pass is done."""
 
     ranks: Ranks
 
     def place(self, model: torch.nn.Module, *, bfloat16: bool, compiled: bool) -> Any:
-        """Put the first rank's model on the device of each, and return what to call.
+        """Copy the first rank's model to the device of each rank, and return the model to call.
 
         Parameters
         ----------
         model : Module
-            Changed in place.
+            The model, which is changed in place.
         bfloat16 : bool
-            Whether it will compute in bfloat16. Weights stay float32.
+            Whether the model will compute in bfloat16. Weights stay float32.
         compiled : bool
             Whether to use `torch.compile`.
         """
@@ -51,21 +51,21 @@ class Replicated:
         return rows, _count(rows)
 
     def add_up(self, parameters: Sequence[torch.nn.Parameter], loss: Tensor) -> Tensor:
-        """Make gradients their sum over the ranks, and return that of the losses."""
+        """Replace gradients by their sum over the ranks, and return the sum of the losses."""
         return self.ranks.add_up(parameters, loss)
 
 
 @dataclass(frozen=True)
 class Sharded:
-    """Every rank has its rows of all weights; see `Replicated` for what it does."""
+    """Every rank has its rows of all weights; `Replicated` describes the methods."""
 
     ranks: Ranks
 
     def place(self, model: torch.nn.Module, *, bfloat16: bool, compiled: bool) -> Any:
-        """Give each rank its rows of the first rank's model, and return what to call.
+        """Give each rank its rows of the first rank's model, and return the model to call.
 
-        No more than a block is ever whole on a device. Weights are gathered in the precision
-        of the computation, gradients are added up in float32.
+        No more than one block is ever whole on a device. Weights are gathered in the precision
+        of the computation, and gradients are summed in float32.
         """
         mesh = init_device_mesh(self.ranks.device.type, (self.ranks.world,))
         policy = MixedPrecisionPolicy(
@@ -74,11 +74,11 @@ class Sharded:
         for module in (*_blocks(model), model):
             _receive(module, self.ranks)
             if compiled and module is not model:
-                # Not the block with its hooks, which gather its weights.
+                # The block's hooks, which gather its weights, are not compiled.
                 module.forward = torch.compile(module.forward)
             sharded = fully_shard(module, mesh=mesh, mp_policy=policy)
-            # The loss is divided by the weight of the batch already: gradients are sums. Of
-            # the ways to have that, Gloo knows only this.
+            # Gradients are summed, not averaged, since the loss is already divided by the
+            # weight of the batch. This is the only way to have sums that Gloo supports.
             sharded.set_gradient_divide_factor(1.0)
             sharded.set_force_sum_reduction_for_comms(True)
         return model
@@ -86,8 +86,8 @@ class Sharded:
     def share(self, batch: Batch, micro_batch: int | None) -> tuple[Batch, int]:
         """Return this rank's rows of a global batch, and how many of them count.
 
-        Blocks are gathered by all ranks together, so all must do as many passes as the first,
-        which has the most rows. One that would do fewer computes a row that doesn't count.
+        All ranks gather a block together, so each must do as many passes as the first, which
+        has the most rows. A rank that would do fewer computes one more row that doesn't count.
         """
         rows = {name: self.ranks.share(values) for name, values in batch.items()}
         counted, most = _count(rows), -(-_count(batch) // self.ranks.world)
@@ -97,7 +97,7 @@ class Sharded:
         return rows, counted
 
     def add_up(self, parameters: Sequence[torch.nn.Parameter], loss: Tensor) -> Tensor:
-        """Return the sum of the losses; that of the gradients is there already."""
+        """Return the sum of the losses; gradients were summed in the backward pass."""
         return self.ranks.add_up((), loss)
 
 
@@ -105,17 +105,17 @@ Layout = Replicated | Sharded
 
 
 def layout(optimisation: Optimisation, ranks: Ranks) -> Layout:
-    """Return how a model is to lie on the ranks."""
+    """Return the layout of a model on the ranks."""
     return Sharded(ranks) if optimisation.sharded and ranks.world > 1 else Replicated(ranks)
 
 
 def own(tensor: Tensor) -> Tensor:
-    """Return what this rank has of a tensor: its rows of one that is sharded."""
+    """Return this rank's part of a tensor: its rows if the tensor is sharded, else all of it."""
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
 def own_rows(tensor: Tensor) -> range:
-    """Return which rows of a tensor this rank has: of one that is sharded, a chunk."""
+    """Return the places of this rank's rows in a tensor; all of them if it is not sharded."""
     if not isinstance(tensor, DTensor):
         return range(len(tensor))
     mesh = tensor.device_mesh
@@ -126,13 +126,13 @@ def own_rows(tensor: Tensor) -> range:
 def whole_state(model: torch.nn.Module, ranks: Ranks) -> dict[str, Tensor]:
     """Gather a model's weights and buffers by name, on the CPU of the first rank.
 
-    All ranks call it; one tensor at a time is whole on a device. Tied weights stay one
-    tensor, so that ``save_pretrained(folder, state_dict=...)`` writes them once.
+    All ranks must call this; only one tensor at a time is whole on a device. Tied weights stay
+    one tensor, so that ``save_pretrained(folder, state_dict=...)`` writes them once.
 
     Returns
     -------
     dict
-        Empty on other ranks.
+        The tensors by name on the first rank, and nothing on the others.
     """
     gathered: dict[Tensor, Tensor] = {}
     named: dict[str, Tensor] = {}
@@ -146,9 +146,9 @@ def whole_state(model: torch.nn.Module, ranks: Ranks) -> dict[str, Tensor]:
 
 
 def _blocks(model: torch.nn.Module) -> Iterator[torch.nn.Module]:
-    """Yield what is gathered at once: the classes that transformers never splits over devices.
+    """Yield the modules of the classes that transformers never splits over devices.
 
-    Of a model that names none, that is all of it.
+    Each is gathered as a whole. A model that names no such classes is gathered at once.
     """
     names = getattr(model, "_no_split_modules", None) or ()
     yield from [module for module in model.modules() if type(module).__name__ in names]

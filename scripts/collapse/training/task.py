@@ -1,4 +1,4 @@
-"""What a family gives the training loop, and what it gets back."""
+"""The task that a family gives the training loop, and the learning curve that it gets back."""
 
 from __future__ import annotations
 
@@ -8,43 +8,44 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-#: Tensors by name, with the rows of a batch on their first axis.
+#: Tensors by name, whose first axis holds the rows of a batch.
 Batch = Mapping[str, Tensor]
 
 
 class Task(Protocol):
-    """What a family trains."""
+    """A model to train, with its batches and its loss."""
 
     @property
     def model(self) -> torch.nn.Module:
-        """The model, trained in place.
+        """The model, which is trained in place.
 
-        On other ranks than the first it may be on the meta device: weights and buffers are
-        the first rank's.
+        On all ranks but the first it may be on the meta device, since weights and buffers are
+        copied from the first rank.
         """
 
     def batch(self, step: int) -> Batch:
-        """Return the global batch of a step (from 0), of all ranks together.
+        """Return the global batch of an update, counted from 0, of all ranks together.
 
-        A pure function of the step, or resuming is not exact. On GPUs it is called in a
-        thread, one step ahead: it must not draw from torch's global generators.
+        It must depend on the number of the update alone, or resuming would not be exact. For
+        GPUs it is called in a thread, one update ahead, so it must not draw from torch's global
+        generators.
         """
 
     def weight(self, batch: Batch) -> float:
-        """Return what the loss of a global batch is divided by, say its predicted tokens."""
+        """Return the divisor of a global batch's loss, such as its number of predicted tokens."""
 
     def loss(self, model: torch.nn.Module, rows: Batch) -> Tensor:
-        """Return the loss summed over rows, some or all of a batch, on the model's device.
+        """Return the sum of the loss over some or all rows of a batch, on the model's device.
 
-        Call the given model, which may be a compiled form of the task's, and it only: the
-        weights of one that is sharded are there while it runs.
+        Only the given model may be called, which may be a compiled form of the task's: the
+        weights of a sharded model are gathered only while it runs.
         """
 
     def test_loss(self, model: torch.nn.Module) -> float:
-        """Return the mean loss on real test data. Gradients and dropout are off.
+        """Return the mean loss on real test data, while gradients and dropout are off.
 
-        All ranks evaluate the same: those that share a model compute it together, and others
-        would have to wait anyway.
+        All ranks evaluate the same data: those of a sharded model must compute together, and
+        others would have to wait anyway.
         """
 
 
@@ -54,13 +55,13 @@ class CurvePoint(NamedTuple):
     Attributes
     ----------
     step : int
-        Updates done.
+        Number of updates done.
     train_loss : float
-        Mean over the steps since the last point.
+        Mean training loss of the updates since the last point.
     test_loss : float or None
-        On real test data, after this step.
+        Loss on real test data after these updates, if it is computed.
     learning_rate : float
-        Of this step.
+        Learning rate of the last update.
     """
 
     step: int

@@ -1,10 +1,10 @@
-"""The training loop of all neural families: resumable, and the same after an interruption.
+"""The training loop of all neural families, which an interruption does not change.
 
-Whatever a step draws, it draws from its own number: the batch is a function of the step, and
-the generators of torch are seeded anew before each. The state is therefore the weights, the
-optimiser and the learning curve, and a run that was killed goes on bit for bit as if it had
-not been, on the same kind of machine. (On GPUs, where some sums have no fixed order, to
-rounding.)
+All randomness of an update follows from its number: the batch is a function of it, and torch's
+generators are seeded anew before each update. The state therefore consists of the weights, the
+optimiser and the learning curve, and a run that was killed continues on the same kind of
+machine exactly as if it had not been; on GPUs, where some sums have no fixed order, this holds
+up to rounding.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from collapse.training.task import Batch, Curve, CurvePoint, Task
 
 __all__ = ["Batch", "Curve", "CurvePoint", "Task", "train"]
 
-#: Losses left on a GPU before they are read, for reading one waits for all that is queued.
+#: Number of losses left on a GPU before they are read, since reading waits for all queued work.
 UNREAD = 100
 
-#: What a rank asks of all after a step. The most urgent request is granted.
+#: Requests of a rank to all ranks after an update, of which the most urgent is granted.
 GO_ON, SAVE, STOP = range(3)
 
 
@@ -45,28 +45,28 @@ def train(
     fingerprint: str,
     seed_of: Callable[[int], int],
 ) -> Curve:
-    """Train a task's model in place, from where an earlier run was interrupted if one was.
+    """Train a task's model in place, and continue an interrupted run if there is one.
 
-    In several ranks (`collapse.training.distributed`) all call this with the same arguments, and
-    each trains on its share of the rows. A model that was sharded stays so: to save it, gather it
-    by `sharding.whole_state`, which takes a model of one rank as well. For the rest of the
-    process, products of float32 matrices use TF32 on GPUs, and on CPUs memory that is freed
-    is kept for use again.
+    All ranks (`collapse.training.distributed`) call this with the same arguments, and each
+    trains on its share of the rows. A sharded model stays sharded; `sharding.whole_state`
+    gathers any model for saving. For the rest of the process, products of float32 matrices use
+    TF32 on GPUs, and on CPUs freed memory is kept for reuse.
 
     Parameters
     ----------
     task : Task
-        What to train.
+        The model, its batches and its loss.
     optimisation : Optimisation
-        How to.
+        Settings of the training.
     state : Path
-        Directory of the resumable state, seen by all ranks. Remove it when
-        what was trained is safely elsewhere.
+        Directory of the resumable state, which all ranks see. Remove it once the trained model
+        is saved elsewhere.
     fingerprint : str
-        Names all that the weights depend on but for the version of torch; a state of another
-        one, or of another version, is not resumed from.
+        Identifies all that the weights depend on, except the version of torch. A state with
+        another fingerprint or of another version is not resumed from.
     seed_of : callable
-        Seed of the noise of a step, from 0; that of the test loss is ``seed_of(steps)``.
+        Returns the seed of the noise of an update, counted from 0; ``seed_of(steps)`` is that
+        of the test loss.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def train(
                 run.save(state, fingerprint)
                 saved = time.monotonic()
                 if request == STOP and run.step < optimisation.steps:
-                    ranks.wait()  # a rank that leaves early would have the others ended
+                    ranks.wait()  # the others would be killed if one rank ended early
                     why = requests[0] if requests else "another rank"
                     raise Interrupted(
                         f"training stopped by {why} after step {run.step} of "
@@ -106,16 +106,16 @@ def train(
 
 @dataclass
 class _Run:
-    """A model under training: what the state holds, and one step.
+    """A training in progress.
 
     Attributes
     ----------
     step : int
-        Updates done.
+        Number of updates done.
     total : float
-        Sum of the losses of the steps since the last point of the curve.
+        Sum of the losses of the updates since the last point of the curve.
     unread : list of Tensor
-        The newest of these losses, still on the device and not in the sum.
+        The newest of these losses, which are still on the device and not in the sum.
     """
 
     task: Task
@@ -149,12 +149,12 @@ class _Run:
         self.optimiser = _optimiser(self.parameters, self.optimisation)
 
     def shares(self) -> Generator[Share]:
-        """Yield this rank's shares of the batches that are left."""
+        """Yield this rank's shares of the remaining batches."""
         steps = range(self.step, self.optimisation.steps)
         return batches.shares(self.task, steps, self.layout, self.optimisation.micro_batch)
 
     def advance(self, share: Share) -> None:
-        """Do one step, and what is due after it."""
+        """Do one update, and add a point to the learning curve if one is due."""
         rate = learning_rate(self.optimisation, self.step)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -201,7 +201,7 @@ class _Run:
         return torch.autocast(self.ranks.device.type, torch.bfloat16)
 
     def _seed(self, step: int) -> None:
-        # The ranks' noise differs, and by so much that no seeds of neighbouring steps meet.
+        # Seeds of different ranks lie so far apart that those of nearby updates never meet.
         seed = (self.seed_of(step) + self.ranks.rank * 0x9E3779B97F4A7C15) % 2**64
         # torch.manual_seed takes 0.1 ms to seed devices that are not there.
         torch.default_generator.manual_seed(seed)
@@ -209,7 +209,7 @@ class _Run:
             torch.cuda.manual_seed(seed)
 
     def _test_loss(self) -> float:
-        """Evaluate with the same noise, if any, at every point of the curve."""
+        """Return the test loss, with the same noise, if any, at every point of the curve."""
         self.task.model.eval()
         self._seed(self.optimisation.steps)
         with torch.no_grad(), self._precision():
@@ -231,7 +231,7 @@ class _Run:
         self.unread.clear()
 
     def save(self, state: Path, fingerprint: str) -> None:
-        """Write the state, whole; a model that has diverged is never saved."""
+        """Write the state as a whole; a model that has diverged is never saved."""
         if self.unread:
             self._read()
         finite = all(bool(sharding.own(one).isfinite().all()) for one in self.parameters)
@@ -249,7 +249,7 @@ class _Run:
         saved_state.write(state, content, self.task.model, self.optimiser, self.ranks)
 
     def resume(self, state: Path, fingerprint: str) -> None:
-        """Go on from a saved state, if there is a sound one with this fingerprint."""
+        """Continue from a saved state, if there is an undamaged one with this fingerprint."""
         parts = saved_state.read(state, fingerprint, self.ranks)
         step = int(parts[0]["step"]) if parts else 0
         if self.ranks.maximum(step) != -self.ranks.maximum(-step):
@@ -263,10 +263,10 @@ class _Run:
 
 
 def _keep_freed_memory() -> None:
-    """Let a CPU's memory allocator keep what a step frees, for the next step.
+    """Let the memory allocator of a CPU keep the memory that an update frees for the next one.
 
-    By default glibc returns large blocks to the system, and a tenth of the time of a step,
-    more or less from run to run, goes into getting them back. Elsewhere this does nothing.
+    By default glibc returns large blocks to the system, and getting them back takes about a
+    tenth of the time of an update. Without glibc this does nothing.
     """
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL("libc.so.6").mallopt
@@ -277,7 +277,7 @@ def _keep_freed_memory() -> None:
 def _optimiser(
     parameters: list[torch.nn.Parameter], optimisation: Optimisation
 ) -> torch.optim.Optimizer:
-    """Return AdamW that decays matrices only: a bias or a norm near 0 is no simpler model."""
+    """Return AdamW that decays only matrices: a bias or norm near 0 makes no simpler model."""
     groups = [
         {
             "params": [p for p in parameters if p.ndim >= 2],
@@ -285,7 +285,7 @@ def _optimiser(
         },
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-    # Fused is one pass over memory instead of a dozen: a third of the time, also on CPUs.
+    # The fused version makes one pass over memory instead of twelve, in a third of the time.
     return torch.optim.AdamW(
         groups, lr=optimisation.learning_rate, betas=optimisation.betas, fused=True
     )

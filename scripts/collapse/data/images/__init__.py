@@ -1,1 +1,1 @@
-"""Real images: where they are read from, and the Parquet files that hold them."""
+"""Real images: their sources, and the Parquet files that hold them."""

@@ -1,8 +1,8 @@
 """CelebA as it is distributed: aligned images, the official partition, attributes.
 
-Liu et al. 2015: 202,599 faces of 178 x 218 pixels; 162,770 for training, 19,867 for validation,
-19,962 for testing. P1 crops and scales them down to 64 x 64 pixels (section 3.3, appendix 9);
-how large a square it crops is not known, 148 is the usual one.
+CelebA (Liu et al. 2015) has 202,599 faces of 178 x 218 pixels: 162,770 for training, 19,867 for
+validation and 19,962 for testing. P1 crops and scales them down to 64 x 64 pixels (section 3.3,
+appendix 9); it does not say how large a square it crops, and 148 pixels are usual.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ IMAGES, PARTITION, ATTRIBUTES = (
     "list_eval_partition.txt",
     "list_attr_celeba.txt",
 )
-#: Of the official partition: train, validation, test.
+#: Marks of training and test images in the official partition; 1 marks those of validation.
 TRAIN, TEST = "0", "2"
 PARTS = (TRAIN, "1", TEST)
 
 
 class Found(NamedTuple):
-    """The images of the training and of the test split, with their labels if wanted."""
+    """The images of the training and the test split, with labels if an attribute is given."""
 
     splits: Sequence[tuple[list[Path], list[int] | None]]
     classes: tuple[str, ...]
 
 
 def find(folder: Path, attribute: str | None) -> Found:
-    """Return the images of a folder that has ``img_align_celeba`` and the partition in it.
+    """Return the images of a folder that contains ``img_align_celeba`` and the partition.
 
     Parameters
     ----------
     folder : Path
     attribute : str or None
-        Of ``list_attr_celeba.txt``, to label the images by.
+        Attribute of ``list_attr_celeba.txt`` by which to label the images.
 
     Raises
     ------
     DataError
-        If something is missing or malformed; that all images are there and whole is found
-        when they are decoded.
+        If a file is missing or malformed. Missing or damaged images are found when they are
+        decoded.
     """
     for name in (IMAGES, PARTITION):
         if not (folder / name).exists():

@@ -1,4 +1,4 @@
-"""One image file as an array of 8 bits, cropped and scaled down if asked for."""
+"""Decoding of an image file to an array of 8 bits, cropped and scaled down if asked for."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MODES = {"L": 1, "RGB": 3}
 
 
 class Scaling(NamedTuple):
-    """What is made of an image: its central square of ``crop`` pixels, scaled down to ``size``.
+    """Scaling of an image's central square of ``crop`` x ``crop`` pixels to ``size`` x ``size``.
 
-    Without a crop the largest square; without a size the image as it is.
+    Without ``crop`` the square is the largest; without ``size`` the image stays as it is.
     """
 
     size: int | None = None
@@ -32,7 +32,7 @@ def decode(file: Path | IO[bytes], where: str, scaling: Scaling) -> NDArray[np.u
     ----------
     file : path or binary file
     where : str
-        What errors call it.
+        Name of the image in errors.
     scaling : Scaling
 
     Returns
@@ -42,12 +42,12 @@ def decode(file: Path | IO[bytes], where: str, scaling: Scaling) -> NDArray[np.u
     Raises
     ------
     DataError
-        If it can't be read to its end, is neither grey nor RGB, or is smaller than asked for.
+        If the image can't be read to its end, is neither grey nor RGB, or is too small.
     """
     try:
         with Image.open(file) as opened:
-            image = ImageOps.exif_transpose(opened)  # loads all of it
-    except Exception as error:  # damage may show as anything
+            image = ImageOps.exif_transpose(opened)  # reads the file to its end
+    except Exception as error:  # damage raises errors of many types
         raise DataError(f"{where}: can't be read as an image ({in_one_line(error)})") from None
     if image.mode not in MODES:
         raise DataError(f"{where}: mode {image.mode}; expected {' or '.join(MODES)}")
@@ -64,5 +64,5 @@ def _scaled(image: Image.Image, where: str, size: int, crop: int) -> Image.Image
         )
     left, top = (image.width - crop) // 2, (image.height - crop) // 2
     box = (left, top, left + crop, top + crop)
-    # Cropped first: a scaling within a box mixes in pixels of its surroundings.
+    # The image is cropped first, since scaling a box of it mixes in pixels from outside.
     return image.crop(box).resize((size, size), Image.Resampling.BILINEAR)

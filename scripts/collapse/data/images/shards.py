@@ -1,7 +1,7 @@
-"""Shards of images: Parquet, one row an image, of which all have one shape.
+"""Shards of images: Parquet files with one image a row, all of one shape.
 
-An image is its pixels as bytes, in the order height, width, channel; the file's metadata hold
-the shape. Labels are there for real images that have some.
+An image is stored as the bytes of its pixels, in the order height, width, channel; the metadata
+of the file hold the shape. Only real images may have labels.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from collapse.artifacts.files import DamagedFileError
 IMAGE, LABEL = "image", "label"
 _SHAPE = b"shape"
 
-#: Bytes of images, about, in a row group: what is in memory at a time.
+#: Approximate number of bytes of images in a row group, and so in memory at a time.
 GROUP = 1 << 22
 
 Images = NDArray[np.uint8]
@@ -60,7 +60,7 @@ def read(path: Path, rows: NDArray[np.integer[Any]] | None = None) -> Iterator[I
     Raises
     ------
     DamagedFileError
-        If it is no shard of images.
+        If the file is no shard of images.
     """
     for table in shard_rows.read(path, rows, (IMAGE,)):
         column = table[IMAGE].combine_chunks()
@@ -73,7 +73,7 @@ def read(path: Path, rows: NDArray[np.integer[Any]] | None = None) -> Iterator[I
 
 
 def read_labels(path: Path) -> NDArray[np.int64] | None:
-    """Return the labels of a shard, or None where not all images have one."""
+    """Return the labels of a shard, or None if not all images have one."""
     labels = pa.concat_tables(shard_rows.read(path, None, (LABEL,)))[LABEL]
     return None if labels.null_count else np.asarray(labels).astype(np.int64)
 
@@ -95,14 +95,14 @@ class Stored:
     Parameters
     ----------
     path : Path
-        What `store` wrote.
+        File that `store` wrote.
     shape : tuple of int
         Height, width and channels of an image.
     """
 
     def __init__(self, path: Path, shape: Shape) -> None:
         self._shape = shape
-        self._file = open(path, "rb")  # noqa: SIM115  as long as this lives
+        self._file = open(path, "rb")  # noqa: SIM115  it stays open as long as this object
         self.length = os.path.getsize(path) // int(np.prod(shape))
 
     def at(self, rows: NDArray[np.integer[Any]]) -> Images:
@@ -117,7 +117,7 @@ def store(parts: Iterable[Images], path: Path) -> None:
     Raises
     ------
     DamagedFileError
-        If they are not of one shape.
+        If the images are not of one shape.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "wb") as file:

@@ -1,8 +1,8 @@
 """Real images, split into train and test: digits, CelebA, the Hugging Face Hub, folders.
 
-Every source has a test split of its own; a folder without one is refused. (Of the digits the
-fifth with the smallest fingerprints is for testing.) Images are decoded one at a time, as they
-are asked for.
+Every source has a test split of its own; a folder without one is refused. (Of the digits, the
+fifth with the smallest fingerprints is for testing.) Images are decoded one at a time, when
+they are asked for.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from collapse.data.images.decoding import Scaling, decode
 from collapse.errors import DataError
 
 TRAIN = "train"
-#: The names of a test split, the first that there is.
+#: Names of a test split, of which the first that exists is used.
 TEST = ("test", "validation", "valid")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 
 DIGITS, CELEBA = "digits", "celeba"
-#: Of the digits, one in so many is for testing.
+#: Number of digits for each one that is for testing.
 HELD_OUT = 5
-#: Columns of a data set of the Hub, where nothing else is said.
+#: Default columns of a data set of the Hub.
 IMAGE_COLUMN, LABEL_COLUMN = "image", "label"
 
 
 class Labelled(NamedTuple):
-    """An image, of shape (height, width, channels), what errors call it, and its class."""
+    """An image of shape (height, width, channels), its name in errors, and its class."""
 
     image: NDArray[np.uint8]
     where: str
@@ -48,7 +48,7 @@ class Split(NamedTuple):
     at: Callable[[int], Labelled]
 
     def read(self, limit: int | None = None) -> Iterator[Labelled]:
-        """Yield the images, or so many of them at even distances, and refuse mixed ones."""
+        """Yield the images, or ``limit`` of them evenly spaced; all must have one shape."""
         count = self.length if limit is None else min(limit, self.length)
         first: Labelled | None = None
         for number in range(count):
@@ -63,7 +63,7 @@ class Split(NamedTuple):
 
 
 class Collection(NamedTuple):
-    """Real images; without labels there are no classes."""
+    """Real images, split into train and test; images without labels have no classes."""
 
     train: Split
     test: Split
@@ -71,7 +71,7 @@ class Collection(NamedTuple):
 
 
 def described(image: NDArray[np.uint8]) -> str:
-    """Return size and mode of an image in words."""
+    """Return the size and the mode of an image in words."""
     height, width, channels = image.shape
     return f"{width} x {height} pixels in {'grey' if channels == 1 else 'RGB'}"
 
@@ -89,19 +89,19 @@ def collection(
     Parameters
     ----------
     source : str
-        ``digits``, 8 x 8 pixels, of scikit-learn; ``celeba``, from the Hub, or
-        ``celeba:<folder>``, as it is distributed, cropped and scaled down to 64 x 64 unless
-        ``size`` says otherwise; ``hub:<owner>/<name>``; or a folder with ``train`` and ``test``
-        in it, each with images, or with a folder of images for each class.
+        ``digits``, which has 8 x 8 pixels, from scikit-learn; ``celeba``, from the Hub, or
+        ``celeba:<folder>``, as it is distributed, either cropped and scaled down to 64 x 64
+        pixels by default; ``hub:<owner>/<name>``; or a folder with the folders ``train`` and
+        ``test``, which contain images, or a folder of images for each class.
     size : int or None
-        Scale the largest central square of every image down to it.
+        Pixels a side to which the central square of every image is scaled down.
     column, label : str
         Columns of a data set of the Hub; ``label`` may also be an attribute of CelebA.
 
     Raises
     ------
     DataError
-        In one line, if the data can't be had or used.
+        If the data can't be read or used; the message is one line.
     """
     if source == DIGITS:
         return _digits()
@@ -121,7 +121,7 @@ def _digits() -> Collection:
     from sklearn.datasets import load_digits
 
     loaded = load_digits()
-    # 16 levels of ink.
+    # Pixels range from 0 to 16.
     images = np.round(loaded.images * (255 / 16)).astype(np.uint8)[..., None]
     order = np.argsort([fingerprint(image) for image in images], kind="stable")
     held_out = len(order) // HELD_OUT

@@ -1,1 +1,1 @@
-"""Real conformations of molecules: where they are read from, and the files that hold them."""
+"""Real conformations of molecules: their sources, and the Parquet files that hold them."""

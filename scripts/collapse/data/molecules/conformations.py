@@ -1,8 +1,8 @@
 """Conformations of molecules: graphs with positions, in arrays and in Parquet.
 
-A row of a file is one conformation with its graph, so that a shard can be read on its own.
-Bonds have their Kekulé order, and whether they are aromatic: the one gives RDKit's molecule
-back, also without its hydrogens, the other is what a network should see.
+A row of a file is one conformation with its graph, so that a shard can be read on its own. A
+bond has its Kekulé order, from which RDKit's molecule is built again, even without hydrogens,
+and a mark of whether it is aromatic, which is what a network should see.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ class Conformations(NamedTuple):
     Attributes
     ----------
     molecule : ndarray of int32, shape (conformations,)
-        Which molecule each is of.
+        Number of the molecule of each conformation.
     smiles : ndarray of str, shape (conformations,)
-        Canonical, for people.
+        Canonical SMILES, for people to read.
     atoms, charges : ndarray, shape (atoms,)
         Atomic numbers and formal charges.
     positions : ndarray of float32, shape (atoms, 3)
-        In ångström.
+        Positions in ångström.
     bonds : ndarray of uint16, shape (bonds, 2)
-        Atoms, counted from the conformation's first.
+        The two atoms of each bond, counted from the conformation's first.
     orders, aromatic : ndarray of uint8, shape (bonds,)
-        Kekulé order, and whether the bond is aromatic.
+        Kekulé order of each bond, and whether it is aromatic.
     """
 
     molecule: NDArray[np.int32]
@@ -77,7 +77,7 @@ class Conformations(NamedTuple):
 
     @property
     def atom_counts(self) -> NDArray[np.int64]:
-        """Atoms of each conformation."""
+        """Number of atoms of each conformation."""
         return np.diff(self.atom_bounds)
 
     def take(self, rows: NDArray[np.int64]) -> Conformations:
@@ -101,7 +101,7 @@ class Conformations(NamedTuple):
 def _spans(
     bounds: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the indices of what some rows hold, end to end, and their new bounds."""
+    """Return the indices of the atoms or bonds of some rows, end to end, and their new bounds."""
     lengths = bounds[rows + 1] - bounds[rows]
     new = np.concatenate(([0], np.cumsum(lengths)))
     return np.arange(new[-1]) + np.repeat(bounds[rows] - new[:-1], lengths), new
@@ -121,13 +121,13 @@ def concatenate(parts: Sequence[Conformations]) -> Conformations:
 
 
 def padded(conformations: Conformations, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """Return conformations one to a row, as wide as the largest of them.
+    """Return one conformation a row, padded to the largest of them.
 
     Returns
     -------
     dict of str to ndarray
-        ``atoms`` (rows, width): atomic numbers, 0 where there is none; ``positions``
-        (rows, width, 3); ``bonds`` (rows, width, width): 1 to 3, the order, 4 aromatic, 0 none.
+        ``atoms`` (rows, width): atomic numbers, 0 for padding; ``positions`` (rows, width, 3);
+        ``bonds`` (rows, width, width): the order from 1 to 3, 4 for aromatic, 0 for none.
     """
     chosen = conformations.take(rows)
     count, width = len(rows), int(chosen.atom_counts.max())
@@ -167,12 +167,12 @@ def write(path: Path, conformations: Conformations) -> None:
 
 
 def read(path: Path, rows: NDArray[np.int64] | None = None) -> Conformations:
-    """Read conformations, all or some rows of a file.
+    """Read the conformations in all or some rows of a file.
 
     Raises
     ------
     DamagedFileError
-        If the file does not hold any.
+        If the file holds no conformations.
     """
     table = pa.concat_tables(shard_rows.read(path, None, SCHEMA.names))
     if table.schema != SCHEMA:

@@ -1,7 +1,7 @@
-"""Drugs and molecules like them, as SMILES, of which the built-in conformations are made.
+"""Drugs and similar molecules as SMILES, from which the built-in conformations are made.
 
-None has more than 22 heavy atoms. Stereocentres are left open: a conformation has the one or
-the other configuration.
+None has more than 22 heavy atoms. Stereocentres are not specified, so that a conformation may
+have either configuration.
 """
 
 SMILES = (

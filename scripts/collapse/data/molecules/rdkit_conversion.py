@@ -1,4 +1,4 @@
-"""Between conformations in arrays and the molecules of RDKit."""
+"""Conversion between conformations in arrays and molecules of RDKit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TYPES = {order: kind for kind, order in _ORDERS.items()}
 
 
 def problem(molecule: Any, most_atoms: int) -> str | None:
-    """Say why a molecule can't be used, if it can't: a reason, and what was found."""
+    """Return the reason why a molecule can't be used, with what was found, or None if it can."""
     if molecule is None:
         return "unparsable: RDKit can't parse it"
     size = molecule.GetNumAtoms()
@@ -43,7 +43,7 @@ def problem(molecule: Any, most_atoms: int) -> str | None:
 
 
 def _is_spatial(conformer: Any) -> bool:
-    """Tell whether positions are finite and no two atoms at the same place."""
+    """Tell whether all positions are finite and no two atoms are at the same place."""
     positions = conformer.GetPositions()
     if not conformer.Is3D() or not np.isfinite(positions).all():
         return False
@@ -61,7 +61,7 @@ def labelled_graph(molecule: Any) -> tuple[tuple[Any, ...], ...]:
 
 
 def to_arrays(molecules: Iterable[tuple[int, Any]]) -> Conformations:
-    """Return all conformations of molecules, each given with its number."""
+    """Return all conformations of molecules, which are given with their numbers."""
     columns: dict[str, list[Any]] = {name: [] for name in Conformations._fields}
     for number, molecule in molecules:
         kekulised = Chem.Mol(molecule)
@@ -111,9 +111,9 @@ def to_rdkit(conformations: Conformations, rows: Sequence[int] | NDArray[np.int6
     Parameters
     ----------
     conformations : Conformations
-        Of which ``rows`` have the same graph.
+        Conformations, of which ``rows`` must have the same graph.
     rows : sequence of int
-        At least one; they are numbered from 0 in the molecule.
+        Rows of the molecule, at least one; its conformations are numbered anew from 0.
     """
     graph = conformations.take(np.asarray(rows[:1]))
     molecule = Chem.RWMol()

@@ -1,7 +1,7 @@
 """Real conformations, split into train and test: built-in, made by RDKit, or read from SDF.
 
-Test molecules must never be trained on, so the split is by molecule, stereoisomers together. An
-entry that can't be used is refused, or skipped and counted by its reason.
+Test molecules must never be trained on, so the split is by molecule, and stereoisomers stay
+together. An entry that can't be used is refused, or skipped and counted by its reason.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from collapse.errors import DataError
 Generators = Callable[[str], np.random.Generator]
 
 BUILT_IN, GEOM_DRUGS = "drug-like", "geom-drugs:"
-#: Of the molecules, this part is for testing where nothing else is said.
+#: Default share of the molecules that is for testing.
 TEST_FRACTION = 0.1
-#: Steps of relaxation, more than any built-in molecule needs.
+#: Largest number of iterations of the relaxation, which is more than any built-in molecule needs.
 RELAXATION = 2000
 
 
 class Reading(NamedTuple):
-    """What to take from a source, and what to do with the rest of it."""
+    """What to read from a source, and what to do with entries that can't be used."""
 
     hydrogens: bool = True
     most_atoms: int = 200
@@ -45,7 +45,7 @@ class Reading(NamedTuple):
 
 
 class Collection(NamedTuple):
-    """Real conformations, and what was left out: entries by reason."""
+    """Real conformations, and the number of entries that were skipped, by reason."""
 
     train: Conformations
     test: Conformations
@@ -53,7 +53,7 @@ class Collection(NamedTuple):
 
 
 class _Entry(NamedTuple):
-    """An entry of a source: where it is, and RDKit's molecule, None if it can't be parsed."""
+    """The place of an entry in errors, and RDKit's molecule, or None if it can't be parsed."""
 
     where: str
     molecule: Any
@@ -65,16 +65,16 @@ def collection(source: str, reading: Reading, generator_of: Generators) -> Colle
     Parameters
     ----------
     source : str
-        ``drug-like``, an SDF file, or a folder with ``train*.sdf`` and maybe ``test*.sdf``,
-        each maybe ``.gz``; ``geom-drugs:<folder>`` must have both.
+        ``drug-like``, an SDF file, or a folder with ``train*.sdf`` and optionally ``test*.sdf``,
+        with or without ``.gz``; the folder of ``geom-drugs:<folder>`` must have both.
     reading : Reading
     generator_of : callable
-        Gives the generator of a purpose, such as the conformations of a built-in molecule.
+        Returns the generator of a purpose, such as the conformations of a built-in molecule.
 
     Raises
     ------
     DataError
-        In one line, if the source can't be had or used.
+        If the source can't be read or used; the message is one line.
     """
     skipped: Counter[str] = Counter()
     if source == BUILT_IN:
@@ -92,7 +92,7 @@ def collection(source: str, reading: Reading, generator_of: Generators) -> Colle
 
 
 def report(source: str, found: Collection) -> None:
-    """Say on standard error what was left out, if anything was."""
+    """Print the number of skipped entries, by reason, to standard error if there are any."""
     if found.skipped:
         reasons = ", ".join(f"{count} {reason}" for reason, count in found.skipped.items())
         print(
@@ -101,7 +101,7 @@ def report(source: str, found: Collection) -> None:
 
 
 def _made(reading: Reading, generator_of: Generators) -> Iterator[_Entry]:
-    """Make conformations of the built-in molecules: ETKDG, then relaxed in the MMFF94 field."""
+    """Make conformations of the built-in molecules by ETKDG, and relax them in the MMFF94 field."""
     for smiles in drug_like.SMILES[: reading.molecules]:
         molecule = Chem.AddHs(Chem.MolFromSmiles(smiles))
         settings: Any = rdDistGeom.ETKDGv3()
@@ -112,7 +112,7 @@ def _made(reading: Reading, generator_of: Generators) -> Iterator[_Entry]:
 
 
 def _find(source: str) -> tuple[list[Path], list[Path]]:
-    """Return the files to train with and to test with; none of the latter for one file."""
+    """Return the files of the train and of the test split; a single file has no test split."""
     path = Path(source.removeprefix(GEOM_DRUGS)).expanduser()
     converted = (
         ""
@@ -181,7 +181,7 @@ def _opened(file: Path) -> Iterator[IO[bytes]]:
 def _usable(
     entries: Iterable[_Entry], reading: Reading, skipped: Counter[str]
 ) -> Iterator[tuple[str, Any]]:
-    """Yield the molecules that can be used, with the name of their graph."""
+    """Yield the usable molecules, each with its graph's name, a SMILES without stereochemistry."""
     for entry in entries:
         molecule = entry.molecule
         if molecule is not None and not reading.hydrogens:
@@ -207,9 +207,9 @@ class _Numbered(NamedTuple):
 
 
 def _converted(usable: Iterator[tuple[str, Any]], most: int | None) -> _Numbered | None:
-    """Return the conformations of at most so many molecules, the first; None if there are none.
+    """Return the conformations of the first ``most`` molecules, or None if there are none.
 
-    Molecules are numbered; entries whose atoms stand in another order are others.
+    Molecules are numbered; entries of one molecule in another order of atoms get another number.
     """
     graphs: list[str] = []
     known: set[str] = set()
@@ -231,7 +231,7 @@ def _converted(usable: Iterator[tuple[str, Any]], most: int | None) -> _Numbered
 def _split(
     source: str, found: _Numbered | None, wanted: int | None, skipped: Counter[str]
 ) -> Collection:
-    """Split off the molecules whose graphs have the smallest fingerprints: nobody's choice."""
+    """Split off the molecules with the smallest fingerprints of their graphs for testing."""
     distinct = sorted(set(found.graphs), key=_fingerprint) if found else []
     size = max(1, round(TEST_FRACTION * len(distinct))) if wanted is None else wanted
     if found is None or size >= len(distinct):

@@ -1,7 +1,7 @@
 """Real documents, split into train and test: built-in stories, the Hugging Face Hub, files.
 
-A training document that is an exact copy of a test document, white space around it aside, is
-dropped whatever the source (`collapse.data.splits`).
+A training document that equals a test document, apart from the white space around it, is
+dropped, whatever the source (`collapse.data.splits`).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ TEST_STORIES = 1_000
 
 
 class Counts(NamedTuple):
-    """Documents of a corpus: used to train and to test, and dropped for two reasons.
+    """Number of documents of a corpus to train and to test on, and of those left out of both.
 
-    ``copies`` are the copies of test documents that were kept out of both splits.
+    ``empty`` documents have no text, and ``copies`` are copies of test documents.
     """
 
     train: int
@@ -39,9 +39,9 @@ class Corpus(splits.Split[str]):
     Parameters
     ----------
     source, train, test, limit
-        As in `corpora.Split`.
+        As in `collapse.data.splits.Split`.
     test_documents : int or None
-        Its size of the test set.
+        Number of test documents, ``size`` in `collapse.data.splits.Split`.
 
     Attributes
     ----------
@@ -53,12 +53,12 @@ class Corpus(splits.Split[str]):
 
     @staticmethod
     def fault(item: str) -> str | None:
-        """Mere white space is no document."""
+        """Return ``empty`` for a document of mere white space, and None for others."""
         return None if item and not item.isspace() else "empty"
 
     @staticmethod
     def fingerprints(item: str) -> tuple[int, int]:
-        """Two documents are the same or have nothing in common."""
+        """Return the fingerprint of the whole text, since documents have no other part."""
         return splits.fingerprint(item), 0
 
     def __init__(
@@ -96,19 +96,19 @@ def corpus(
         ``stories``, the built-in grammar; ``tinystories``, or any ``hub:<owner>/<name>`` of
         the Hugging Face Hub; or the path of a file or directory (`documents.find`).
     separator : str
-        What stands between the documents of a text file.
+        Separator of the documents in a text file.
     column : str
-        Where the text is in a table.
+        Column of the text in a table.
     limit, test_documents : int or None
-        As in `Corpus`; for stories 20,000 and 1,000 by default.
+        As in `Corpus`; for stories the defaults are 20,000 and 1,000.
     generator_of : callable
-        Gives a new generator at the beginning of the stream of a purpose, ``train stories``
+        Returns a new generator at the beginning of the stream of a purpose, ``train stories``
         or ``test stories``.
 
     Raises
     ------
     DataError
-        In one line, if the data can't be had or used.
+        If the data can't be read or used; the message is one line.
     """
     test: Stream[str] | None
     if source == "stories":

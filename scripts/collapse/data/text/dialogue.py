@@ -9,22 +9,22 @@ from __future__ import annotations
 from typing import NamedTuple
 
 BEGIN = "user: "
-#: It overlaps with no other of itself, so the first one after a prompt without it is the one.
+#: End of a prompt. Two copies of it can't overlap, so the first one ends a prompt that has none.
 DELIMITER = "\nassistant: "
 
 
 class Pair(NamedTuple):
-    """What is asked, and what is answered."""
+    """A prompt and a response to it."""
 
     prompt: str
     response: str
 
 
 def fault(pair: Pair) -> str | None:
-    """Return what makes a pair unusable, or None.
+    """Return the fault that makes a pair unusable, or None.
 
     A pair is ``empty`` if one of its parts is mere white space, and ``ambiguous`` if its prompt
-    has what ends a prompt: its text would be read as another pair.
+    contains `DELIMITER`, since its text would be read as another pair.
     """
     if not (pair.prompt.strip() and pair.response.strip()):
         return "empty"
@@ -37,7 +37,7 @@ def render(pair: Pair) -> str:
 
 
 def parse(text: str) -> Pair | None:
-    """Return the pair that has this text, or None if there is none without a fault."""
+    """Return the pair that has this text, or None if no usable pair has it."""
     if not text.startswith(BEGIN):
         return None
     prompt, delimiter, response = text.removeprefix(BEGIN).partition(DELIMITER)
@@ -51,7 +51,7 @@ def head(text: str) -> int:
     Raises
     ------
     ValueError
-        If it is not the text of a pair.
+        If the text is not that of a pair.
     """
     pair = parse(text)
     if pair is None:

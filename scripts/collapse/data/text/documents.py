@@ -1,7 +1,7 @@
 """Documents and records in files: text, JSON lines or Parquet, one file or several shards.
 
-Files are read as streams, never whole, so a corpus may be larger than memory. Nothing is
-interpreted here but the format: empty documents come out too (`collapse.data.splits`).
+Files are read as streams, never whole, so a corpus may be larger than memory. Only the format
+is interpreted here: empty documents are yielded, too, and `collapse.data.splits` drops them.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from collapse.errors import DataError, in_one_line
 
 CHUNK = 1 << 20
 BATCH = 1000
-#: What is longer than this, in bytes or characters, is no document but a wrong format.
+#: Longest document in bytes or characters; anything longer is taken for a wrong format.
 LONGEST = 1 << 26
 
 TRAIN = ("train",)
-#: The names of a test split, the first that there is.
+#: Names of a test split, of which the first that exists is used.
 TEST = ("validation", "valid", "test")
 SUFFIXES = (".txt", ".jsonl", ".json", ".parquet")
 
 
 class Record(NamedTuple):
-    """The text in some columns of an entry, and where the entry is, as an error says it."""
+    """The text in some columns of an entry, and the place of the entry as errors name it."""
 
     where: str
     values: tuple[str, ...]
 
 
 def find(path: Path) -> tuple[list[Path], list[Path]]:
-    """Return the files of the train and of the test split; none of the latter for one file.
+    """Return the files of the train and of the test split; a single file has no test split.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def find(path: Path) -> tuple[list[Path], list[Path]]:
     Raises
     ------
     DataError
-        If it is missing, of an unknown kind, or incomplete.
+        If the path is missing, of an unknown kind, or incomplete.
     """
     if path.is_file():
         _kind(path)
@@ -71,11 +71,12 @@ def read(path: Path, *, separator: str, column: str) -> Iterator[str]:
     Parameters
     ----------
     path : Path
-        ``.txt``, ``.jsonl`` or ``.json`` (one object a line), each maybe ``.gz``, or ``.parquet``.
+        A ``.txt``, ``.jsonl`` or ``.json`` file (one object a line), any of them with or without
+        ``.gz``, or a ``.parquet`` file.
     separator : str
-        What stands between the documents of a text file; white space around it is layout.
+        Separator of the documents in a text file; white space around it is dropped.
     column : str
-        Where the text is in JSON lines and Parquet; a null is an empty document.
+        Column of the text in JSON lines and Parquet; a null is an empty document.
 
     Raises
     ------
@@ -94,9 +95,10 @@ def records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     Parameters
     ----------
     path : Path
-        ``.jsonl`` or ``.json`` (one object a line), each maybe ``.gz``, or ``.parquet``.
+        A ``.jsonl`` or ``.json`` file (one object a line), with or without ``.gz``, or a
+        ``.parquet`` file.
     columns : sequence of str
-        Columns of text; a null is an empty one.
+        Columns of text; a null is an empty text.
 
     Raises
     ------
@@ -113,7 +115,7 @@ def records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
 
 
 def no_column(where: object, column: str, found: list[str]) -> NoReturn:
-    """Complain of a column that is not there."""
+    """Raise the error of a missing column."""
     raise DataError(f"{where}: no column {column!r}; found {', '.join(found) or 'none'}")
 
 
@@ -129,7 +131,7 @@ def _kind(path: Path) -> str:
 
 
 def _split(directory: Path, names: tuple[str, ...]) -> list[Path]:
-    """Return the files of the first split that there is, in the order of their names."""
+    """Return the files of the first of these splits that exists, in the order of their names."""
     for name in names:
         pattern = re.compile(rf"{name}([-_.].*)?({'|'.join(map(re.escape, SUFFIXES))})(\.gz)?")
         found = sorted(file for file in directory.iterdir() if pattern.fullmatch(file.name))
@@ -189,7 +191,7 @@ def _separated(path: Path, separator: str) -> Iterator[str]:
 
 
 def _decoded(path: Path) -> Iterator[str]:
-    """Yield a text file in chunks, with the line ends of every system as one character."""
+    """Yield a text file in chunks, in which the line ends of all systems are one character."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     newlines = io.IncrementalNewlineDecoder(decoder, translate=True)
     offset = 0
@@ -251,7 +253,7 @@ def _field(where: str, found: dict[str, object], column: str) -> str:
         return ""
     if not isinstance(value, str):
         raise DataError(f"{where}: expected text in {column!r}, found {str(value)[:40]!r}")
-    # JSON can write half of a surrogate pair, which no encoding of text has.
+    # JSON can contain half of a surrogate pair, which no encoding of text can write.
     try:
         value.encode()
     except UnicodeEncodeError as error:

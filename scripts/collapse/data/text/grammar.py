@@ -1,4 +1,4 @@
-"""What the built-in grammars are made of: tables of words with probabilities, and templates."""
+"""Parts of the built-in grammars: tables of words with probabilities, and templates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def zipf(exponent: float, values: Iterable[str]) -> dict[str, float]:
 
 
 def invert(probabilities: Iterable[float], uniforms: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the places of values that uniforms on [0, 1) draw, by their distribution function."""
+    """Return the places of the values that uniform numbers draw, by inverting the distribution."""
     return np.searchsorted(np.cumsum([*probabilities])[:-1], uniforms, side="right")
 
 
@@ -29,6 +29,6 @@ def entropy(probabilities: Iterable[float]) -> float:
 
 @cache
 def pattern(template: str) -> tuple[list[str], re.Pattern[str]]:
-    """Return the slots of a template, in order, and an expression for the words in them."""
+    """Return the slots of a template, in order, and an expression that matches their words."""
     expression = re.sub(r"\\{\w+\\}", r"(\\w+)", re.escape(template))
     return re.findall(r"{(\w+)}", template), re.compile(expression)

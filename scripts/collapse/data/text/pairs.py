@@ -1,9 +1,9 @@
 """Real prompts and responses, split into train and test: built-in questions, the Hub, files.
 
 The split is by prompt: several responses to one prompt (HelpSteer2 has two) are all on the same
-side, for who has learned one of them knows a part of the other. A training pair whose prompt is
-also a test prompt, white space around it aside, is dropped whatever the source
-(`collapse.data.splits`).
+side, since a model that has learned one of them knows a part of the others. A training pair
+whose prompt equals a test prompt, apart from the white space around it, is dropped, whatever
+the source (`collapse.data.splits`).
 """
 
 from __future__ import annotations
@@ -29,11 +29,10 @@ Unusable = Literal["refuse", "drop"]
 
 
 class Counts(NamedTuple):
-    """Pairs of a corpus: used to train and to test, and dropped for three reasons.
+    """Number of pairs of a corpus to train and to test on, and of those left out of both.
 
-    ``empty`` lack a prompt or a response; ``ambiguous`` have prompts whose end can't be told
-    (`dialogue.fault`); ``withheld`` share the prompt of a test pair but are not one: kept out of
-    both splits.
+    ``empty`` pairs lack a prompt or a response; ``ambiguous`` ones have a prompt whose end can't
+    be told (`dialogue.fault`); ``withheld`` ones share the prompt of a test pair.
     """
 
     train: int
@@ -49,9 +48,9 @@ class Corpus(splits.Split[Pair]):
     Parameters
     ----------
     source, train, test, limit
-        As in `corpora.Split`.
+        As in `collapse.data.splits.Split`.
     test_pairs : int or None
-        Its size of the test set.
+        Number of test pairs, ``size`` in `collapse.data.splits.Split`.
 
     Attributes
     ----------
@@ -63,12 +62,12 @@ class Corpus(splits.Split[Pair]):
 
     @staticmethod
     def fault(item: Pair) -> str | None:
-        """Those of `dialogue.fault`."""
+        """Return the fault of a pair (`dialogue.fault`), or None."""
         return dialogue.fault(item)
 
     @staticmethod
     def fingerprints(item: Pair) -> tuple[int, int]:
-        """Of the prompt, which is on one side only, and of the response."""
+        """Return the fingerprints of the prompt, which is on one side only, and the response."""
         return splits.fingerprint(item.prompt), splits.fingerprint(item.response)
 
     def __init__(
@@ -109,19 +108,19 @@ def corpus(
         the Hugging Face Hub; or the path of a file of JSON lines or Parquet or of a directory of
         them (`documents.find`).
     prompt_column, response_column : str
-        Where the two are in a table.
+        Columns of the two in a table.
     limit, test_pairs : int or None
-        As in `Corpus`; for questions 10,000 and 500 by default.
+        As in `Corpus`; for questions the defaults are 10,000 and 500.
     unusable : {"refuse", "drop"}
-        What to do with a pair that is empty or ambiguous: an error, or dropped and counted.
+        Whether a pair that is empty or ambiguous is an error, or is dropped and counted.
     generator_of : callable
-        Gives a new generator at the beginning of the stream of a purpose, ``train questions``
+        Returns a new generator at the beginning of the stream of a purpose, ``train questions``
         or ``test questions``.
 
     Raises
     ------
     DataError
-        In one line, if the data can't be had or used.
+        If the data can't be read or used; the message is one line.
     """
     train: Stream[Pair]
     test: Stream[Pair] | None
@@ -156,7 +155,7 @@ def corpus(
 
 
 class _Files:
-    """The records of several files, from the beginning each time it is iterated over."""
+    """The records of several files, which every iteration reads from the beginning."""
 
     def __init__(self, paths: Sequence[Path], columns: Sequence[str]) -> None:
         self._paths, self._columns = paths, columns

@@ -1,9 +1,9 @@
 """Questions about what happens in the built-in stories, with answers that are known.
 
-A pair is a kind of question (its mode), one of its forms, and a word for each slot of the form,
-all drawn independently; then a right answer, one of several equally probable ones where the
-question leaves a choice. Slots are single words and no two forms share a prompt, so that a
-prompt is parsed and its right answers follow. Rare kinds are what collapse loses first.
+For a pair a kind of question (its mode), one of the kind's forms, and a word for each slot of
+the form are drawn independently, then one of the right answers, which are equally probable.
+Slots are single words and no two forms share a prompt, so that a prompt can be parsed and its
+right answers follow from it. Rare kinds are what collapse loses first.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
 _COLOURS = "red blue green yellow pink silver golden"
 _PLACES = "park garden forest field village meadow valley barn market castle"
 
-# Slot: exponent of its Zipf law, and its values from the most to the least probable. Where a
-# form has two slots of one sort, such as places, the words may be the same but for names.
+# The exponent of each slot's Zipf law, and its values from the most to the least probable. Two
+# slots of one sort, such as places, may have the same word in a form, except for names.
 _WORDS = {
     "girl": (1.0, "Lily Anna Mia Lucy Ella Rosie Daisy Ruby"),
     "boy": (1.0, "Tom Ben Sam Max Jack Leo Finn Theo"),
@@ -49,7 +49,7 @@ _WORDS = {
     "quality": (0.3, "big little happy sad young old fat thin warm cold"),
     "day": (0.0, _DAYS),
 }
-# What is right, in the order of the words it is right for.
+# What animals eat, callers say and skills suit, and opposites, in the order of the slots' words.
 _FOODS = "bones milk carrots seeds hay cheese honey bananas bread grass"
 _SOUNDS = "woof meow tweet neigh squeak growl quack baa"
 _ABLE = {
@@ -60,81 +60,57 @@ _ABLE = {
 }
 _OPPOSITES = "little big sad happy old young thin fat cold warm"
 
-# Kind: its forms, equally probable, each a prompt and the answer to it; from the most to the
-# least probable kind. What an answer says beyond the slots of its prompt is one of _RIGHT.
+# The equally probable forms of each kind, from the most to the least probable kind; a form is a
+# prompt and its answer, which may have one slot beyond those of the prompt, a key of _RIGHT.
 _KINDS = {
-    "sounds": (
-        ("{girl} and {boy} saw a {size} {caller} in the {place}. What did the {caller} say?",
-         "The {caller} said {sound}."),
-    ),
-    "skills": (
-        ("One {weather} day {girl} and {boy} are in the {place}. Which animal can {skill}?",
-         "The {able} can {skill}."),
-    ),
-    "adding": (
-        ("{girl} has {number} {toy}s and {boy} has {more} {toy}s. "
-         "How many {toy}s do they have?", "They have {sum} {toy}s."),
-    ),
-    "turns": (
-        ("{girl} and {boy} want the {colour} {toy} in the {place}. Who has it first?",
-         "{either} has it first."),
-    ),
-    "food": (
-        ("{boy} saw a hungry {size} {animal} in the {place}. What does the {animal} eat?",
-         "The {animal} eats {food}."),
-    ),
-    "choosing": (
-        ("In the {place} {girl} wants a {toy}, but not a {colour} one. "
-         "Which {toy} does {boy} give her?",
-         "{boy} gives her a {another} {toy}."),
-    ),
-    "losing": (
-        ("{boy} had {many} {toy}s and lost {few} in the {place}. How many {toy}s are left?",
-         "There are {left} {toy}s left."),
-    ),
-    "opposites": (
-        ("{girl} saw a very {quality} {animal} in the {place}. What is the opposite of {quality}?",
-         "The opposite of {quality} is {opposite}."),
-    ),
-    "days": (
+    "sounds": [("{girl} and {boy} saw a {size} {caller} in the {place}. "
+        "What did the {caller} say?", "The {caller} said {sound}.")],
+    "skills": [("One {weather} day {girl} and {boy} are in the {place}. "
+        "Which animal can {skill}?", "The {able} can {skill}.")],
+    "adding": [("{girl} has {number} {toy}s and {boy} has {more} {toy}s. "
+        "How many {toy}s do they have?", "They have {sum} {toy}s.")],
+    "turns": [("{girl} and {boy} want the {colour} {toy} in the {place}. "
+        "Who has it first?", "{either} has it first.")],
+    "food": [("{boy} saw a hungry {size} {animal} in the {place}. "
+        "What does the {animal} eat?", "The {animal} eats {food}.")],
+    "choosing": [("In the {place} {girl} wants a {toy}, but not a {colour} one. "
+        "Which {toy} does {boy} give her?", "{boy} gives her a {another} {toy}.")],
+    "losing": [("{boy} had {many} {toy}s and lost {few} in the {place}. "
+        "How many {toy}s are left?", "There are {left} {toy}s left.")],
+    "opposites": [("{girl} saw a very {quality} {animal} in the {place}. "
+        "What is the opposite of {quality}?", "The opposite of {quality} is {opposite}.")],
+    "days": [
         ("{girl} came to the {place} on {day} and {boy} came one day later. "
          "When did {boy} come?", "{boy} came on {next}."),
         ("{girl} came to the {place} on {day} and {boy} came one day before. "
-         "When did {boy} come?", "{boy} came on {previous}."),
-    ),
-    "places": (
-        ("{girl} went to the {place} and {boy} went to the {elsewhere}. Where is {girl}?",
-         "{girl} is in the {place}."),
-        ("{girl} went to the {place} and {boy} went to the {elsewhere}. Where is {boy}?",
-         "{boy} is in the {elsewhere}."),
-    ),
-    "between": (
-        ("{boy} wants more than {few} but less than {many} {toy}s in the {place}. "
-         "How many {toy}s does he take?", "He takes {between} {toy}s."),
-    ),
-    "finding": (
-        ("{girl} found a {toy} and {boy} found a {tool} in the {place}. Who found the {toy}?",
-         "{girl} found it."),
-        ("{girl} found a {toy} and {boy} found a {tool} in the {place}. Who found the {tool}?",
-         "{boy} found it."),
-    ),
-    "colours": (
+         "When did {boy} come?", "{boy} came on {previous}.")],
+    "places": [
+        ("{girl} went to the {place} and {boy} went to the {elsewhere}. "
+         "Where is {girl}?", "{girl} is in the {place}."),
+        ("{girl} went to the {place} and {boy} went to the {elsewhere}. "
+         "Where is {boy}?", "{boy} is in the {elsewhere}.")],
+    "between": [("{boy} wants more than {few} but less than {many} {toy}s in the {place}. "
+        "How many {toy}s does he take?", "He takes {between} {toy}s.")],
+    "finding": [
+        ("{girl} found a {toy} and {boy} found a {tool} in the {place}. "
+         "Who found the {toy}?", "{girl} found it."),
+        ("{girl} found a {toy} and {boy} found a {tool} in the {place}. "
+         "Who found the {tool}?", "{boy} found it.")],
+    "colours": [
         ("{girl} has a {colour} {toy} and {boy} has a {other} {toy}. "
          "What colour is the {toy} of {girl}?", "It is {colour}."),
         ("{girl} has a {colour} {toy} and {boy} has a {other} {toy}. "
-         "What colour is the {toy} of {boy}?", "It is {other}."),
-    ),
-    "order": (
+         "What colour is the {toy} of {boy}?", "It is {other}.")],
+    "order": [
         ("{girl} is {stem}er than {boy} and {boy} is {stem}er than the {animal}. "
          "Who is the {stem}est?", "{girl} is the {stem}est."),
         ("{boy} is {stem}er than {girl} and {girl} is {stem}er than the {animal}. "
          "Who is the {stem}est?", "{boy} is the {stem}est."),
         ("The {animal} is {stem}er than {girl} and {girl} is {stem}er than {boy}. "
-         "Who is the {stem}est?", "The {animal} is the {stem}est."),
-    ),
+         "Who is the {stem}est?", "The {animal} is the {stem}est.")],
 }  # fmt: skip
 
-#: Number of kinds of questions, and what they are called, in the order of their numbers.
+#: Number of kinds of questions, and their names in the order of their numbers.
 MODES = len(_KINDS)
 MODE_NAMES = tuple(_KINDS)
 _FORMS = tuple(_KINDS.values())
@@ -151,7 +127,7 @@ _WEEK = _DAYS.split()
 
 
 class _Right(NamedTuple):
-    """What is right to say in an answer, given some slots of its prompt."""
+    """The right words for a slot of an answer, as a function of some slots of its prompt."""
 
     slots: tuple[str, ...]
     values: Callable[..., Sequence[str]]
@@ -229,7 +205,7 @@ def parse(prompt: str) -> Question | None:
         template = _FORMS[mode][form][0]
         names, pattern = grammar.pattern(template)
         if match := pattern.fullmatch(prompt):
-            # A match says neither that words are in the table nor that they agree.
+            # Words of a match need not be in the table, nor agree with each other.
             found = dict(zip(names, match.groups(), strict=True))
             if all(word in _SLOTS[name] for name, word in found.items()):
                 question = Question(
@@ -241,7 +217,7 @@ def parse(prompt: str) -> Question | None:
 
 
 def mode(prompt: str) -> int | None:
-    """Return the kind of a question, or None if the prompt is none."""
+    """Return the kind of a question, or None if the prompt is no question."""
     question = parse(prompt)
     return None if question is None else question.mode
 
@@ -258,7 +234,7 @@ def is_correct(prompt: str, response: str) -> bool:
 
 
 def log_probability(pair: Pair) -> float:
-    """Return the logarithm of a pair's probability, in nats; -inf if it is none."""
+    """Return the logarithm of a pair's probability, in nats; -inf if the grammar lacks the pair."""
     question = parse(pair.prompt)
     if question is None or pair.response not in (answers := question.answers()):
         return -math.inf
@@ -305,12 +281,12 @@ def _slots_of(mode: int, form: int) -> tuple[str, ...]:
 
 
 def _asked(answer: str) -> str | None:
-    """Return what an answer says beyond the slots of its prompt, which is one thing at most."""
+    """Return the slot of an answer that its prompt doesn't have, or None; there is at most one."""
     return next((name for name in grammar.pattern(answer)[0] if name in _RIGHT), None)
 
 
 def _numbers_right(mode: int, form: int) -> Iterator[tuple[float, int]]:
-    """Yield the number of right answers, and its probability, for all words that decide on it."""
+    """Yield the probability of the words that decide on the answer, and how many are right."""
     asked = _asked(_FORMS[mode][form][1])
     slots, values = _RIGHT[asked] if asked else _Right((), lambda: [""])
     for words in product(*(_SLOTS[name] for name in slots)):

@@ -1,9 +1,10 @@
 """Short stories for children, in the manner of TinyStories, from a distribution that is known.
 
-A story is an opening, a plot (its mode) and an ending, with slots. Choices are independent given
-the plot; what follows from one (a hero's pronouns, an animal's food) or returns later (the toy)
-must agree with it, which takes memory. Slots take single words, so no two stories share a text;
-one table gives draws, exact probabilities and the parser. Rare choices are what collapse loses.
+A story has an opening, a plot (its mode) and an ending, with slots for words. All choices are
+independent given the plot. What follows from a choice (a hero's pronouns, an animal's food) or
+repeats it (the toy) must agree with it, which a model has to remember. Slots take single words,
+so that no two stories share a text. Draws, exact probabilities and the parser use one table.
+Rare choices are what collapse loses first.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from collapse.data.text import grammar
 
-# Slot: exponent of its Zipf law, and its values from the most to the least probable.
+# The exponent of each slot's Zipf law, and its values from the most to the least probable.
 _WORDS = {
     "hero": (1.4, "Lily Tom Anna Ben Mia Sam Lucy Max Ella Jack Rosie Leo Daisy Finn Ruby Theo"),
     "trait": (0.5, "kind brave shy clever quiet gentle funny proud"),
@@ -75,7 +76,7 @@ _SENTENCES = {
     ),
 }
 
-# Plot: the slot of its ending, and its sentences; from the most to the least probable.
+# The slot of each plot's ending, and its sentences, from the most to the least probable plot.
 _PLOTS = {
     "lost toy": ("treasure", "One {weather} day {she} lost {her} {colour} {thing} in the {place}. "
         "{She} looked and looked. At last {her} {elder} found the {thing} under a tree."),
@@ -127,7 +128,7 @@ _PLOTS = {
         "a {colour} hat came to {skill}. {hero} wanted to see it {number} times."),
 }  # fmt: skip
 
-#: Number of plots, and what they are called, in the order of their numbers.
+#: Number of plots, and their names in the order of their numbers.
 MODES = len(_PLOTS)
 MODE_NAMES = tuple(_PLOTS)
 
@@ -197,7 +198,7 @@ def parse(text: str) -> Story | None:
                 for closing, _, third in _matches(_SENTENCES[ending], text, middle):
                     found = {**first, **second, **third, "opening": opening, ending: closing}
                     choices = {name: found[name] for name in _slots_of(mode)}
-                    # A match says neither that values are in the table nor that they agree.
+                    # Values of a match need not be in the table, nor agree with each other.
                     if all(value in _SLOTS[slot] for slot, value in choices.items()):
                         story = Story(mode, choices)
                         if story.text() == text:
@@ -216,7 +217,7 @@ def log_probability(text: str) -> float:
 
 @cache
 def _slots_of(mode: int) -> tuple[str, ...]:
-    """Return the slots of a plot. Its ending has no others, and all openings have the same."""
+    """Return the slots of a plot; its ending has no further ones, and openings have the same."""
     ending, plot = _PLOTS[MODE_NAMES[mode]]
     names = {
         "opening",
@@ -230,7 +231,7 @@ def _slots_of(mode: int) -> tuple[str, ...]:
 def _matches(
     templates: Iterable[str], text: str, position: int
 ) -> Iterator[tuple[str, int, dict[str, str]]]:
-    """Yield the templates that match at a position, where they end, and what is in their slots."""
+    """Yield the templates that match at a position, the end of the match, and the slots' words."""
     for template in templates:
         names, pattern = grammar.pattern(template)
         if match := pattern.match(text, position):

@@ -1,7 +1,7 @@
 """Tokenizers: byte-pair vocabularies trained here, and those of checkpoints.
 
-No number depends on the threads of `tokenizers`. Memory does not grow with the corpus, but for
-the counts of its distinct words while a tokenizer is trained.
+No result depends on the number of threads of `tokenizers`. Memory does not grow with the corpus,
+except for the counts of its distinct words while a tokenizer is trained.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collapse.errors import DataError, in_one_line
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-#: The special tokens; their places are their ids.
+#: The special tokens, whose places are their ids.
 SPECIAL = ("<pad>", "<s>", "</s>")
 PAD, BOS, EOS = range(3)
 
@@ -31,17 +31,17 @@ class Special(NamedTuple):
     eos: int
 
 
-#: Those of the tokenizers that are trained here.
+#: Ids of the special tokens of the tokenizers that are trained here.
 OWN = Special(PAD, BOS, EOS)
-#: Texts that are tokenised together.
+#: Number of texts that are tokenised together.
 BATCH = 1_000
 
-#: Tells how many characters at the start of a text are not the response.
+#: Returns the number of characters of a text before its response.
 Head = Callable[[str], int]
 
 
 class Encoded(NamedTuple):
-    """The tokens of a text, BOS and EOS aside, and how many of the first are its head."""
+    """The tokens of a text without BOS and EOS, and the number of them before its response."""
 
     ids: list[int]
     head_tokens: int
@@ -50,21 +50,22 @@ class Encoded(NamedTuple):
 def train(documents: Iterable[str], vocabulary: int, path: Path) -> None:
     """Train a byte-level BPE tokenizer and save it as Hugging Face's `AutoTokenizer` reads it.
 
-    Every text is decoded to the very bytes that were encoded; no special token is added or
-    found in a text.
+    Every text is decoded to exactly the bytes that were encoded; no special token is added to a
+    text or found in it.
 
     Parameters
     ----------
     documents : iterable of str
+        Texts to train on.
     vocabulary : int
-        Entries in all: 3 special tokens, 256 bytes, and merges.
+        Number of entries: 3 special tokens, 256 bytes, and merges.
     path : Path
-        A directory.
+        Directory of the tokenizer.
 
     Raises
     ------
     DataError
-        If the documents don't have as many merges, or the vocabulary has no place for bytes.
+        If the documents don't have enough merges, or the vocabulary has no room for all bytes.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -87,7 +88,7 @@ def train(documents: Iterable[str], vocabulary: int, path: Path) -> None:
         raise DataError(
             f"{path}: a vocabulary of {vocabulary:,}, but the training documents allow {found:,}"
         )
-    # Written here because transformers would put its own version's class name there.
+    # It is written here because transformers would put a class name of its version there.
     configuration = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "pad_token": SPECIAL[PAD],
@@ -101,14 +102,14 @@ def train(documents: Iterable[str], vocabulary: int, path: Path) -> None:
 
 
 def load(path: Path) -> Tokenizer:
-    """Load a saved tokenizer, without transformers; special tokens in a text are text.
+    """Load a saved tokenizer, without transformers, that takes special tokens in a text for text.
 
-    Truncation and padding that were saved with it are off: neither is ever done in silence.
+    Truncation and padding that were saved with it are switched off, as they would go unnoticed.
 
     Raises
     ------
     DataError
-        If there is none, or it can't be read.
+        If there is no tokenizer, or it can't be read.
     """
     from tokenizers import Tokenizer
 
@@ -117,7 +118,7 @@ def load(path: Path) -> Tokenizer:
         raise DataError(f"{file}: no such file; expected a saved tokenizer")
     try:
         tokenizer = Tokenizer.from_file(str(file))
-    except Exception as error:  # the library raises nothing more special
+    except Exception as error:  # the library raises no type of its own
         raise DataError(f"{file}: can't be read as a tokenizer ({in_one_line(error)})") from None
     tokenizer.encode_special_tokens = True
     tokenizer.no_truncation()
@@ -131,22 +132,22 @@ def vocabulary_of(tokenizer: Tokenizer) -> int:
 
 
 def encode(tokenizer: Tokenizer, text: str, head: Head) -> Encoded:
-    """Tokenise one text, and tell its head from its response.
+    """Tokenise one text, and count the tokens of its head, which is all before its response.
 
     Parameters
     ----------
     tokenizer : Tokenizer
-        One of `load`.
+        A tokenizer that `load` returned.
     text : str
     head : callable
-        Gives the number of characters before the response. A token that covers any character
-        of the response, such as one of a word and the space before it, belongs to it.
+        Returns the number of characters before the response. A token that covers any character
+        of the response, such as one of a word and the space before it, belongs to the response.
     """
     return encode_all(tokenizer, [text], head)[0]
 
 
 def encode_all(tokenizer: Tokenizer, texts: list[str], head: Head | None) -> list[Encoded]:
-    """Tokenise texts; without a head they are all response."""
+    """Tokenise texts; without ``head`` they have no heads."""
     if head is None:
         encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [Encoded(encoding.ids, 0) for encoding in encodings]
@@ -158,16 +159,16 @@ def encode_all(tokenizer: Tokenizer, texts: list[str], head: Head | None) -> lis
 
 
 def batched(documents: Iterable[str]) -> Iterator[list[str]]:
-    """Yield documents in lists of as many as are tokenised together."""
+    """Yield documents in lists of `BATCH`, which are tokenised together."""
     iterator = iter(documents)
     return iter(lambda: list(islice(iterator, BATCH)), [])
 
 
 def _head_tokens(encoding: Encoding, characters: int) -> int:
-    """Return how many tokens precede the first that ends after so many characters.
+    """Return the number of tokens before the first that ends after the given characters.
 
-    Offsets are in characters of the original text; each of the tokens that a character is
-    spread over has all of it. None has a character that the tokenizer's normalisation removes.
+    Offsets are in characters of the original text. If a character is spread over several tokens,
+    each covers all of it; if the tokenizer's normalisation removes it, no token does.
     """
     ends = (end for _, end in encoding.offsets)
     beyond = (number for number, end in enumerate(ends) if end > characters)

@@ -1,4 +1,4 @@
-"""Shards of tokenised text as Parquet, written as a stream: memory does not grow with a corpus."""
+"""Shards of tokenised text in Parquet; memory does not grow with a corpus that is written."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from collapse.data.text.tokenizing import Encoded, Head
 from collapse.errors import DataError
 
 COLUMNS = ("tokens", "text", "ended")
-#: A further column of shards of prompts and responses.
+#: A further column in shards of prompts with responses.
 HEAD = "head_tokens"
-#: Batches of documents that make a row group.
+#: Number of batches of documents in a row group.
 GROUP = 10
 
 LongDocuments = Literal["refuse", "drop", "truncate"]
 
 
 class Counts(NamedTuple):
-    """What became of the documents.
+    """Number of documents and tokens in a shard, and of documents that were dropped or truncated.
 
-    ``tokens`` are those in the file, BOS and EOS aside; ``longest`` is the context that the
-    longest document needs, BOS and EOS included, whether it was kept or not.
+    ``tokens`` excludes BOS and EOS; ``longest`` is the context that the longest document needs,
+    BOS and EOS included, whether it was kept or not.
     """
 
     documents: int
@@ -43,9 +43,9 @@ class Counts(NamedTuple):
 def schema(vocabulary: int, *, head: bool = False) -> pa.Schema:
     """Return the schema of all shards of text.
 
-    ``tokens`` are without BOS and EOS; ``ended`` tells whether EOS follows, as it does a
-    whole document and not one that was cut off. With ``head``, ``head_tokens`` are the first
-    tokens that are not of the response.
+    ``tokens`` are without BOS and EOS; ``ended`` tells whether EOS follows them, as it does in
+    a whole document but not in one that was cut off. With ``head``, ``head_tokens`` is the
+    number of tokens before the response.
     """
     token = pa.uint16() if vocabulary <= 1 << 16 else pa.uint32()
     fields = [("tokens", pa.list_(token)), ("text", pa.string()), ("ended", pa.bool_())]
@@ -67,25 +67,26 @@ def write_documents(
     Parameters
     ----------
     path : Path
-        Where to; the file appears whole or not at all.
+        The file, which appears whole or not at all.
     documents : iterable of str
+        Texts of the documents.
     tokenizer_path : Path
-        A directory.
+        Directory of the tokenizer.
     context : int
-        Tokens that the model sees at once, BOS and EOS included.
+        Number of tokens that the model sees at once, BOS and EOS included.
     long_documents : {"refuse", "drop", "truncate"}
-        What to do with those that exceed it. A truncated one fills it and is not ended;
-        its text is what its tokens decode to, so a character may be cut to U+FFFD.
+        What to do with documents that exceed the context. A truncated one fills it and has not
+        ended; its text is decoded from its tokens, so its last character may become U+FFFD.
     head : callable, optional
-        Gives the number of characters of a document before its response; then the shard tells
-        the tokens of the two apart (`tokenizing.encode`). A truncated one may be all head.
+        Returns the number of characters of a document before its response, whose tokens are
+        then counted (`tokenizing.encode`). A truncated document may have no response.
     remedy : str
-        What to set, as errors say it, for documents that are too long.
+        Setting that errors recommend for documents that are too long.
 
     Raises
     ------
     DataError
-        If a document is too long and to be refused, or none is left.
+        If long documents are refused and there are any, or if no document is left.
     """
     tokenizer = tokenizing.load(tokenizer_path)
     layout = schema(tokenizing.vocabulary_of(tokenizer), head=head is not None)
@@ -133,7 +134,7 @@ def read(
     positions: NDArray[np.integer[Any]] | None = None,
     columns: Sequence[str] = COLUMNS,
 ) -> Iterator[pa.Table]:
-    """Yield the rows of a shard of text (`shards.read`)."""
+    """Yield the rows of a shard of text (`shard_rows.read`)."""
     return shard_rows.read(path, positions, columns)
 
 
@@ -145,7 +146,7 @@ class _Row(NamedTuple):
 
 
 def _writer(path: Path, layout: pa.Schema) -> pq.ParquetWriter:
-    """Open a file to write to. Dictionaries pay for tokens, which are few, not for text."""
+    """Open a file for writing; dictionaries pay only for tokens, which take few values."""
     return pq.ParquetWriter(
         path,
         layout,

@@ -1,13 +1,13 @@
-"""Text from a causal language model in Hugging Face format, with a seed per sample.
+"""Sampling text from a causal language model in Hugging Face format, with a seed per sample.
 
-Two backends behind one interface: vLLM, for GPUs, and the ``generate`` of transformers, which
-runs everywhere. Either draws from the model's whole distribution at the temperature asked for,
-whatever the checkpoint's ``generation_config.json`` says, and either draws the noise of a
-sample from that sample's seed alone. So a sample depends on the others of its batch only by
-the rounding of the model's own arithmetic (of the order of 1e-7 in 32 bits). The two backends
-agree in distribution, not sample by sample.
+Two backends have one interface: vLLM, for GPUs, and the ``generate`` of transformers, which
+runs everywhere. Both draw from the model's whole distribution at the given temperature,
+whatever the checkpoint's ``generation_config.json`` says, and both draw the noise of a sample
+from that sample's seed alone. The other samples of a batch therefore affect a sample only
+through the rounding of the model's arithmetic (of the order of 1e-7 in 32 bits). The two
+backends agree in distribution, not sample by sample.
 
-Nothing heavy is imported before a model is opened.
+No heavy library is imported before a model is opened.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ __all__ = [
 
 Backend = Literal["vllm", "transformers"]
 
-#: Samples of a model beyond which seeds of different attempts could meet.
+#: Number of samples of a model up to which the seeds of its attempts are all different.
 MOST_SLOTS = 2**26
 
 
 def backend(name: str) -> Backend:
-    """Choose the backend: ``auto`` is vLLM where it is installed and finds a GPU.
+    """Return the backend of a name; ``auto`` is vLLM if it is installed and a GPU is present.
 
     On a CPU vLLM takes half a minute to start and is hardly faster (PLATFORM.md).
 
@@ -76,10 +76,10 @@ def backend(name: str) -> Backend:
 def opened(
     name: str, model: str | Path, decoding: Decoding, *, batch: int = 256
 ) -> Iterator[Generator]:
-    """Open a checkpoint for sampling, and free its memory in the end.
+    """Open a checkpoint for sampling, and free its memory at the end.
 
-    On a GPU transformers computes in the checkpoint's own precision, vLLM in 16 bits where
-    that is 32; on a CPU both compute in 32 bits.
+    On a GPU both compute in the checkpoint's own precision, except that vLLM reduces 32 bits to
+    16; on a CPU both compute in 32 bits.
 
     Parameters
     ----------
@@ -88,9 +88,9 @@ def opened(
     model : path
         A directory with ``config.json`` and weights as safetensors. No tokenizer is needed.
     decoding : Decoding
-        How to draw.
+        How tokens are drawn.
     batch : int
-        Samples drawn side by side.
+        Number of samples drawn side by side.
 
     Yields
     ------
@@ -101,13 +101,13 @@ def opened(
     ------
     SamplingError
         If the model has fewer positions than a sample may take, lacks the BOS or the EOS, or
-        cannot be loaded; and by the generator, if a sample cannot be drawn.
+        cannot be loaded. The generator raises it if a sample cannot be drawn.
 
     Notes
     -----
-    Behind vLLM's noise are 32 bits of a seed, on a CPU and on a GPU: two samples of one
-    prompt whose seeds agree there are copies. Of n random seeds n²/2³³ pairs do (one at
-    93,000 samples, 500 at 2 million); seeds that count upwards within a shard never do.
+    vLLM's noise depends on only 32 bits of a seed, on a CPU and on a GPU: two samples of one
+    prompt whose seeds agree in them are copies. Of n random seeds n²/2³³ pairs agree (one at
+    93,000 samples, 500 at 2 million); of seeds that count upwards within a shard none does.
     """
     chosen = backend(name)
     _check(Path(model), decoding)
@@ -133,7 +133,7 @@ def seeds(base: int, attempt: int, slots: Sequence[int], *, shared_by: int = 1) 
 
 
 class Filled(NamedTuple):
-    """Exactly one accepted sample for each slot, and how many were drawn for them in all."""
+    """Exactly one accepted sample for each slot, and the number of samples drawn for them."""
 
     samples: list[Sample]
     drawn: int
@@ -153,8 +153,8 @@ def fill(
 ) -> Filled:
     """Draw until every slot holds an accepted sample.
 
-    A slot whose sample is refused is drawn again at the next attempt. What a slot holds in
-    the end depends on no other slot, nor on how the slots are split over jobs.
+    A slot whose sample is refused is drawn again at the next attempt. The final sample of a
+    slot depends neither on other slots nor on how slots are split over jobs.
 
     Parameters
     ----------
@@ -164,14 +164,14 @@ def fill(
         Given slots and the attempt, counted from 0, returns a sample for each slot; its seed
         must depend on the slot and the attempt alone.
     accept : callable
-        Whether a sample may stay.
+        Tells whether a sample is accepted.
     most_attempts : int
-        Attempts for each slot.
+        Largest number of attempts for each slot.
 
     Raises
     ------
     SamplingError
-        If a slot is still empty after ``most_attempts``; says the acceptance rate.
+        If a slot is still empty after ``most_attempts``; the message has the acceptance rate.
     """
     accepted: dict[int, Sample] = {}
     pending = list(slots)
@@ -186,7 +186,7 @@ def fill(
         pending = [slot for slot in pending if slot not in accepted]
     if pending:
         raise SamplingError(
-            f"sample {pending[0]}: none accepted in {most_attempts} attempts, nor for "
+            f"sample {pending[0]}: none accepted in {most_attempts} attempts, as for "
             f"{len(pending) - 1} others of {len(slots)}; {len(accepted)} of {drawn} drawn were "
             f"accepted ({len(accepted) / max(1, drawn):.1%})"
         )
@@ -202,7 +202,7 @@ def _gpu() -> bool:
 
 
 def _check(model: Path, decoding: Decoding) -> None:
-    """Refuse what the model cannot do, by its configuration alone: nothing is loaded yet."""
+    """Refuse what the model's configuration says it cannot do, before the model is loaded."""
     path = model / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))

@@ -27,7 +27,7 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Generator]:
     """Open a checkpoint with transformers; see `collapse.text.sampling.opened`."""
     import torch
 
-    transformers: Any = importlib.import_module("transformers")  # half typed: Any is less noise
+    transformers: Any = importlib.import_module("transformers")  # its types are incomplete
     from collapse.text import checkpoints
 
     bars = transformers.utils.logging
@@ -52,7 +52,7 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Generator]:
     finally:
         if shown:
             bars.enable_progress_bar()
-    if loading["missing_keys"]:  # they would be random numbers
+    if loading["missing_keys"]:  # these weights would be random
         raise SamplingError(f"{model}: no weights for {sorted(loading['missing_keys'])[0]}")
     ends = None if decoding.ignore_end else decoding.end
 
@@ -66,7 +66,7 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Generator]:
             processors = [_Draw(torch.from_numpy(noise).to(device), start, decoding.temperature)]
         output = network.generate(
             given,
-            attention_mask=torch.ones_like(given),  # BOS may be EOS, which looks like padding
+            attention_mask=torch.ones_like(given),  # if BOS is EOS, it would count as padding
             generation_config=transformers.GenerationConfig(
                 do_sample=False,
                 max_new_tokens=length,
@@ -106,17 +106,17 @@ class _Draw:
     """Draws the next token of each row, for a ``generate`` that takes the most probable.
 
     The token is where the cumulative distribution exceeds the row's uniform number for this
-    position: the same number, the same token, whatever the other rows are. (Sampling by
-    ``generate`` itself takes the noise of all rows from one stream.)
+    position, so that the token does not depend on other rows. (Sampling by ``generate`` itself
+    takes the noise of all rows from one stream.)
 
     Parameters
     ----------
     uniforms : tensor of float64, shape (rows, positions)
-        Numbers on [0, 1).
+        Uniform numbers on [0, 1).
     start : int
-        Tokens of each row before the first drawn.
+        Number of tokens of each row before the first that is drawn.
     temperature : float
-        Divides the logits.
+        Divisor of the logits.
     """
 
     def __init__(self, uniforms: Any, start: int, temperature: float) -> None:
@@ -131,7 +131,7 @@ class _Draw:
         return bool(self._finite)
 
     def __call__(self, input_ids: Any, scores: Any) -> Any:
-        """Leave no token but the drawn one. ``generate`` hands over a copy in 32 bits."""
+        """Exclude all tokens but the drawn one; ``scores`` is ``generate``'s copy in 32 bits."""
         import torch
 
         highest, mode = scores.max(dim=1, keepdim=True)
@@ -140,18 +140,18 @@ class _Draw:
         total = cumulative[:, -1:]
         self._finite &= total.isfinite().all()
         position = input_ids.shape[1] - self.start
-        # In 64 bits u < 1 makes u * total < total, and the first entry above it has a weight
-        # of its own: a token of probability zero is never drawn.
+        # In 64 bits u < 1 makes u * total < total, and the first entry above it has a positive
+        # weight, so that a token of probability zero is never drawn.
         target = self.uniforms[:, position : position + 1] * total
         token = torch.searchsorted(cumulative, target, right=True)
-        # But a GPU sums in parallel, where rounding may let the sum step up, or logits may be NaN.
+        # But rounding of a GPU's parallel sum may step up at such a token, or logits may be NaN.
         token.clamp_(max=scores.shape[1] - 1)
         token = torch.where(weights.gather(1, token) > 0, token, mode)
         return scores.fill_(float("-inf")).scatter_(1, token, 0.0)
 
 
 def _trimmed(rows: NDArray[np.int32], start: int, end: int | None) -> list[Sample]:
-    """Cut BOS, EOS and what follows it; all prompts are of one length."""
+    """Cut off BOS, EOS and all that follows EOS; all prompts have one length."""
     ended = np.zeros(len(rows), dtype=bool)
     lengths = np.full(len(rows), rows.shape[1])
     if end is not None:

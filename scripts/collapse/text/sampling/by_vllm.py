@@ -14,7 +14,8 @@ import numpy as np
 
 from collapse.text.sampling.interface import Decoding, Generator, Sample, one_line
 
-#: What vLLM reads when it is imported. In-process it starts in seconds, not in a minute.
+#: Variables that vLLM reads when it is imported. Without a process of its own it starts in
+#: seconds instead of a minute.
 _VLLM = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "VLLM_LOGGING_LEVEL": "ERROR",
@@ -23,8 +24,8 @@ _VLLM = {
     "HF_HUB_OFFLINE": "1",
 }
 
-#: The same without a GPU: two threads were ten times slower than one wherever something else
-#: ran beside them. The cache of keys and values is in GiB.
+#: Further variables without a GPU: two threads were ten times slower than one whenever anything
+#: else ran beside them. The size of the cache of keys and values is in GiB.
 _VLLM_CPU = {
     "OMP_NUM_THREADS": "1",
     "TORCHDYNAMO_DISABLE": "1",
@@ -43,9 +44,9 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Generator]:
     gpu = torch.cuda.is_available()
     for variable, value in {**_VLLM, **({} if gpu else _VLLM_CPU)}.items():
         os.environ.setdefault(variable, value)
-    # vLLM replaces the function on a CPU, and leaves it so.
+    # On a CPU vLLM replaces this function and does not restore it.
     threads, set_num_threads = torch.get_num_threads(), torch.set_num_threads
-    if not gpu:  # the variable alone says nothing to a torch that is imported already
+    if not gpu:  # torch is imported already, and no longer reads the variable
         set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     engine: Any = None
     try:
@@ -62,7 +63,7 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Generator]:
                 max_num_seqs=batch,
                 gpu_memory_utilization=_GPU_MEMORY,
                 distributed_executor_backend="uni",
-                enable_prefix_caching=False,  # so that a sample's rounding is its own
+                enable_prefix_caching=False,  # rounding must not depend on other samples
                 load_format="safetensors",
                 use_tqdm_on_load=False,
                 seed=0,
@@ -98,7 +99,7 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Generator]:
         torch.set_num_threads = set_num_threads
         set_num_threads(threads)
         gc.collect()
-        if "vllm.distributed" in sys.modules:  # not where its import failed
+        if "vllm.distributed" in sys.modules:  # the import may have failed
             from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
 
             cleanup_dist_env_and_memory()

@@ -1,4 +1,4 @@
-"""What the backends of text generation share: requests, samples, and errors of one line."""
+"""Interface of the backends of text generation: requests, samples, and errors of one line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from collapse.errors import JobError
 
-#: vLLM raises any lower temperature to this one, so none lower is accepted.
+#: Lowest temperature that is accepted, since vLLM raises any lower one to it.
 LOWEST_TEMPERATURE = 0.01
 
 
@@ -27,9 +27,9 @@ class Sample:
     Attributes
     ----------
     tokens : ndarray of int32
-        Its tokens, those of its prompt first; without the BOS before and the EOS after them.
+        Its tokens, including those of its prompt, without BOS and EOS.
     ended : bool
-        Whether the model ended it with an EOS. If not, it was cut off at the limit.
+        Whether the model ended it with an EOS; otherwise it was cut off at the limit.
     """
 
     tokens: NDArray[np.int32]
@@ -43,13 +43,13 @@ class Decoding:
     Attributes
     ----------
     temperature : float
-        Divides the logits; 0 takes the most probable token.
+        Divisor of the logits; 0 takes the most probable token.
     max_tokens : int
-        Most tokens of a sample: its prompt and its EOS count, the BOS before it doesn't.
+        Largest number of tokens of a sample, including its prompt and its EOS but not the BOS.
     begin, end : int
-        Token ids of BOS, put before every prompt, and of EOS. They may be the same.
+        Token ids of BOS, which precedes every prompt, and of EOS. They may be the same.
     ignore_end : bool
-        Draw samples of exactly ``max_tokens``: an EOS is a token like any other.
+        Whether EOS is a token like any other, so that samples have exactly ``max_tokens``.
 
     Raises
     ------
@@ -74,7 +74,7 @@ class Decoding:
 
 
 class Generator(Protocol):
-    """An opened model."""
+    """An opened model, which draws samples."""
 
     def __call__(self, prompts: Sequence[Sequence[int]], seeds: Sequence[int]) -> list[Sample]:
         """Draw a sample for each prompt.
@@ -82,20 +82,20 @@ class Generator(Protocol):
         Parameters
         ----------
         prompts : sequence of sequence of int
-            The tokens each sample begins with, after the BOS; mostly none.
+            Tokens that each sample begins with, after the BOS; mostly none.
         seeds : sequence of int
-            One per sample, at least 0. vLLM uses the lower 32 bits alone (see `opened`).
+            A seed of at least 0 for each sample. vLLM uses only the lower 32 bits (see `opened`).
 
         Returns
         -------
         list of Sample
-            In the order of the prompts.
+            The samples, in the order of the prompts.
         """
 
 
 @contextmanager
 def one_line(what: str) -> Iterator[None]:
-    """Turn whatever a library raises into one line; the rest stays chained to it."""
+    """Turn any error of a library into one of one line, to which the former stays chained."""
     try:
         yield
     except SamplingError:
