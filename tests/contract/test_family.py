@@ -299,22 +299,15 @@ def installed(name):
         pytest.importorskip(library)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    torch = pytest.importorskip("torch")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
+def home(tmp_path_factory, request):
     """Return the function that runs the example of a family, once, and returns its folder."""
 
     @functools.cache
     def ran(name):
         installed(name)
+        if "torch" in examples.of(name).libraries:
+            request.getfixturevalue("one_thread")
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(tmp_path_factory.mktemp(name))
             examples.of(name).files()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 from pathlib import Path
 
@@ -23,8 +22,7 @@ from collapse import study as studies  # noqa: E402
 from collapse.data.text import pairs, questions, tokenizing, tokens  # noqa: E402
 from collapse.data.text.tokenizing import OWN, Special  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
-from collapse.families import fine_tuning  # noqa: E402
-from collapse.families.fine_tuning import Parameters, architectures, published, training  # noqa: E402
+from collapse.families.fine_tuning import Parameters, architectures, training  # noqa: E402
 from collapse.families.fine_tuning.base import Base  # noqa: E402
 from collapse.families.fine_tuning.evaluation import of_questions  # noqa: E402
 from collapse.families.fine_tuning.generation import Writer  # noqa: E402
@@ -36,6 +34,8 @@ from collapse.text import checkpoints, stored_tokens  # noqa: E402
 from collapse.text.sampling import Sample, SamplingError  # noqa: E402
 from collapse.text.stored_tokens import IGNORED  # noqa: E402
 from stepping import Loop  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SETTINGS = {
     "pairs": 300,
@@ -278,35 +278,11 @@ def test_the_record_of_a_training_tells_its_curve_and_what_it_used(here, trained
     assert len(losses) == 3 and losses[-1] < losses[0]
 
 
-def test_a_stopped_training_goes_on_to_the_same_weights(home, copied, trained, monkeypatch):
-    model = Path(copied.chain().model(1))
-    reference = (home / model / "model.safetensors").read_bytes()
-    shutil.rmtree(model)
-    batch, begun = training.Tuning.batch, []
-
-    def stopping(self, step):
-        begun.append(step)
-        if begun == [*range(7)]:
-            os.kill(os.getpid(), 15)
-        return batch(self, step)
-
-    monkeypatch.setattr(training.Tuning, "batch", stopping)
-    with pytest.raises(JobError, match=r"stopped by SIGTERM after step 7 of \d+; saved in"):
-        copied.train(1)
-    assert not model.exists()
-    copied.train(1)
-    assert begun == [*range(trained["steps"])]
-    assert (model / "model.safetensors").read_bytes() == reference
-
-
-def test_metrics_are_there_and_finite(here):
+def test_metrics_are_within_their_bounds(here):
     tuned = loop()
     tuned.generate(1)
     tuned.evaluate(1)
     found = json.loads(Path(tuned.chain().metrics(1)).read_text())
-    assert set(found) == set(fine_tuning.FAMILY.metrics)
-    unknown = {"correct_share", "mode_distance"}  # where no question is well-formed
-    assert all(math.isfinite(found[name]) for name in set(found) - unknown)
     assert found["perplexity"] == pytest.approx(math.exp(found["test_cross_entropy"]))
     assert found["entropy_floor"] < found["test_cross_entropy"]
     assert 0 < found["acceptance_rate"] <= 1 and found["truncated_share"] == 0
@@ -330,17 +306,6 @@ def test_samples_are_well_formed_pairs_tokenised_as_real_ones(here):
     assert len(set(table["text"].to_pylist())) > 110
     record = json.loads(Path(shard.record).read_text())["details"]
     assert record["drawn"] == 120 + sum(record["refused"].values())
-
-
-def test_a_sample_does_not_depend_on_how_they_are_split(here):
-    whole, parts = (loop(shard_size=size) for size in (120, 50))
-    rows = []
-    for each in (whole, parts):
-        each.generate(1)
-        shards = each.chain().shards(1)
-        rows.append(pa.concat_tables(parquet.read_table(shard.path) for shard in shards))
-    assert len(parts.chain().shards(1)) == 3
-    assert rows[0].equals(rows[1])
 
 
 def test_seeds_that_are_shared_make_copies(here, tmp_path, monkeypatch):
@@ -622,8 +587,6 @@ def load(folder, **experiment):
             {"settings": {"weights": "bfloat16", "precision": "float32"}},
             "settings.precision: found float32, expected auto or bfloat16, where weights are",
         ),
-        ({"settings": {"loss": "prompt"}}, "settings.loss: found prompt, expected one of whole"),
-        ({"settings": {"epochs": 0}}, "settings.epochs: found 0, expected"),
     ],
 )
 def test_parameters_that_cannot_be_are_refused_in_one_line(tmp_path, experiment, said):
@@ -645,12 +608,6 @@ def test_steps_of_later_iterations_matter_to_no_first_one(tmp_path):
         second = branches.step(branch.points.later, "replace", 0, 2, "training")
         assert "later_steps" not in first.parameters
         assert second.parameters["later_steps"] == later
-
-
-def test_the_conditions_of_published_values_are_parameters():
-    for one in published.CURVES:
-        assert set(one.conditions) - {"samples"} <= set(Parameters.model_fields)
-        assert one.metric in fine_tuning.FAMILY.metrics
 
 
 def test_a_mixture_of_no_data_is_allowed_and_trains_nothing(here, tmp_path, monkeypatch):

@@ -5,10 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import os
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -46,7 +43,8 @@ from collapse.text.sampling import SamplingError  # noqa: E402
 from collapse.text.stored_tokens import IGNORED, Tokens  # noqa: E402
 from collapse.training import trainer  # noqa: E402
 
-PROJECT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 #: FACTS.md, "Language-model pretraining".
 PUBLISHED = {
     "gpt2-9m": 8_890_880,
@@ -60,14 +58,6 @@ SMALL = {
     "llama": Architecture("llama", 64, 2, 2, 128, 64),
 }
 VOCABULARY = 97
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 # Models.
@@ -491,13 +481,6 @@ def _training_documents():
         yield from tokens.read(Path(selection.path), selection.rows)
 
 
-def test_test_documents_are_not_trained_on(here):
-    known = {text for table in _training_documents() for text in table["text"].to_pylist()}
-    test = parquet.read_table(Loop().data / "test.parquet")["text"].to_pylist()
-    assert len(known) == 300 and len(test) == 400
-    assert not known & set(test)
-
-
 def test_exactly_so_many_samples_with_the_schema_of_all_text(here):
     table, details = Loop().generate(0, 150)
     assert table.schema.equals(tokens.schema(400))
@@ -515,9 +498,8 @@ def test_exactly_so_many_samples_with_the_schema_of_all_text(here):
     assert len(set(table["text"].to_pylist())) == 150
 
 
-@pytest.mark.parametrize("settings", [{}, {"start": "first-token", "truncated": "keep"}])
-def test_a_sample_does_not_depend_on_how_they_are_split(here, settings):
-    loop = Loop(**settings)
+def test_a_sample_with_a_first_token_does_not_depend_on_how_they_are_split(here):
+    loop = Loop(start="first-token", truncated="keep")
     whole, _ = loop.generate(0, 40)
     parts = [loop.generate(start, stop)[0] for start, stop in ((0, 13), (13, 40), (39, 40))]
     assert pa.concat_tables(parts[:2]).equals(whole)
@@ -582,13 +564,10 @@ def test_first_tokens_at_the_ends_of_the_distribution(tmp_path):
     assert found == [5, 5, 9, 9]
 
 
-def test_metrics_are_there_and_finite(here):
+def test_metrics_are_within_their_bounds(here):
     loop = Loop()
     loop.generate(0, 150, "evaluated")
     found = loop.evaluate("evaluated.json")
-    assert set(found) == set(language_model.FAMILY.metrics)
-    # A model this small writes no grammatical story yet, and so has no modes.
-    assert all(math.isfinite(found[name]) for name in set(found) - {"mode_distance"})
     assert found["perplexity"] == pytest.approx(math.exp(found["test_cross_entropy"]))
     shares = ("distinct_1", "distinct_2", "duplicate_rate", "self_overlap", "grammatical_share")
     assert all(0 <= found[name] <= 1 for name in shares)
@@ -653,29 +632,6 @@ def test_the_floor_is_unknown_where_stories_are_cut(tmp_path, monkeypatch):
 
 
 # Interruptions and damage.
-
-
-def test_a_stopped_training_goes_on_to_the_same_weights(home, trained, copied, monkeypatch):
-    _, record = trained
-    reference = (home / copied.model / "model.safetensors").read_bytes()
-    shutil.rmtree(copied.model)
-    batch, begun = Packer.batch, []
-
-    def stopping(self, step):
-        begun.append(step)
-        if begun == [*range(31)]:
-            os.kill(os.getpid(), 15)
-        return batch(self, step)
-
-    monkeypatch.setattr(Packer, "batch", stopping)
-    with pytest.raises(JobError, match=r"stopped by SIGTERM after step 31 of \d+; saved in"):
-        copied.train()
-    assert not copied.model.exists()
-    again = copied.train()
-    assert begun == [*range(record["steps"])]
-    assert (copied.model / "model.safetensors").read_bytes() == reference
-    assert again["curve"] == record["curve"]
-    assert not copied.scratch.exists()
 
 
 def configured(**changes):
@@ -772,16 +728,10 @@ def load(folder, **experiment):
             "settings.data: found missing.txt, expected stories, tinystories, hub:<owner>/<name>, "
             "or an existing file or folder",
         ),
-        ({"grid": {"model": "gpt3"}}, "grid.model: found gpt3, expected one of tiny, gpt2-9m"),
-        ({"settings": {"vocabulary": 200}}, "settings.vocabulary: found 200, expected at least"),
-        ({"settings": {"epochs": 0}}, "settings.epochs: found 0, expected"),
-        ({"settings": {"backend": "vlm"}}, "settings.backend: found vlm, expected one of auto"),
-        ({"settings": {"temprature": 1}}, "settings.temprature: found an unknown key"),
         (
             {"grid": {"temperature": 1.0}, "settings": {"temperature": 1.0}},
             "settings.temperature: found a key of the grid too, expected it in grid",
         ),
-        ({"samples": 1}, "samples[0]: found 1, expected at least 2 for the family language_model"),
     ],
 )
 def test_parameters_that_cannot_be_are_refused_in_one_line(tmp_path, experiment, said):
@@ -803,10 +753,7 @@ def test_parameters_that_can_be_are_taken(tmp_path, monkeypatch):
     assert language_model.source_files(Parameters(data="stories")) == []
 
 
-def test_every_parameter_says_to_which_stage_it_matters_and_what_it_is():
-    for key, field in Parameters.model_fields.items():
-        assert field.description.endswith("."), key
-        assert language_model.FAMILY.stage_of(key) in range(4)
+def test_parameters_matter_from_their_stage_on():
     stages = {
         "data": "data", "vocabulary": "data", "context": "data", "model": "training",
         "epochs": "training", "samples": "training", "temperature": "generation",
@@ -833,44 +780,3 @@ def test_work_grows_with_the_model():
     small, large = (language_model.cost(Parameters(model=m)) for m in ("tiny", "llama2-126m"))
     assert large.train_flops > 50 * small.train_flops > 0
     assert large.model_bytes == 4 * ARCHITECTURES["llama2-126m"].parameters(768)
-
-
-HEAVY = ("torch", "transformers", "tokenizers", "datasets", "vllm", "pyarrow")
-
-
-@pytest.mark.parametrize(
-    "what",
-    [
-        "import collapse.families.language_model",
-        *(
-            f"from collapse import study; study.load({str(path)!r})"
-            for path in sorted((PROJECT / "config" / "studies").glob("*.yaml"))
-        ),
-    ],
-    ids=lambda what: what.split("/")[-1].rstrip("')"),
-)
-def test_nothing_heavy_is_imported_to_plan(what):
-    code = f"{what}\nimport sys; print([name for name in {HEAVY!r} if name in sys.modules])"
-    found = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(PROJECT / "scripts")},
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert found.stdout.strip() == "[]"
-
-
-def test_two_ranks_train_what_one_does(tmp_path, monkeypatch):
-    """Each takes half of every batch; their sums of gradients round differently."""
-    monkeypatch.chdir(tmp_path)
-    loop = Loop(samples=100, epochs=1.0, test_documents=50)
-    loop.prepare()
-    loop.assemble()
-    alone, together = loop.train(), loop.train(ranks=2)
-    assert together["steps"] == alone["steps"] > 10
-    for one, two in zip(alone["curve"], together["curve"], strict=True):
-        assert two["test_loss"] == pytest.approx(one["test_loss"], abs=1e-4)
-        assert two["train_loss"] == pytest.approx(one["train_loss"], abs=1e-4)
-    assert not loop.scratch.exists()

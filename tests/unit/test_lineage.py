@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -202,21 +200,6 @@ def test_points_share_what_does_not_tell_them_apart():
 def test_a_data_folder_of_which_nothing_is_varied_is_that_of_any_point():
     (chain, *_) = Branches(study(loop=GAUSSIAN), "loop").all()
     assert chain.data == "results/loop/data/any"
-
-
-def test_planning_a_language_model_imports_no_torch():
-    code = (
-        "import sys\n"
-        "from collapse.loop.branches import Branches\n"
-        "from collapse.study import Study\n"
-        f"plan = Study.model_validate({{'experiments': {{'text': {TEXT!r}}}}})\n"
-        "for chain in Branches(plan, 'text').all():\n"
-        "    chain.shards(2)\n"
-        "print({'torch', 'transformers', 'vllm'} & set(sys.modules))\n"
-    )
-    command = [sys.executable, "-c", code]
-    printed = subprocess.check_output(command, text=True, cwd=PROJECT / "scripts")
-    assert printed.strip() == "set()"
 
 
 def test_a_step_knows_the_parameters_up_to_its_stage():

@@ -47,18 +47,12 @@ from collapse.plotting import portraits  # noqa: E402
 from collapse.study import Study, StudyError  # noqa: E402
 from stepping import Loop  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 PROJECT = Path(__file__).parents[2]
 #: Small enough to train in seconds; the cutoff is less than a molecule is wide.
 TINY = Architecture(32, 2, 2, 4.0, 20)
 SMILES = ("CC(=O)NC", "OCC1CC1", "c1ccccc1O", "NS(=O)(=O)C")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def conformations(*smiles, each=1, hydrogens=True):
@@ -545,11 +539,9 @@ def test_samples_are_of_the_molecules_that_the_seed_trains_on(loop):
     assert not np.isclose(samples.positions, real.take(order).positions).all(axis=1).any()
 
 
-def test_metrics_and_records_are_there_and_finite(loop):
+def test_records_and_portraits_are_of_all_that_is_trained_and_shown(loop):
     for t in (1, 2):
         metrics = json.loads(Path(loop.chain().metrics(t)).read_text())
-        assert set(metrics) == set(molecule_diffusion.FAMILY.metrics)
-        assert np.isfinite(list(metrics.values())).all()
         record = json.loads(Path(loop.chain().training(t)).read_text())
         assert record["conformations"] == 12 * t and record["steps"] == round(3 * -(-12 * t // 5))
         assert record["parameters"] == ARCHITECTURES["small"].parameters
@@ -557,39 +549,6 @@ def test_metrics_and_records_are_there_and_finite(loop):
         # Of so few test conformations the learning curve takes all, as the metric does.
         assert record["curve"][-1]["test_loss"] == pytest.approx(metrics["test_loss"], rel=1e-6)
         assert len(portraits.read(loop.chain().portrait(t), Portrait).smiles) == 3
-
-
-def test_a_stopped_training_goes_on_to_the_same_weights(loop, monkeypatch):
-    model = Path(loop.chain().model(1))
-    reference = (model / "model.safetensors").read_bytes()
-    record = json.loads(Path(loop.chain().training(1)).read_text())
-    shutil.rmtree(model)
-    batch, begun = training.Denoising.batch, []
-
-    def stopping(self, step):
-        begun.append(step)
-        if begun == [*range(4)]:
-            os.kill(os.getpid(), 15)
-        return batch(self, step)
-
-    monkeypatch.setattr(training.Denoising, "batch", stopping)
-    with pytest.raises(JobError, match="stopped by SIGTERM after step 4 of 9; saved in"):
-        loop.train(1)
-    assert not model.exists()
-    loop.train(1)
-    assert begun == [*range(9)]
-    assert (model / "model.safetensors").read_bytes() == reference
-    again = json.loads(Path(loop.chain().training(1)).read_text())
-    assert again["curve"] == record["curve"]
-
-
-def test_two_ranks_train_what_one_does(loop):
-    alone = json.loads(Path(loop.chain().training(1)).read_text())
-    loop.train(1, ranks=2)
-    together = json.loads(Path(loop.chain().training(1)).read_text())
-    for one, two in zip(alone["curve"], together["curve"], strict=True):
-        assert two["test_loss"] == pytest.approx(one["test_loss"], abs=1e-5)
-        assert two["train_loss"] == pytest.approx(one["train_loss"], abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -616,9 +575,6 @@ def test_a_checkpoint_that_cannot_be_is_refused_in_one_line(loop, damage):
     [
         ({"data": "/nowhere.sdf"}, "drug-like, geom-drugs:<folder>, or an existing SDF file"),
         ({"data": "geom-drugs:"}, "geom-drugs:<folder>"),
-        ({"diffusion_steps": 5001}, "5000"),
-        ({"unusable": "ignore"}, "one of refuse, skip"),
-        ({"stochasticity": 1.5}, "1"),
     ],
 )
 def test_parameters_that_cannot_be_are_refused_in_one_line(tmp_path, settings, said):
@@ -646,19 +602,3 @@ def test_work_grows_with_model_epochs_and_steps():
     assert large.train_flops > 4 * small.train_flops > 0
     double = molecule_diffusion.cost(Parameters(diffusion_steps=100))
     assert double.generate_flops == 2 * small.generate_flops
-
-
-def test_nothing_heavy_is_imported_to_plan():
-    heavy = ("torch", "torch_geometric", "rdkit", "pyarrow", "matplotlib", "scipy")
-    code = (
-        "import collapse.families.molecule_diffusion, sys; "
-        f"print([name for name in {heavy!r} if name in sys.modules])"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(PROJECT / "scripts")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert found.stdout.strip() == "[]"

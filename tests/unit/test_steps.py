@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 from hypothesis import assume, given, settings
@@ -512,29 +511,6 @@ def test_shards_hold_the_same_samples_however_they_are_cut(tmp_path, monkeypatch
         loop.run()
         found.append((metrics(loop), values_of(loop.chain().shards(3)).tolist()))
     assert found[0] == found[1] == found[2]
-
-
-@pytest.mark.parametrize("dimension", [1, 5, 40])
-def test_slots_0_to_10_and_10_to_20_are_slots_0_to_20(dimension):
-    loop = Loop(samples=20, grid={"dimension": [dimension]})
-    loop.iterate(1)
-    step, model = loop.step(1, "generation"), loop.chain().model(1)
-    for start, stop in ((0, 10), (10, 20), (0, 20), (13, 14)):
-        steps.generate(
-            f"{start}-{stop}.parquet",
-            f"{start}-{stop}.json",
-            step,
-            start=start,
-            stop=stop,
-            model=model,
-            data=None,
-        )
-        record = manifest.read_shard_record(f"{start}-{stop}.json").shard
-        manifest.verify(record)
-        assert (record.start, record.stop) == (start, stop)
-    table = {name: parquet.read_table(f"{name}.parquet") for name in ("0-10", "10-20", "0-20")}
-    assert pa.concat_tables([table["0-10"], table["10-20"]]).equals(table["0-20"])
-    assert parquet.read_table("13-14.parquet").equals(table["0-20"].slice(13, 1))
 
 
 def test_what_is_trained_on_is_what_is_selected(monkeypatch):

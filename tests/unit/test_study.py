@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
@@ -266,23 +264,6 @@ def test_an_experiment_may_be_based_on_another(tmp_path):
     )
     assert [experiment.seed_list for experiment in study.experiments.values()][1:] == [[1], [2]]
     assert study.experiments["third"].grid == study.experiments["gaussian"].grid
-
-
-def test_loading_imports_nothing_slow():
-    """Every job on a cluster parses the Snakefile, and so loads the study."""
-    slow = {"torch", "transformers", "vllm", "sklearn", "scipy", "pandas", "xarray", "matplotlib"}
-    program = (
-        "import sys; from collapse import study; study.load(sys.argv[1]); "
-        f"print(sorted({slow} & set(sys.modules)))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(PROJECT / "config/studies/ci.yaml")],
-        env={"PYTHONPATH": str(PROJECT / "scripts")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == "[]"
 
 
 def test_the_json_schema_is_in_step():

