@@ -113,7 +113,7 @@ def test_operations_are_those_that_are_counted():
 
 @pytest.mark.parametrize(("size", "multiple"), [(6, 4), (30, 4), (65, 32), (80, 32)])
 def test_sizes_that_do_not_halve_are_refused(size, multiple):
-    said = f"a side of {size} pixels; expected a multiple of {multiple}"
+    said = f"found {size} pixels a side, expected a multiple of {multiple}"
     with pytest.raises(ValueError, match=said):
         architecture(size, 1, None)
 
@@ -274,7 +274,7 @@ def test_modes_and_classes_are_found(tmp_path, monkeypatch):
     again = reference.load(tmp_path / "reference.npz")
     assert np.array_equal(again.modes(others), modes) and again.labelled
     found = evaluation.of_samples(
-        others[expected < 3], judge=judge, variance_of_data=1.0, training_set=[images]
+        others[expected < 3], classifier=judge, variance_of_data=1.0, training_set=[images]
     )
     assert found["effective_modes"] == pytest.approx(3)
     assert found["effective_classes"] == pytest.approx(3)
@@ -296,7 +296,7 @@ def test_without_labels_or_with_one_there_is_no_classifier():
         judge = reference.fit(images, labels, 1, seed=0)
         assert not judge.labelled
         metrics = evaluation.of_samples(
-            images, judge=judge, variance_of_data=1.0, training_set=[images]
+            images, classifier=judge, variance_of_data=1.0, training_set=[images]
         )
         assert "effective_classes" not in metrics
 
@@ -520,7 +520,7 @@ def test_fewer_images_than_a_batch_are_refused_in_one_line(tmp_path, monkeypatch
     ran = loop(made.folder(tmp_path / "few", train=12, test=4), samples=12)
     ran.prepare()
     ran.assemble(1)
-    said = f"^{tmp_path}/few: a training set of 12 images, fewer than a batch of 16; set batch to"
+    said = f"^{tmp_path}/few: found 12 training images, expected at least a batch of 16; set batch"
     with pytest.raises(JobError, match=said):
         ran.train(1)
     ran = loop(tmp_path / "few", samples=60)
@@ -532,10 +532,10 @@ def test_fewer_images_than_a_batch_are_refused_in_one_line(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("made_of", "settings", "said"),
     [
-        ({"size": 10}, {}, "0000.png: a side of 10 pixels; expected a multiple of 4, or set size"),
-        ({"size": 72}, {}, "a side of 72 pixels; expected a multiple of 32, or set size"),
-        ({"test": 5}, {"test_images": 6}, "images: 5 test images; expected at least 6"),
-        ({"train": 1}, {}, "images: 1 training images; expected at least 2"),
+        ({"size": 10}, {}, "png: found 10 pixels a side, expected a multiple of 4; or set size"),
+        ({"size": 72}, {}, "found 72 pixels a side, expected a multiple of 32; or set size"),
+        ({"test": 5}, {"test_images": 6}, "images: found 5 test images, expected at least 6"),
+        ({"train": 1}, {}, "images: found 1 training images, expected at least 2"),
         ({"size": 8}, {"size": 16}, "0000.png: 8 x 8 pixels; expected at least 16 x 16"),
     ],
 )
@@ -555,7 +555,7 @@ def test_splits_and_sides_must_agree(tmp_path):
     shutil.rmtree(folder)
     for split in ("train", "test"):
         made.save(folder / split / "0.png", made.image(0)[:4])
-    with pytest.raises(JobError, match=r"0.png: 8 x 4 pixels in grey; expected a square, or set"):
+    with pytest.raises(JobError, match=r"0.png: found 8 x 4 pixels in grey, expected a square; or"):
         prepared(folder)
 
 

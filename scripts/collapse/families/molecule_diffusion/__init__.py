@@ -1,7 +1,7 @@
 """Diffusion models of molecular conformations (P1 section 3.2), in the shape of GeoDiff.
 
-Here is what the workflow asks while it plans; what its jobs do is in the modules beside this
-one, which import torch and RDKit.
+This module declares what the workflow needs for planning; the steps are in the modules beside it,
+which import torch and RDKit.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from collapse.families.parameters import (
     Warmup,
 )
 
-#: The source that is built in, and how a folder of GEOM-Drugs is named.
+#: Name of the built-in source, and prefix of a folder of GEOM-Drugs.
 BUILT_IN, GEOM_DRUGS = "drug-like", "geom-drugs:"
 
-#: Atoms of a molecule with its hydrogens, and without: of GEOM-Drugs, about.
+#: Typical number of atoms of a molecule of GEOM-Drugs, with hydrogens and without.
 ATOMS = {True: 44, False: 25}
 
 
@@ -121,15 +121,15 @@ class Parameters(declarations.Parameters):
 
 
 def source_files(parameters: Parameters) -> list[str]:
-    """Return the local files that the real data is read from, if it is."""
+    """Return the local file or folder that the real data is read from, if there is one."""
     source = parameters.data
     if source == BUILT_IN or source.startswith(GEOM_DRUGS):
-        return []  # the job says what is amiss with GEOM-Drugs, and how to get it
+        return []  # the step prepare reports what GEOM-Drugs lacks and how to get it
     return [os.path.expanduser(source)]
 
 
 def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
-    """Yield the parameters that don't fit the others, and what was expected of them."""
+    """Yield each parameter that does not fit the others, and what was expected of it."""
     if parameters.data == GEOM_DRUGS:
         yield "data", "geom-drugs:<folder>"
     for path in source_files(parameters):
@@ -138,14 +138,14 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
 
 
 def cost(parameters: Parameters) -> SampleCost:
-    """Estimate what a sample costs in the steps of an iteration, for the plan of a study."""
+    """Estimate the cost of a sample in the steps of an iteration, for the plan of a study."""
     shape = ARCHITECTURES[parameters.model]
     atoms = ATOMS[parameters.hydrogens]
     forward = atoms * (atoms - 1) * shape.pair_flops
     return SampleCost(
         train_flops=3 * forward * parameters.epochs,
         generate_flops=forward * parameters.diffusion_steps,
-        # Positions as 32 bits, and the graph.
+        # Positions take 12 bytes an atom, and graphs the rest.
         sample_bytes=20 * atoms,
         model_bytes=4 * shape.parameters,
     )

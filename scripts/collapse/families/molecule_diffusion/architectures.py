@@ -1,15 +1,15 @@
-"""Shapes of the networks: what can be said of them without torch."""
+"""Shapes of the networks, with sizes and costs that are computed without torch."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-#: Atomic numbers up to this one have an embedding.
+#: Number of atomic numbers that have an embedding.
 ATOMS = 100
-#: What two atoms of a molecule are to each other: nothing, a bond of four kinds, or two or
-#: three bonds apart.
+#: Number of relations between two atoms of a molecule: none, a bond of one of four kinds, or two
+#: or three bonds apart.
 PAIRS = 7
-#: Noise levels that the network tells apart, between which it interpolates.
+#: Number of Gaussians with which the network encodes the logarithm of a noise level.
 LEVELS = 16
 
 
@@ -21,11 +21,11 @@ class Architecture(NamedTuple):
     hidden : int
         Width of all layers.
     global_layers, local_layers : int
-        Layers of the one and of the other.
+        Numbers of layers of SchNet and of GIN.
     cutoff : float
-        Radius, in ångström.
+        Radius of SchNet, in ångström.
     smearing : int
-        Gaussians by which a distance is told.
+        Number of Gaussians with which a distance is encoded.
     """
 
     hidden: int
@@ -50,7 +50,7 @@ class Architecture(NamedTuple):
 
     @property
     def pair_flops(self) -> float:
-        """Operations of a forward pass for each pair of atoms, roughly."""
+        """Approximate floating-point operations of a forward pass for each pair of atoms."""
         h = self.hidden
         return 2 * (2 * (self.smearing * h + 3.5 * h * h) + self.global_layers * 2 * h * h)
 

@@ -21,8 +21,8 @@ CONFIGURATION, WEIGHTS = "config.json", "model.safetensors"
 def initialised(name: str, seed: int) -> DualEncoder:
     """Return a newly initialised network, the same for the same seed.
 
-    It predicts no noise, which is off by 1 in the mean of squares. A random prediction, a sum over
-    all pairs of atoms, can be off by hundreds, and training would first have to undo it.
+    It predicts zero noise, with a mean squared error of 1. A random prediction is a sum over all
+    pairs of atoms, whose error can be hundreds, and training would first have to undo it.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -59,7 +59,7 @@ def load(folder: Path) -> Any:
 
 
 def _weights(network: DualEncoder) -> dict[str, Tensor]:
-    """Return the parameters, each once: torch-geometric has some under two names."""
+    """Return each parameter once: torch-geometric lists some under two names."""
     return {name: parameter.detach() for name, parameter in network.named_parameters()}
 
 

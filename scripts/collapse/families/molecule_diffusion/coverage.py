@@ -1,7 +1,7 @@
 """COV and MAT: how generated conformations cover the real ones, and how near they are to them.
 
-As GeoDiff measures them (Xu et al. 2022): root-mean-square distances of heavy atoms, aligned,
-symmetric atoms exchanged where that is nearer, averages over molecules.
+They are measured as by GeoDiff (Xu et al. 2022): as root-mean-square distances of aligned heavy
+atoms, with symmetric atoms exchanged where that is nearer, averaged over molecules.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from rdkit.Chem import rdMolAlign
 from collapse.data.molecules import rdkit_conversion
 from collapse.data.molecules.conformations import Conformations
 
-#: Ways to exchange symmetric atoms that are tried, at most.
+#: Largest number of ways to exchange symmetric atoms that are tried.
 MOST_MATCHES = 10_000
 
 
 def compare(
     real: Conformations, generated: Conformations, *, threshold: float, threads: int
 ) -> dict[str, float]:
-    """Return COV and MAT, recall and precision.
+    """Return recall and precision of COV and of MAT.
 
     Parameters
     ----------
     real, generated : Conformations
-        Those of a molecule have its number in both.
+        Conformations of the same molecule have the same number in both.
     threshold : float
         Distance in ångström within which a conformation is covered.
     threads : int
-        In which RDKit aligns.
+        Number of threads in which RDKit aligns.
     """
     found = []
     for number in np.unique(real.molecule):
@@ -53,7 +53,7 @@ def compare(
 
 
 def rmsd(real: Conformations, generated: Conformations, threads: int) -> NDArray[np.float64]:
-    """Return the distances of conformations of one molecule, in ångström.
+    """Return the distances (RMSD) between conformations of one molecule, in ångström.
 
     Returns
     -------
@@ -62,8 +62,8 @@ def rmsd(real: Conformations, generated: Conformations, threads: int) -> NDArray
     molecule = _heavy(real)
     for conformer in _heavy(generated).GetConformers():
         molecule.AddConformer(conformer, assignId=True)
-    # All of them with all of them, below the diagonal, row by row: more than is asked for, and yet
-    # in less time, for symmetries are looked for once and the threads are RDKit's own.
+    # RDKit returns all pairs of conformers, below the diagonal, row by row. That is more than is
+    # needed but takes less time: symmetries are found once, and the threads are RDKit's own.
     below = rdMolAlign.GetAllConformerBestRMS(molecule, numThreads=threads, maxMatches=MOST_MATCHES)
     every = np.zeros((molecule.GetNumConformers(),) * 2)
     every[np.tril_indices(len(every), -1)] = below

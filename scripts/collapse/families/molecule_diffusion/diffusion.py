@@ -1,8 +1,8 @@
 """Diffusion of positions: GeoDiff's noise levels, its loss, and sampling in a few steps.
 
-Positions are kept in ångström, so that noise level t is x_t = x_0 + σ_t ε, which is the
-process with variances β_t of GeoDiff divided by √ᾱ_t: σ_t² = (1 - ᾱ_t)/ᾱ_t. Noise and positions
-have no centre of mass.
+Positions stay in ångström: at noise level t they are x_t = x_0 + σ_t ε. This is GeoDiff's process
+with variances β_t, divided by √ᾱ_t, so that σ_t² = (1 - ᾱ_t)/ᾱ_t. The mean over a molecule's atoms
+is removed from noise and positions.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from collapse.families.molecule_diffusion.graphs import Graphs
 #: FACTS.md, "Molecular diffusion on GEOM-Drugs".
 STEPS, LOWEST_BETA, HIGHEST_BETA = 5000, 1e-7, 2e-3
 
-#: The noise of an atom is longer than this, in units of its standard deviation, once in ten
-#: million times. A network that predicts more has erred, and would err more at the next step.
+#: The noise of an atom is longer than this, in units of its standard deviation, with probability
+#: 1e-7. A longer prediction is an error, and would cause a larger one at the next noise level.
 LONGEST = 6.0
 
 
 def betas() -> NDArray[np.float64]:
-    """Return the variances that the steps add: a sigmoid from the lowest to the highest."""
+    """Return the variances β_t, which rise in a sigmoid from the lowest to the highest."""
     rising = 1 / (1 + np.exp(-np.linspace(-6, 6, STEPS)))
     return LOWEST_BETA + (HIGHEST_BETA - LOWEST_BETA) * rising
 
 
 def noise_levels() -> NDArray[np.float64]:
-    """Return the standard deviation of the noise after each step, in ångström."""
+    """Return the standard deviations σ_t of the noise, in ångström."""
     kept = np.cumprod(1 - betas())
     return np.sqrt((1 - kept) / kept)
 
 
 def sampling_levels(steps: int) -> NDArray[np.float64]:
-    """Return noise levels for sampling, falling, evenly spaced among the steps; then 0."""
+    """Return falling noise levels for sampling, evenly spaced among all of them, and then 0."""
     chosen = np.linspace(STEPS - 1, 0, steps).round().astype(int)
     return np.append(noise_levels()[chosen], 0.0)
 
@@ -54,7 +54,7 @@ def squared_errors(
         A `networks.DualEncoder`.
     graphs : Graphs
     positions, noise : Tensor, shape (atoms, 3)
-        Real positions, and standard normals.
+        Real positions in ångström, and standard normals.
     sigma : Tensor, shape (molecules,)
         Noise level of each molecule.
 
@@ -71,23 +71,24 @@ def squared_errors(
 
 @torch.no_grad()
 def sample(network: Any, graphs: Graphs, noise: Any, *, steps: int, stochasticity: float) -> Tensor:
-    """Draw a conformation of each molecule.
+    """Sample a conformation of each molecule.
 
     Parameters
     ----------
     network : torch.nn.Module
     graphs : Graphs
     noise : callable
-        Given the number of a draw, from 0, standard normals of shape (atoms, 3).
+        Returns standard normals of shape (atoms, 3), given the number of the draw, from 0.
     steps : int
-        Noise levels.
+        Number of noise levels.
     stochasticity : float
-        Of the noise that a step takes away, how much is drawn anew: 1 is DDPM's, with 0 (DDIM)
+        Share of the noise that is drawn anew at each level: with 1 this is DDPM; with 0 (DDIM)
         a conformation follows from the first draw alone.
 
     Returns
     -------
     Tensor, shape (atoms, 3)
+        Positions in ångström.
     """
     levels = sampling_levels(steps).tolist()
     positions = levels[0] * graphs.centred(noise(0))
@@ -103,6 +104,6 @@ def sample(network: Any, graphs: Graphs, noise: Any, *, steps: int, stochasticit
 
 
 def _shortened(noise: Tensor) -> Tensor:
-    """Cut vectors to the longest that noise can be."""
+    """Shorten vectors to a length of at most `LONGEST`."""
     lengths = noise.norm(dim=-1, keepdim=True)
     return noise * (LONGEST / lengths.clamp(min=LONGEST))

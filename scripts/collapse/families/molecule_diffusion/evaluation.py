@@ -1,4 +1,4 @@
-"""Metrics of a network on real test conformations, and of what it generates."""
+"""Metrics of a network on real test conformations, and metrics of its samples."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from collapse.families.molecule_diffusion import (
 )
 from collapse.families.molecule_diffusion.graphs import graphs
 
-#: Noise levels at which each test conformation is evaluated, evenly over all of them.
+#: Number of noise levels at which each test conformation is evaluated, evenly over all of them.
 TEST_LEVELS = 8
-#: Conformations that are evaluated at once.
+#: Number of conformations that are evaluated at once.
 BATCH = 64
 
 
@@ -29,7 +29,7 @@ BATCH = 64
 def test_loss(network: Any, test: Conformations) -> float:
     """Return the mean over atoms of the squared error of the predicted noise.
 
-    The noise and its levels are the same for whatever network, so that losses can be compared.
+    The noise and its levels are the same for every network, so that losses can be compared.
     """
     device = next(network.parameters()).device
     levels = diffusion.noise_levels()
@@ -55,7 +55,7 @@ def test_loss(network: Any, test: Conformations) -> float:
 
 
 def of_samples(samples: Conformations, real: Conformations) -> dict[str, float]:
-    """Compare generated conformations with real ones of the same molecules, row by row."""
+    """Return metrics of generated conformations, given real ones of the same molecules by row."""
     lengths, of_real = geometry.bond_lengths(samples), geometry.bond_lengths(real)
     angles, of_real_angles = geometry.angles(samples), geometry.angles(real)
     return {
@@ -68,9 +68,9 @@ def of_samples(samples: Conformations, real: Conformations) -> dict[str, float]:
 def of_test_molecules(
     network: Any, test: Conformations, parameters: Parameters, *, seed: int, threads: int
 ) -> dict[str, float]:
-    """Generate two conformations for each real one of test molecules, and compare them.
+    """Generate two conformations for each real one of some test molecules, and compare them.
 
-    Of the first test molecules as many as `judged` allows for, but one at least.
+    These are the first test molecules, as many as ``judged`` allows for, but at least one.
     """
     chosen = test.take(_first_molecules(test, parameters.judged // 2))
     twice = np.repeat(np.arange(chosen.size), 2)
@@ -86,7 +86,7 @@ def of_test_molecules(
 
 
 def _first_molecules(test: Conformations, most: int) -> NDArray[np.int64]:
-    """Return the rows of the first molecules that have at most so many conformations together."""
+    """Return the rows of the first molecules that have at most ``most`` rows in all, or of one."""
     _, first, number = np.unique(test.molecule, return_index=True, return_inverse=True)
     rank = np.argsort(np.argsort(first))[number]  # of each row's molecule, in the file's order
     held = np.cumsum(np.bincount(rank))

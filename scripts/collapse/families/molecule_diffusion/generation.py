@@ -1,4 +1,4 @@
-"""Conformations for graphs, one for each slot, from noise that is the slot's own."""
+"""Sampling of conformations: one for each slot, from noise that belongs to the slot."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from collapse.data.molecules.conformations import Conformations
 from collapse.families.molecule_diffusion import Parameters, diffusion
 from collapse.families.molecule_diffusion.graphs import graphs
 
-#: Slots that are sampled together, always the same ones: rounding depends on who is summed
-#: beside whom, and a sample should not depend on how a shard is cut.
+#: Number of slots that are sampled together, always the same ones: rounding depends on the other
+#: molecules of a batch, but a sample must not depend on how shards are cut.
 BLOCK = 64
 
 
@@ -34,17 +34,17 @@ def generate(
     Parameters
     ----------
     network : torch.nn.Module
-        On its device, in evaluation mode.
+        The network, on its device and in evaluation mode.
     graphs_of : callable
-        Given slots, conformations with their graphs.
+        Returns conformations with the graphs of given slots.
     slots : range
-        Which, one after the other.
+        Consecutive slots to sample.
     cycle : int
-        Slots after which the graphs repeat; blocks end there.
+        Number of slots after which the graphs repeat; blocks end there.
     seed : int
-        With a slot, names its noise.
+        Seed of the noise, which also depends on the slot.
     parameters : Parameters
-        Of the family: how to sample.
+        Parameters of the family, among them those of sampling.
     """
     parts = []
     for block in _blocks(slots, cycle):
@@ -54,7 +54,7 @@ def generate(
 
 
 def _blocks(slots: range, cycle: int) -> list[NDArray[np.int64]]:
-    """Return the blocks that hold the slots, whole."""
+    """Return the whole blocks that contain the slots."""
     found = []
     for begin in range(slots.start // cycle * cycle, slots.stop, cycle):
         for start in range(begin, begin + cycle, BLOCK):
@@ -93,16 +93,16 @@ def _sample(
 def normals(
     seed: int, number: int, block: NDArray[np.int64], width: int, most: int
 ) -> NDArray[np.float32]:
-    """Return the normals of consecutive slots in a draw, whichever others are asked for.
+    """Return the standard normals of consecutive slots in a draw, independently of other slots.
 
-    A counter-based generator can begin anywhere in its stream, so each slot has a stretch of it:
-    enough for ``most`` atoms, of which the first ``width`` are returned.
+    A counter-based generator can begin anywhere in its stream, so each slot has a section of it
+    with numbers for ``most`` atoms; those of the first ``width`` are returned.
 
     Returns
     -------
     ndarray, shape (slots, width, 3)
     """
-    words = -(-3 * most // 4) * 4  # a count of the generator is four words
+    words = -(-3 * most // 4) * 4  # each count of the generator gives four words
     bits = np.random.Philox(np.random.SeedSequence([seed, number]))
     bits.advance(int(block[0]) * words // 4)
     uniform = np.random.Generator(bits).random((len(block), words))[:, : 3 * width]

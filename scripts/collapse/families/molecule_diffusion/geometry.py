@@ -1,4 +1,4 @@
-"""Bond lengths, bond angles, and whether a conformation is one that a chemist would accept."""
+"""Bond lengths, bond angles, and whether a conformation is chemically sane."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from collapse.data.molecules.conformations import AROMATIC, Conformations
 
 Array = NDArray[np.float64]
 
-#: Tolerances of PoseBusters (Buttenschoen et al. 2024) around RDKit's distance bounds: of
-#: bonded atoms and of atoms with a common neighbour, and of all others, which must not clash.
+#: Relative tolerances of PoseBusters (Buttenschoen et al. 2024) for RDKit's distance bounds: for
+#: atoms that are bonded or have a common neighbour, and for all others, which must not clash.
 BONDED, CLASH = 0.25, 0.3
 
 
 class Measured(NamedTuple):
-    """Bond lengths or angles, and of which kind each is: a number for atoms and bonds involved."""
+    """Bond lengths or angles, and the kind of each, a number for its elements and bond order."""
 
     values: Array
     kinds: NDArray[np.int64]
@@ -42,7 +42,7 @@ def angles(conformations: Conformations) -> Measured:
     centre, other = np.concatenate((begin, end)), np.concatenate((end, begin))
     order = np.argsort(centre, kind="stable")
     centre, other = centre[order], other[order]
-    # Each neighbour of an atom with those that follow it.
+    # Each neighbour of an atom is paired with those that follow it.
     following = np.searchsorted(centre, centre, side="right") - np.arange(len(centre)) - 1
     first = np.repeat(np.arange(len(centre)), following)
     second = (
@@ -57,7 +57,7 @@ def angles(conformations: Conformations) -> Measured:
 
 
 def _bonds(conformations: Conformations) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the atoms of all bonds, counted from the first of all."""
+    """Return both atoms of every bond, as positions among the atoms of all conformations."""
     held = np.diff(conformations.bond_bounds)
     begin, end = conformations.bonds.astype(np.int64).T
     offset = np.repeat(conformations.atom_bounds[:-1], held)
@@ -65,12 +65,12 @@ def _bonds(conformations: Conformations) -> tuple[NDArray[np.int64], NDArray[np.
 
 
 def distance(found: Measured, real: Measured) -> float:
-    """Return the Wasserstein distance of each kind, averaged as often as they occur.
+    """Return the mean Wasserstein distance over kinds, weighted by their number in real data.
 
-    Of all kinds together it would be blind to a short bond of one and a long one of another. NaN
-    if there are none.
+    A single distance for all kinds would miss short bonds of one kind and long ones of another.
+    Without any kind it is NaN.
     """
-    from scipy.stats import wasserstein_distance  # takes a second
+    from scipy.stats import wasserstein_distance  # this import takes a second
 
     total, kinds = 0.0, np.unique(real.kinds)
     for kind in kinds:
@@ -97,7 +97,7 @@ def sane(conformations: Conformations) -> NDArray[np.bool_]:
 
 
 def _bounds(molecule: Any) -> tuple[Array, Array]:
-    """Return the least and largest distance of each two atoms that is still accepted."""
+    """Return the least and the largest accepted distance of each two atoms, in ångström."""
     matrix = rdDistGeom.GetMoleculeBoundsMatrix(molecule)
     upper, lower = np.triu(matrix), np.tril(matrix).T
     close = Chem.GetDistanceMatrix(molecule) <= 2

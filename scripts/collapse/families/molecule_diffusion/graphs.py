@@ -1,4 +1,4 @@
-"""Padded rows of molecules as one flat graph, and the pairs of atoms in it."""
+"""The graph of a batch of molecules, built from padded rows, with all pairs of atoms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch_geometric.utils import scatter
 
 from collapse.families.molecule_diffusion.architectures import PAIRS
 
-#: What padding is in the rows of `collapse.data.molecules.conformations.padded`.
+#: Atomic number of the padding of `collapse.data.molecules.conformations.padded`.
 NONE = 0
 
 
@@ -23,15 +23,15 @@ class Graphs(NamedTuple):
     atoms : Tensor, shape (atoms,)
         Atomic numbers.
     molecule : Tensor, shape (atoms,)
-        Which molecule each atom is of.
+        Number of the molecule that each atom belongs to.
     molecules : int
-        How many.
+        Number of molecules.
     pairs : Tensor, shape (2, pairs)
         All ordered pairs of different atoms of the same molecule.
     kinds : Tensor, shape (pairs,)
-        What they are to each other: 1 to 4 a bond, 5 and 6 two and three bonds apart, else 0.
+        Their relation: 1 to 4 for a bond, 5 or 6 for two or three bonds apart, else 0.
     inside : Tensor of bool, shape (rows, width)
-        Where in padded rows there are atoms.
+        True where padded rows have an atom.
     """
 
     atoms: Tensor
@@ -42,11 +42,11 @@ class Graphs(NamedTuple):
     inside: Tensor
 
     def flat(self, padded: Tensor) -> Tensor:
-        """Return what padded rows hold of each atom."""
+        """Return the values of the atoms in padded rows."""
         return padded[self.inside]
 
     def centred(self, values: Tensor) -> Tensor:
-        """Move each molecule's values, of shape (atoms, 3), to mean zero."""
+        """Return values of shape (atoms, 3), shifted to mean zero in each molecule."""
         means = scatter(values, self.molecule, dim=0, dim_size=self.molecules, reduce="mean")
         return values - means[self.molecule]
 
@@ -70,7 +70,7 @@ def graphs(rows: Mapping[str, Tensor]) -> Graphs:
 
 
 def _kinds(bonds: Tensor) -> Tensor:
-    """Return what each pair is to each other: bonds, extended to two and three of them."""
+    """Return the relation of each two atoms: a bond, or a path of two or three bonds."""
     bonded = (bonds > 0).float()
     kinds = bonds.long()
     reached, walks = bonds > 0, bonded

@@ -1,8 +1,8 @@
-"""The network: distances in, scores of distances out, and from these scores of positions.
+"""The network: from distances it computes scores of distances, and from these of positions.
 
-GeoDiff's dual encoder (Xu et al. 2022) on the building blocks of torch-geometric. All that it
-sees are distances and what atoms and bonds are, so that its scores of distances don't change
-when a molecule is turned or moved; the chain rule makes them vectors that turn with it.
+It is GeoDiff's dual encoder (Xu et al. 2022) on the building blocks of torch-geometric. It sees
+only distances and the kinds of atoms and bonds, so that its scores of distances don't change when
+a molecule is rotated or shifted; the chain rule makes them vectors that rotate with it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from torch_geometric.utils import scatter
 from collapse.families.molecule_diffusion.architectures import ATOMS, LEVELS, PAIRS, Architecture
 from collapse.families.molecule_diffusion.graphs import Graphs
 
-#: A distance below this, in ångström, has no direction.
+#: Distances below this, in ångström, count as this, because they have no direction.
 NEAREST = 1e-6
-#: The span of the logarithm of noise levels in ångström.
+#: Range of the logarithm of noise levels in ångström.
 LOWEST, HIGHEST = -8.0, 3.0
 
 
@@ -36,7 +36,7 @@ def mlp(*widths: int) -> nn.Sequential:
 
 
 class DualEncoder(nn.Module):
-    """Predicts the noise in positions, as a sum over pairs of atoms.
+    """A network that predicts the noise in positions as a sum over pairs of atoms.
 
     Parameters
     ----------
@@ -59,14 +59,14 @@ class DualEncoder(nn.Module):
         ----------
         graphs : Graphs
         positions : Tensor, shape (atoms, 3)
-            With noise, in ångström.
+            Noisy positions in ångström.
         sigma : Tensor, shape (molecules,)
-            Its standard deviation.
+            Standard deviation of the noise in ångström.
 
         Returns
         -------
         Tensor, shape (atoms, 3)
-            In units of sigma; its mean over a molecule is zero.
+            The noise in units of sigma; its mean over a molecule is zero.
         """
         difference = positions[graphs.pairs[0]] - positions[graphs.pairs[1]]
         distances = difference.norm(dim=-1).clamp(min=NEAREST)
@@ -112,7 +112,7 @@ def chain_rule(scores: Tensor, directions: Tensor, first: Tensor, count: int) ->
 
 
 class _Branch(nn.Module):
-    """An encoder, and the scores of distances that follow from what it finds of two atoms."""
+    """An encoder of atoms, and the scores of distances, computed from two encoded atoms."""
 
     def __init__(self, shape: Architecture, encoder: nn.Module) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class _Branch(nn.Module):
 
 
 class _SchNet(nn.Module):
-    """Interactions of atoms within the cutoff, which fade out towards it."""
+    """Interactions of atoms within the cutoff, which decrease to zero towards it."""
 
     def __init__(self, shape: Architecture) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Generated conformations laid over real ones."""
+"""Alignment of generated conformations with real ones, for pictures."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from collapse.families.molecule_diffusion.portrait import Array, Portrait
 
 
 def portrait(samples: Conformations, real: Conformations) -> Portrait:
-    """Lay each sample over the nearest real conformation of its molecule.
+    """Align each sample with the nearest real conformation of its molecule.
 
     The network sees distances alone and can't tell a molecule from its mirror image, so the
-    nearer of both is taken. All stand as the molecule's first real conformation does, so that
+    nearer of both is shown. All are rotated like the molecule's first real conformation, so that
     pictures of a molecule can be compared.
 
     Parameters
     ----------
     samples, real : Conformations
-        Those of a molecule have its number in both.
+        Conformations of the same molecule have the same number in both.
     """
     chosen, beneath, aligned, distances = [], [], [], []
     for row in range(samples.size):
@@ -51,7 +51,7 @@ def portrait(samples: Conformations, real: Conformations) -> Portrait:
 
 
 def _nearest(sample: Conformations, real: Conformations) -> tuple[int, Array, float]:
-    """Return the place of the nearest real conformation, the sample laid over it, and how far."""
+    """Return the row of the nearest real conformation, the aligned sample, and their distance."""
     best: tuple[int, Array, float] = (0, np.zeros(0), np.inf)
     for mirror in (1.0, -1.0):
         one = sample._replace(positions=sample.positions * np.array([mirror, 1, 1], np.float32))
@@ -65,7 +65,7 @@ def _nearest(sample: Conformations, real: Conformations) -> tuple[int, Array, fl
 def _alignment(
     moved: Conformations, row: int, reference: Conformations, place: int
 ) -> tuple[Array, float]:
-    """Return the transformation that lays heavy atoms over each other, and how far they stay."""
+    """Return the transformation that aligns the heavy atoms, and the distance that is left."""
     distance, transform, *_ = rdMolAlign.GetBestAlignmentTransform(
         _heavy(moved, row), _heavy(reference, place), maxMatches=MOST_MATCHES
     )

@@ -1,4 +1,4 @@
-"""Generated conformations drawn over real ones of the same molecules, iteration by iteration."""
+"""Pictures of generated conformations over real ones of the same molecules, by iteration."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from collapse.families.molecule_diffusion.portrait import Array, Portrait
 from collapse.plotting import portraits, style
 from collapse.plotting.portraits import Record
 
-#: Iterations, at most, that have a panel.
+#: Largest number of iterations that have a panel.
 ITERATIONS = 8
-#: Width of a panel in inches, and least height in widths.
+#: Width of a panel in inches, and its least height in widths.
 INCHES, FLATTEST = 2.1, 0.5
-#: Thickness of a stick, and what is shown around the molecules, in ångström.
+#: Thickness of a stick, and margin around the molecules, in ångström.
 STICK, MARGIN = 0.34, 0.5
-#: A picture is at most so many times as wide and high as the real conformation: what a bad sample
-#: has beyond is cut off, so that the others can be seen.
+#: A picture is at most this many times as wide and high as the real conformation: what a bad
+#: sample has beyond that is cut off, so that the others can be seen.
 WIDEST = 2.0
 #: Points in an inch.
 POINTS = 72
@@ -35,9 +35,9 @@ COLOURS = {
     16: "#d4a800", 17: "#17a34a", 35: "#8b2f1d", 53: "#6a2ca0",
 }  # fmt: skip
 OTHER, REAL = "#d6458f", "#b4b4b4"
-#: From the plane in which a molecule is widest, where rings are often seen edge on.
+#: Rotation out of the plane in which a molecule is widest, where rings are often seen edge on.
 TILT = Rotation.from_euler("xy", [35, 10], degrees=True).as_matrix()
-#: How far the farthest atom fades into the paper.
+#: Share by which the farthest atom fades into the white of the page.
 FADING = 0.55
 
 
@@ -47,9 +47,9 @@ def draw(records: Sequence[Record], directory: Path) -> None:
     Parameters
     ----------
     records : sequence of Record
-        Where the portraits of one seed are, iteration by iteration; every regime has the first.
+        Portraits of one seed, iteration by iteration; every regime has iteration 1.
     directory : path
-        Where the pictures go.
+        The folder that pictures are written to.
     """
     directory.mkdir(parents=True, exist_ok=True)
     for point, regimes in portraits.by_point(records, Portrait).items():
@@ -60,7 +60,7 @@ def draw(records: Sequence[Record], directory: Path) -> None:
 
 
 def _page(regimes: Mapping[str, Mapping[int, Portrait]], number: int) -> Drawing:
-    """Draw a molecule: regimes from top to bottom, iterations from left to right."""
+    """Draw a molecule, with regimes from top to bottom and iterations from left to right."""
     iterations = sorted({t for found in regimes.values() for t in found})
     places = np.unique(np.linspace(0, len(iterations) - 1, ITERATIONS).round().astype(int))
     shown = [iterations[place] for place in places]
@@ -91,7 +91,7 @@ def _page(regimes: Mapping[str, Mapping[int, Portrait]], number: int) -> Drawing
 
 
 class _View(NamedTuple):
-    """From where a molecule is looked at: its middle, right, up and towards us; and how far."""
+    """The view of a molecule: its middle, axes (across, up, towards us), width and flatness."""
 
     middle: Array
     directions: Array
@@ -99,12 +99,12 @@ class _View(NamedTuple):
     flatness: float
 
     def of(self, positions: Array) -> Array:
-        """Return positions across, up and towards us."""
+        """Return positions along the axes of the view."""
         return (positions - self.middle) @ self.directions
 
 
 def _view(positions: Array, shown: Sequence[Array]) -> _View:
-    """Look at a molecule so that it is widest across the page, and at all that is shown with it."""
+    """Return the view in which a molecule is widest across the page, with room for all shown."""
     _, _, directions = np.linalg.svd(positions - positions.mean(axis=0), full_matrices=False)
     if np.linalg.det(directions) < 0:
         directions[2] *= -1  # not mirrored
@@ -142,7 +142,7 @@ def _panel(axes: Axes, portrait: Portrait | None, number: int, view: _View) -> N
         *_sticks(generated, bonds, _colours(elements)),
     ]
     depths = np.array([stick.depth for stick in sticks])
-    # Depth is told within the real molecule: a generated one may be far beyond.
+    # Depth is scaled to the real molecule, because a generated one may reach far beyond it.
     low, high = real[:, 2].min() - 0.5, real[:, 2].max() + 0.5
     near = np.clip((depths - low) / (high - low), 0, 1)
     for place in np.argsort(depths, kind="stable"):
@@ -174,5 +174,5 @@ def _colours(elements: NDArray[np.uint8]) -> Array:
 
 
 def _faded(colour: Array, near: float) -> Array:
-    """Return a colour, faded into the paper with distance."""
+    """Return a colour, faded into the white of the page with distance."""
     return colour + (1 - colour) * FADING * (1 - near)

@@ -1,4 +1,4 @@
-"""What is shown of an iteration: written by its evaluation, drawn later, without torch or RDKit."""
+"""The portrait of an iteration: evaluation writes it, pictures show it without torch or RDKit."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-#: Molecules that are shown of an iteration.
+#: Number of molecules that are shown of an iteration.
 SHOWN = 3
 
 
 class Portrait(NamedTuple):
-    """Molecules end to end, as in `Conformations`.
+    """Molecules one after the other, as in `Conformations`.
 
     Attributes
     ----------
     smiles : ndarray of str, shape (molecules,)
     atoms, bonds, atom_bounds, bond_bounds : ndarray
-        Graphs.
+        Graphs of the molecules.
     real, generated : ndarray, shape (atoms, 3)
         Positions in ångström; the generated ones are aligned with the real ones.
     distances : ndarray, shape (molecules,)
-        Of the heavy atoms of the two, in ångström.
+        RMSD between the heavy atoms of the two, in ångström.
     """
 
     smiles: NDArray[np.str_]

@@ -1,4 +1,4 @@
-"""What diffusion models of conformations do in the steps of an iteration."""
+"""The steps of an iteration of diffusion models of conformations."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
 
 
 def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
-    """Sample one conformation for each slot, of the molecule that the slot has in the real data."""
+    """Sample a conformation for each slot, of the molecule that it has in the real data."""
     real = conformations.read(job.data / TRAIN)
     rows = _rows_of_slots(job.step, job.data)
     sampled = generation.generate(
@@ -95,16 +95,16 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
 
 
 def _rows_of_slots(step: Step, data: Path) -> NDArray[np.int64]:
-    """Return the rows of the real data that the seed trains on first, in its order.
+    """Return the rows of the real data that the seed trains on at iteration 1, in its order.
 
-    Samples take their molecules, in turn, so that conformations are replaced but molecules stay.
+    Samples are of their molecules, in turn, so that conformations are replaced but molecules stay.
     """
     described = manifest.read_dataset(data / DATASET)
     return step.order_of_real_data(sum(part.stop for part in described.train))[: step.samples]
 
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
-    """Measure the network on real test conformations, and its samples."""
+    """Evaluate the network on real test conformations, and its samples."""
     network, test = checkpoint.load(job.model), conformations.read(job.data / TEST)
     metrics = {"test_loss": evaluation.test_loss(network, test)}
     metrics |= evaluation.of_test_molecules(
@@ -117,7 +117,7 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
 
 
 def portray(job: PortrayJob[Parameters]) -> None:
-    """Write the first samples of different molecules, laid over the real conformations."""
+    """Write the first samples of different molecules, aligned with real conformations."""
     samples, _ = _samples_and_real(job.step, job.data, job.shards, job.parameters.judged)
     _, first = np.unique(samples.molecule, return_index=True)
     shown = samples.take(np.sort(first)[:SHOWN])
@@ -127,7 +127,7 @@ def portray(job: PortrayJob[Parameters]) -> None:
 def _samples_and_real(
     step: Step, data: Path, shards: Sequence[ShardRecord], most: int
 ) -> tuple[Conformations, Conformations]:
-    """Return the first samples, at most so many, and the real conformations in their places."""
+    """Return the first samples, at most ``most``, and the real conformations of their slots."""
     samples = conformations.concatenate(
         [conformations.read(path, rows) for path, rows in shard_rows.first(shards, most)]
     )

@@ -1,4 +1,4 @@
-"""Training a network to tell the noise in positions."""
+"""Training a network to predict the noise in positions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from collapse.training import distributed, trainer
 from collapse.training.epochs import Epochs
 from collapse.training.optimisation import Optimisation, planned
 
-#: Test conformations, at most, for a point of the learning curve.
+#: Largest number of test conformations for a point of the learning curve.
 CURVE_CONFORMATIONS = 256
 
 
@@ -33,7 +33,7 @@ def train(
     Returns
     -------
     dict
-        Steps, conformations, parameters, and the learning curve.
+        Numbers of parameters, conformations and training steps, and the learning curve.
     """
     with distributed.joined() as ranks:
         network = checkpoint.initialised(job.parameters.model, job.step.integer("initialisation"))
@@ -73,17 +73,17 @@ def _optimisation(parameters: Parameters, steps_per_epoch: int) -> Optimisation:
 
 
 class Denoising:
-    """The task of the training loop: the noise in the positions of a batch.
+    """The task of the training loop: to predict the noise in the positions of a batch.
 
     Parameters
     ----------
     network : torch.nn.Module
     conformations, test : Conformations
-        What to train on, and real ones for the learning curve.
+        The training set, and real test conformations for the learning curve.
     batch : int
-        Conformations of a step.
+        Number of conformations in a training step.
     seed : int
-        Of the order of the conformations and of the noise.
+        Seed of the order of the conformations and of the noise.
     """
 
     def __init__(
@@ -105,11 +105,11 @@ class Denoising:
         self.steps_per_epoch = self._epochs.steps_per_epoch
 
     def batch(self, step: int) -> dict[str, Tensor]:
-        """Return the conformations of a step, their noise and its standard deviation."""
+        """Return the conformations of a training step, their noise and its standard deviation."""
         rows = molecules.padded(self._conformations, self._epochs.batch(step))
         generator = np.random.default_rng([self._seed, 1, step])
         noise = generator.standard_normal(rows["positions"].shape, dtype=np.float32)
-        # Noise levels evenly over all of them, which no conformation knows, for they are shuffled.
+        # Noise levels are spread evenly; conformations are shuffled, so any may have any of them.
         size = self._epochs.size
         even = (np.arange(size) + generator.random()) / size
         sigma = self._levels[(even * diffusion.STEPS).astype(int)]
@@ -117,7 +117,7 @@ class Denoising:
         return {name: torch.from_numpy(values) for name, values in rows.items()}
 
     def weight(self, batch: trainer.Batch) -> float:
-        """Return the number of atoms."""
+        """Return the number of atoms of a batch."""
         return float((batch["atoms"] > 0).sum())
 
     def loss(self, model: torch.nn.Module, rows: trainer.Batch) -> Tensor:

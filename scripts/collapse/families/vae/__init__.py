@@ -1,7 +1,7 @@
 """Variational autoencoders of images (P1 section 3.3, appendix 9).
 
-Here is what the workflow asks while it plans; what its jobs do is in the modules beside this
-one, which import torch.
+This module declares what the workflow needs for planning; the steps are in the modules beside it,
+which import torch.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from collapse.families.parameters import (
 )
 from collapse.families.vae.architectures import PUBLISHED_SIZE, architecture
 
-#: Pixels of a side and channels, of sources of which they are known.
+#: Side in pixels and channels of the images of sources for which they are known.
 SHAPES = {"digits": (8, 1), "celeba": (64, 3)}
 
 
@@ -105,20 +105,20 @@ class Parameters(declarations.Parameters):
 
 
 def source_files(parameters: Parameters) -> list[str]:
-    """Return the local files that the real data is read from, if it is."""
+    """Return the local folder that the real data is read from, if there is one."""
     folder = folder_of(parameters.data)
     return [] if folder is None else [folder]
 
 
 def folder_of(source: str) -> str | None:
-    """Return the local folder of a source of images, if it is one."""
+    """Return the local folder that a source of images names, or None for other sources."""
     if source in SHAPES or source.startswith("hub:"):
         return None
     return os.path.expanduser(source.removeprefix("celeba:"))
 
 
 def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
-    """Yield the parameters that don't fit the others, and what was expected of them."""
+    """Yield each parameter that does not fit the others, and what was expected of it."""
     folder = folder_of(parameters.data)
     if folder is not None and not os.path.isdir(folder):
         yield (
@@ -135,21 +135,21 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
 
 
 def cost(parameters: Parameters) -> SampleCost:
-    """Estimate what a sample costs in the steps of an iteration, for the plan of a study."""
+    """Estimate the cost of a sample in the steps of an iteration, for the plan of a study."""
     shape = architecture(*_shape(parameters), parameters.latent)
     decoding = shape.decoder_operations()
     return SampleCost(
-        # Forward through both networks, and twice that backward.
+        # A forward pass through both networks, and a backward pass that costs twice as much.
         train_flops=6 * decoding * parameters.epochs,
         generate_flops=decoding,
-        # Pixels, compressed.
+        # Compressed pixels take less than a byte each.
         sample_bytes=0.8 * shape.pixels,
         model_bytes=4 * shape.parameters(),
     )
 
 
 def _shape(parameters: Parameters) -> tuple[int, int]:
-    """Return size and channels of the images, guessed where only the files know them."""
+    """Return size and channels of the images, those of CelebA where only the files tell."""
     known = SHAPES.get(parameters.data.partition(":")[0], (PUBLISHED_SIZE, 3))
     return parameters.size or known[0], known[1]
 

@@ -1,9 +1,9 @@
-"""Shapes of the networks, and what follows from them without torch.
+"""Shapes of the networks, with sizes and costs that are computed without torch.
 
 The published network (P1 appendix 9) has five convolutions with 32 to 512 channels, a mirrored
-decoder and 128 latent dimensions. Kernels, strides, norms and activations are not known; ours
-halve the image at every convolution (kernel 4, stride 2, so that transposed convolutions leave
-no checkerboard), with group norm, which unlike batch norm lets an image depend on no other.
+decoder and 128 latent dimensions. Kernels, strides, norms and activations were not published. Ours
+halve the image at every convolution (kernel 4, stride 2, so that transposed convolutions leave no
+checkerboard), with group norm, under which, unlike batch norm, no image depends on another.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 import itertools
 from typing import NamedTuple
 
-#: Pixels of a side from which on the network is the published one.
+#: Smallest side in pixels of images for which the network is the published one.
 PUBLISHED_SIZE = 64
 PUBLISHED_WIDTHS, PUBLISHED_LATENT = (32, 64, 128, 256, 512), 128
 SMALL_WIDTHS, SMALL_LATENT = (32, 64), 16
 
 KERNEL = 4
-#: Groups of a group norm; every width is a multiple.
+#: Number of groups of a group norm; every width is a multiple of it.
 GROUPS = 8
 
 
@@ -31,17 +31,17 @@ class Architecture(NamedTuple):
 
     @property
     def pixels(self) -> int:
-        """Numbers in an image."""
+        """Number of values in an image: pixels times channels."""
         return self.size**2 * self.channels
 
     @property
     def bottleneck(self) -> int:
-        """Pixels of a side after the last convolution."""
+        """Side in pixels after the last convolution."""
         return self.size // 2 ** len(self.widths)
 
     @property
     def flat(self) -> int:
-        """Numbers after the last convolution."""
+        """Number of values after the last convolution."""
         return self.widths[-1] * self.bottleneck**2
 
     def parameters(self) -> int:
@@ -65,7 +65,7 @@ class Architecture(NamedTuple):
 
 
 def architecture(size: int, channels: int, latent: int | None) -> Architecture:
-    """Choose the network for an image size: the published one from 64 pixels on, else a small one.
+    """Return the network for a side in pixels: the published one from 64 on, else a small one.
 
     Raises
     ------
@@ -76,5 +76,5 @@ def architecture(size: int, channels: int, latent: int | None) -> Architecture:
     widths = PUBLISHED_WIDTHS if published else SMALL_WIDTHS
     usual = PUBLISHED_LATENT if published else SMALL_LATENT
     if size % 2 ** len(widths):
-        raise ValueError(f"a side of {size} pixels; expected a multiple of {2 ** len(widths)}")
+        raise ValueError(f"found {size} pixels a side, expected a multiple of {2 ** len(widths)}")
     return Architecture(size, channels, widths, usual if latent is None else latent)

@@ -1,4 +1,4 @@
-"""Metrics of a model on real test images, and of its samples."""
+"""Metrics of a model on real test images, and metrics of its samples."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from collapse.families.vae.reference import Reference
 
 Images = NDArray[np.uint8]
 
-#: Images that are evaluated at once.
+#: Number of images that are evaluated at once.
 BATCH = 256
-#: Draws from the posterior of each test image.
+#: Number of draws from the posterior of each test image.
 DRAWS = 4
-#: A latent dimension is active if its posterior mean varies so much over images (Burda et al.
-#: 2016, section 5.3).
+#: A latent dimension is active if the variance of its posterior mean over images exceeds this
+#: (Burda et al. 2016, section 5.3).
 ACTIVE = 0.01
 
 
@@ -33,22 +33,22 @@ class Loss(NamedTuple):
 
     @property
     def total(self) -> float:
-        """Their sum: the negative of the bound, up to a constant."""
+        """Sum of both terms, minus the evidence lower bound up to a constant."""
         return self.reconstruction + self.divergence
 
 
 def loss(network: VAE, images: Iterable[Images], seed: int, draws: int = DRAWS) -> Loss:
-    """Return the loss of a model, the same whatever the sizes of the parts.
+    """Return the loss of a model on images, however they are divided into parts.
 
     Parameters
     ----------
     network : VAE
-        On its device, in evaluation mode.
+        The model, on its device and in evaluation mode.
     images : iterable of ndarray of uint8, shape (any, height, width, channels)
     seed : int
-        Of the draws from the posteriors, the same on every device.
+        Seed of the draws from the posteriors, which are the same on every device.
     draws : int
-        From each posterior.
+        Number of draws from each posterior.
     """
     device = next(network.parameters()).device
     errors = divergences = 0.0
@@ -73,7 +73,7 @@ def loss(network: VAE, images: Iterable[Images], seed: int, draws: int = DRAWS) 
 
 
 def batches(images: Iterable[Images]) -> Iterator[Images]:
-    """Yield images in batches, whatever parts they come in."""
+    """Yield images in batches of one size, however they are divided into parts."""
     rest: list[Images] = []
     held = 0
     for part in images:
@@ -89,14 +89,14 @@ def batches(images: Iterable[Images]) -> Iterator[Images]:
 
 
 def spread(images: Images) -> float:
-    """Return the variance of the pixels over images, from 0 to 1, averaged over pixels."""
+    """Return the variance over images of values from 0 to 1, averaged over pixels and channels."""
     return float((images / np.float32(255)).var(axis=0, dtype=np.float64).mean())
 
 
 def of_samples(
     samples: Images,
     *,
-    judge: Reference,
+    classifier: Reference,
     variance_of_data: float,
     training_set: Iterable[Images],
 ) -> dict[str, float]:
@@ -105,34 +105,34 @@ def of_samples(
     Parameters
     ----------
     samples : ndarray of uint8, shape (samples, height, width, channels)
-    judge : Reference
-        Modes and classes of the real training images.
+    classifier : Reference
+        It assigns modes and classes, and is fitted to real training images.
     variance_of_data : float
         `spread` of the real test images.
     training_set : iterable of ndarray
-        What their model was trained on.
+        The images that their model was trained on.
     """
     metrics = {
         "variance_ratio": spread(samples) / variance_of_data,
-        "effective_modes": reference.effective_number(judge.modes(samples)),
+        "effective_modes": reference.effective_number(classifier.modes(samples)),
         "nearest_distance": float(nearest(samples, training_set).mean()),
     }
-    if judge.labelled:
-        classes = judge.classes(samples)
+    if classifier.labelled:
+        classes = classifier.classes(samples)
         metrics["effective_classes"] = reference.effective_number(classes)
         metrics["largest_class_share"] = reference.largest_share(classes)
     return metrics
 
 
 def nearest(images: Images, others: Iterable[Images]) -> NDArray[np.float64]:
-    """Return each image's distance from the nearest of others: the RMS difference of pixels."""
+    """Return each image's distance from the nearest other, the RMS difference of its pixels."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rows = _flat(images, device)
     norms = rows.square().sum(1)
     least = torch.full_like(norms, torch.inf)
     for part in batches(others):
         columns = _flat(part, device)
-        # |a - b|² but for |a|²; float32 keeps differences of a thousandth of a pixel's range.
+        # This is |a - b|² - |a|², in which float32 resolves a thousandth of a pixel's range.
         found = (columns.square().sum(1) - 2 * rows @ columns.T).min(1).values
         least = torch.minimum(least, found)
     squared = (least + norms).clamp(min=0) / rows.shape[1]

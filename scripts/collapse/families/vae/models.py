@@ -1,10 +1,10 @@
-"""The variational autoencoder: encoder, decoder, its bound, and its checkpoints.
+"""The variational autoencoder: its encoder, decoder, evidence lower bound and checkpoints.
 
 An image x has pixels in [0, 1]. The decoder gives the mean of a Gaussian with a fixed standard
 deviation s (``noise``): p(x | z) = N(x; decoder(z), s²), with the prior p(z) = N(0, 1) and the
-posterior q(z | x) = N(mean(x), variance(x)), diagonal. With the decoder's mean as a sample, a
-direction of the data that is weaker than s is lost in one iteration: a linear model trained on
-samples of the one before loses s² of the variance of every direction.
+posterior q(z | x) = N(mean(x), variance(x)), diagonal. A sample is the decoder's mean, so that a
+direction in which the data vary by less than s is lost in one iteration: a linear model trained on
+samples of the model before loses s² of the variance in every direction.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from collapse.families.vae.architectures import GROUPS, KERNEL, Architecture
 
 WEIGHTS, CONFIGURATION = "model.safetensors", "config.json"
 
-#: Natural logarithms of a posterior's variance are kept within these.
+#: Lower and upper bound of the natural logarithm of a posterior's variance.
 LOG_VARIANCES = (-20.0, 10.0)
 
-#: Images that are decoded at once, always those of the same slots: rounding in a convolution
-#: depends on how many there are.
+#: Number of images that are decoded at once, always of the same slots, because rounding in a
+#: convolution depends on the number of images.
 BLOCK = 64
 
 
 class Terms(NamedTuple):
-    """Both terms of the loss of every image, in nats.
+    """Both terms of the loss of every image, in nats, each of shape (images,).
 
-    ``reconstruction`` is the squared error over 2 s²: -log p(x | z) up to a constant,
-    `constant`. ``divergence`` is KL(q(z | x) || p(z)).
+    ``reconstruction`` is the squared error over 2 s², which is -log p(x | z) up to `constant`.
+    ``divergence`` is KL(q(z | x) || p(z)).
     """
 
     reconstruction: Tensor
@@ -70,7 +70,7 @@ class VAE(nn.Module):
         Parameters
         ----------
         pixels : Tensor, shape (images, channels, height, width)
-            From 0 to 1.
+            Values from 0 to 1.
         """
         hidden = self.encoder(pixels)
         return self.mean(hidden).float(), self.log_variance(hidden).float().clamp(*LOG_VARIANCES)
@@ -91,7 +91,7 @@ class VAE(nn.Module):
         ----------
         images : Tensor of uint8, shape (images, height, width, channels)
         noise : Tensor, shape (images, latent)
-            Standard normal.
+            Draws from a standard normal distribution.
         """
         pixels = as_pixels(images)
         mean, log_variance = self.encode(pixels)
@@ -105,12 +105,12 @@ def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def constant(shape: Architecture, noise: float) -> float:
-    """Return what of -log p(x | z) no parameter changes, in nats per image."""
+    """Return the part of -log p(x | z) that no weight changes, in nats per image."""
     return 0.5 * shape.pixels * math.log(2 * math.pi * noise**2)
 
 
 def as_pixels(images: Tensor) -> Tensor:
-    """Return images as numbers from 0 to 1, channels first in shape and last in memory."""
+    """Return images as values from 0 to 1, with channels first in shape and last in memory."""
     return images.permute(0, 3, 1, 2).float() / 255
 
 
@@ -153,7 +153,7 @@ def initialised(shape: Architecture, noise: float, seed: int) -> VAE:
 
 
 def arranged(network: VAE, device: torch.device) -> VAE:
-    """Move a model to a device, there in the order in memory that its convolutions like best."""
+    """Move a model to a device, in the memory format of its fastest convolutions."""
     network.to(device)
     if device.type == "cuda":
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -161,8 +161,8 @@ def arranged(network: VAE, device: torch.device) -> VAE:
 
 
 def save(network: VAE, directory: Path) -> None:
-    """Write a checkpoint into a directory: weights, and what they are of."""
-    # Tensors that are not contiguous can't be saved, and those channels last are not.
+    """Write a checkpoint into a directory: weights, and the shape of the network with its noise."""
+    # safetensors saves contiguous tensors only, and those with channels last are not contiguous.
     weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
     safetensors.torch.save_file(weights, directory / WEIGHTS)
     content = {**network.shape._asdict(), "noise": network.noise}
@@ -175,7 +175,7 @@ def load(directory: Path) -> VAE:
     Raises
     ------
     JobError
-        If it is damaged, or its weights are not of the shapes that its configuration says.
+        If it is damaged, or its weights don't have the shapes that its configuration says.
     """
     try:
         content: dict[str, Any] = json.loads(
@@ -185,7 +185,7 @@ def load(directory: Path) -> VAE:
         shape = Architecture(**{**content, "widths": tuple(content["widths"])})
         network = VAE(shape, noise)
         network.load_state_dict(safetensors.torch.load_file(directory / WEIGHTS))
-    except Exception as error:  # every library below has its own
+    except Exception as error:  # each of the libraries has its own
         raise JobError(
             f"{directory}: the checkpoint can't be loaded ({in_one_line(error)})"
         ) from None
@@ -194,10 +194,10 @@ def load(directory: Path) -> VAE:
 
 
 def latents(seed: int, slots: range | Sequence[int], dimensions: int) -> NDArray[np.float32]:
-    """Draw from the prior: one row for each slot, whatever other slots are asked for.
+    """Draw a latent from the prior for each slot, of shape (slots, dimensions).
 
     Every slot has a stream of its own, a part of the sequence of a Philox generator that no
-    other slot reaches.
+    other slot reaches, so that a latent does not depend on the other slots.
     """
     rows = np.empty((len(slots), dimensions), np.float32)
     for row, slot in zip(rows, slots, strict=True):
@@ -207,12 +207,12 @@ def latents(seed: int, slots: range | Sequence[int], dimensions: int) -> NDArray
 
 
 def sample(network: VAE, seed: int, slots: range) -> NDArray[np.uint8]:
-    """Draw one image for each slot: the decoder's mean, of a latent drawn from the prior.
+    """Draw an image for each slot: the decoder's mean for a latent drawn from the prior.
 
     Returns
     -------
     ndarray of uint8, shape (len(slots), height, width, channels)
-        An image is the same whichever slots are asked for with it.
+        An image does not depend on the other slots.
     """
     shape = network.shape
     device = next(network.parameters()).device

@@ -1,4 +1,4 @@
-"""Samples and reconstructions as pictures, regimes side by side (P1 Fig. 7 and 12)."""
+"""Pictures of samples and reconstructions, with regimes side by side (P1 Fig. 7 and 12)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from collapse.families.vae.portrait import RECONSTRUCTED, Images, Portrait
 from collapse.plotting import portraits, style
 from collapse.plotting.portraits import Record
 
-#: Images side by side in a panel, and one above the other.
+#: Numbers of columns and rows of images in a panel.
 COLUMNS, PANEL_ROWS = 8, 3
-#: Iterations, at most, that have a panel.
+#: Largest number of iterations that have a panel.
 ITERATIONS = 6
-#: Width of an image on the page, in inches, and the space between two, in their widths.
+#: Width of an image on the page in inches, and the gap between two in widths of an image.
 INCHES, GAP = 0.34, 0.08
 
 
@@ -30,9 +30,9 @@ def draw(records: Sequence[Record], directory: Path) -> None:
     Parameters
     ----------
     records : sequence of Record
-        Where the portraits of one seed are, iteration by iteration; every regime has the first.
+        Portraits of one seed, iteration by iteration; every regime has iteration 1.
     directory : path
-        Where the pictures go.
+        The folder that pictures are written to.
     """
     directory.mkdir(parents=True, exist_ok=True)
     for point, regimes in portraits.by_point(records, Portrait).items():
@@ -42,7 +42,7 @@ def draw(records: Sequence[Record], directory: Path) -> None:
 
 
 def chosen(iterations: Sequence[int], most: int = ITERATIONS) -> list[int]:
-    """Return at most so many iterations, the last among them, closer at the beginning."""
+    """Return at most ``most`` iterations, among them the last, more closely spaced at first."""
     if len(iterations) <= most:
         return list(iterations)
     places = np.geomspace(1, len(iterations), most).round().astype(int) - 1
@@ -51,7 +51,7 @@ def chosen(iterations: Sequence[int], most: int = ITERATIONS) -> list[int]:
 
 
 def _samples(regimes: Mapping[str, Mapping[int, Portrait]]) -> Drawing:
-    """Real images and the baseline on the left, then a column for every regime."""
+    """Draw real images and the baseline on the left, then a column for every regime."""
     (first, baseline), *_ = min(regimes.values(), key=min).items()
     later = chosen(sorted({t for found in regimes.values() for t in found} - {first}))
     rows = max(2, len(later))
@@ -61,7 +61,7 @@ def _samples(regimes: Mapping[str, Mapping[int, Portrait]]) -> Drawing:
         figsize=(columns * (width + 0.35), rows * (height + 0.32)),
         layout=ConstrainedLayoutEngine(wspace=0.04),
     )
-    # Two panels on the left, each as high as half of the others.
+    # Each of the two panels on the left is half as high as a column.
     grid = drawing.add_gridspec(2 * rows, columns)
     most = COLUMNS * (PANEL_ROWS * rows // 2)
     _panel(drawing.add_subplot(grid[:rows, 0]), baseline.tested[:most], "real test images")
@@ -80,7 +80,7 @@ def _samples(regimes: Mapping[str, Mapping[int, Portrait]]) -> Drawing:
 
 
 def _reconstructions(regimes: Mapping[str, Mapping[int, Portrait]]) -> Drawing:
-    """Draw a panel for every regime: test images, and below what each iteration makes of them."""
+    """Draw a panel for every regime: test images, and below them reconstructions by iteration."""
     iterations = sorted({t for found in regimes.values() for t in found})
     shown = [iterations[0], *chosen(iterations[1:])]
     width = RECONSTRUCTED * (1 + GAP) * INCHES
@@ -125,7 +125,7 @@ def _panel(
 
 
 def mosaic(images: Images, columns: int) -> Images:
-    """Return images side by side in rows, on white.
+    """Return images side by side in rows on a white page.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What is shown of an iteration: written by its evaluation, drawn later, without torch."""
+"""The portrait of an iteration: its evaluation writes it, and pictures show it without torch."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 Images = NDArray[np.uint8]
 
-#: Images of an iteration, and how many of them are reconstructed.
+#: Number of images shown of an iteration, and number of reconstructed test images.
 SHOWN, RECONSTRUCTED = 64, 10
 
 
 class Portrait(NamedTuple):
     """Images of shape (images, height, width, channels).
 
-    ``tested`` are real test images, the first of them those that are ``reconstructed``.
+    ``tested`` are real test images; ``reconstructed`` are reconstructions of the first of them.
     """
 
     tested: Images

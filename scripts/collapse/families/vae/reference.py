@@ -1,9 +1,9 @@
-"""What samples are compared with: modes and classes of the real training images.
+"""Modes and classes of the real training images, with which samples are compared.
 
-Modes are the clusters of k-means, classes those of the labels as a logistic regression tells
-them; both are fitted once, to real training images. How many of them there are effectively is
-the exponential of the entropy of their frequencies: as many as there are if all are equally
-frequent, one if all samples are in one.
+Modes are the clusters of k-means, and classes are predicted by a logistic regression of the labels;
+both are fitted once, to real training images. The effective number of modes or classes is the
+exponential of the entropy of their frequencies: their number if all are equally frequent, one if
+all samples are in the same.
 """
 
 from __future__ import annotations
@@ -16,22 +16,20 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-#: Clusters, where there are so many images for each of them.
+#: Largest number of clusters, and least number of images for each of them.
 MODES, IMAGES_PER_MODE = 50, 10
-#: Images, at most, that both are fitted to, and pixels of a side that they are scaled down to.
+#: Largest number of images to fit, and largest side in pixels that images are scaled down to.
 FITTED, SIDE = 10_000, 16
-#: Images in a product of matrices.
-BLOCK = 1024
 
 
 class Reference(NamedTuple):
-    """Clusters, and a linear classifier where there are labels.
+    """Clusters and, if there are labels, a linear classifier.
 
     Attributes
     ----------
     centres : ndarray, shape (modes, features)
     weights : ndarray, shape (classes, features)
-        Without labels there are no classes.
+        Empty without labels.
     intercepts : ndarray, shape (classes,)
     """
 
@@ -50,23 +48,23 @@ class Reference(NamedTuple):
         return np.argmin((self.centres**2).sum(1) - 2 * seen @ self.centres.T, axis=1)
 
     def classes(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """Return the class of each image, as the classifier sees it."""
+        """Return the class of each image that the classifier predicts."""
         return np.argmax(features(images) @ self.weights.T + self.intercepts, axis=1)
 
 
 def fit(
     images: NDArray[np.uint8], labels: NDArray[np.int64] | None, classes: int, seed: int
 ) -> Reference:
-    """Fit clusters and, where there are labels, a classifier to real training images.
+    """Fit clusters and, if there are labels, a classifier to real training images.
 
     Parameters
     ----------
     images : ndarray of uint8, shape (images, height, width, channels)
     labels : ndarray of int, shape (images,), or None
     classes : int
-        Labels are less than that.
+        Number of classes; labels are below it.
     seed : int
-        Of the clusters' first centres, of 32 bits.
+        Seed of 32 bits for the first centres of the clusters.
     """
     from sklearn.cluster import KMeans
     from sklearn.linear_model import LogisticRegression
@@ -78,7 +76,7 @@ def fit(
     found = np.array([], int) if labels is None else np.unique(labels)
     if labels is not None and len(found) > 1:
         fitted = LogisticRegression(max_iter=1000).fit(seen, labels)
-        # A class without images is never the likeliest; of two, one score is for the second.
+        # A class without images is never predicted. Of two classes only the second has a score.
         weights, intercepts = np.zeros((classes, seen.shape[1])), np.full(classes, -np.inf)
         intercepts[found] = 0.0
         scored = found if len(found) > 2 else found[1:]
@@ -87,18 +85,18 @@ def fit(
 
 
 def save(reference: Reference, path: Path) -> None:
-    """Write it as arrays."""
+    """Write a reference as an NPZ file."""
     np.savez(path, **reference._asdict())
 
 
 def load(path: Path) -> Reference:
-    """Read what `save` wrote."""
+    """Read a reference that `save` wrote."""
     with np.load(path, allow_pickle=False) as arrays:
         return Reference(**arrays)
 
 
 def features(images: NDArray[np.uint8]) -> Array:
-    """Return images as rows of numbers from 0 to 1, scaled down to sides of at most 16 pixels."""
+    """Return images as rows of values from 0 to 1, scaled down to sides of at most 16 pixels."""
     count, height, width, channels = images.shape
     factor = next(f for f in range(-(-height // SIDE), height + 1) if height % f == 0)
     blocks = images.reshape(count, height // factor, factor, width // factor, factor, channels)
@@ -107,13 +105,13 @@ def features(images: NDArray[np.uint8]) -> Array:
 
 
 def effective_number(numbers: NDArray[np.int64]) -> float:
-    """Return the exponential of the entropy of the frequencies of some numbers."""
+    """Return the effective number of the modes or classes of samples."""
     _, counts = np.unique(numbers, return_counts=True)
     shares = counts / counts.sum()
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 def largest_share(numbers: NDArray[np.int64]) -> float:
-    """Return the frequency of the most frequent number."""
+    """Return the share of the most frequent mode or class of samples."""
     _, counts = np.unique(numbers, return_counts=True)
     return float(counts.max() / counts.sum())

@@ -1,4 +1,4 @@
-"""What variational autoencoders do in the steps of an iteration."""
+"""The steps of an iteration of variational autoencoders."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TRAIN, TEST, REFERENCE = "train.parquet", "test.parquet", "reference.npz"
 
 
 def prepare(job: StepJob[Parameters]) -> Prepared:
-    """Decode the real images once, and fit what samples are compared with.
+    """Decode the real images once, and fit the modes and classes that samples are compared with.
 
     A training image that is a copy of a test image is left out.
     """
@@ -72,9 +72,9 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
         ("training", train_count, 2),
     ):
         if count < wanted:
-            raise DataError(f"{source}: {count} {what} images; expected at least {wanted}")
-    judge = _judge(job.step, job.data, train_count, len(found.classes))
-    reference.save(judge, job.data / REFERENCE)
+            raise DataError(f"{source}: found {count} {what} images, expected at least {wanted}")
+    classifier = _fitted(job.step, job.data, train_count, len(found.classes))
+    reference.save(classifier, job.data / REFERENCE)
     return Prepared(
         train=[(TRAIN, train_count)],
         test=[(TEST, test_count)],
@@ -82,13 +82,13 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
             "shape": shape,
             "classes": found.classes,
             "copies": copies,
-            **_of_data(job.data, judge, test_count),
+            **_of_data(job.data, classifier, test_count),
         },
     )
 
 
 def _checked_shape(source: str, first: Sequence[Labelled]) -> image_shards.Shape:
-    """Return the shape of the images, if a network can have it."""
+    """Return the shape of the images; raise `DataError` if no network takes it."""
     train, test = first
     height, width, channels = train.image.shape
     if train.image.shape != test.image.shape:
@@ -98,16 +98,16 @@ def _checked_shape(source: str, first: Sequence[Labelled]) -> image_shards.Shape
         )
     if height != width:
         raise DataError(
-            f"{train.where}: {images.described(train.image)}; expected a square, or set size"
+            f"{train.where}: found {images.described(train.image)}, expected a square; or set size"
         )
     try:
         architecture(height, channels, None)
     except ValueError as error:
-        raise DataError(f"{train.where}: {error}, or set size") from None
+        raise DataError(f"{train.where}: {error}; or set size") from None
     return height, width, channels
 
 
-def _judge(step: Step, directory: Path, count: int, classes: int) -> reference.Reference:
+def _fitted(step: Step, directory: Path, count: int, classes: int) -> reference.Reference:
     rows = evenly(count, reference.FITTED)
     labels = image_shards.read_labels(directory / TRAIN)
     return reference.fit(
@@ -118,15 +118,18 @@ def _judge(step: Step, directory: Path, count: int, classes: int) -> reference.R
     )
 
 
-def _of_data(directory: Path, judge: reference.Reference, count: int) -> dict[str, float]:
-    """Return the metrics of samples for real test images in their place, where they have one."""
+def _of_data(directory: Path, classifier: reference.Reference, count: int) -> dict[str, float]:
+    """Return the metrics of samples that real test images would have in their place."""
     test = _joined(image_shards.read(directory / TEST, evenly(count, 1000)))
     labels = image_shards.read_labels(directory / TEST)
     metrics = evaluation.of_samples(
-        test, judge=judge, variance_of_data=1.0, training_set=image_shards.read(directory / TRAIN)
+        test,
+        classifier=classifier,
+        variance_of_data=1.0,
+        training_set=image_shards.read(directory / TRAIN),
     )
-    if judge.labelled and labels is not None:
-        right = judge.classes(test) == labels[evenly(count, 1000)]
+    if classifier.labelled and labels is not None:
+        right = classifier.classes(test) == labels[evenly(count, 1000)]
         metrics["accuracy_of_classes"] = float(right.mean())
     metrics["variance"] = metrics.pop("variance_ratio")
     return metrics
@@ -159,7 +162,7 @@ def _details(data: Path) -> dict[str, Any]:
 
 
 def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
-    """Sample one image for each slot, from its own seed."""
+    """Sample an image for each slot, from a random stream of its own."""
     network = models.load(job.model)
     seed = job.step.integer("samples")
     shape = network.shape
@@ -174,7 +177,7 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
 
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
-    """Measure the model on real test images, and its samples."""
+    """Evaluate the model on real test images, and its samples."""
     network, details = models.load(job.model), _details(job.data)
     found = evaluation.loss(
         network, image_shards.read(job.data / TEST), job.step.integer("draws from posteriors")
@@ -192,7 +195,7 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     if job.shards:
         metrics |= evaluation.of_samples(
             _samples(job.shards, job.parameters.judged),
-            judge=reference.load(job.data / REFERENCE),
+            classifier=reference.load(job.data / REFERENCE),
             variance_of_data=details["variance"],
             training_set=_images(job.selections),
         )
@@ -200,7 +203,7 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
 
 
 def _samples(shards: Sequence[ShardRecord], most: int) -> NDArray[np.uint8]:
-    """Return the first samples of the shards, at most so many."""
+    """Return the first samples of the shards, at most ``most``."""
     found = shard_rows.first(shards, most)
     return _joined(part for path, rows in found for part in image_shards.read(path, rows))
 

@@ -23,9 +23,9 @@ from collapse.training.optimisation import Optimisation, planned
 
 Images = NDArray[np.uint8]
 
-#: The training images in the scratch directory.
+#: File name of the training images in the scratch folder.
 STORED = "images.bin"
-#: Test images, at most, for a point of the learning curve.
+#: Largest number of test images for a point of the learning curve.
 CURVE_IMAGES = 512
 
 
@@ -43,14 +43,14 @@ def train(
     images : iterable of ndarray of uint8, shape (any, height, width, channels)
         The training set, part by part.
     shape : tuple of int
-        Of an image.
+        Shape of an image.
     test : ndarray
         Real test images for the learning curve.
 
     Returns
     -------
     dict
-        Steps, images, parameters, and the learning curve.
+        Numbers of parameters, images and training steps, and the learning curve.
     """
     with distributed.joined() as ranks:
         if ranks.first:
@@ -59,8 +59,8 @@ def train(
         stored = image_shards.Stored(job.scratch / STORED, shape)
         if stored.length < job.parameters.batch:
             raise JobError(
-                f"{job.parameters.data}: a training set of {stored.length} images, fewer than a "
-                f"batch of {job.parameters.batch}; set batch to at most {stored.length}"
+                f"{job.parameters.data}: found {stored.length} training images, expected at least "
+                f"a batch of {job.parameters.batch}; set batch to at most {stored.length}"
             )
         layout = architecture(shape[0], shape[2], job.parameters.latent)
         noise = job.step.integer("noise")
@@ -103,19 +103,19 @@ def _optimisation(parameters: Parameters, steps_per_epoch: int) -> Optimisation:
 
 
 class Batches:
-    """Batches of stored images, every epoch in an order of its own, and of noise for them.
+    """Batches of stored images, in a new order in every epoch, and of noise for them.
 
     Parameters
     ----------
     images : Stored
     batch : int
-        Images in a batch, at most as many as there are.
+        Images in a batch, at most as many as are stored.
     latent : int
-        Dimensions of the noise.
+        Number of latent dimensions, which the noise has too.
     shuffle : callable
-        Gives the random stream of an epoch.
+        Returns the random stream of the order of an epoch.
     noise_of : callable
-        Gives the seed of the noise of a step.
+        Returns the seed of the noise of a training step.
     """
 
     def __init__(
@@ -134,13 +134,13 @@ class Batches:
         self.steps_per_epoch = self._epochs.steps_per_epoch
 
     def batch(self, step: int) -> dict[str, Tensor]:
-        """Return the images and the noise of a step (from 0).
+        """Return the images and the noise of a training step, counted from 0.
 
         Returns
         -------
         dict of str to Tensor
-            ``images`` of uint8, shape (batch, height, width, channels); ``noise``, standard
-            normal, of shape (batch, latent).
+            ``images`` of uint8, shape (batch, height, width, channels), and standard normal
+            ``noise``, shape (batch, latent).
         """
         generator = torch.Generator().manual_seed(self._noise_of(step))
         return {
@@ -150,7 +150,7 @@ class Batches:
 
 
 class Fitting:
-    """The task of the training loop: the evidence lower bound of images."""
+    """The task of the training loop: to maximise the evidence lower bound of images."""
 
     def __init__(self, model: VAE, batches: Batches, test: Images) -> None:
         self.model: torch.nn.Module = model
