@@ -1,7 +1,7 @@
 """Real documents, split into train and test: built-in stories, the Hugging Face Hub, files.
 
 A training document that equals a test document, apart from the white space around it, is
-dropped, whatever the source (`collapse.data.splits`).
+dropped, whatever the source (`collapse.data.text.splits`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from collapse.data import hub, hub_names, splits
-from collapse.data.splits import Generators, Stream
-from collapse.data.text import documents
+from collapse.data import hub, hub_names
+from collapse.data.text import documents, splits
+from collapse.data.text.splits import Generators, Stream
 from collapse.errors import DataError
 
 __all__ = ["Corpus", "Counts", "DataError", "corpus"]
@@ -39,9 +39,9 @@ class Corpus(splits.Split[str]):
     Parameters
     ----------
     source, train, test, limit
-        As in `collapse.data.splits.Split`.
+        As in `collapse.data.text.splits.Split`.
     test_documents : int or None
-        Number of test documents, ``size`` in `collapse.data.splits.Split`.
+        Number of test documents, ``size`` in `collapse.data.text.splits.Split`.
 
     Attributes
     ----------

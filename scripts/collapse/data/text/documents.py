@@ -1,7 +1,7 @@
 """Documents and records in files: text, JSON lines or Parquet, one file or several shards.
 
 Files are read as streams, never whole, so a corpus may be larger than memory. Only the format
-is interpreted here: empty documents are yielded, too, and `collapse.data.splits` drops them.
+is interpreted here: empty documents are yielded, too, and `collapse.data.text.splits` drops them.
 """
 
 from __future__ import annotations

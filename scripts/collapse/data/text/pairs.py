@@ -3,7 +3,7 @@
 The split is by prompt: several responses to one prompt (HelpSteer2 has two) are all on the same
 side, since a model that has learned one of them knows a part of the others. A training pair
 whose prompt equals a test prompt, apart from the white space around it, is dropped, whatever
-the source (`collapse.data.splits`).
+the source (`collapse.data.text.splits`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from collapse.data import hub, hub_names, splits
-from collapse.data.splits import Generators, Stream
-from collapse.data.text import dialogue, documents
+from collapse.data import hub, hub_names
+from collapse.data.text import dialogue, documents, splits
 from collapse.data.text.dialogue import Pair, head, parse, render
 from collapse.data.text.documents import Record
+from collapse.data.text.splits import Generators, Stream
 from collapse.errors import DataError
 
 __all__ = ["Corpus", "Counts", "DataError", "Pair", "corpus", "head", "parse", "render"]
@@ -48,9 +48,9 @@ class Corpus(splits.Split[Pair]):
     Parameters
     ----------
     source, train, test, limit
-        As in `collapse.data.splits.Split`.
+        As in `collapse.data.text.splits.Split`.
     test_pairs : int or None
-        Number of test pairs, ``size`` in `collapse.data.splits.Split`.
+        Number of test pairs, ``size`` in `collapse.data.text.splits.Split`.
 
     Attributes
     ----------
