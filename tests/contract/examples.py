@@ -63,8 +63,6 @@ class Example:
         What the steps import; where it is not installed, checks of steps are skipped.
     unknown : sequence of str
         Metrics that may be missing: of so small a model, or of a chain that has not got so far.
-    ranks_agree : float
-        Relative difference between the losses of two ranks and of one.
     """
 
     chains: tuple[Chains, ...] = ()
@@ -72,7 +70,6 @@ class Example:
     files: Callable[[], object] = lambda: None
     libraries: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
-    ranks_agree: float = 1e-4
 
 
 EXAMPLES = {

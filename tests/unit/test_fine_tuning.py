@@ -31,6 +31,7 @@ from collapse.loop import steps  # noqa: E402
 from collapse.loop.branches import Branches  # noqa: E402
 from collapse.study import StudyError  # noqa: E402
 from collapse.text import checkpoints, stored_tokens  # noqa: E402
+from collapse.text.evaluation import cross_entropy  # noqa: E402
 from collapse.text.sampling import Sample, SamplingError  # noqa: E402
 from collapse.text.stored_tokens import IGNORED  # noqa: E402
 from stepping import Loop  # noqa: E402
@@ -263,8 +264,8 @@ def test_the_built_in_base_has_read_stories_and_not_yet_questions(here, trained)
     base = Base(Path("results/loop/data/any/base"), OWN, "")
     network = checkpoints.load(base.path)
     test = stored_tokens.in_memory(tokens.read(Path("results/loop/data/any/test.parquet")))
-    before = training.evaluation.cross_entropy(network, test)
-    after = training.evaluation.cross_entropy(checkpoints.load(Path(loop().chain().model(1))), test)
+    before = cross_entropy(network, test)
+    after = cross_entropy(checkpoints.load(Path(loop().chain().model(1))), test)
     assert details()["entropy_floor"] < after < before - 1
     assert before < math.log(400)
     assert not list(Path("results/loop/data/any").glob("tmp*"))
