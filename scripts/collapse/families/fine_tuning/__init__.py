@@ -259,7 +259,7 @@ def cost(parameters: Parameters) -> SampleCost:
 
 
 def training_memory(parameters: Parameters, gpus: int) -> float | None:
-    """Estimate the bytes that a training takes on each GPU; None if its shape is not known."""
+    """Estimate the bytes that a training takes on each GPU; None if the shape is unknown."""
     shape = architectures.shape(parameters.base, parameters.vocabulary)
     if shape is None:
         return None

@@ -15,7 +15,7 @@ from collapse.text.sampling import Sample
 
 
 class Writer:
-    """Accepts or refuses samples, counts the refused ones, and writes the others as a shard.
+    """A writer accepts or refuses samples, counts the refused ones, and writes the others.
 
     A sample is stored as text and tokenised like a real pair, so the next model sees both alike.
 
