@@ -169,7 +169,7 @@ TOKENIZER = "tokenizer_config.json"
         (
             lambda folder: (folder / "model.safetensors").unlink(),
             {},
-            "no weights as safetensors (found none, expected at least one file)",
+            "found no weights, expected at least one file *.safetensors",
         ),
         (
             lambda folder: (folder / "tokenizer.json").write_text("{"),
@@ -215,7 +215,7 @@ def test_a_base_that_is_not_there_is_said_in_one_line(monkeypatch, tmp_path):
 def test_a_base_that_is_gone_is_missed(trained, copied):
     (Path(copied.data) / "base" / "config.json").unlink()
     with pytest.raises(
-        JobError, match=r"results/loop/data/any/base: the base model is gone; put it"
+        JobError, match=r"results/loop/data/any/base: the base model is missing; restore it"
     ):
         copied.train(1)
 
@@ -586,7 +586,7 @@ def load(folder, **experiment):
         ),
         (
             {"settings": {"weights": "bfloat16", "precision": "float32"}},
-            "settings.precision: found float32, expected auto or bfloat16, where weights are",
+            "settings.precision: found float32, expected auto or bfloat16, because weights are",
         ),
     ],
 )

@@ -27,17 +27,17 @@ Array = NDArray[np.float64]
 
 
 class Parameters(declarations.Parameters):
-    """Grid keys of the discrete family."""
+    """Parameters of the discrete family."""
 
     outcomes: int = Field(
-        default=10, ge=2, strict=True, description="Number of outcomes K, equally likely."
+        default=10, ge=2, strict=True, description="Number K of outcomes, which are equally likely."
     )
     cap: int = Field(
         default=10_000_000,
         ge=1,
         strict=True,
-        description="Iterations after which a replace chain that has not collapsed is given up; "
-        "other regimes are followed as long as they are recorded.",
+        description="Number of iterations up to which a replace chain is followed until it "
+        "collapses; chains of other regimes end with the last recorded iteration.",
         json_schema_extra=matters_from(),
     )
 

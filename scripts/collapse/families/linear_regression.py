@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 
 
 class Parameters(declarations.Parameters):
-    """Grid keys of the linear_regression family."""
+    """Parameters of the linear_regression family."""
 
     dimension: int = Field(default=1, ge=1, strict=True, description="Number of features d.")
     noise_variance: float = Field(
@@ -34,14 +34,14 @@ class Parameters(declarations.Parameters):
     )
     design: Literal["reused", "fresh"] = Field(
         default="reused",
-        description="Draw the design matrix once and reuse it, or afresh for every shard.",
+        description="Whether all shards share one design matrix, or each draws its own.",
         json_schema_extra=matters_from(),
     )
     covariance_decay: float = Field(
         default=0.0,
         ge=0,
         allow_inf_nan=False,
-        description="Σ is diagonal with entries i^-decay, i = 1..d; 0 is isotropic.",
+        description="Decay of the diagonal of the features' covariance, i^-decay for i = 1..d.",
         json_schema_extra=matters_from(),
     )
 

@@ -1,7 +1,7 @@
-"""Grid keys that several neural families have: their types, bounds and descriptions.
+"""Parameters that several neural families have: their types, bounds and descriptions.
 
-A family gives each a default of its own, ``epochs: Epochs = 30.0``, and describes those that
-have no description here; or it states a field anew where it means something else.
+A family gives each one its default, as in ``epochs: Epochs = 30.0``, and a description if there
+is none here. A family whose parameter has another meaning declares a field of its own.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pydantic import Field
 
 from collapse.families.declarations import matters_from
 
-#: Which real data is read, or which part of a file: the name of a source or a column, a separator.
+#: What real data is read: the name of a source or of a column, or a separator of documents.
 DataName = Annotated[str, Field(min_length=1, json_schema_extra=matters_from("data"))]
-#: Real samples to read; null means all.
+#: Number of real samples to read; null means all.
 DataSize = Annotated[int | None, Field(ge=1, strict=True, json_schema_extra=matters_from("data"))]
 Vocabulary = Annotated[
     int, Field(ge=260, le=2**20, strict=True, json_schema_extra=matters_from("data"))
@@ -25,7 +25,7 @@ Epochs = Annotated[
     Field(
         gt=0,
         allow_inf_nan=False,
-        description="Passes over the training set.",
+        description="Number of passes over the training set.",
         json_schema_extra=matters_from(),
     ),
 ]
@@ -41,7 +41,7 @@ LearningRate = Annotated[
 Schedule = Annotated[
     Literal["constant", "cosine", "linear"],
     Field(
-        description="How the learning rate goes on after the warm-up.",
+        description="How the learning rate changes after the warm-up.",
         json_schema_extra=matters_from(),
     ),
 ]
@@ -51,7 +51,7 @@ Warmup = Annotated[
         ge=0,
         lt=1,
         allow_inf_nan=False,
-        description="Share of the steps in which the learning rate rises.",
+        description="Share of the updates during which the learning rate rises to its peak.",
         json_schema_extra=matters_from(),
     ),
 ]
@@ -60,14 +60,14 @@ WeightDecay = Annotated[
     Field(
         ge=0,
         allow_inf_nan=False,
-        description="Weight decay of matrices and convolutions.",
+        description="Weight decay of AdamW; biases and norms have none.",
         json_schema_extra=matters_from(),
     ),
 ]
 Precision = Annotated[
     Literal["auto", "float32", "bfloat16"],
     Field(
-        description="Of the arithmetic. auto: bfloat16 on GPUs that have it.",
+        description="Floating-point precision of training; auto: bfloat16 on GPUs that have it.",
         json_schema_extra=matters_from(),
     ),
 ]
@@ -76,7 +76,7 @@ CurvePoints = Annotated[
     Field(
         ge=0,
         strict=True,
-        description="Test losses along the learning curve of an iteration.",
+        description="Number of test losses along the learning curve of an iteration.",
         json_schema_extra=matters_from(),
     ),
 ]
@@ -85,14 +85,14 @@ Temperature = Annotated[
     Field(
         ge=0,
         allow_inf_nan=False,
-        description="Of sampling; 0 takes the likeliest token.",
+        description="Temperature of sampling; 0 takes the likeliest token.",
         json_schema_extra=matters_from("generation", always_an_axis=True),
     ),
 ]
 Backend = Annotated[
     Literal["auto", "vllm", "transformers"],
     Field(
-        description="What generates: auto takes vLLM where it and a GPU are.",
+        description="Backend of generation; auto: vLLM if it is installed and a GPU is present.",
         json_schema_extra=matters_from("generation"),
     ),
 ]
@@ -101,7 +101,7 @@ Judged = Annotated[
     Field(
         ge=2,
         strict=True,
-        description="Samples, at most, by which an iteration is judged.",
+        description="Largest number of samples that the evaluation of an iteration uses.",
         json_schema_extra=matters_from("evaluation"),
     ),
 ]

@@ -16,7 +16,7 @@ Model = TypeVar("Model")
 
 
 class Simulator(Protocol[Statistics, Model]):
-    """Draws data, and fits, samples and evaluates models, for the chains of several seeds at once.
+    """A simulator draws data and fits, samples and evaluates models, for several seeds at once.
 
     Each family has its own types of statistics and models. A simulator does not know the regime:
     the loop (`collapse.loop.closed_form`) asks for statistics only if a regime trains on whole

@@ -14,5 +14,5 @@ NAMED: dict[str, Regime] = {
 
 
 def mixture(real: int, synthetic: int) -> Regime:
-    """Return the regime of a mixture of ``real`` real and ``synthetic`` new samples (P2, T = 2)."""
+    """Return the regime that mixes numbers of real and synthetic samples (P2, T = 2)."""
     return Regime(keep_real=real, memory=1, generate=synthetic)

@@ -74,7 +74,7 @@ class Regime(BaseModel):
 
     @property
     def is_mixture(self) -> bool:
-        """Whether a training set is some real samples and all that the newest model wrote."""
+        """Whether a training set is initial real samples and all samples of the newest model."""
         return self.memory == 1 and self.trains_on_whole_pools and self.fresh_real == 0
 
     def oldest_arrival(self, t: int) -> int:

@@ -27,7 +27,7 @@ def samples_in(size: int | str, n: int, t: int) -> int:
     try:
         return int(factor * (t if linear else 1) * n * ratio ** (t - 1) + 0.5)
     except OverflowError:
-        raise ValueError(f"{size} is too large to compute at iteration {t}") from None
+        raise ValueError(f"{size} is too large a number of samples at iteration {t}") from None
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Describe a mistake in a study in one line: the key, what was found, what was expected."""
+"""Describe mistakes in a study in one line: the key, what was found, what was expected."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def grids(chains: Iterable[ChainSpec]) -> list[Grid]:
 
 
 def distinctions(found: Sequence[Grid]) -> list[str]:
-    """Return for each grid the parameters that differ among grids; empty names if there is one."""
+    """Name each grid by the parameters that differ between grids; a single grid has no name."""
     cells = []
     for one in found:
         spec = next(iter(one.chains.values()))

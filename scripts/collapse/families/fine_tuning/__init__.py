@@ -1,7 +1,7 @@
 """Supervised fine-tuning of a pretrained model on prompt-response pairs (P2: Gemma-2, HelpSteer2).
 
-Every iteration starts from the same base. Here is what the workflow asks while it plans; what
-its jobs do is in the modules beside this one, which import torch.
+Every iteration starts from the same base. This module declares the family for planning, without
+torch; the modules beside it do the work of the jobs and import torch.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from collapse.families.parameters import (
 from collapse.text.sampling.interface import LOWEST_TEMPERATURE
 from collapse.training import memory
 
-#: Tokens of a pair, of sources of which it is known; those of HelpSteer2 are a guess.
+#: Mean number of tokens of a pair, by source; that of HelpSteer2 is a guess.
 TOKENS = {"questions": 30, "helpsteer2": 300}
 
 
 class Parameters(declarations.Parameters):
-    """Grid keys of the fine_tuning family.
+    """Parameters of the fine_tuning family.
 
     The paper study sets the published values (FACTS.md, "Supervised fine-tuning"); the defaults
     suit the built-in base.
@@ -52,48 +52,48 @@ class Parameters(declarations.Parameters):
     base: str = Field(
         default=architectures.BUILT_IN,
         min_length=1,
-        description="What every iteration starts from: stories (a small model, pretrained here "
-        f"on the built-in stories), {', '.join(architectures.PUBLISHED)}, hub:<owner>/<name>, or a "
-        "folder with a checkpoint of Hugging Face.",
+        description="Pretrained model that every iteration starts from: stories (a small model of "
+        f"the built-in stories), {', '.join(architectures.PUBLISHED)}, hub:<owner>/<name>, or a "
+        "folder with a Hugging Face checkpoint.",
         json_schema_extra=matters_from("data", always_an_axis=True),
     )
     chat_template: Literal["refuse", "ignore"] = Field(
         default="refuse",
-        description="What to do with a base that has a chat template, and so is no mere base: "
-        "its template is never used.",
+        description="What to do with a base that has a chat template, which tells that it was "
+        "fine-tuned before; the template is never used.",
         json_schema_extra=matters_from("data"),
     )
     base_stories: int = Field(
         default=5000,
         ge=100,
         strict=True,
-        description="Stories that the built-in base is pretrained on.",
+        description="Number of stories that the built-in base is pretrained on.",
         json_schema_extra=matters_from("data"),
     )
     vocabulary: Vocabulary = Field(
         default=768,
-        description="Entries of the built-in base's byte-pair vocabulary; others have their own.",
+        description="Size of the built-in base's byte-pair vocabulary; other bases have their own.",
     )
     data: DataName = Field(
         default="questions",
         description="Real pairs: questions (built in), helpsteer2, hub:<owner>/<name>, or a file "
         "or folder of JSON lines or Parquet.",
     )
-    prompt_column: DataName = Field(default="prompt", description="Column of the prompts.")
-    response_column: DataName = Field(default="response", description="Column of the responses.")
+    prompt_column: DataName = Field(default="prompt", description="Column with the prompts.")
+    response_column: DataName = Field(default="response", description="Column with the responses.")
     pairs: DataSize = Field(
         default=None,
-        description="Training pairs to read; null: all (of the built-in questions, 10000).",
+        description="Number of training pairs to read; null: all (10000 built-in questions).",
     )
     test_pairs: DataSize = Field(
         default=None,
-        description="Test pairs; null: all of the source's own test split, else 5 % (of the "
-        "built-in questions, 500).",
+        description="Number of test pairs; null: the source's whole test split or, if it has "
+        "none, 5 % of its pairs (500 built-in questions).",
     )
     unusable: Literal["refuse", "drop"] = Field(
         default="refuse",
-        description="What to do with pairs without a prompt or a response, or whose prompt "
-        "looks like the beginning of the response.",
+        description="What to do with a pair that lacks its prompt or response, or whose prompt "
+        "contains the words that begin a response.",
         json_schema_extra=matters_from("data"),
     )
     context: int = Field(
@@ -101,38 +101,38 @@ class Parameters(declarations.Parameters):
         ge=8,
         le=2**17,
         strict=True,
-        description="Tokens of the longest pair, with its begin and end.",
+        description="Tokens of the longest pair, with its BOS and EOS.",
         json_schema_extra=matters_from("data"),
     )
     long_pairs: Literal["refuse", "drop"] = Field(
         default="refuse",
-        description="What to do with pairs longer than the context.",
+        description="What to do with a pair longer than the context.",
         json_schema_extra=matters_from("data"),
     )
     loss: Literal["whole", "response"] = Field(
         default="whole",
-        description="Tokens to learn: of the whole sequence, or of the response alone.",
+        description="Which tokens the loss counts: all of a pair, or those of its response.",
         json_schema_extra=matters_from(),
     )
     epochs: Epochs = 1.0
-    batch: Batch = Field(default=16, description="Pairs in a training step.")
+    batch: Batch = Field(default=16, description="Number of pairs per update.")
     micro_batch: int | None = Field(
         default=None,
         ge=1,
         strict=True,
-        description="Pairs that a GPU holds at once; null: all of its share of the batch.",
+        description="Number of pairs that a GPU processes at once; null: its share of the batch.",
         json_schema_extra=matters_from(),
     )
     gradient_checkpointing: bool = Field(
         default=False,
-        description="Compute activations twice instead of keeping them: less memory, a third "
-        "more time.",
+        description="Recompute activations in the backward pass instead of keeping them, which "
+        "saves memory and takes a third more time.",
         json_schema_extra=matters_from(),
     )
     sharded: bool = Field(
         default=False,
-        description="Divide weights, gradients and optimiser among the GPUs of a training: for "
-        "models that one does not hold.",
+        description="Divide weights, gradients and the optimiser's state among the GPUs of a "
+        "training, for models that do not fit on one.",
         json_schema_extra=matters_from(),
     )
     learning_rate: LearningRate = 1e-3
@@ -142,8 +142,8 @@ class Parameters(declarations.Parameters):
     precision: Precision = "auto"
     weights: Literal["float32", "bfloat16"] = Field(
         default="float32",
-        description="Of weights and optimiser; bfloat16 rounds small updates away, as in the "
-        "published code (mistake 5 in FACTS.md).",
+        description="Precision of weights and of the optimiser's state; bfloat16 loses small "
+        "updates to rounding, as in the published code (mistake 5 in FACTS.md).",
         json_schema_extra=matters_from(),
     )
     curve_points: CurvePoints = 10
@@ -151,15 +151,15 @@ class Parameters(declarations.Parameters):
         default=None,
         ge=1,
         strict=True,
-        description="Training steps of every iteration from 2 on, however much data it has; "
-        "null: by epochs. The control of a mixture grid (mistake 7 in FACTS.md).",
+        description="Number of updates in every iteration from 2 on, whatever the size of its "
+        "training set, as a control of a mixture grid (mistake 7 in FACTS.md); null: by epochs.",
         json_schema_extra=matters_from("later"),
     )
     later_warmup_steps: int | None = Field(
         default=None,
         ge=0,
         strict=True,
-        description="Warm-up steps of every iteration from 2 on; null: by warmup.",
+        description="Number of updates of the warm-up from iteration 2 on; null: by warmup.",
         json_schema_extra=matters_from("later"),
     )
     temperature: Temperature = 1.0
@@ -167,48 +167,48 @@ class Parameters(declarations.Parameters):
         default=50,
         ge=1,
         strict=True,
-        description="Draws of a sample that is no well-formed pair, before giving up.",
+        description="Largest number of draws for a well-formed sample before generation fails.",
         json_schema_extra=matters_from("generation"),
     )
     truncated: Literal["redraw", "end"] = Field(
         default="redraw",
-        description="Samples that reach the context without an end: draw anew, or end them "
-        "there, as in the published code (mistake 4 in FACTS.md).",
+        description="What to do with a sample that is cut off at the context: draw it again, or "
+        "end it there, as in the published code (mistake 4 in FACTS.md).",
         json_schema_extra=matters_from("generation"),
     )
     long_samples: Literal["redraw", "drop"] = Field(
         default="redraw",
-        description="Samples whose text, tokenised again, exceeds the context: draw anew, or "
-        "leave out of the training set, whose size then drifts, as in the published code "
-        "(mistake 4 in FACTS.md).",
+        description="What to do with a sample whose text, tokenised again, exceeds the context: "
+        "draw it again, or leave it out of training sets, whose size then drifts, as in the "
+        "published code (mistake 4 in FACTS.md).",
         json_schema_extra=matters_from("generation"),
     )
     samples_per_seed: int = Field(
         default=1,
         ge=1,
         strict=True,
-        description="Neighbouring samples that share a seed of sampling: more than one, as in "
+        description="Number of neighbouring samples that share a random seed; more than one, as in "
         "the published code (mistake 2 in FACTS.md), makes copies.",
         json_schema_extra=matters_from("generation"),
     )
     backend: Backend = "auto"
     evaluation_precision: Literal["float32", "bfloat16"] = Field(
         default="float32",
-        description="Of weights and arithmetic in evaluation; of 27 billion parameters a GPU of "
-        "80 GB holds no other than bfloat16.",
+        description="Precision of weights and arithmetic in evaluation; a GPU of 80 GB holds a "
+        "model of 27 billion parameters only in bfloat16.",
         json_schema_extra=matters_from("evaluation"),
     )
     judged: int = Field(
         default=1000,
         ge=0,
         strict=True,
-        description="Samples, at most, by which an iteration is judged; 0: by its loss alone.",
+        description="Largest number of samples that are evaluated; 0: only losses are computed.",
         json_schema_extra=matters_from("evaluation"),
     )
 
 
 def source_files(parameters: Parameters) -> list[str]:
-    """Return the local files that pairs and the base are read from, if they are."""
+    """Return the local files and folders that the pairs and the base are read from."""
     local = architectures.folder(parameters.base)
     return _pair_files(parameters) if local is None else [str(local), *_pair_files(parameters)]
 
@@ -220,13 +220,13 @@ def _pair_files(parameters: Parameters) -> list[str]:
 
 
 def hub_models(parameters: Parameters) -> list[str]:
-    """Return the models that are needed of the Hugging Face Hub."""
+    """Return the names of the models that are read from the Hugging Face Hub."""
     name = architectures.on_hub(parameters.base)
     return [] if name is None else [name]
 
 
 def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
-    """Yield the parameters that don't fit the others, and what was expected of them."""
+    """Yield the name of each parameter that contradicts another one, and what was expected."""
     local = architectures.folder(parameters.base)
     if local is not None and not (local / "config.json").is_file():
         names = ", ".join((architectures.BUILT_IN, *architectures.PUBLISHED))
@@ -239,7 +239,7 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
     if 0 < parameters.temperature < LOWEST_TEMPERATURE:
         yield "temperature", f"0 (the likeliest token) or at least {LOWEST_TEMPERATURE}"
     if parameters.weights == "bfloat16" and parameters.precision == "float32":
-        yield "precision", "auto or bfloat16, where weights are bfloat16"
+        yield "precision", "auto or bfloat16, because weights are bfloat16"
 
 
 def cost(parameters: Parameters) -> SampleCost:
@@ -247,19 +247,19 @@ def cost(parameters: Parameters) -> SampleCost:
     shape = architectures.shape(parameters.base, parameters.vocabulary)
     size = shape.parameters if shape else 0
     tokens = TOKENS.get(parameters.data, parameters.context / 2)
-    # Checkpointing computes the forward pass again.
+    # Gradient checkpointing computes the forward pass twice.
     passes = 8 if parameters.gradient_checkpointing else 6
     return SampleCost(
         train_flops=passes * size * tokens * parameters.epochs,
         generate_flops=2 * size * tokens,
-        # Tokens as 32 bits and text, compressed.
+        # Tokens of 32 bits and the text, compressed.
         sample_bytes=5 * tokens,
         model_bytes=(2 if parameters.weights == "bfloat16" else 4) * size,
     )
 
 
 def training_memory(parameters: Parameters, gpus: int) -> float | None:
-    """Estimate the bytes that a training takes of each GPU; None of a base that is not known."""
+    """Estimate the bytes that a training takes on each GPU; None if the shape is unknown."""
     shape = architectures.shape(parameters.base, parameters.vocabulary)
     if shape is None:
         return None
@@ -272,7 +272,7 @@ def training_memory(parameters: Parameters, gpus: int) -> float | None:
         feed_forward=shape.feed_forward,
         layers=shape.layers,
         vocabulary=shape.vocabulary,
-        # Four norms in a layer are Gemma's, whose attention is written out.
+        # Only Gemma has four norms in a layer; its attention keeps its scores.
         scores=shape.heads * parameters.context if shape.norms == 4 else 0,
         ranks=gpus if parameters.sharded else 1,
         checkpointing=parameters.gradient_checkpointing,
@@ -310,7 +310,7 @@ FAMILY = Family(
         Figure("mode-coverage", "mode_coverage", rows=None, colour="base"),
     ),
     published=CURVES,
-    # Trained on nothing, a model is the base: the (0, 0) cell of a mixture grid.
+    # In the (0, 0) cell of a mixture grid a model is trained on nothing and remains the base.
     minimum_samples=0,
     problems=problems,
     iterative=Iterative(

@@ -1,6 +1,4 @@
-"""Names and shapes of the pretrained models that fine-tuning starts from, as far as known
-without torch.
-"""
+"""Names and shapes of the pretrained models that fine-tuning starts from, without torch."""
 
 from __future__ import annotations
 
@@ -11,20 +9,21 @@ from typing import Any, NamedTuple
 
 from collapse.families.language_model.architectures import ARCHITECTURES
 
-#: The base that the workflow pretrains itself, on the built-in stories.
+#: Name of the base that the workflow pretrains itself, on the built-in stories.
 BUILT_IN = "stories"
 
-#: The bases of P2, and where they are on the Hub.
+#: The bases of P2, with their addresses on the Hub.
 PUBLISHED = {name: f"hub:google/{name}" for name in ("gemma-2-2b", "gemma-2-9b", "gemma-2-27b")}
 
-#: The built-in base's architecture.
+#: Name of the built-in base's architecture.
 TINY = "tiny"
 
 
 class Shape(NamedTuple):
-    """What the cost of a transformer follows from.
+    """The shape of a transformer, from which its cost follows.
 
-    ``norms`` are in a layer, and ``embeddings`` 1 where the last layer's are those of the first.
+    ``head`` is the dimension of an attention head and ``norms`` the number of norms in a layer;
+    ``embeddings`` is 1 if input and output share their embeddings, else 2.
     """
 
     hidden: int
@@ -39,17 +38,17 @@ class Shape(NamedTuple):
 
     @property
     def layer(self) -> int:
-        """Parameters of a layer."""
+        """Number of parameters in a layer."""
         attention = 2 * self.hidden * self.head * (self.heads + self.key_value_heads)
         return attention + 3 * self.hidden * self.feed_forward + self.norms * self.hidden
 
     @property
     def parameters(self) -> int:
-        """Parameters in all."""
+        """Number of all parameters."""
         return self.layers * self.layer + (self.embeddings * self.vocabulary + 1) * self.hidden
 
 
-#: From the configurations that Google published with the weights.
+#: Shapes of Gemma-2, from the configurations that Google published with the weights.
 _GEMMA = {
     "hub:google/gemma-2-2b": Shape(2304, 26, 9216, 8, 4, 256, 256_000),
     "hub:google/gemma-2-9b": Shape(3584, 42, 14_336, 16, 8, 256, 256_000),
@@ -63,18 +62,18 @@ def is_built_in(base: str) -> bool:
 
 
 def on_hub(base: str) -> str | None:
-    """Return the name of a base on the Hugging Face Hub, if it is there."""
+    """Return the name of a base on the Hugging Face Hub; None for other bases."""
     source = PUBLISHED.get(base, base)
     return source.removeprefix("hub:") if source.startswith("hub:") else None
 
 
 def folder(base: str) -> Path | None:
-    """Return the local checkpoint that is a base, if it is one."""
+    """Return the folder of a base that is a local checkpoint; None for other bases."""
     return None if is_built_in(base) or on_hub(base) else Path(os.path.expanduser(base))
 
 
 def shape(base: str, vocabulary: int) -> Shape | None:
-    """Return the shape of a base; None of one that is only on the Hub and unknown here."""
+    """Return the shape of a base; None if it cannot be known without downloading the base."""
     if is_built_in(base):
         tiny = ARCHITECTURES[TINY]
         heads, head = tiny.heads, tiny.hidden // tiny.heads
@@ -86,7 +85,7 @@ def shape(base: str, vocabulary: int) -> Shape | None:
     try:
         return _configured(json.loads((local / "config.json").read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # said when it is prepared
+        return None  # the preparation of the data reports the mistake
 
 
 def _configured(config: dict[str, Any]) -> Shape:

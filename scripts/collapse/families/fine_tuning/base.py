@@ -1,4 +1,4 @@
-"""The pretrained model that every iteration starts from: found, or pretrained here, and checked."""
+"""Find or pretrain the base model that every iteration starts from, and check it."""
 
 from __future__ import annotations
 
@@ -22,46 +22,46 @@ from collapse.families.language_model import training
 from collapse.families.step_jobs import TrainJob
 from collapse.text import checkpoints
 
-#: Where a base that is pretrained here stands in the folder of the real data.
+#: Folder of the built-in base, within the folder of the real data.
 FOLDER = "base"
 
-#: Passes of the built-in base over its stories.
+#: Number of passes of the built-in base over its stories.
 EPOCHS = 2.0
 
-#: Stories by which its pretraining is followed.
+#: Number of test stories for the learning curve of its pretraining.
 _TEST_STORIES = 200
 
-#: What is needed of a checkpoint on the Hub.
+#: The files of a checkpoint that are downloaded from the Hub.
 _NEEDED = ("*.json", "*.safetensors", "tokenizer.model")
 
 
 class Base(NamedTuple):
-    """A base: its checkpoint, its special tokens, and what it is recognised by."""
+    """A base model: its checkpoint, its special tokens, and its checksum."""
 
     path: Path
     special: Special
     sha256: str
 
     def as_details(self, directory: Path) -> dict[str, Any]:
-        """Return plain values for the record of the real data in a directory."""
+        """Return the base as plain values, to be recorded with the real data in a directory."""
         inside = self.path.is_relative_to(directory)
         path = self.path.relative_to(directory) if inside else self.path.resolve()
         return {"path": str(path), "special": self.special._asdict(), "sha256": self.sha256}
 
 
 def recorded(data: Path, details: dict[str, Any]) -> Base:
-    """Return the base of prepared data.
+    """Return the base that was recorded when the real data was prepared.
 
     Raises
     ------
     JobError
-        If it is no longer where it was.
+        If its checkpoint is no longer there.
     """
     noted = details["base"]
     path = data / noted["path"]  # an absolute path stays what it is
     if not (path / "config.json").is_file():
         raise JobError(
-            f"{path}: the base model is gone; put it back, or delete {data} to look anew"
+            f"{path}: the base model is missing; restore it, or delete {data} to prepare it again"
         )
     return Base(path, Special(**noted["special"]), noted["sha256"])
 
@@ -74,19 +74,19 @@ def prepare(
     Parameters
     ----------
     step : Step
-        The preparation, for its random streams.
+        The step of the preparation, which gives the random streams.
     parameters : Parameters
     pairs : iterable of str
-        Texts that the built-in base's tokenizer is to know, besides its stories.
+        Texts that the built-in base's tokenizer is trained on, besides the stories.
     directory : path
-        Folder of the real data; a base that is pretrained here stays in it.
+        Folder of the real data; the built-in base is saved in it.
     tokenizer : path
-        Folder for the tokenizer.
+        Folder in which the tokenizer is saved.
 
     Raises
     ------
     JobError
-        If there is no such checkpoint, or it can't be tuned on pairs.
+        If there is no such checkpoint, or it can't be fine-tuned on pairs.
     """
     if architectures.is_built_in(parameters.base):
         return _pretrained_here(step, parameters, pairs, directory, tokenizer)
@@ -95,20 +95,18 @@ def prepare(
     special = _checked(parameters, path, tokenizer)
     weights = sorted(path.glob("*.safetensors"))
     if not weights:
-        raise JobError(
-            f"{path}: no weights as safetensors (found none, expected at least one file)"
-        )
+        raise JobError(f"{path}: found no weights, expected at least one file *.safetensors")
     return Base(path, special, manifest.joint_checksum([path / "config.json", *weights]))
 
 
 def _pretrained_here(
     step: Step, parameters: Parameters, pairs: Iterable[str], directory: Path, tokenizer: Path
 ) -> Base:
-    """Pretrain the built-in base on stories, with a vocabulary for pairs, too."""
+    """Pretrain the built-in base on stories, with a vocabulary of stories and pairs."""
     generator = step.stream("base stories")
     texts = stories.draw(parameters.base_stories + _TEST_STORIES, generator)
     test, train = texts[:_TEST_STORIES], texts[_TEST_STORIES:]
-    # As many pairs as stories: what is rare in a vocabulary's corpus has no words of its own.
+    # The tokenizer sees as many pairs as stories, so that words of both get their own tokens.
     known = [*train, *islice(pairs, len(train))]
     tokenizing.train(known, parameters.vocabulary, tokenizer)
     pretrained = language_model.Parameters(
@@ -150,12 +148,12 @@ def _pretrained_here(
 
 
 def _downloaded(name: str) -> Path:
-    """Return the folder of a checkpoint of the Hub, or of its cache where there is no network."""
+    """Download a checkpoint from the Hub, or find it in the cache, and return its folder."""
     from huggingface_hub import snapshot_download
 
     try:
         return Path(snapshot_download(name, allow_patterns=list(_NEEDED)))
-    # Whatever goes wrong in there, be it the network, a gate or a disk, is for the user.
+    # The user has to resolve whatever fails here: the network, a licence, or a full disk.
     except Exception as error:
         raise JobError(
             f"{hub.missing(f'hub:{name}', error)}; accept its licence and run `hf download {name}` "
@@ -165,7 +163,7 @@ def _downloaded(name: str) -> Path:
 
 
 def _checked(parameters: Parameters, path: Path, tokenizer: Path) -> Special:
-    """Refuse a checkpoint that can't be tuned on pairs, and save its tokenizer."""
+    """Save a checkpoint's tokenizer and return its special tokens, if it can be tuned on pairs."""
     config = checkpoints.configuration(path)
     positions = getattr(config, "max_position_embeddings", None)
     if positions is not None and parameters.context > positions:
@@ -177,14 +175,14 @@ def _checked(parameters: Parameters, path: Path, tokenizer: Path) -> Special:
             path, local_files_only=True, trust_remote_code=False
         )
         found.save_pretrained(tokenizer)
-    except Exception as error:  # every kind of tokenizer has its own
+    except Exception as error:  # each kind of tokenizer raises its own
         raise JobError(f"{path}: the tokenizer can't be loaded ({in_one_line(error)})") from None
     if not (tokenizer / "tokenizer.json").is_file():
-        raise JobError(f"{path}: the tokenizer has no fast form (tokenizer.json)")
+        raise JobError(f"{path}: found no fast tokenizer, expected a tokenizer.json")
     if found.chat_template is not None and parameters.chat_template == "refuse":
         raise JobError(
-            f"{path}: the base has a chat template, so it was tuned before; choose a base "
-            "without, or set chat_template: ignore (it is not used)"
+            f"{path}: the base has a chat template, so it was fine-tuned before; choose a base "
+            "without one, or set chat_template: ignore (the template is not used)"
         )
     ids = {
         "pad": found.pad_token_id,

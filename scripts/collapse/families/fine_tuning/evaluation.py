@@ -1,4 +1,4 @@
-"""Metrics of generated pairs, as far as the built-in grammar of questions knows them."""
+"""Metrics of generated pairs that need the built-in grammar of questions."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collapse.text import metrics
 
 
 def of_questions(texts: Sequence[str]) -> dict[str, float]:
-    """Return how many pairs ask a question of the grammar, of which kinds, and how many are right.
+    """Return the shares of questions and of correct answers, and how well kinds are covered.
 
-    The share that is answered correctly is nan where no question is asked.
+    The share of correct answers is nan if no text asks a question of the grammar.
     """
     parsed = [pair for pair in map(pairs.parse, texts) if pair is not None]
     asked = [pair for pair in parsed if questions.is_question(pair.prompt)]

@@ -1,4 +1,4 @@
-"""Generated text as prompt-response pairs: which samples are well-formed, and how they are kept."""
+"""Decide which generated samples are well-formed prompt-response pairs, and write them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from collapse.text.sampling import Sample
 
 
 class Writer:
-    """Judges samples, counts what it refuses, and writes the others as a shard.
+    """A writer accepts or refuses samples, counts the refused ones, and writes the others.
 
-    A sample is kept as text, tokenised as real pairs are: the next model sees both alike.
+    A sample is stored as text and tokenised like a real pair, so the next model sees both alike.
 
     Attributes
     ----------
     refused : dict of str to int
-        Samples refused because they were ``truncated``, ``malformed`` (no prompt and response,
+        Number of refused samples by reason: ``truncated``, ``malformed`` (no prompt and response,
         bytes that are no text, or special tokens), or too ``long`` when tokenised again.
     """
 
@@ -40,7 +40,7 @@ class Writer:
         return dict(sorted(self._refused.items()))
 
     def accepts(self, sample: Sample) -> bool:
-        """Tell whether a sample may stay."""
+        """Tell whether a sample is accepted, and count it if it is refused."""
         reason = self._reason_against(sample)
         if reason is not None:
             self._refused[reason] += 1
@@ -60,14 +60,14 @@ class Writer:
         return None
 
     def write(self, samples: Sequence[Sample], output: Path) -> None:
-        """Write accepted samples as Parquet."""
+        """Write accepted samples to a Parquet file."""
         texts = [self._text(sample) for sample in samples]
         encoded = [tokenizing.encode(self._tokenizer, text, pairs.head) for text in texts]
         table = pa.table(
             {
                 "tokens": [one.ids for one in encoded],
                 "text": texts,
-                # One that was cut off and kept is given an EOS.
+                # A sample that was cut off and accepted gets an EOS.
                 "ended": [True] * len(samples),
                 "head_tokens": [one.head_tokens for one in encoded],
             },

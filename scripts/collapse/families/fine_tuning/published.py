@@ -1,4 +1,4 @@
-"""What P2 shows of Gemma-2 2B, read off its plot (FACTS.md, "Supervised fine-tuning")."""
+"""Cross-entropies of Gemma-2 2B, read off the plot of P2 (FACTS.md, "Supervised fine-tuning")."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from collapse.families.declarations import Published
 
-#: Pairs of HelpSteer2 of at most 512 tokens, and so the synthetic pairs of an iteration.
+#: Number of HelpSteer2's pairs of at most 512 tokens, and of the synthetic pairs per iteration.
 HELPSTEER2 = 12_531
 
 _CONDITIONS: dict[str, Any] = {

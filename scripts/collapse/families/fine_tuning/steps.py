@@ -1,4 +1,4 @@
-"""What fine-tuned models do in the steps of an iteration."""
+"""The steps of an iteration of the fine_tuning family."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from collapse.text import checkpoints, evaluation, sampling, stored_tokens
 from collapse.text import shards as shards_of_text
 from collapse.text.sampling import Decoding, Sample
 
-#: What is trained on and judged by.
+#: Columns of pairs that training and evaluation read.
 COLUMNS = ("tokens", "ended", "head_tokens")
 
 
 def prepare(job: StepJob[Parameters]) -> Prepared:
-    """Read the real pairs, find or pretrain the base, and tokenise the pairs as it reads them."""
+    """Read the real pairs, find or pretrain the base, and tokenise the pairs with its tokenizer."""
     corpus = pairs.corpus(
         os.path.expanduser(job.parameters.data),
         prompt_column=job.parameters.prompt_column,
@@ -56,7 +56,7 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
 
 
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
-    """Tune a copy of the base."""
+    """Fine-tune a copy of the base."""
     return training.train(
         job,
         shards_of_text.selected(job.selections, COLUMNS),
@@ -67,7 +67,7 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
 
 
 def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
-    """Sample one well-formed pair for each slot, from nothing but BOS."""
+    """Sample one well-formed pair for each slot, given only BOS."""
     special = base.recorded(job.data, _details(job.data)).special
     writer = Writer(job.data / TOKENIZER, job.parameters)
     decoding = Decoding(
@@ -100,7 +100,7 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
 
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
-    """Measure the model on real test pairs, and its samples."""
+    """Return the metrics of the model on real test pairs, and those of its samples."""
     special = base.recorded(job.data, _details(job.data)).special
     test = stored_tokens.in_memory(tokens.read(job.data / TEST, columns=COLUMNS), special)
     network = checkpoints.load(job.model, getattr(torch, job.parameters.evaluation_precision))
@@ -120,7 +120,7 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
 
 
 def _details(data: Path) -> dict[str, Any]:
-    """Return what was noted when the real data was prepared."""
+    """Return the details that were recorded when the real data was prepared."""
     return manifest.read_dataset(data / DATASET).details
 
 

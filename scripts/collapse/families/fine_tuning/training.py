@@ -1,4 +1,4 @@
-"""Tuning a copy of the base on prompt-response pairs."""
+"""Fine-tune a copy of the base on prompt-response pairs."""
 
 from __future__ import annotations
 
@@ -33,14 +33,15 @@ def train(
     test: Iterable[pa.Table],
     tokenizer: Path,
 ) -> dict[str, Any]:
-    """Tune a copy of the base and save it where Hugging Face's classes load it.
+    """Fine-tune a copy of the base and save it in the format of Hugging Face.
 
-    Trained on nothing it is the base itself.
+    With an empty training set the copy remains the base.
 
     Returns
     -------
     dict
-        Steps, pairs and tokens used, pairs left out as too long, and the learning curve.
+        Checksum of the base, numbers of parameters, of pairs and tokens used, of pairs left out
+        as too long and of updates, and the learning curve.
     """
     with distributed.joined() as ranks:
         fitting = _Fitting(pairs, job.parameters.context)
@@ -48,7 +49,7 @@ def train(
             stored_tokens.store(fitting, job.scratch, base.special)
         ranks.wait()
         stored = stored_tokens.mapped(job.scratch)
-        # The others get the first rank's weights: a node may not hold as many copies.
+        # Only the first rank reads the weights, because a node may not hold a copy for each.
         open_checkpoint = checkpoints.read if ranks.first else checkpoints.outline
         network = open_checkpoint(base.path, getattr(torch, job.parameters.weights))
         if job.parameters.gradient_checkpointing:
@@ -85,9 +86,9 @@ def train(
 
 
 class _Fitting:
-    """Pairs that fit in the context, and the number of those that don't.
+    """The pairs that fit into the context, and the number of those that don't.
 
-    All do, unless samples that became too long were kept on purpose (``long_samples``).
+    All pairs fit, unless the study keeps samples that are too long (``long_samples: drop``).
     """
 
     def __init__(self, pairs: Iterable[pa.Table], context: int) -> None:
@@ -115,7 +116,7 @@ def _optimisation(step: Step, parameters: Parameters, steps_per_epoch: int) -> O
         steps,
         weight_decay=parameters.weight_decay,
         precision=parameters.precision,
-        # Rows are as wide as their longest pair, and every width would be compiled.
+        # Batches are as wide as their longest pair, and torch would compile every width anew.
         compile=False,
         micro_batch=parameters.micro_batch,
         sharded=parameters.sharded,
@@ -124,20 +125,20 @@ def _optimisation(step: Step, parameters: Parameters, steps_per_epoch: int) -> O
 
 
 class Tuning(NextTokens):
-    """The task of the training loop: next tokens of pairs, or of their responses.
+    """The training task: predict the next tokens of pairs, or of their responses alone.
 
     Parameters
     ----------
     model : torch.nn.Module
         A copy of the base.
     pairs, test : Tokens
-        What to train on, and to follow the training by.
+        The training set, and real pairs for the learning curve.
     batch : int
-        Pairs of a step; the last of an epoch may have fewer.
+        Number of pairs per training step; the last step of an epoch may have fewer.
     responses : bool
-        Learn responses alone.
+        Whether the loss counts only the tokens of responses.
     shuffle : callable
-        Given an epoch, the generator of its order.
+        Takes an epoch; returns the random generator for its order.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ _BLOCK = 64
 
 
 class Parameters(declarations.Parameters):
-    """Grid keys of the gaussian family."""
+    """Parameters of the gaussian family."""
 
     dimension: int = Field(default=1, ge=1, strict=True, description="Dimension d of the data.")
     variance: float = Field(
@@ -37,7 +37,7 @@ class Parameters(declarations.Parameters):
     )
     estimator: Literal["maximum-likelihood", "unbiased"] = Field(
         default="maximum-likelihood",
-        description="Covariance estimator: divide by n, or by n - 1.",
+        description="Estimator of the covariance, which divides by n or by n - 1.",
         json_schema_extra=matters_from(),
     )
 

@@ -35,18 +35,18 @@ Rule = Literal["scott", "silverman", "scott-scaled", "silverman-scaled"]
 
 
 class Parameters(declarations.Parameters):
-    """Grid keys of the kernel_density family."""
+    """Parameters of the kernel_density family."""
 
     dataset: Literal["blobs", "circles", "moons", "swiss_roll"] = Field(
-        default="moons", description="Data set of scikit-learn, noise 0.05."
+        default="moons", description="Data set of scikit-learn, with noise 0.05."
     )
     bandwidth: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Rule = Field(
         default=0.5,
-        description="Bandwidth h; or scikit-learn's rules scott and silverman, which depend on "
-        "the number of points and the dimension; or the same times the spread of the data.",
+        description="Bandwidth h, or a rule: scikit-learn's scott and silverman depend on the "
+        "number of points and the dimension; -scaled multiplies them by the spread of the data.",
     )
     kernel: Literal["gaussian", "tophat"] = Field(
-        default="gaussian", description="Kernel; a tophat can give an infinite test_nll."
+        default="gaussian", description="Kernel; with tophat, test_nll can be infinite."
     )
 
 

@@ -1,7 +1,7 @@
 """Causal language models pretrained from scratch (P1 section 3.1; P2 adds the fixed budget).
 
-Here is what the workflow asks while it plans; what its jobs do is in the modules beside this
-one, which import torch.
+This module declares the family for planning, without torch; the modules beside it do the work of
+the jobs and import torch.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from collapse.families.parameters import (
 )
 from collapse.text.sampling.interface import LOWEST_TEMPERATURE
 
-#: Tokens of a document, of sources of which it is known (FACTS.md: 470 M in 2.12 M stories).
+#: Mean number of tokens of a document, by source (FACTS.md: 470 M in 2.12 M stories).
 TOKENS = {"stories": 50, "tinystories": 222}
 
 
@@ -44,7 +44,7 @@ ModelName = Literal["tiny", "gpt2-9m", "llama2-12m", "llama2-42m", "llama2-126m"
 
 
 class Parameters(declarations.Parameters):
-    """Grid keys of the language_model family.
+    """Parameters of the language_model family.
 
     Head counts, learning rate and schedule of the published runs are not known; the defaults
     are ours (FACTS.md, "Language-model pretraining").
@@ -56,48 +56,48 @@ class Parameters(declarations.Parameters):
         "or folder of text, JSON lines or Parquet.",
     )
     separator: DataName = Field(
-        default="\n\n", description="What separates the documents of a text file."
+        default="\n\n", description="Separator between the documents of a text file."
     )
     column: DataName = Field(
-        default="text", description="Column of JSON lines or Parquet that holds the text."
+        default="text", description="Column with the text, for JSON lines and Parquet."
     )
     documents: DataSize = Field(
         default=None,
-        description="Training documents to read; null: all (of the built-in stories, 20000).",
+        description="Number of training documents to read; null: all (20000 built-in stories).",
     )
     test_documents: DataSize = Field(
         default=None,
-        description="Test documents; null: all of the source's own test split, else 5 % (of the "
-        "built-in stories, 1000).",
+        description="Number of test documents; null: the source's whole test split or, if it has "
+        "none, 5 % of its documents (1000 built-in stories).",
     )
     vocabulary: Vocabulary = Field(
         default=768,
-        description="Entries of the byte-pair vocabulary, with 256 bytes and 3 special tokens.",
+        description="Size of the byte-pair vocabulary, including 256 bytes and 3 special tokens.",
     )
     context: int = Field(
         default=128,
         ge=8,
         le=2048,
         strict=True,
-        description="Tokens of a training sequence; also the longest document, with its begin "
-        "and end.",
+        description="Tokens of a training sequence, and of the longest document with its BOS and "
+        "EOS.",
         json_schema_extra=matters_from("data"),
     )
     long_documents: Literal["refuse", "drop", "truncate"] = Field(
         default="refuse",
-        description="What to do with documents longer than the context.",
+        description="What to do with a document longer than the context.",
         json_schema_extra=matters_from("data"),
     )
-    model: ModelName = Field(default="tiny", description="Architecture and size.")
+    model: ModelName = Field(default="tiny", description="Architecture and size of the model.")
     epochs: Epochs = 1.0
     first_epochs: float | None = Field(
         default=None,
         gt=0,
         allow_inf_nan=False,
-        description="Passes over the real data at iteration 1; null: epochs.",
+        description="Number of passes over the real data at iteration 1; null: as epochs.",
         json_schema_extra=matters_from(),
     )
-    batch: Batch = Field(default=4, description="Packed sequences in a training step.")
+    batch: Batch = Field(default=4, description="Number of packed sequences per update.")
     learning_rate: LearningRate = 3e-3
     schedule: Schedule = "cosine"
     warmup: Warmup = 0.05
@@ -107,20 +107,20 @@ class Parameters(declarations.Parameters):
     temperature: Temperature = 1.0
     start: Literal["bos", "first-token"] = Field(
         default="bos",
-        description="Begin samples with the model's own first token, or with one drawn from the "
-        "first tokens of its training set.",
+        description="How a sample begins: with a token that the model generates after BOS, or "
+        "with one drawn from the first tokens of its training set.",
         json_schema_extra=matters_from("generation"),
     )
     truncated: Literal["redraw", "keep"] = Field(
         default="redraw",
-        description="Samples that reach the context without an end: draw anew, or keep.",
+        description="What to do with a sample that is cut off at the context, without an EOS.",
         json_schema_extra=matters_from("generation"),
     )
     fixed_length: int | None = Field(
         default=None,
         ge=1,
         strict=True,
-        description="Tokens of every sample, whether it ends or not; null: until it ends.",
+        description="Length of every sample in tokens, regardless of an EOS; null: until its EOS.",
         json_schema_extra=matters_from("generation"),
     )
     backend: Backend = "auto"
@@ -128,14 +128,14 @@ class Parameters(declarations.Parameters):
 
 
 def source_files(parameters: Parameters) -> list[str]:
-    """Return the local files that the real data is read from, if it is."""
+    """Return the local file or folder of the real data; empty if it is built in or on the Hub."""
     source = parameters.data
     elsewhere = source == "stories" or datasets_of(source)
     return [] if elsewhere else [os.path.expanduser(source)]
 
 
 def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
-    """Yield the parameters that don't fit the others, and what was expected of them."""
+    """Yield the name of each parameter that contradicts another one, and what was expected."""
     for path in source_files(parameters):
         if not os.path.exists(path):
             yield "data", "stories, tinystories, hub:<owner>/<name>, or an existing file or folder"
@@ -145,7 +145,7 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
     if parameters.fixed_length and parameters.fixed_length > parameters.context - 1:
         yield "fixed_length", f"at most context - 1 = {parameters.context - 1}"
     if parameters.fixed_length == 1 and parameters.start == "first-token":
-        yield "fixed_length", "at least 2, for the first token is the data's"
+        yield "fixed_length", "at least 2, for the first token is drawn from the data"
     if 0 < parameters.temperature < LOWEST_TEMPERATURE:
         yield "temperature", f"0 (the likeliest token) or at least {LOWEST_TEMPERATURE}"
 
@@ -157,7 +157,7 @@ def cost(parameters: Parameters) -> SampleCost:
     return SampleCost(
         train_flops=6 * size * tokens * parameters.epochs,
         generate_flops=2 * size * tokens,
-        # Tokens as 16 bits and text, compressed.
+        # Tokens of 16 bits and the text, compressed.
         sample_bytes=3 * tokens,
         model_bytes=4 * size,
     )

@@ -1,7 +1,7 @@
-"""Shapes of the models, and what follows from them without torch.
+"""Shapes and parameter counts of the models, without torch.
 
 The published parameter counts fix hidden size, layers and feed-forward size (FACTS.md,
-"Language-model pretraining"); the numbers of heads are not known: 64 dimensions each.
+"Language-model pretraining"); numbers of heads are not known, and ours have 64 dimensions each.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Architecture(NamedTuple):
-    """Shape of a transformer; ``positions`` bounds the context."""
+    """Shape of a transformer; the context has at most ``positions`` tokens."""
 
     kind: str
     hidden: int
@@ -20,7 +20,7 @@ class Architecture(NamedTuple):
     positions: int = 2048
 
     def parameters(self, vocabulary: int) -> int:
-        """Return the number of parameters, tied ones once."""
+        """Return the number of parameters; tied ones count once."""
         hidden, wide = self.hidden, self.feed_forward
         if self.kind == "gpt2":
             layer = 4 * hidden**2 + 2 * hidden * wide + 9 * hidden + wide

@@ -1,4 +1,4 @@
-"""Metrics of generated stories, as far as the built-in grammar knows them."""
+"""Metrics of generated stories that need the built-in grammar."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collapse.text import metrics
 
 
 def of_stories(texts: Sequence[str]) -> dict[str, float]:
-    """Return how many texts are stories of the grammar, and which plots they have."""
+    """Return the share of grammatical texts, and how well they cover the plots of the grammar."""
     parsed = [stories.parse(text) for text in texts]
     modes = np.array([story.mode for story in parsed if story is not None], dtype=np.int64)
     return {

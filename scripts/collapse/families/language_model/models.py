@@ -1,4 +1,4 @@
-"""The models, from configurations of transformers."""
+"""Build the models from configurations of transformers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def configuration(name: str, vocabulary: int) -> Any:
             n_head=shape.heads,
             n_inner=shape.feed_forward,
             n_positions=shape.positions,
-            # One epoch of data that is never seen twice needs no dropout.
+            # Training for one epoch sees no data twice and needs no dropout.
             resid_pdrop=0.0,
             embd_pdrop=0.0,
             attn_pdrop=0.0,
@@ -47,7 +47,7 @@ def configuration(name: str, vocabulary: int) -> Any:
 
 
 def initialised(name: str, vocabulary: int, seed: int) -> Any:
-    """Return a newly initialised model, the same for the same seed."""
+    """Return a model with randomly initialised weights, which depend on the seed alone."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return transformers.AutoModelForCausalLM.from_config(configuration(name, vocabulary))

@@ -1,8 +1,8 @@
-"""Documents packed into training sequences, batch by batch.
+"""Pack documents into training sequences, batch by batch.
 
-A sequence holds whole documents, each with its BOS and EOS, as many as fit. A document sees
-no other: positions begin anew with each, which is how transformers' attention masks know.
-So training, evaluation and generation see documents alike.
+A sequence holds as many whole documents as fit, each with its BOS and EOS. Positions restart at
+each document; transformers recognise documents by this and mask attention between them. A
+document is thus processed in the same way in training, evaluation and generation.
 """
 
 from __future__ import annotations
@@ -21,25 +21,26 @@ from collapse.errors import JobError
 from collapse.text.stored_tokens import IGNORED, Tokens
 from collapse.training.epochs import Epochs
 
-#: Documents that are packed together.
+#: Number of documents that are packed together.
 WINDOW = 1024
 
 
 def best_fit(lengths: list[int], context: int) -> list[list[int]]:
     """Pack documents into sequences of at most ``context`` tokens.
 
-    Of every `WINDOW` documents the longest goes first, each where it leaves the least room.
-    (Closing a sequence at the first document that doesn't fit leaves half a document's room.)
+    Among each `WINDOW` documents, the longest is placed first, each into the sequence where it
+    leaves the least room. (To close a sequence at the first document that does not fit would
+    waste the room of half a document.)
 
     Returns
     -------
     list of list of int
-        The documents of each sequence.
+        The indices of the documents of each sequence.
     """
     sequences: list[list[int]] = []
     for start in range(0, len(lengths), WINDOW):
         window = range(start, min(start + WINDOW, len(lengths)))
-        room: list[tuple[int, int]] = []  # what is left, ascending, and in which sequence
+        room: list[tuple[int, int]] = []  # (room left, sequence), ascending
         for document in sorted(window, key=lambda each: -lengths[each]):
             place = bisect_left(room, (lengths[document], -1))
             if place == len(room):
@@ -54,7 +55,7 @@ def best_fit(lengths: list[int], context: int) -> list[list[int]]:
 
 @dataclass(frozen=True)
 class _Packed:
-    """The sequences of an epoch, one after the other: documents, and where each sequence begins."""
+    """The sequences of an epoch: their documents, concatenated, and where each sequence begins."""
 
     documents: NDArray[np.int64]
     cuts: NDArray[np.int64]
@@ -67,20 +68,20 @@ class _Packed:
 
 
 class Packer:
-    """The training sequences of every epoch, in batches that depend on the step alone.
+    """The batches of packed sequences of every epoch, as a function of the training step alone.
 
     Parameters
     ----------
     documents : Tokens
-        What to train on.
+        The training set.
     context : int
-        Tokens of a sequence.
+        Largest number of tokens of a sequence.
     batch : int
-        Sequences of a step.
+        Number of sequences per training step.
     shuffle : callable
-        Given an epoch, the generator of its order.
+        Takes an epoch; returns the random generator for its order.
     whole : bool
-        Give batches the full width even where no sequence needs it: for compiled models.
+        Make every batch ``context`` tokens wide, so that a compiled model sees one shape.
     """
 
     def __init__(
@@ -103,22 +104,22 @@ class Packer:
         self._shuffle = shuffle
         self._epochs = Epochs(batch, self._packed)
         self.size = self._epochs.size
-        #: Of the first epoch; later ones pack in another order, and so differ a little.
+        #: Batches of the first epoch; other epochs pack into slightly different numbers.
         self.steps_per_epoch = self._epochs.steps_per_epoch
 
     def batch(self, step: int) -> dict[str, Tensor]:
-        """Return the sequences of a step (from 0).
+        """Return the sequences of a training step, counted from 0.
 
         Returns
         -------
         dict of str to Tensor, shape (sequences, tokens)
-            ``input_ids``, ``position_ids``, and ``labels``: what follows each token in its
-            document.
+            ``input_ids``, ``position_ids``, and ``labels``: the token that follows each token in
+            its document.
         """
         return self._gather(self._epochs.batch(step))
 
     def _packed(self, epoch: int) -> _Packed:
-        """Order the documents anew, pack them, and order the sequences."""
+        """Shuffle the documents, pack them, and shuffle the sequences."""
         generator = self._shuffle(epoch)
         order = generator.permutation(len(self.documents.bounds) - 1)
         packed = best_fit(self.documents.lengths[order].tolist(), self.context)
@@ -135,7 +136,7 @@ class Packer:
         ends = np.cumsum(lengths)
         within = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
         source = np.repeat(self.documents.bounds[chosen], lengths) + within
-        # The column in which a document begins: what its row holds before it.
+        # A document begins in the column that follows the earlier documents of its row.
         row_starts = np.searchsorted(rows, np.arange(len(sequences)))
         before = (ends - lengths) - (ends - lengths)[row_starts][rows]
         columns = np.repeat(before, lengths) + within
@@ -144,7 +145,7 @@ class Packer:
         shape = (len(sequences), width)
         inputs = np.full(shape, PAD, dtype=np.int64)
         inputs[target, columns] = self.documents.tokens[source]
-        # Padding is a document of its own at the end of a row.
+        # The padding at the end of a row is a document of its own.
         used = np.zeros(len(sequences), np.int64)
         np.add.at(used, rows, lengths)
         positions = np.arange(width) - used[:, None]

@@ -1,4 +1,4 @@
-"""What P1 reports of language models: its Table 2 (cross-entropy on real validation data)."""
+"""The cross-entropies on real validation data that P1 reports in Table 2."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from collapse.families.declarations import Published
 
-#: All of TinyStories, about, and a fifth of it, as the paper study has them.
+#: Samples in the paper study: about all of TinyStories, and a fifth of it.
 WHOLE, FIFTH = 2_100_000, 420_000
 
 _ROWS: list[tuple[dict[str, Any], tuple[float | None, ...]]] = [

@@ -1,4 +1,4 @@
-"""What language models do in the steps of an iteration."""
+"""The steps of an iteration of the language_model family."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from collapse.text import checkpoints, evaluation, sampling, stored_tokens
 from collapse.text import shards as shards_of_text
 from collapse.text.sampling import Decoding, Sample
 
-#: Draws of a sample that is cut off or empty, before giving up.
+#: Largest number of draws for a slot, after which sampling fails.
 MOST_ATTEMPTS = 50
 
 
@@ -63,7 +63,7 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
 
 
 def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
-    """Sample one document for each slot, from its own seed."""
+    """Sample one document for each slot, each with a seed of its own."""
     limit = job.parameters.fixed_length or job.parameters.context - 1
     decoding = Decoding(
         temperature=job.parameters.temperature,
@@ -87,7 +87,7 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
             prompts: list[list[int]] = [[] for _ in wanted]
             if first is not None:
                 stream = job.step.stream(f"first tokens, attempt {number}")
-                # The number of a slot is the same whichever slots are asked for.
+                # A slot gets the same number whichever other slots the job has.
                 uniform = stream.random(job.slots.stop)
                 prompts = [[first.at(uniform[slot])] for slot in wanted]
             return draw(prompts, seeds)
@@ -117,7 +117,7 @@ def _write(samples: list[Sample], tokenizer: Path, vocabulary: int, output: Path
 
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
-    """Measure the model on real test documents, and its samples."""
+    """Return the metrics of the model on real test documents, and those of its samples."""
     test = stored_tokens.in_memory(tokens.read(job.data / TEST))
     found = evaluation.cross_entropy(checkpoints.load(job.model), test)
     details = manifest.read_dataset(job.data / DATASET).details

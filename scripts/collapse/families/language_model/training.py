@@ -1,4 +1,4 @@
-"""Training a language model from scratch on packed documents."""
+"""Train a language model from scratch on packed documents."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def train(
     test: Iterable[pa.Table],
     tokenizer: Path,
 ) -> dict[str, Any]:
-    """Train a newly initialised model and save it where Hugging Face's classes load it.
+    """Train a newly initialised model and save it in the format of Hugging Face.
 
     Returns
     -------
     dict
-        Steps, tokens, parameters, and the learning curve.
+        Numbers of parameters, documents, tokens and updates, and the learning curve.
     """
     with distributed.joined() as ranks:
         if ranks.first:
@@ -91,7 +91,7 @@ def _optimisation(step: Step, parameters: Parameters, steps_per_epoch: int) -> O
 
 
 class Pretraining(NextTokens):
-    """The task of the training loop: next tokens of packed documents."""
+    """The training task: predict the next tokens of packed documents."""
 
     def __init__(self, model: torch.nn.Module, packer: Packer, test: Tokens) -> None:
         super().__init__(model, test)
@@ -108,7 +108,7 @@ class FirstTokens(NamedTuple):
     cumulative: NDArray[np.float64]
 
     def at(self, uniform: float) -> int:
-        """Return the token at a point of the distribution function, from [0, 1)."""
+        """Return the quantile of the distribution at a number in [0, 1)."""
         return int(self.tokens[np.searchsorted(self.cumulative, uniform, side="right")])
 
 
@@ -120,7 +120,7 @@ def _write_first_tokens(documents: Tokens, model: Path) -> None:
 
 
 def read_first_tokens(model: Path) -> FirstTokens:
-    """Read how often the documents that a model was trained on begin with which token."""
+    """Read the distribution of first tokens of the documents that a model was trained on."""
     content = json.loads((model / FIRST_TOKENS).read_text(encoding="utf-8"))
     counts = np.array(content["counts"], dtype=np.float64)
     cumulative = np.cumsum(counts) / counts.sum()

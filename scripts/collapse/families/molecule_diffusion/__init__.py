@@ -36,7 +36,7 @@ ATOMS = {True: 44, False: 25}
 
 
 class Parameters(declarations.Parameters):
-    """Grid keys of the molecule_diffusion family.
+    """Parameters of the molecule_diffusion family.
 
     Noise levels and shapes are those of GeoDiff (FACTS.md, "Molecular diffusion on GEOM-Drugs").
     """
@@ -50,23 +50,24 @@ class Parameters(declarations.Parameters):
         default=None,
         ge=2,
         strict=True,
-        description="Molecules to read, the first; null: all.",
+        description="Number of molecules to read, from the first one; null: all.",
         json_schema_extra=matters_from("data"),
     )
     conformations: int = Field(
         default=5,
         ge=1,
         strict=True,
-        description="Conformations to make of each built-in molecule.",
+        description="Number of conformations to make of each built-in molecule.",
         json_schema_extra=matters_from("data"),
     )
     test_molecules: DataSize = Field(
         default=None,
-        description="Test molecules; null: all of the source's own test split, else 10 %.",
+        description="Number of test molecules; null: the source's whole test split or, if it has "
+        "none, 10 % of its molecules.",
     )
     hydrogens: bool = Field(
         default=True,
-        description="Keep hydrogens; without them a molecule is half as large.",
+        description="Whether to keep hydrogens; without them a molecule is half as large.",
         json_schema_extra=matters_from("data"),
     )
     most_atoms: int = Field(
@@ -74,18 +75,18 @@ class Parameters(declarations.Parameters):
         ge=2,
         le=1000,
         strict=True,
-        description="Atoms of the largest molecule that is taken.",
+        description="Largest number of atoms of a molecule.",
         json_schema_extra=matters_from("data"),
     )
     unusable: Literal["refuse", "skip"] = Field(
         default="refuse",
-        description="What to do with entries that RDKit can't parse, that have no positions, more "
-        "than one fragment, unknown elements or too many atoms; what is skipped is counted.",
+        description="What to do with an entry that RDKit can't parse or that has no positions, "
+        "several fragments, unknown elements or too many atoms; skipped entries are counted.",
         json_schema_extra=matters_from("data"),
     )
     model: Literal["small", "geodiff"] = Field(default="small", description="Size of the network.")
     epochs: Epochs = 30.0
-    batch: Batch = Field(default=32, description="Conformations in a training step.")
+    batch: Batch = Field(default=32, description="Number of conformations per update.")
     learning_rate: LearningRate = 1e-3
     schedule: Schedule = "cosine"
     warmup: Warmup = 0.02
@@ -95,7 +96,7 @@ class Parameters(declarations.Parameters):
         ge=1,
         le=5000,
         strict=True,
-        description="Steps in which a conformation is sampled, of the 5000 noise levels.",
+        description="Number of the 5000 noise levels that sampling a conformation steps through.",
         json_schema_extra=matters_from("generation", always_an_axis=True),
     )
     stochasticity: float = Field(
@@ -103,20 +104,20 @@ class Parameters(declarations.Parameters):
         ge=0,
         le=1,
         allow_inf_nan=False,
-        description="Share of new noise in a step of sampling: 1 as in DDPM, 0 as in DDIM.",
+        description="Share of fresh noise in each step of sampling: 1 is DDPM, 0 is DDIM.",
         json_schema_extra=matters_from("generation"),
     )
     threshold: float = Field(
         default=1.25,
         gt=0,
         allow_inf_nan=False,
-        description="Distance in ångström within which a conformation is covered.",
+        description="Distance in ångström within which a conformation counts as covered.",
         json_schema_extra=matters_from("evaluation"),
     )
     judged: Judged = Field(
         default=1000,
-        description="Samples, at most, by which an iteration is judged, and conformations, at "
-        "most, that are generated of test molecules.",
+        description="Largest number of samples that the evaluation of an iteration uses, and of "
+        "conformations that it generates of test molecules.",
     )
 
 

@@ -34,7 +34,7 @@ SHAPES = {"digits": (8, 1), "celeba": (64, 3)}
 
 
 class Parameters(declarations.Parameters):
-    """Grid keys of the vae family.
+    """Parameters of the vae family.
 
     Likelihood, learning rate, batch and schedule of the published runs are not known (FACTS.md,
     "VAE on CelebA"); the defaults are ours, and suit the built-in digits.
@@ -43,58 +43,58 @@ class Parameters(declarations.Parameters):
     data: DataName = Field(
         default="digits",
         description="Real images: digits (built in), celeba (from the Hub), celeba:<folder>, "
-        "hub:<owner>/<name>, or a folder with train and test in it.",
+        "hub:<owner>/<name>, or a folder with the folders train and test.",
     )
     size: int | None = Field(
         default=None,
         ge=4,
         le=1024,
         strict=True,
-        description="Scale the central square of every image down to so many pixels a side; "
-        "null: 64 for CelebA, else as they are.",
+        description="Pixels per side to which the central square of every image is scaled down; "
+        "null: 64 for CelebA, unscaled for other images.",
         json_schema_extra=matters_from("data"),
     )
     column: DataName = Field(
-        default="image", description="Column of a data set of the Hub that holds the images."
+        default="image", description="Column with the images, for a data set of the Hub."
     )
     label: str | None = Field(
         default=None,
         min_length=1,
-        description="Column of a data set of the Hub, or attribute of CelebA, that holds the "
-        "classes; null: the column label, if there is one.",
+        description="Column with the classes, for a data set of the Hub, or attribute of CelebA; "
+        "null: the column label, if there is one.",
         json_schema_extra=matters_from("data"),
     )
     images: int | None = Field(
         default=None,
         ge=2,
         strict=True,
-        description="Training images to read; null: all.",
+        description="Number of training images to read; null: all.",
         json_schema_extra=matters_from("data"),
     )
     test_images: int | None = Field(
         default=None,
         ge=2,
         strict=True,
-        description="Test images to read; null: all.",
+        description="Number of test images to read; null: all.",
         json_schema_extra=matters_from("data"),
     )
     noise: float = Field(
         default=0.2,
         gt=0,
         allow_inf_nan=False,
-        description="Standard deviation of a pixel, from 0 to 1, about the decoder's mean: what "
-        "is weaker is not learned.",
+        description="Standard deviation of pixels, in [0, 1], around the decoder's mean; details "
+        "weaker than this are not learned.",
     )
     latent: int | None = Field(
         default=None,
         ge=1,
         le=4096,
         strict=True,
-        description="Latent dimensions; null: 128 from 64 pixels a side on, else 16.",
+        description="Number of latent dimensions; null: 128 from 64 pixels per side on, else 16.",
         json_schema_extra=matters_from(),
     )
     epochs: Epochs = 30.0
-    batch: Batch = Field(default=64, description="Images in a training step.")
+    batch: Batch = Field(default=64, description="Number of images per update.")
     learning_rate: LearningRate = 3e-3
     schedule: Schedule = "cosine"
     warmup: Warmup = 0.05
