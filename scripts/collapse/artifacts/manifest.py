@@ -88,23 +88,17 @@ def write(path: str | Path, record: BaseModel) -> None:
 
 
 def read_training_set(path: str | Path) -> TrainingSet:
-    """Read the manifest of a training set.
-
-    Raises
-    ------
-    DamagedFileError
-        If the file does not hold a manifest.
-    """
+    """Read the manifest of a training set; raise `DamagedFileError` if the file is not one."""
     return _read(path, TrainingSet)
 
 
 def read_shard_record(path: str | Path) -> ShardRecord:
-    """Read the record of a shard; raise `DamagedFileError` if the file does not hold one."""
+    """Read the record of a shard; raise `DamagedFileError` if the file is not one."""
     return _read(path, ShardRecord)
 
 
 def read_dataset(path: str | Path) -> Dataset:
-    """Read the record of the real data; raise `DamagedFileError` if the file does not hold one."""
+    """Read the record of the real data; raise `DamagedFileError` if the file is not one."""
     return _read(path, Dataset)
 
 

@@ -90,10 +90,7 @@ class Branch:
         return list(self._cut(t, self.regime.generated(t + 1, self.samples)))
 
     def evaluated_shards(self, t: int) -> list[Shard]:
-        """Return the shards that the evaluation of iteration t reads.
-
-        At iteration 1 they are the same for every regime.
-        """
+        """Return the shards that an evaluation reads; at iteration 1 all regimes share them."""
         written = self.samples if t == 1 else self.regime.generated(t + 1, self.samples)
         return [shard for shard in self._cut(t, written) if shard.start < self.evaluated_samples]
 

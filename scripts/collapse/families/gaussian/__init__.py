@@ -176,9 +176,8 @@ def lower_factor(blocks: Array, rank: int) -> Array:
     Returns
     -------
     ndarray, shape (seeds, d, min(rank, columns))
-        F, lower trapezoidal if it has ``rank`` columns. It is computed by Cholesky where B B'
-        is safely positive definite, else by QR of B', seed by seed, so that no seed's numbers
-        depend on another's.
+        F, lower trapezoidal if it has ``rank`` columns: by Cholesky where B B' is safely positive
+        definite, else by QR of B', seed by seed, so that no seed's numbers depend on another's.
     """
     columns = blocks.shape[2]
     if rank == 0:
