@@ -137,7 +137,7 @@ def test_metrics_are_those_the_family_declares(case, regime):
 
 @pytest.mark.parametrize("budget", [None, "all that is kept"])
 def test_smaller_sets_of_real_data_are_the_first_of_larger_ones(budget):
-    """So that mixtures of different sizes are nested (FACTS.md, mistake 8)."""
+    """So that mixtures of different sizes are nested (docs/reproduction.md, mistake 8)."""
     spec = specification("kernel density", "replace")
     model = families.load("kernel_density")
     streams = closed_form._streams(spec, SEEDS)

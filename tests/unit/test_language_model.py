@@ -47,7 +47,7 @@ from collapse.text.stored_tokens import IGNORED, Tokens  # noqa: E402
 from collapse.training import trainer  # noqa: E402
 
 PROJECT = Path(__file__).parents[2]
-#: FACTS.md, "Language-model pretraining".
+#: docs/reproduction.md, "Language-model pretraining".
 PUBLISHED = {
     "gpt2-9m": 8_890_880,
     "llama2-12m": 12_488_960,

@@ -45,8 +45,8 @@ TOKENS = {"questions": 30, "helpsteer2": 300}
 class Parameters(declarations.Parameters):
     """Grid keys of the fine_tuning family.
 
-    The paper study sets the published values (FACTS.md, "Supervised fine-tuning"); the defaults
-    suit the built-in base.
+    The paper study sets the published values (docs/reproduction.md, "Supervised fine-tuning"); the
+    defaults suit the built-in base.
     """
 
     base: str = Field(
@@ -143,7 +143,7 @@ class Parameters(declarations.Parameters):
     weights: Literal["float32", "bfloat16"] = Field(
         default="float32",
         description="Of weights and optimiser; bfloat16 rounds small updates away, as in the "
-        "published code (mistake 5 in FACTS.md).",
+        "published code (docs/reproduction.md, mistake 5).",
         json_schema_extra=matters_from(),
     )
     curve_points: CurvePoints = 10
@@ -152,7 +152,7 @@ class Parameters(declarations.Parameters):
         ge=1,
         strict=True,
         description="Training steps of every iteration from 2 on, however much data it has; "
-        "null: by epochs. The control of a mixture grid (mistake 7 in FACTS.md).",
+        "null: by epochs. The control of a mixture grid (docs/reproduction.md, mistake 7).",
         json_schema_extra=matters_from("later"),
     )
     later_warmup_steps: int | None = Field(
@@ -173,14 +173,14 @@ class Parameters(declarations.Parameters):
     truncated: Literal["redraw", "end"] = Field(
         default="redraw",
         description="Samples that reach the context without an end: draw anew, or end them "
-        "there, as in the published code (mistake 4 in FACTS.md).",
+        "there, as in the published code (docs/reproduction.md, mistake 4).",
         json_schema_extra=matters_from("generation"),
     )
     long_samples: Literal["redraw", "drop"] = Field(
         default="redraw",
         description="Samples whose text, tokenised again, exceeds the context: draw anew, or "
         "leave out of the training set, whose size then drifts, as in the published code "
-        "(mistake 4 in FACTS.md).",
+        "(docs/reproduction.md, mistake 4).",
         json_schema_extra=matters_from("generation"),
     )
     samples_per_seed: int = Field(
@@ -188,7 +188,7 @@ class Parameters(declarations.Parameters):
         ge=1,
         strict=True,
         description="Neighbouring samples that share a seed of sampling: more than one, as in "
-        "the published code (mistake 2 in FACTS.md), makes copies.",
+        "the published code (docs/reproduction.md, mistake 2), makes copies.",
         json_schema_extra=matters_from("generation"),
     )
     backend: Backend = "auto"

@@ -1,4 +1,4 @@
-"""What P2 shows of Gemma-2 2B, read off its plot (FACTS.md, "Supervised fine-tuning")."""
+"""What P2 shows of Gemma-2 2B, read off its plot (docs/reproduction.md)."""
 
 from __future__ import annotations
 
