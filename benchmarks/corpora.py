@@ -21,7 +21,7 @@ from processes import alone, verdict
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Tokens of TinyStories, in millions, and of one of its stories (FACTS.md).
+#: Tokens of TinyStories, in millions, and of one of its stories.
 TOKENS, LENGTH = 470, 222
 LIMIT = 4000
 CONTEXT, BATCH = 512, 32

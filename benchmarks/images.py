@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LIMIT = 1.10
 #: A batch takes at most this share of a step, or the data would be what training waits for.
 BATCH_LIMIT = 0.10
-#: Training images of CelebA (FACTS.md), and MiB that they may take.
+#: Training images of CelebA, and MiB that they may take.
 IMAGES, MEMORY = 162_770, 4000
 
 

@@ -42,7 +42,7 @@ from collapse.training.optimisation import Optimisation
 
 PUBLISHED = ("gpt2-9m", "llama2-12m", "llama2-42m", "llama2-126m")
 VOCABULARY = 8000
-#: Tokens of a document, on average (FACTS.md: 470 M in 2.12 M stories).
+#: Tokens of a document, on average: TinyStories has 470 M in 2.12 M stories.
 LENGTH = 222
 Row = dict[str, Any]
 

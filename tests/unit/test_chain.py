@@ -39,7 +39,7 @@ def test_seeds_run_in_batches_as_memory_allows(regime, monkeypatch):
 
 @pytest.mark.parametrize("budget", [None, "all that is kept"])
 def test_smaller_sets_of_real_data_are_the_first_of_larger_ones(budget):
-    """So that mixtures of different sizes are nested (FACTS.md, mistake 8)."""
+    """So that mixtures of different sizes are nested (docs/reproduction.md, mistake 8)."""
     spec = specification("kernel_density", DENSITY, "replace")
     model = families.load("kernel_density")
     streams = closed_form._streams(spec, SEEDS)

@@ -76,6 +76,6 @@ def test_malformed_texts_are_no_pairs(text):
 
 
 def test_the_first_delimiter_ends_the_prompt_and_no_character_is_stripped():
-    """The published code took the prefix for a set of characters: mistake 3 of FACTS.md."""
+    """The published code took it for a set of characters (docs/reproduction.md, mistake 3)."""
     text = "user: user: see us\n\nassistant:\nassistant:  a\nassistant: b \n"
     assert dialogue.parse(text) == ("user: see us\n\nassistant:", " a\nassistant: b \n")

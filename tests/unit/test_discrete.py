@@ -31,7 +31,7 @@ def test_iterations_to_collapse_are_those_of_theory_and_of_the_plain_loop(outcom
     assert ks_2samp(steps, plain).pvalue > 1e-4
 
 
-def test_the_laws_of_facts():
+def test_iterations_to_collapse_approach_the_diffusion_limit():
     """About 2n ln 2 iterations for K = 2, 1.9 n for K = 10, 2n for many."""
     for outcomes, factor in {2: 2 * np.log(2), 10: 1.9, 200: 2.0}.items():
         steps = run(NAMED["replace"], 300, 1, 400, outcomes=outcomes)["iterations_to_collapse"]

@@ -1,4 +1,4 @@
-"""The Gaussian family: statistics that merge, factors that stay accurate, laws of FACTS.md."""
+"""The Gaussian family: statistics that merge, factors that stay accurate, theory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kernel density estimation: densities, tallies, buffers, and the growth of FACTS.md."""
+"""Kernel density estimation: densities, tallies, buffers, and the growth that theory says."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def test_scaled_rules_follow_the_spread_of_the_data(rule):
 
 
 def test_replacing_diverges_where_accumulating_hardly_moves():
-    """P2's finding over 60 iterations, as far as this horizon goes (FACTS.md)."""
+    """P2's finding, as far as 60 iterations go (docs/theory/kernel_density.md)."""
     growth = {}
     for name in ("replace", "accumulate"):
         values = run(NAMED[name], 30, 60, 20, dataset="moons", bandwidth=0.5)["test_nll"]

@@ -45,7 +45,7 @@ from collapse.training import trainer  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-#: FACTS.md, "Language-model pretraining".
+#: docs/reproduction.md, "Language-model pretraining".
 PUBLISHED = {
     "gpt2-9m": 8_890_880,
     "llama2-12m": 12_488_960,

@@ -164,7 +164,7 @@ def test_features_and_errors_have_the_covariance_that_is_asked_for(design):
 
 
 def test_the_finite_sample_excess_of_subsampling():
-    """T = 100, d = 5, t = 20: 2.90 simulated in FACTS.md where the formula says 2.79."""
+    """T = 100, d = 5, t = 20: 2.90, where the approximation is 2.79."""
     metrics = run(NAMED["accumulate-subsample"], 100, 20, 1500, [20], dimension=5)
     factor = metrics["test_error"][:, 0] / (5 / (100 - 5 - 1))
     error = factor.std() / np.sqrt(1500)
@@ -175,8 +175,8 @@ def test_the_finite_sample_excess_of_subsampling():
 def test_a_reused_design_drives_small_subsets_to_the_interpolation_threshold():
     """d = 32, T = 50, t = 20: median error 1.6e4 against 11 with a fresh X.
 
-    FACTS.md has 1.5e5 for the former; 1,500 runs of the plain loop of `reference` have a
-    median of 1.6e4 with quartiles 2e3 and 2e5, and so have 4,000 seeds of the package.
+    1,500 runs of the plain loop of `reference` have the former median, with quartiles 2e3 and
+    2e5, and so have 4,000 seeds of the package.
     """
     regime, median, distinct = NAMED["accumulate-subsample"], {}, {}
     for design in ("reused", "fresh"):

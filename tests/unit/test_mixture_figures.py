@@ -182,7 +182,7 @@ def test_proportions_are_compared_at_totals_that_several_mixtures_have(drawings)
 
 
 def test_of_many_totals_those_of_most_mixtures_are_drawn():
-    """The published grid (FACTS.md): 25 totals occur three times or more, eight of them five."""
+    """The published grid: 25 totals occur three times or more, eight of them five."""
     reals = [0, 256, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288]
     more = [16384, 24576, 32768, 49152, 65536, 98304, 131072]
     values = {mixtures.Mixture(real, added): None for real in reals for added in reals + more}

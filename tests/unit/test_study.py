@@ -21,7 +21,7 @@ PROJECT = Path(__file__).parents[2]
 SHIPPED = sorted((PROJECT / "config" / "studies").glob("*.yaml"))
 SCHEMA = PROJECT / "config" / "schemas" / "study.schema.json"
 
-# The example of DESIGN.md, contract 3.
+# A study of the usual form.
 EXAMPLE = """\
 experiments:
   gaussian:

@@ -97,7 +97,7 @@ def test_points_come_in_random_order(name):
 
 
 def test_training_and_test_blobs_share_their_centres():
-    """FACTS.md, mistake 1: drawn anew, they give a likelihood of another world."""
+    """docs/reproduction.md, mistake 1: drawn anew, they give a likelihood of another world."""
     streams = Streams("toy", "p", "r", range(20))
     chain = Simulator(Parameters(dataset="blobs", bandwidth=0.5), 300, streams)
     training = chain.real(1, 300)

@@ -2,7 +2,7 @@
 
 They are drawn here, not by `sklearn.datasets`, whose import costs three seconds in each of
 hundreds of short jobs and which takes no `numpy.random.Generator`; the tests hold both
-side by side. Noise is 0.05 (FACTS.md, "Kernel density estimation").
+side by side. Noise is 0.05 (docs/reproduction.md, "Kernel density estimation").
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def centres(generator: np.random.Generator) -> Array:
     """Draw the centres of the blobs, which training and test data must share.
 
     They are drawn apart from the points, as the published code drew them anew for the test set
-    (FACTS.md, mistake 1).
+    (docs/reproduction.md, mistake 1).
     """
     return generator.uniform(-10.0, 10.0, size=(CENTRES, 2))
 

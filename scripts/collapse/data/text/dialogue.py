@@ -1,7 +1,8 @@
 r"""A prompt and its response, and the text that a model learns of them.
 
-The text is ``user: {prompt}\nassistant: {response}`` (FACTS.md, supervised fine-tuning). It is
-read by its structure: it begins with ``user: ``, and the first ``\nassistant: `` ends the prompt.
+The text is ``user: {prompt}\nassistant: {response}`` (docs/reproduction.md, "Supervised
+fine-tuning"). It is read by its structure: it begins with ``user: ``, and the first
+``\nassistant: `` ends the prompt.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ TOKENS = {"questions": 30, "helpsteer2": 300}
 class Parameters(declarations.Parameters):
     """Parameters of the fine_tuning family.
 
-    The paper study sets the published values (FACTS.md, "Supervised fine-tuning"); the defaults
-    suit the built-in base.
+    The paper study sets the published values (docs/reproduction.md, "Supervised fine-tuning"); the
+    defaults suit the built-in base.
     """
 
     base: str = Field(
@@ -143,7 +143,7 @@ class Parameters(declarations.Parameters):
     weights: Literal["float32", "bfloat16"] = Field(
         default="float32",
         description="Precision of weights and of the optimiser's state; bfloat16 loses small "
-        "updates to rounding, as in the published code (mistake 5 in FACTS.md).",
+        "updates to rounding, as in the published code (docs/reproduction.md, mistake 5).",
         json_schema_extra=matters_from(),
     )
     curve_points: CurvePoints = 10
@@ -152,7 +152,8 @@ class Parameters(declarations.Parameters):
         ge=1,
         strict=True,
         description="Number of updates in every iteration from 2 on, whatever the size of its "
-        "training set, as a control of a mixture grid (mistake 7 in FACTS.md); null: by epochs.",
+        "training set, as a control of a mixture grid (docs/reproduction.md, mistake 7); "
+        "null: by epochs.",
         json_schema_extra=matters_from("later"),
     )
     later_warmup_steps: int | None = Field(
@@ -173,14 +174,14 @@ class Parameters(declarations.Parameters):
     truncated: Literal["redraw", "end"] = Field(
         default="redraw",
         description="What to do with a sample that is cut off at the context: draw it again, or "
-        "end it there, as in the published code (mistake 4 in FACTS.md).",
+        "end it there, as in the published code (docs/reproduction.md, mistake 4).",
         json_schema_extra=matters_from("generation"),
     )
     long_samples: Literal["redraw", "drop"] = Field(
         default="redraw",
         description="What to do with a sample whose text, tokenised again, exceeds the context: "
         "draw it again, or leave it out of training sets, whose size then drifts, as in the "
-        "published code (mistake 4 in FACTS.md).",
+        "published code (docs/reproduction.md, mistake 4).",
         json_schema_extra=matters_from("generation"),
     )
     samples_per_seed: int = Field(
@@ -188,7 +189,7 @@ class Parameters(declarations.Parameters):
         ge=1,
         strict=True,
         description="Number of neighbouring samples that share a random seed; more than one, as in "
-        "the published code (mistake 2 in FACTS.md), makes copies.",
+        "the published code (docs/reproduction.md, mistake 2), makes copies.",
         json_schema_extra=matters_from("generation"),
     )
     backend: Backend = "auto"

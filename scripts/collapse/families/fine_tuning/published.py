@@ -1,4 +1,4 @@
-"""Cross-entropies of Gemma-2 2B, read off the plot of P2 (FACTS.md, "Supervised fine-tuning")."""
+"""Cross-entropies of Gemma-2 2B, read off the plot of P2 (docs/reproduction.md)."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ from collapse.families.parameters import (
 )
 from collapse.text.sampling.interface import LOWEST_TEMPERATURE
 
-#: Mean number of tokens of a document, by source (FACTS.md: 470 M in 2.12 M stories).
+#: Mean number of tokens of a document, by source (TinyStories has 470 M in 2.12 M stories).
 TOKENS = {"stories": 50, "tinystories": 222}
 
 
@@ -47,7 +47,7 @@ class Parameters(declarations.Parameters):
     """Parameters of the language_model family.
 
     Head counts, learning rate and schedule of the published runs are not known; the defaults
-    are ours (FACTS.md, "Language-model pretraining").
+    are ours (docs/reproduction.md, "Language-model pretraining").
     """
 
     data: DataName = Field(

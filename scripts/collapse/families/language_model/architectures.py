@@ -1,7 +1,8 @@
 """Shapes and parameter counts of the models, without torch.
 
-The published parameter counts fix hidden size, layers and feed-forward size (FACTS.md,
-"Language-model pretraining"); numbers of heads are not known, and ours have 64 dimensions each.
+The published parameter counts fix hidden size, layers and feed-forward size
+(docs/reproduction.md, "Language-model pretraining"). The numbers of heads are not known; ours have
+64 dimensions each.
 """
 
 from __future__ import annotations

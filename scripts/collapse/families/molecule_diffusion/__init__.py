@@ -38,7 +38,8 @@ ATOMS = {True: 44, False: 25}
 class Parameters(declarations.Parameters):
     """Parameters of the molecule_diffusion family.
 
-    Noise levels and shapes are those of GeoDiff (FACTS.md, "Molecular diffusion on GEOM-Drugs").
+    Noise levels and shapes are those of GeoDiff (docs/reproduction.md, "Molecular diffusion on
+    GEOM-Drugs").
     """
 
     data: DataName = Field(

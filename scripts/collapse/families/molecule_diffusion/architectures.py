@@ -55,7 +55,8 @@ class Architecture(NamedTuple):
         return 2 * (2 * (self.smearing * h + 3.5 * h * h) + self.global_layers * 2 * h * h)
 
 
-#: FACTS.md, "Molecular diffusion on GEOM-Drugs", and one for small molecules on a CPU.
+#: GeoDiff's (docs/reproduction.md, "Molecular diffusion on GEOM-Drugs"), and one for small
+#: molecules on a CPU.
 ARCHITECTURES = {
     "geodiff": Architecture(128, 6, 4, 10.0, 50),
     "small": Architecture(64, 2, 3, 10.0, 50),

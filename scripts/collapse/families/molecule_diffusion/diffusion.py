@@ -17,7 +17,7 @@ from torch import Tensor
 
 from collapse.families.molecule_diffusion.graphs import Graphs
 
-#: FACTS.md, "Molecular diffusion on GEOM-Drugs".
+#: Those of GeoDiff (docs/reproduction.md, "Molecular diffusion on GEOM-Drugs").
 STEPS, LOWEST_BETA, HIGHEST_BETA = 5000, 1e-7, 2e-3
 
 #: The noise of an atom is longer than this, in units of its standard deviation, with probability

@@ -36,8 +36,8 @@ SHAPES = {"digits": (8, 1), "celeba": (64, 3)}
 class Parameters(declarations.Parameters):
     """Parameters of the vae family.
 
-    Likelihood, learning rate, batch and schedule of the published runs are not known (FACTS.md,
-    "VAE on CelebA"); the defaults are ours, and suit the built-in digits.
+    Likelihood, learning rate, batch and schedule of the published runs are not known
+    (docs/reproduction.md, "VAE on CelebA"); the defaults are ours, and suit the built-in digits.
     """
 
     data: DataName = Field(

@@ -50,7 +50,8 @@ MOST_SLOTS = 2**26
 def backend(name: str) -> Backend:
     """Return the backend of a name; ``auto`` is vLLM if it is installed and a GPU is present.
 
-    On a CPU vLLM takes half a minute to start and is hardly faster (PLATFORM.md).
+    On a CPU vLLM takes up to half a minute to start, and then generates the samples of small
+    models hardly faster than transformers.
 
     Raises
     ------
@@ -127,7 +128,7 @@ def seeds(base: int, attempt: int, slots: Sequence[int], *, shared_by: int = 1) 
 
     vLLM takes 32 bits of a seed: counting upwards, no two of a model's are the same. With
     ``shared_by`` more than 1 so many neighbours have one seed, as a batch of the published
-    code had (FACTS.md, mistake 2).
+    code had (docs/reproduction.md, mistake 2).
     """
     return [(base + attempt * MOST_SLOTS + slot // shared_by) % 2**63 for slot in slots]
 
