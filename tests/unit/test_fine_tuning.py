@@ -22,10 +22,11 @@ from collapse import study as studies  # noqa: E402
 from collapse.data.text import pairs, questions, tokenizing, tokens  # noqa: E402
 from collapse.data.text.tokenizing import OWN, Special  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
-from collapse.families.fine_tuning import Parameters, architectures, training  # noqa: E402
+from collapse.families.fine_tuning import architectures, training  # noqa: E402
 from collapse.families.fine_tuning.base import Base  # noqa: E402
 from collapse.families.fine_tuning.evaluation import of_questions  # noqa: E402
 from collapse.families.fine_tuning.generation import Writer  # noqa: E402
+from collapse.families.fine_tuning.parameters import Parameters  # noqa: E402
 from collapse.families.step_jobs import TrainJob  # noqa: E402
 from collapse.loop import steps  # noqa: E402
 from collapse.loop.branches import Branches  # noqa: E402

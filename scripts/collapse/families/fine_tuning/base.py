@@ -17,7 +17,8 @@ from collapse.data.text import stories, tokenizing, tokens
 from collapse.data.text.tokenizing import OWN, Special
 from collapse.errors import JobError, in_one_line
 from collapse.families import language_model
-from collapse.families.fine_tuning import Parameters, architectures
+from collapse.families.fine_tuning import architectures
+from collapse.families.fine_tuning.parameters import Parameters
 from collapse.families.language_model import training
 from collapse.families.step_jobs import TrainJob
 from collapse.text import checkpoints

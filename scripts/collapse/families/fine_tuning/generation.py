@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from collapse.data.text import pairs, tokenizing, tokens
-from collapse.families.fine_tuning import Parameters
+from collapse.families.fine_tuning.parameters import Parameters
 from collapse.text.sampling import Sample
 
 

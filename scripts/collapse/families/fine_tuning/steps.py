@@ -13,9 +13,10 @@ import torch
 from collapse.artifacts import manifest
 from collapse.artifacts.training_sets import DATASET
 from collapse.data.text import pairs, questions, tokens
-from collapse.families.fine_tuning import Parameters, base, training
+from collapse.families.fine_tuning import base, training
 from collapse.families.fine_tuning.evaluation import of_questions
 from collapse.families.fine_tuning.generation import Writer
+from collapse.families.fine_tuning.parameters import Parameters
 from collapse.families.step_jobs import EvaluateJob, GenerateJob, Prepared, StepJob, Steps, TrainJob
 from collapse.families.text import TEST, TOKENIZER, prepared
 from collapse.text import checkpoints, evaluation, sampling, stored_tokens

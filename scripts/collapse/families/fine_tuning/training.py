@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from collapse.artifacts.step import Step
-from collapse.families.fine_tuning import Parameters
 from collapse.families.fine_tuning.base import Base
+from collapse.families.fine_tuning.parameters import Parameters
 from collapse.families.step_jobs import TrainJob
 from collapse.text import checkpoints, stored_tokens
 from collapse.text.next_tokens import NextTokens
