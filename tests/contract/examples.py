@@ -63,6 +63,8 @@ class Example:
         What the steps import; where it is not installed, checks of steps are skipped.
     unknown : sequence of str
         Metrics that may be missing: of so small a model, or of a chain that has not got so far.
+    distinct : float
+        Share of the samples, at least, that are no copies of others.
     """
 
     chains: tuple[Chains, ...] = ()
@@ -70,6 +72,7 @@ class Example:
     files: Callable[[], object] = lambda: None
     libraries: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    distinct: float = 0.9
 
 
 EXAMPLES = {

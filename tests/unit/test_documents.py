@@ -6,6 +6,7 @@ import pytest
 
 from collapse import families
 from collapse.regimes import NAMED
+from contract.examples import EXAMPLES
 from running import PROJECT
 
 REPRODUCTION = (PROJECT / "docs/reproduction.md").read_text(encoding="utf-8")
@@ -15,13 +16,6 @@ WRITTEN = [
     for path in sorted(PROJECT.glob(folder))
     if path.suffix in (".md", ".rst", ".py", ".json", ".yaml", ".smk")
 ]
-#: Families with a theory, each with parameters that together reach all of their expectations.
-THEORIES = {
-    "gaussian": [{}],
-    "linear_regression": [{}, {"dimension": 20}, {"design": "fresh"}],
-    "kernel_density": [{}],
-    "discrete": [{}],
-}
 
 
 def words_of(path):
@@ -80,18 +74,13 @@ def test_a_page_of_theory_numbers_its_equations_and_names_tests_that_exist(page)
 
 
 @pytest.mark.parametrize("regime", ["replace", "accumulate", "accumulate-subsample"])
-@pytest.mark.parametrize("family", THEORIES)
+@pytest.mark.parametrize("family", [name for name in EXAMPLES if EXAMPLES[name].chains])
 def test_every_expectation_names_an_equation_of_a_page(family, regime):
     loaded = families.load(family)
-    for parameters in THEORIES[family]:
+    for parameters in (*(each.parameters for each in EXAMPLES[family].chains), {}):
         point = loaded.parameters(**parameters)
         for metric, one in loaded.expectations(point, NAMED[regime], 10, 3).items():
             page, number = re.fullmatch(
                 r"(docs/theory/\w+\.md), eq\. \((\d+)\)", one.source
             ).groups()
             assert int(number) in equations_of(page), metric
-
-
-def test_every_family_with_a_simulator_has_a_theory():
-    closed = {name for name in families.MODULES if families.load(name).closed_form is not None}
-    assert closed == set(THEORIES)
