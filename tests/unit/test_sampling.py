@@ -28,7 +28,7 @@ from collapse.text.sampling import (
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-SCRIPTS = Path(sampling.__file__).parents[2]
+SCRIPTS = Path(sampling.__file__).parents[3]
 BEGIN, END, VOCABULARY, POSITIONS = 0, 1, 64, 48
 
 #: Settings of a checkpoint, each of which would spoil a sample that obeyed it.

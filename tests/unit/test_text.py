@@ -514,9 +514,8 @@ def test_without_a_network_and_cache_the_real_library_is_understood(tmp_path):
 
 
 def test_importing_costs_no_heavy_package():
-    modules = ", ".join(
-        f"collapse.data.{name}" for name in ("pairs", "questions", "text", "tokens")
-    )
+    names = ("pairs", "questions", "corpus", "tokens")
+    modules = ", ".join(f"collapse.data.text.{name}" for name in names)
     code = f"import sys, {modules}; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -14,6 +14,6 @@ NAMED = {
 
 
 def datasets_of(source: str) -> list[str]:
-    """Return a list of the Hub's data set that a source names, or an empty list."""
+    """Return the Hub's data set that a source names, as a list that is empty if there is none."""
     full = NAMED.get(source, source)
     return [full.removeprefix(PREFIX)] if full.startswith(PREFIX) else []

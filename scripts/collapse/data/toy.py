@@ -1,8 +1,8 @@
 """The two- and three-dimensional toy data sets of P2, as scikit-learn defines them.
 
 They are drawn here, not by `sklearn.datasets`, whose import costs three seconds in each of
-hundreds of short jobs and which takes no `numpy.random.Generator`; the tests hold both
-side by side. Noise is 0.05 (docs/reproduction.md, "Kernel density estimation").
+hundreds of short jobs and which takes no `numpy.random.Generator`; the tests compare both.
+Noise is 0.05 (docs/reproduction.md, "Kernel density estimation").
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Array = NDArray[np.float64]
 def centres(generator: np.random.Generator) -> Array:
     """Draw the centres of the blobs, which training and test data must share.
 
-    They are drawn apart from the points, as the published code drew them anew for the test set
+    They are drawn apart from the points; the published code drew new ones for the test set
     (docs/reproduction.md, mistake 1).
     """
     return generator.uniform(-10.0, 10.0, size=(CENTRES, 2))

@@ -162,7 +162,7 @@ def _read_slurm() -> None:
 
 @contextmanager
 def on_stop(handle: Callable[[signal.Signals], None]) -> Iterator[None]:
-    """Call a function at any of `STOP_SIGNALS` within the block, instead of their handlers.
+    """Handle `STOP_SIGNALS` by a function within the block.
 
     A second Ctrl-C is handled as it was before the block. Outside the main thread, where Python
     handles no signals, this does nothing.

@@ -13,7 +13,7 @@ Part = TypeVar("Part", covariant=True)
 
 
 class Order(Protocol[Part]):
-    """The samples of an epoch in order: an array, or an object that places index like an array."""
+    """The samples of an epoch in order: an array, or an object that is indexed like one."""
 
     def __len__(self) -> int: ...
 

@@ -197,7 +197,7 @@ def _usable(
 
 
 class _Numbered(NamedTuple):
-    """Conformations, and for each the name of its graph."""
+    """Conformations, and the name of the graph of each."""
 
     conformations: Conformations
     graphs: list[str]

@@ -126,8 +126,8 @@ def opened(
 def seeds(base: int, attempt: int, slots: Sequence[int], *, shared_by: int = 1) -> list[int]:
     """Return the seeds of samples at an attempt, counted from 0.
 
-    vLLM takes 32 bits of a seed: counting upwards, no two of a model's are the same. With
-    ``shared_by`` more than 1 so many neighbours have one seed, as a batch of the published
+    They count upwards, so that no two samples of a model have the same 32 bits, which are all
+    that vLLM uses of a seed. ``shared_by`` neighbours have one seed, as a batch of the published
     code had (docs/reproduction.md, mistake 2).
     """
     return [(base + attempt * MOST_SLOTS + slot // shared_by) % 2**63 for slot in slots]
