@@ -721,5 +721,5 @@ def test_a_training_has_a_rank_for_each_gpu(resources, ranks, nodes):
 
 @pytest.mark.parametrize("gres", [{}, {"gres": "gpu"}, {"gres": "lustre:1"}])
 def test_several_nodes_without_their_gpus_are_refused(gres):
-    with pytest.raises(JobError, match=r"nodes: 2: found gres: .*, expected gpu:<number on each>"):
+    with pytest.raises(JobError, match=r"nodes: 2: found gres: .*, expected gpu:<number per node>"):
         fitting.ranks_of({"nodes": 2, "gpu": 4, **gres})

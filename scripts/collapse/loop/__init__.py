@@ -1,1 +1,1 @@
-"""What runs, in which order: chains in closed form, the steps of an iteration, and the plan."""
+"""The loop: chains in closed form, the steps of an iteration, the inputs of rules, and the plan."""

@@ -1,4 +1,4 @@
-"""What the rules of iterations ask of a study: branches, and what a step may depend on."""
+"""The chains of an experiment that runs by steps, and what each step of theirs may depend on."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from collapse.seeding import REAL
 from collapse.study import Study
 from collapse.study.experiment import Point, point_name
 
-#: Iteration 1 is the same under every regime.
+#: The regime of iteration 1, which trains on the same real data under every regime.
 _ANY_REGIME = Regime(keep_real=True)
 
 
 class Branches:
-    """The chains of an iterative experiment of a study."""
+    """The chains of an experiment that runs by steps.
+
+    Methods take a point by any of the names in its `Points`.
+    """
 
     def __init__(self, study: Study, experiment: str) -> None:
         self.name = experiment
@@ -37,20 +40,19 @@ class Branches:
                 self._cells.setdefault(name, point)
 
     def branch(self, point: str, regime: str, seed: int) -> Branch:
-        """Return the chain of a regime and seed; under ``real``, no more than its iteration 1.
+        """Return the chain of a point, regime and seed; ``real`` stands for iteration 1 alone.
 
         Raises
         ------
         KeyError
-            If the experiment has no such point, whole or as far as a stage knows it.
+            If no point of the experiment has this name.
         """
         samples = self._cells[point].samples
-        known = regime == REAL
         return Branch(
             experiment=self.name,
             points=self._points[point],
             regime_name=regime,
-            regime=_ANY_REGIME if known else self._study.regime_table[regime],
+            regime=_ANY_REGIME if regime == REAL else self._study.regime_table[regime],
             seed=int(seed),
             samples=samples,
             shard_size=self.experiment.shard_size or samples,
@@ -58,7 +60,7 @@ class Branches:
         )
 
     def all(self) -> Iterator[Branch]:
-        """Yield every chain."""
+        """Yield the chain of every point, regime and seed."""
         for point in self._study.cells[self.name]:
             for regime in self._study.regimes_of(self.name):
                 for seed in self.experiment.seed_list:
@@ -66,11 +68,11 @@ class Branches:
 
     @functools.cached_property
     def evaluates_samples(self) -> bool:
-        """Whether the samples of any iteration are evaluated."""
+        """Whether any chain evaluates samples of its models."""
         return any(branch.evaluated_samples for branch in self.all())
 
     def step(self, point: str, regime: str, seed: int, iteration: int, stage: str) -> Step:
-        """Return what a step may depend on: its place, and the parameters up to its stage."""
+        """Return the key of a step, with those parameters alone that matter up to its stage."""
         parameters = self.parameters(point)
         known = set(range(STAGES.index(stage) + 1))
         if int(iteration) > 1:
@@ -94,11 +96,11 @@ class Branches:
 
     @functools.cache  # noqa: B019  one study lives as long as the process
     def parameters(self, point: str) -> Parameters:
-        """Return all parameters of a point, those that later steps alone depend on, too."""
+        """Return all parameters of a point, also those that matter only to later stages."""
         return self.family.parameters(**self._cells[point].parameters)
 
     def _restricted(self, point: Point, stage: str) -> str:
-        """Return the name of a point as far as a stage knows it."""
+        """Return the name of a point, with those axes alone that matter up to a stage."""
         last = STAGES.index(stage)
         known = {
             key: value for key, value in point.axes.items() if self.family.stage_of(key) <= last

@@ -1,4 +1,4 @@
-"""The job of a closed-form chain: run the seeds that its file does not hold yet."""
+"""The job of a closed-form chain, which runs the seeds that are not in its file yet."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from collapse.study.chain_spec import ChainSpec
 def run(
     path: Path, *, specification: Mapping[str, Any], version: int, seeds: Sequence[int]
 ) -> None:
-    """Run the seeds of a chain that its file does not hold yet, and write them all.
+    """Write the metrics of a chain for all seeds, running only those that are not in its file.
 
-    One thread, so that chains side by side don't compete and the sums of BLAS do not
-    depend on the machine. What an earlier run of the same chain left is used again; a
-    damaged or outdated file is not.
+    A file that is damaged, or of another specification or version, is not used. The chain runs
+    in one thread, so that chains that run at the same time don't compete for cores, and sums in
+    BLAS don't depend on the machine.
     """
     identity = {**specification, "version": version}
     found = _previous(path, identity)
@@ -39,12 +39,12 @@ def run(
 
 
 def _previous(path: Path, identity: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
-    """Return the metrics of each seed in an existing file of the very same chain."""
+    """Return the metrics of each seed in the existing file, if its identity is the same."""
     try:
         metrics, seeds, written = chain_file.read_chain(path)
     except DamagedFileError:
         return {}
-    # Compare as JSON has it: tuples and numpy scalars do not survive being written.
+    # The identity is compared as JSON, in which tuples become lists and numpy scalars numbers.
     if written != json.loads(json.dumps(identity)):
         return {}
     return {

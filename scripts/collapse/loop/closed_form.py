@@ -1,8 +1,8 @@
-"""The loop of closed-form families: fit, evaluate, sample, decide by the regime, refit.
+"""The loop of closed-form families: fit, evaluate, sample, and form the next training set.
 
-One call runs a chain for all its seeds at once. Where a regime trains on whole shards the
-loop carries statistics that merge, so accumulating costs O(T); where it trains on a random
-subset of the pool, the pool is held as samples and only those ever drawn are realised.
+One call runs a chain for all its seeds at once. If the regime trains on whole pools, the loop
+keeps statistics of shards and merges them, so that T iterations cost O(T). If it trains on random
+subsets of its pool, the loop keeps samples, and draws only those that some iteration trains on.
 """
 
 from __future__ import annotations
@@ -21,32 +21,30 @@ from collapse.regimes import Regime, Source, draw_positions
 from collapse.seeding import Streams
 from collapse.study.chain_spec import ChainSpec
 
-#: Samples held in memory by one batch of seeds, in bytes; a job then stays well under 2 GB.
+#: Bytes of samples that one batch of seeds may hold; a job then needs well under 2 GB of memory.
 MEMORY = 400_000_000
 
 
 def run_chain(spec: ChainSpec, seeds: Sequence[int]) -> dict[str, NDArray[np.float64]]:
-    """Run one chain for several seeds.
-
-    Parameters
-    ----------
-    spec : ChainSpec
-        What to run.
-    seeds : sequence of int
-        Seeds; the numbers of each depend on no other.
+    """Run one chain for several seeds; the results of a seed don't depend on the other seeds.
 
     Returns
     -------
     dict of str to ndarray
-        For each metric of the family an array (seeds, evaluated iterations), or (seeds,)
-        for those that are one number per chain.
+        For each metric of the family an array of shape (seeds, evaluated iterations), or
+        (seeds,) if the metric is one number per chain.
+
+    Raises
+    ------
+    TypeError
+        If the family does not run in closed form.
     """
     family = families.load(spec.family)
     if family.closed_form is None:
         raise TypeError(f"the family {family.name} does not run in closed form")
     set_up = family.closed_form.simulator
     parameters = family.parameters(**spec.parameters)
-    # One seed tells the width of a sample, and so how many seeds fit into memory at once.
+    # One sample of one seed shows its size in bytes, and so how many seeds fit into memory.
     probe = set_up(parameters, spec.samples, _streams(spec, seeds[:1]))
     width = sum(array[0, 0].nbytes for array in probe.real(1, 1))
     batch = max(1, MEMORY // max(1, width * _rows_in_memory(spec)))
@@ -62,7 +60,7 @@ def _streams(spec: ChainSpec, seeds: Sequence[int]) -> Streams:
 
 
 def _rows_in_memory(spec: ChainSpec) -> int:
-    """Bound the samples of a seed that are in memory at once."""
+    """Return an upper bound of the number of samples of a seed that are in memory at once."""
     regime, n = spec.regime, spec.samples
     if regime.trains_on_whole_pools:
         return n + max(regime.pool_sizes(spec.iterations, n))
@@ -74,10 +72,10 @@ def _run_batch(
     spec: ChainSpec, simulator: Simulator[Statistics, Model], streams: Streams
 ) -> dict[str, NDArray[np.float64]]:
     whole = spec.regime.trains_on_whole_pools
-    steps = _wholes(spec, simulator) if whole else _subsets(spec, simulator, streams)
+    models = _on_whole_pools(spec, simulator) if whole else _on_subsets(spec, simulator, streams)
     recorded: dict[str, list[NDArray[np.float64]]] = {}
     evaluated = set(spec.evaluated)
-    for t, model in enumerate(steps, start=1):
+    for t, model in enumerate(models, start=1):
         if t in evaluated:
             for name, values in simulator.evaluate(model).items():
                 recorded.setdefault(name, []).append(values)
@@ -87,8 +85,9 @@ def _run_batch(
 
 
 def _later(spec: ChainSpec) -> Iterator[int] | None:
+    """Return the sizes of the training sets after the last iteration, or None; see `finish`."""
     regime, n = spec.regime, spec.samples
-    # Growing samples may never collapse, shrinking ones end: neither is followed.
+    # A chain whose samples grow may never collapse, and one whose samples shrink ends.
     after = spec.iterations + 1
     steady = regime.generated(after, n) == regime.generated(after + 1, n)
     if not (steady and regime.trains_on_whole_pools and regime.sees_newest_alone(n)):
@@ -96,8 +95,8 @@ def _later(spec: ChainSpec) -> Iterator[int] | None:
     return regime.generated_from(after, n)
 
 
-def _wholes(spec: ChainSpec, simulator: Simulator[Statistics, Model]) -> Iterator[Model]:
-    """Models of a chain that trains on whole shards: statistics are enough."""
+def _on_whole_pools(spec: ChainSpec, simulator: Simulator[Statistics, Model]) -> Iterator[Model]:
+    """Yield the models of a chain that trains on whole pools, from statistics of shards."""
     regime, n = spec.regime, spec.samples
     real = simulator.real(1, n)
     model = simulator.fit(simulator.summarise(real))
@@ -113,25 +112,24 @@ def _wholes(spec: ChainSpec, simulator: Simulator[Statistics, Model]) -> Iterato
         if size := regime.fresh(t, n):
             arrivals.append(simulator.summarise(simulator.real(t, size)))
         if regime.memory is None:
-            # Nothing ever leaves the pool, so it is merged once and for all.
+            # No shard ever leaves the pool, so each is merged into it once.
             pool = reduce(simulator.merge, arrivals if pool is None else [pool, *arrivals])
             training = pool
         else:
             window.append(arrivals)
-            parts = [shard for generation in window for shard in generation]
+            parts = [shard for arrived in window for shard in arrived]
             training = reduce(simulator.merge, parts if pool is None else [pool, *parts])
         model = simulator.fit(training)
         yield model
 
 
-def _subsets(
+def _on_subsets(
     spec: ChainSpec, simulator: Simulator[Statistics, Model], streams: Streams
 ) -> Iterator[Any]:
-    """Models of a chain that trains on a random subset of its pool, which is held as samples.
+    """Yield the models of a chain that trains on random subsets of its pool, kept as samples.
 
-    Which rows of which shard iteration t trains on does not depend on the data, so it is
-    drawn first, and of a shard of exchangeable samples only the rows that some iteration
-    trains on are realised.
+    The rows of a shard on which iteration t trains don't depend on the data, so they are drawn
+    first. If samples are exchangeable, only those that some iteration trains on are then made.
     """
     regime, n = spec.regime, spec.samples
     layout = _Layout(spec, exchangeable=simulator.exchangeable, streams=streams)
@@ -157,7 +155,7 @@ def _subsets(
 
 
 def _rows(held: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
-    """Return the given rows of each seed: contiguous, so that sums never depend on the layout."""
+    """Return rows of each seed in a contiguous array, because sums depend on memory layout."""
     drawn = np.empty((*rows.shape, *held.shape[2:]), held.dtype)
     for source, chosen, target in zip(held, rows, drawn, strict=True):
         np.take(source, chosen, axis=0, out=target, mode="clip")  # "raise" would buffer
@@ -178,16 +176,16 @@ def _arriving(regime: Regime, t: int, n: int) -> list[Source]:
 
 
 class _Layout:
-    """Where each shard's samples lie in storage, and which of them iteration t trains on.
+    """The rows in which each shard's samples are stored, and those that iteration t trains on.
 
     Attributes
     ----------
     rows : int
-        Samples held per seed.
+        Number of samples stored for each seed.
     slots : dict of Source to slice
         The rows of each shard.
     training : dict of int to ndarray, shape (seeds, budget)
-        For each iteration t >= 2 the rows of its training set.
+        The rows of the training set of each iteration t >= 2.
     """
 
     def __init__(self, spec: ChainSpec, *, exchangeable: bool, streams: Streams) -> None:
@@ -201,9 +199,9 @@ class _Layout:
             for shard, start in zip(shards, starts[:-1], strict=True)
         }
         self.training = self._draw(spec, start_of, streams)
-        # The iteration that first trains on each row, or one that never comes.
+        # The first iteration that trains on each row, or T + 1 if none does.
         never = spec.iterations + 1
-        kind = np.min_scalar_type(never)  # sorting two bytes is several times faster
+        kind = np.min_scalar_type(never)  # small integers sort several times faster
         first = np.full((len(streams), starts[-1]), never if exchangeable else 1, kind)
         first[:, :n] = 1
         for t in range(spec.iterations, 1, -1):
@@ -243,10 +241,10 @@ class _Layout:
         first: NDArray[np.unsignedinteger[Any]],
         never: int,
     ) -> None:
-        """Give each drawn row a slot; a shard is as wide as the seed that draws most of it.
+        """Give a slot to each row that is drawn, in the order in which rows are first used.
 
-        In the order of first use, so that a longer chain begins with the numbers of a
-        shorter one.
+        This order makes the first iterations of a longer chain equal those of a shorter one. A
+        shard gets as many slots as the seed needs that draws the most of its rows.
         """
         rank = np.empty(first.shape, dtype=np.int64)
         self.slots: dict[Source, slice] = {}

@@ -1,4 +1,4 @@
-"""Training the model of an iteration, in this process or in several ranks of one training."""
+"""Training of the model of an iteration, in this process or in several ranks."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from collapse.families.step_jobs import TrainJob
 
 
 def ranks_of(resources: Mapping[str, Any]) -> dict[str, int]:
-    """Return how many ranks a training has, one a GPU, and on how many nodes.
+    """Return the number of ranks of a training, one for each GPU, and the number of nodes.
 
-    On one node ``gpu`` says how many; on several, where SLURM must be told the number on each,
-    ``gres``, say ``gpu:4`` or ``gpu:a100:4``.
+    On one node, the resource ``gpu`` is the number of GPUs. On several nodes SLURM must be told
+    how many GPUs each of them has, so ``gres`` (``gpu:4``, ``gpu:a100:4``) is read, and a
+    `JobError` is raised without it.
     """
     nodes = resources.get("nodes", 1)
     if nodes == 1:
@@ -28,25 +29,28 @@ def ranks_of(resources: Mapping[str, Any]) -> dict[str, int]:
     count = rest.rpartition(":")[2]
     if kind != "gpu" or not count.isdigit():
         raise JobError(
-            f"nodes: {nodes}: found gres: {resources.get('gres')}, expected gpu:<number on each>"
+            f"nodes: {nodes}: found gres: {resources.get('gres')}, expected gpu:<number per node>"
         )
     return {"ranks": nodes * int(count), "nodes": nodes}
 
 
 def parameters_of(step: Step) -> Parameters:
-    """Return the parameters of a step's family, with defaults for those it may not depend on."""
+    """Return a step's parameters, with defaults for those that do not matter to the step."""
     return families.load(step.family).parameters(**step.parameters)
 
 
 def version_of(step: Step, rule: str) -> int:
-    """Return the version of the numbers that the family of a step makes in a rule."""
+    """Return the version that the family of a step gives to the numbers of a rule."""
     return families.load(step.family).by_steps.version(rule)
 
 
 def fit(
     step: Step, *, training_set: str, data: str | None, scratch: str, model: str
 ) -> dict[str, Any]:
-    """Train in this process, alone or as one of several ranks that are given the same."""
+    """Train in this process, and return details for the record of the training.
+
+    If several ranks train together, each calls this function with the same arguments.
+    """
     family = families.load(step.family)
     described = manifest.read_training_set(training_set)
     content = [step.as_dict(), version_of(step, "train"), manifest.checksum(training_set)]
@@ -65,7 +69,10 @@ def fit(
 def fit_in_ranks(
     step: Step, given: Mapping[str, Any], scratch: Path, ranks: int, nodes: int
 ) -> dict[str, Any]:
-    """Train in several processes; only here does a step travel as plain values."""
+    """Train in ``ranks`` processes on ``nodes`` nodes, and return the details of the first rank.
+
+    The processes read the step and ``given``, the other arguments of `fit`, from a JSON file.
+    """
     from collapse.training import launching
 
     described, details = scratch / "job.json", scratch / "details.json"

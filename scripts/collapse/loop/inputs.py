@@ -1,7 +1,7 @@
-"""What the rules ask of a study: which files follow from which, and what a job's parameters are.
+"""The functions with which the rules look up a job's input files, parameters and environment.
 
-Snakemake calls a rule's functions with the wildcards of a job, whose values are text. Here they
-are methods of one value, so that they are imported and tested as any other code.
+Snakemake calls a function with the wildcards of a job, whose values are strings. The functions
+are methods of one object, so that tests can import them without Snakemake.
 """
 
 from __future__ import annotations
@@ -21,21 +21,22 @@ from collapse.study.chain_spec import ChainSpec
 
 
 def any_of(names: Iterable[str]) -> str:
-    """Return the regular expression that matches these names alone."""
+    """Return a regular expression that matches these names and nothing else."""
     return "|".join(names) or "(?!)"
 
 
 class Inputs:
-    """The functions that the rules ask for inputs, parameters and resources.
+    """The functions that rules call for inputs, parameters and environments.
 
     Parameters
     ----------
     study : Study
-        What the user asked for.
+        The study to run.
     environments : mapping of str to str
-        Conda environments: of jobs of families that want a GPU (``neural``), and of ``other`` jobs.
+        The conda environments of jobs of families that want a GPU (``neural``) and of all
+        ``other`` jobs: a YAML file in the project, or the name or folder of an environment.
     project : Path
-        The checkout, in which the files of these environments are.
+        The folder of the Snakefile.
     """
 
     def __init__(self, study: Study, environments: Mapping[str, str], project: Path) -> None:
@@ -50,12 +51,12 @@ class Inputs:
 
     @cached_property
     def mixing(self) -> list[str]:
-        """Experiments with a grid of mixtures of real and synthetic samples."""
+        """Names of the experiments with a grid of mixtures of real and synthetic samples."""
         return [name for name in self.study.experiments if mixtures.among(self.study, name)]
 
     @cached_property
     def writing(self) -> list[str]:
-        """Experiments whose models write text that is evaluated."""
+        """Names of the experiments whose models generate text that is evaluated."""
         return [
             name
             for name, branches in self.branches.items()
@@ -64,7 +65,7 @@ class Inputs:
 
     @cached_property
     def pictured(self) -> list[str]:
-        """Experiments whose results are shown as pictures."""
+        """Names of the experiments whose results are shown as pictures."""
         return [
             name
             for name, branches in self.branches.items()
@@ -73,7 +74,7 @@ class Inputs:
 
     @cached_property
     def published(self) -> list[str]:
-        """Experiments of whose family something is published as a table."""
+        """Names of the experiments for whose family there are published values."""
         return [
             name
             for name, experiment in self.study.experiments.items()
@@ -82,38 +83,38 @@ class Inputs:
 
     @cached_property
     def closed_form(self) -> str:
-        """Regular expression of the experiments whose chains run at once."""
+        """Regular expression of the names of experiments that run in closed form."""
         return any_of(name for name in self.study.experiments if name not in self.branches)
 
     @cached_property
     def by_iteration(self) -> str:
-        """Regular expression of the experiments whose steps are jobs with files."""
+        """Regular expression of the names of experiments that run by steps."""
         return any_of(self.branches)
 
     @property
     def all_chains(self) -> list[str]:
-        """Files of all chains of the study."""
+        """Paths of the results of all chains of the study."""
         return [path for name in self.study.experiments for path in self._chain_files(name)]
 
     @property
     def all_metrics(self) -> list[str]:
-        """Datasets of all experiments."""
+        """Paths of the datasets of all experiments."""
         return [f"results/{name}/metrics.nc" for name in self.study.experiments]
 
     @property
     def published_metrics(self) -> list[str]:
-        """Datasets of the experiments of whose family something is published."""
+        """Paths of the datasets of the experiments in `published`."""
         return [f"results/{name}/metrics.nc" for name in self.published]
 
     def _chain_files(self, experiment: str) -> list[str]:
         return [chain_file(spec) for spec in self.study.chains(experiment)]
 
     def chains_of(self, wildcards: Any) -> list[str]:
-        """Return the files of all chains of an experiment."""
+        """Return the paths of the results of all chains of an experiment."""
         return self._chain_files(wildcards.experiment)
 
     def chain_of(self, wildcards: Any) -> dict[str, Any]:
-        """Return the specification of a chain, as plain values."""
+        """Return the specification of a chain as plain values."""
         spec = self.study.chain(wildcards.experiment, wildcards.point, wildcards.regime)
         return spec.as_dict()
 
@@ -122,12 +123,12 @@ class Inputs:
         return self.study.experiments[wildcards.experiment].seed_list
 
     def version_of(self, wildcards: Any) -> int:
-        """Return the version of the numbers of a closed-form family."""
+        """Return the version of a closed-form family; 0 for another family."""
         closed_form = self.family(wildcards).closed_form
         return closed_form.version if closed_form is not None else 0
 
     def cells_of(self, wildcards: Any) -> list[dict[str, Any]]:
-        """Return the place of each chain of an experiment on the axes of its dataset."""
+        """Return the coordinates of each chain of an experiment in the experiment's dataset."""
         return [
             {"regime": spec.regime_name, **spec.parameters, "samples": spec.samples}
             for spec in self.study.chains(wildcards.experiment)
@@ -145,11 +146,11 @@ class Inputs:
         }
 
     def resolved_study_of(self, wildcards: Any) -> dict[str, Any]:
-        """Return what the study says of an experiment, with defaults, for its dataset."""
+        """Return an experiment and its regimes with all defaults, as stored in its dataset."""
         return studies.resolved(self.study, wildcards.experiment)
 
     def study_of(self, wildcards: Any) -> dict[str, Any]:
-        """Return the study as far as one experiment is concerned, as plain values."""
+        """Return the study reduced to one experiment, as plain values."""
         return studies.plain(self.study, [wildcards.experiment])
 
     @property
@@ -175,7 +176,7 @@ class Inputs:
         return self.environment("neural" if self.family(wildcards).wants_gpu else "other")
 
     def gpus_of(self, wildcards: Any) -> int:
-        """Return the GPUs of a step, unless the profile says otherwise."""
+        """Return the number of GPUs that a step asks for if the profile does not say another."""
         return int(self.family(wildcards).wants_gpu)
 
 

@@ -1,4 +1,4 @@
-"""What a study costs before it runs: jobs, core-hours, GPU-hours and bytes."""
+"""An estimate of what a study costs: jobs, core-hours, GPU-hours and bytes."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from collapse.loop.branches import Branches
 from collapse.study import Study, mixtures
 from collapse.study.chain_spec import ChainSpec
 
-#: Core-seconds that any job costs: starting Python, importing, writing.
+#: Core-seconds that any job takes to start Python, import modules and write files.
 OVERHEAD = 1.0
-#: Bytes of a number in a result file, and of a file besides its numbers.
+#: Bytes of a number in a result file, and of everything else in the file.
 NUMBER, FILE = 8, 20_000
 
-#: What a GPU is taken to sustain in training and in sampling, in floating-point operations per
-#: second: assumptions, by which the estimate can be scaled to another one.
+#: Assumed floating-point operations per second of a GPU in training and in sampling; an estimate
+#: is inversely proportional to them.
 TRAINING, SAMPLING = 2e14, 1e13
-#: Seconds that a step of a neural family takes to begin: imports, loading, and in generation
-#: the start of vLLM.
+#: Seconds that a step on a GPU takes to import modules, load its model and, in generation, start
+#: vLLM.
 START_UP = {"prepare": 5.0, "train": 10.0, "generate": 60.0, "evaluate": 10.0}
 
 
 class Cost(NamedTuple):
-    """Cost of an experiment.
+    """The cost of an experiment.
 
-    ``start_up`` is the part of the GPU-hours spent on beginning, ``gpu_memory`` the bytes that
-    the largest training takes of each of its GPUs, 0 where that is not estimated.
+    ``start_up`` is the part of the GPU-hours in which steps start up. ``gpu_memory`` is the bytes
+    that the largest training needs on each GPU, or 0 if no estimate is known.
     """
 
     jobs: int
@@ -40,7 +40,7 @@ class Cost(NamedTuple):
 
 
 def cost(study: Study, name: str) -> Cost:
-    """Estimate an experiment: its chains, and the jobs that gather, draw and tabulate them."""
+    """Estimate the cost of an experiment, with the jobs that gather, draw and tabulate results."""
     experiment = study.experiments[name]
     family = families.load(experiment.family)
     numbers = sum(
@@ -63,7 +63,7 @@ def cost(study: Study, name: str) -> Cost:
 
 
 def chain_seconds(spec: ChainSpec) -> float:
-    """Estimate the core-seconds of one seed of a chain."""
+    """Estimate the core-seconds that a closed-form chain takes for each seed."""
     family = families.load(spec.family)
     if family.closed_form is None:
         raise TypeError(f"the family {family.name} does not run in closed form")
@@ -76,7 +76,7 @@ def chain_seconds(spec: ChainSpec) -> float:
 
 
 def _steps_cost(study: Study, name: str) -> Cost:
-    """Add up the steps of all iterations, each file of theirs once."""
+    """Estimate the cost of all steps of an experiment; chains that share a file count it once."""
     branches = Branches(study, name)
     experiment = branches.experiment
     iterative = branches.family.by_steps
@@ -103,7 +103,7 @@ def _steps_cost(study: Study, name: str) -> Cost:
 
 
 def _gpu_memory(branches: Branches) -> float:
-    """Return what the largest training of an experiment takes of a GPU, as far as known."""
+    """Estimate the bytes that the largest training of an experiment needs on each GPU."""
     estimate = branches.family.by_steps.training_memory
     points = {branch.points.later for branch in branches.all()}
     found = (estimate(branches.parameters(point), branches.experiment.gpus) for point in points)
@@ -113,7 +113,7 @@ def _gpu_memory(branches: Branches) -> float:
 def _iteration(
     branch: Branch, t: int, trained: int, each: SampleCost, evaluated: bool, last: int
 ) -> dict[str, tuple[str, float, float]]:
-    """Return the step, GPU-seconds and bytes of each output of an iteration."""
+    """Return the step, the GPU-seconds and the bytes of each output of an iteration, by path."""
     seconds = trained * each.train_flops / TRAINING
     files = {
         branch.training_set(t): ("assemble", 0.0, 1000.0),
@@ -135,7 +135,7 @@ def render(study: Study) -> str:
     costs = {name: cost(study, name) for name in study.experiments}
     total = Cost(*(sum(column) for column in zip(*costs.values(), strict=True)))
     total = total._replace(gpu_memory=max(one.gpu_memory for one in costs.values()))
-    # The comparisons with theory and with publications and the summary are of the whole study.
+    # The rules theory_check, summary and published have one job each for the whole study.
     published = any(families.load(each.family).published for each in study.experiments.values())
     costs["total"] = total._replace(jobs=total.jobs + 2 + published)
     width = max(map(len, costs))
@@ -152,10 +152,10 @@ def render(study: Study) -> str:
         lines.append(f"{line}  {_size(one.bytes):>9}")
     if neural:
         lines.append(
-            f"\nGPU-hours take {TRAINING:.0e} operations a second for training and {SAMPLING:.0e} "
-            "for sampling;\nof them, start-up is the steps' imports, loading and engine starts. "
-            "GPU memory is what the\nlargest training takes of each of its GPUs, besides a tenth "
-            "for the allocator."
+            f"\nGPU-hours assume {TRAINING:.0e} operations per second in training and "
+            f"{SAMPLING:.0e} in sampling.\nThey include start-up, in which steps import modules, "
+            "load models and start vLLM. GPU memory\nis what the largest training needs on each "
+            "GPU; the allocator takes about a tenth more."
         )
     return "\n".join(lines) + "\n"
 

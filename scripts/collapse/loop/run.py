@@ -1,4 +1,4 @@
-"""What happens around a run: its configuration is read, damage is found, its end is reported."""
+"""Before and after a run: read its configuration, set damaged results aside, report its end."""
 
 from __future__ import annotations
 
@@ -15,16 +15,10 @@ from collapse.study import Study, yaml_file
 def configuration(
     config: Mapping[str, Any], folders: Sequence[Path]
 ) -> tuple[Study, dict[str, str]]:
-    """Return the study and the conda environments that Snakemake's configuration names.
+    """Return the study and the conda environments that Snakemake's ``config`` names.
 
-    What is wrong with them ends the process with one line.
-
-    Parameters
-    ----------
-    config : mapping
-        Snakemake's.
-    folders : sequence of Path
-        Where the study is looked for, one after the other.
+    The study file is looked for in the ``folders`` in turn. A mistake in the configuration or
+    the study ends the process with one line.
     """
     try:
         return studies.load(yaml_file.find(config, folders)), yaml_file.environments(config)
@@ -33,7 +27,7 @@ def configuration(
 
 
 def set_damaged_results_aside() -> None:
-    """Rename result files that can't be opened, so that this run makes them again."""
+    """Rename result files that can't be opened, so that Snakemake makes them again."""
     for path in sorted(Path("results").glob("*/**/*.nc")):
         if chain_file.is_damaged(path):
             print(f"{path} is damaged: it will be made again", file=sys.stderr)
@@ -41,14 +35,17 @@ def set_damaged_results_aside() -> None:
 
 
 def print_summary() -> None:
-    """Show the summary of the study on the terminal."""
+    """Print the summary of the study, if there is one, to standard error."""
     text = Path("results/tables/summary.txt")
     if text.exists():
         print(f"\n{text.read_text(encoding='utf-8')}", file=sys.stderr)
 
 
 def print_errors(since: float) -> None:
-    """Show what jobs of a cluster that failed since a time said: their output is in files."""
+    """Print the errors of jobs that failed since a time, in seconds since the epoch.
+
+    Jobs on a cluster write their errors to logs alone.
+    """
     for path in sorted(Path("logs").rglob("*.log")):
         if path.stat().st_mtime >= since:
             said = path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What the rules of iterations ask: which file follows from which in a chain that runs by steps."""
+"""The functions with which the rules of iterations look up the inputs of a job."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from collapse.artifacts.paths import Branch, Shard
 from collapse.loop.inputs import Inputs, any_of
 from collapse.seeding import REAL
 
-#: Point, regime and iteration of a file that figures and tables show.
+#: The point, regime and iteration of a file that figures, pictures or tables show.
 Place = tuple[str, str, int]
 
 
 class StepInputs:
-    """The functions that the rules of iterations ask for inputs and parameters."""
+    """The functions that rules of iterations call for inputs, parameters and resources."""
 
     def __init__(self, inputs: Inputs) -> None:
         self._inputs = inputs
@@ -25,7 +25,7 @@ class StepInputs:
 
     @cached_property
     def unkept(self) -> str:
-        """Regular expression of experiments, in a path whose checkpoint need not be kept."""
+        """Regular expression of the experiment in the path of a checkpoint that is not kept."""
         return any_of(self._unkept())
 
     def _unkept(self) -> Iterator[str]:
@@ -37,13 +37,12 @@ class StepInputs:
                 yield rf"{name}(?=/.*/iter(?!{experiment.iterations}/)\d+/[^/]+$)"
 
     def training_gpus_of(self, wildcards: Any) -> int:
-        """Return the GPUs of a training: as many as the study says, for families that want any."""
-        return (
-            self._inputs.gpus_of(wildcards) * self._branches[wildcards.experiment].experiment.gpus
-        )
+        """Return the number of GPUs of a training: ``gpus`` of the study, or 0."""
+        experiment = self._branches[wildcards.experiment].experiment
+        return self._inputs.gpus_of(wildcards) * experiment.gpus
 
     def step_at(self, stage: str) -> Callable[[Any], dict[str, Any]]:
-        """Return the function that says where a step stands, and what matters up to its stage."""
+        """Return the function that returns a step's key, with what matters up to its stage."""
 
         def step(wildcards: Any) -> dict[str, Any]:
             found = self._branches[wildcards.experiment].step(
@@ -58,20 +57,20 @@ class StepInputs:
         return step
 
     def versions_of(self, step: str) -> Callable[[Any], int]:
-        """Return the function that gives the version of a family's numbers in a step."""
+        """Return the function that returns the version of a family's step."""
         return lambda wildcards: self._inputs.family(wildcards).by_steps.version(step)
 
     def branch_of(self, wildcards: Any) -> Branch:
-        """Return the chain of a step."""
+        """Return the chain that a step belongs to."""
         branches = self._branches[wildcards.experiment]
         return branches.branch(wildcards.point, wildcards.regime, int(wildcards.seed))
 
     def regime_of(self, wildcards: Any) -> dict[str, Any]:
-        """Return the regime of a step, as plain values; iteration 1 is the same under every one."""
+        """Return the regime of a step as plain values, the same for all at iteration 1."""
         return self.branch_of(wildcards).regime.model_dump()
 
     def source_files(self, wildcards: Any) -> list[str]:
-        """Return the local files that a study names as its real data."""
+        """Return the local files that a study names as real data or pretrained models."""
         branches = self._branches[wildcards.experiment]
         return branches.family.by_steps.source_files(branches.parameters(wildcards.point))
 
@@ -79,7 +78,7 @@ class StepInputs:
         return {"data": branch.data} if self._inputs.family(wildcards).by_steps.has_dataset else {}
 
     def sources_of(self, wildcards: Any) -> dict[str, Any]:
-        """Return what a training set follows from: the one before, and the newest shards."""
+        """Return the inputs of assemble: the previous training set and the newest shards."""
         branch, t = self.branch_of(wildcards), int(wildcards.iteration)
         if t == 1:
             return self._data(wildcards, branch)
@@ -90,7 +89,7 @@ class StepInputs:
         }
 
     def training_data_of(self, wildcards: Any) -> dict[str, Any]:
-        """Return what a model is trained on; older shards are named by the manifest alone."""
+        """Return the inputs of train; the manifest names the older shards, which are no inputs."""
         branch, t = self.branch_of(wildcards), int(wildcards.iteration)
         newest = branch.shards(t - 1) if t > 1 else []
         return {
@@ -100,12 +99,12 @@ class StepInputs:
         }
 
     def model_of(self, wildcards: Any) -> dict[str, Any]:
-        """Return the model that a shard is sampled from."""
+        """Return the inputs of generate: the model, and the real data if the family has any."""
         branch, t = self.branch_of(wildcards), int(wildcards.iteration)
         return {"model": branch.model(t), **self._data(wildcards, branch)}
 
     def evaluated_of(self, wildcards: Any) -> dict[str, Any]:
-        """Return what an iteration is evaluated by."""
+        """Return the inputs of evaluate."""
         branch, t = self.branch_of(wildcards), int(wildcards.iteration)
         shards = branch.evaluated_shards(t)
         return {
@@ -124,12 +123,12 @@ class StepInputs:
         ]
 
     def metrics_of(self, wildcards: Any) -> list[str]:
-        """Return the metrics of a chain, seed by seed, iteration by iteration."""
+        """Return the metrics of the evaluated iterations of a chain, ordered by seed first."""
         evaluated = self._branches[wildcards.experiment].experiment.evaluated
         return [branch.metrics(t) for branch in self._seeds_branches(wildcards) for t in evaluated]
 
     def folders_of(self, wildcards: Any) -> list[str]:
-        """Return the folders of the iterations of a chain, for all its seeds."""
+        """Return the folders of all iterations of a chain, for all its seeds."""
         iterations = range(1, self._branches[wildcards.experiment].experiment.iterations + 1)
         return [
             folder
@@ -139,9 +138,9 @@ class StepInputs:
         ]
 
     def done_with(self, wildcards: Any) -> list[str]:
-        """Return the folders of an iteration whose model nobody wants once it is evaluated.
+        """Return the folders of an iteration if nothing needs its model once it is evaluated.
 
-        A grid of mixtures has hundreds of last iterations, and collects them late.
+        A grid of mixtures has hundreds of last iterations, whose metrics are collected late.
         """
         experiment = self._branches[wildcards.experiment].experiment
         t = int(wildcards.iteration)
@@ -161,30 +160,30 @@ class StepInputs:
                     yield (branch.points.later, branch.regime_name, t), branch
 
     def shown_places(self, wildcards: Any) -> list[Place]:
-        """Return the point, regime and iteration of what is shown."""
+        """Return the places of the evaluated iterations of the first seed, which are shown."""
         return [place for place, _ in self._shown(wildcards, written=False)]
 
     def shown_trainings(self, wildcards: Any) -> list[str]:
-        """Return the records of the trainings of what is shown."""
+        """Return the records of the trainings at `shown_places`."""
         return [branch.training(place[2]) for place, branch in self._shown(wildcards, False)]
 
     def shown_portraits(self, wildcards: Any) -> list[str]:
-        """Return the portraits of what is shown."""
+        """Return the portraits at `shown_places`."""
         return [branch.portrait(place[2]) for place, branch in self._shown(wildcards, False)]
 
     def written_places(self, wildcards: Any) -> list[Place]:
-        """Return the point, regime and iteration of the samples that are shown."""
+        """Return those of `shown_places` whose samples are evaluated."""
         return [place for place, _ in self._shown(wildcards, written=True)]
 
     def written_shards(self, wildcards: Any) -> list[str]:
-        """Return the first shard of each iteration whose samples are shown."""
+        """Return the first shard at each of `written_places`."""
         shown = self._shown(wildcards, written=True)
         return [branch.evaluated_shards(place[2])[0].path for place, branch in shown]
 
 
 def _shard_files(shards: Sequence[Shard]) -> list[Any]:
-    """Return shards as inputs whose records, with checksums, say whether they are others now.
+    """Return shards as inputs whose age does not count, since their records have checksums.
 
-    So a shard that was lost and is made again runs nothing again that had been made of it.
+    If a lost shard is generated again with the same contents, no job that reads it runs again.
     """
     return [ancient(shard.path) for shard in shards]

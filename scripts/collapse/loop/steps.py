@@ -1,7 +1,7 @@
-"""The steps of an iteration, from files to files: prepare, train, generate, evaluate, collect.
+"""The steps of an iteration, which read and write files: prepare, train, generate, evaluate.
 
-What a family does in a step is in its `collapse.families.step_jobs.Steps`; what it trains on is
-decided in `collapse.artifacts.training_sets`.
+The family's functions (`collapse.families.step_jobs.Steps`) do the work of a step. The step
+assemble, which decides on the training set, is `collapse.artifacts.training_sets.assemble`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from collapse.loop import fitting
 
 
 def prepare(directory: str | Path, step: Step) -> None:
-    """Write the real data of an experiment: its files, and what they are."""
+    """Write the real data of an experiment into a folder, with a record of its files.
+
+    Raises TypeError if the family has no data set, and JobError if the data can't be read.
+    """
     family = families.load(step.family)
     write_real_data = families.load_steps(family).prepare
     if write_real_data is None:
@@ -36,7 +39,7 @@ def prepare(directory: str | Path, step: Step) -> None:
             prepared = write_real_data(
                 StepJob(step=step, parameters=fitting.parameters_of(step), data=partial)
             )
-        except JobError as error:  # of a folder that will not be there
+        except JobError as error:  # the message must not name the temporary folder
             raise type(error)(str(error).replace(str(partial), str(directory))) from None
         written = {
             split: tuple(
@@ -66,22 +69,27 @@ def train(
     ranks: int = 1,
     nodes: int = 1,
 ) -> None:
-    """Train the model of an iteration, after checking that its data is what was written.
+    """Train the model of an iteration, after verifying the checksums of its training data.
 
     Parameters
     ----------
     model, record : path
-        The checkpoint's folder and the record of its training.
+        The folder of the checkpoint and the record of the training, which are written.
     step : Step
-        The iteration.
+        The key of the step.
     training_set : path
-        Its manifest.
+        The manifest of the training set.
     data : path or None
-        Folder of the real data.
+        Folder of the real data; None for a family that draws its own.
     scratch : path
-        Where a family keeps what an interrupted job goes on from; removed after success.
+        Folder of the state from which an interrupted training continues; removed after success.
     ranks, nodes : int
-        Processes that share the work, one a GPU, and machines that they are on.
+        Number of processes that train together, one for each GPU, and of their nodes.
+
+    Raises
+    ------
+    JobError
+        If a file of the training set is damaged or of another chain, or the training fails.
     """
     started = time.perf_counter()
     read_verified(step, training_set)
@@ -108,7 +116,7 @@ def train(
 def _work(
     step: Step, name: str, outputs: Sequence[str | Path], folder: Path, made_of: str | Path
 ) -> restoring.Work:
-    """Describe the work of a step, in the folder of its iteration."""
+    """Return a step's work, whose outputs are kept in the folder of its iteration."""
     rule = name.partition("-")[0]
     return restoring.Work(
         name=name,
@@ -123,7 +131,7 @@ def _work(
 
 
 def read_verified(step: Step, path: str) -> TrainingSet:
-    """Read the manifest of a step's training set, and verify all files that it uses."""
+    """Read the manifest of a step's training set, and verify the files that hold its samples."""
     described = training_sets.read_own(path, step, step.iteration)
     used = set()
     for source in described.sources:
@@ -137,8 +145,8 @@ def read_verified(step: Step, path: str) -> TrainingSet:
 def generate(
     shard: str, record: str, step: Step, *, start: int, stop: int, model: str, data: str | None
 ) -> None:
-    """Write samples ``start`` to ``stop`` of a model as Parquet, and the record beside them."""
-    # Which training its model comes from, the record beside it says.
+    """Write samples ``start`` to ``stop`` of a model as a Parquet file, and the shard's record."""
+    # The record of the training, which is beside the model, identifies the model.
     training, folder = Path(model).with_name(TRAINING), Path(shard).parent.parent
     work = _work(step, f"generate-{start}-{stop}", [shard, record], folder, training)
     if work.restore():
@@ -158,7 +166,7 @@ def generate(
         found = files.parquet_rows(partial)
         if found != len(slots):
             raise DamagedFileError(f"{shard}: found {found} samples, expected {len(slots)}")
-    # Nothing of time: a shard that is made again has the same record.
+    # The record holds no times, so that a shard that is generated again has the same record.
     written = ShardFile(path=shard, start=start, stop=stop, sha256=manifest.checksum(shard))
     manifest.write(record, ShardRecord(shard=written, details=details))
     work.keep()
@@ -176,10 +184,10 @@ def evaluate(
     threads: int = 1,
     done_with: Sequence[str] = (),
 ) -> None:
-    """Write the metrics of a model on real test data, and of its samples.
+    """Write the metrics of a model on real test data, and those of its samples.
 
-    Of a family whose results are pictures, also write what is shown of the iteration. What was
-    kept in the folders ``done_with`` is removed: of checkpoints that nobody wants after this.
+    For a family with pictures, also write the portrait of the iteration. Afterwards, remove the
+    kept outputs of the folders ``done_with``, whose checkpoints nothing needs any more.
     """
     described = training_sets.read_own(training_set, step, step.iteration)
     shards = [manifest.read_shard_record(path) for path in records]
@@ -215,22 +223,20 @@ def collect(
     specification: Mapping[str, Any],
     folders: Sequence[str] = (),
 ) -> None:
-    """Write the metrics of a chain, for all its seeds, as closed-form chains are written.
-
-    Nothing more follows from its steps, so what was kept of their work is removed.
+    """Write the metrics of a chain for all its seeds, in the format of closed-form chains.
 
     Parameters
     ----------
     output : path
-        The chain's file.
+        The file to write.
     metrics : sequence of path
-        Metrics of every iteration that is evaluated, seed by seed.
+        The metrics of all evaluated iterations of the first seed, then of the next one.
     seeds : sequence of int
-        Which seeds these are.
+        The seeds, in this order.
     specification : mapping
-        What the chain is (`collapse.study.chain_spec.ChainSpec`), as plain values.
+        The `collapse.study.chain_spec.ChainSpec` as plain values.
     folders : sequence of path
-        Of its iterations.
+        The folders of the chain's iterations; the outputs kept in them are removed.
     """
     iterations = specification["evaluated"]
     found = [_read_metrics(path) for path in metrics]

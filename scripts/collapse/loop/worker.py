@@ -1,4 +1,4 @@
-"""One of several processes that train together: ``python -m collapse.loop.worker JOB DETAILS``."""
+"""A rank of a distributed training: ``python -m collapse.loop.worker JOB DETAILS``."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from collapse.training import distributed
 
 
 def main(job: str, details: str) -> None:
-    """Train as the file ``job`` says; the first rank writes the details of the training."""
+    """Train with the arguments in the file ``job``; the first rank writes the file ``details``."""
     with distributed.joined() as ranks:
         given = json.loads(Path(job).read_text(encoding="utf-8"))
         found = fitting.fit(Step(**given.pop("step")), **given)
