@@ -1,12 +1,12 @@
 # make run    set up, run the study named in config/config.yaml, and write its report
 # make test   set up and run the tests
-# make slurm-test   a real SLURM on this machine, as root: the same numbers whatever fails
-# make doctor what would go wrong on this cluster: make doctor STUDY=PATH
-# make lint   ruff, mypy, import-linter (which room imports which) and snakefmt
-# make bench  our chains beside a plain per-seed loop: ratios and peak memory
-# make plan   what the study costs
+# make slurm-test   as root: start a real SLURM on this machine, and check that faults change no number
+# make doctor check this cluster before a run: make doctor STUDY=PATH
+# make lint   run ruff, mypy, import-linter (which room imports which) and snakefmt
+# make bench  compare chains with a plain per-seed loop: ratios of time, and peak memory
+# make plan   estimate what the study costs
 # make schema regenerate the JSON schema of the study file
-# make lock   pin again what envs/locks/*.in ask for (FIND_LINKS=--find-links=... names torch's CPU build)
+# make lock   pin the packages in envs/locks/*.in (FIND_LINKS=--find-links=... names torch's CPU build)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,8 +23,8 @@ run: $(VENV)/models
 test: $(VENV)/dev $(VENV)/models
 	$(BIN)/python -m pytest --numprocesses 2
 
-# Starts a cluster of two nodes; needs root, and Debian's packages, which it installs. Without, the
-# tests are skipped; with CI=1 that is a failure.
+# This starts a cluster of two nodes. It needs root, and installs Debian packages. Without a cluster
+# the tests are skipped, or fail if CI=1.
 slurm-test: $(VENV)/dev $(VENV)/models
 	tests/slurm/cluster start $(VENV)/slurm
 	$(BIN)/python -m pytest tests/slurm; status=$$?; \
@@ -49,7 +49,7 @@ plan: $(VENV)/core
 schema: $(VENV)/core
 	PYTHONPATH=scripts $(BIN)/python -m collapse.study > config/schemas/study.schema.json
 
-# torch's registry build is for CUDA: its libraries are left out of the locks for CPUs.
+# The registry's build of torch is for CUDA; locks for CPUs leave its libraries out.
 COMPILE = uv pip compile --quiet --python-version 3.11 --no-annotate --no-header \
   --no-emit-index-url --no-emit-find-links --override overrides.txt
 LINUX = --python-platform x86_64-manylinux_2_28

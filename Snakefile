@@ -1,4 +1,4 @@
-# Model-data feedback loops: fit, sample, let a regime decide what to train on next, refit.
+# Model-data feedback loops: fit a model, sample from it, form the next training set, fit again.
 #
 #   snakemake --profile profiles/local                      the study named in config/config.yaml
 #   snakemake --profile profiles/local --config study=PATH  another one
@@ -35,7 +35,7 @@ rule all:
     """Every figure and table of the study."""
     default_target: True
     input:
-        # Named here, so that one that is lost is made again though what followed is there.
+        # Chains and datasets are named here, so that a lost one is made again in any case.
         chains=inputs.all_chains,
         metrics=inputs.all_metrics,
         figures=expand("results/figures/{experiment}", experiment=STUDY.experiments),

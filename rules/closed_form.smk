@@ -1,13 +1,13 @@
 # Closed-form families: one job runs one chain for all its seeds at once.
 #
-# in:  nothing but the study
+# in:  the study
 # out: results/{experiment}/{point}/{regime}.nc  metrics, seed x iteration
 
 
 rule chain:
-    """Run a chain; of one that has a file already, only the seeds that are not in it."""
+    """Run a chain for those of its seeds that are not in its file yet."""
     output:
-        # Not deleted before the job: a study with more seeds runs only the new ones.
+        # The file is not deleted before the job, so that of more seeds only the new ones run.
         chain=update("results/{experiment}/{point}/{regime}.nc"),
     log:
         "logs/chain/{experiment}/{point}/{regime}.log",

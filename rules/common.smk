@@ -1,7 +1,7 @@
-# The study, the patterns of paths, and the functions that rules ask for inputs and parameters.
+# The study, the patterns of wildcards, and the functions that look up inputs and parameters.
 #
 # in:  the study file that config["study"] names, relative to the working directory or the project
-# out: STUDY; inputs and steps, whose methods the rules name (scripts/collapse/loop)
+# out: STUDY; inputs and steps, whose methods the rules use as functions (scripts/collapse/loop)
 import sys
 import time
 

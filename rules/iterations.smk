@@ -1,6 +1,6 @@
-# Iterative families: every step of every iteration is a job with files.
+# Families that run by steps: every step of every iteration is a job with files.
 #
-# in:  nothing but the study, and the data files it names
+# in:  the study, and the data files that it names
 # out: results/{experiment}/data/{point}/                            real data, training and test
 #      results/{experiment}/{point}/{regime}/seed{seed}/iter{t}/
 #        training_set.json    sources, counts, checksums
@@ -8,13 +8,13 @@
 #        training.json        learning curve, cost
 #        synthetic/           shards as Parquet, each with its record
 #        metrics.json         on real test data
-#        portrait.npz         what is shown of it, of families whose results are pictures
+#        portrait.npz         arrays that pictures show, of families with pictures
 #      results/{experiment}/{point}/{regime}.nc                      metrics, seed x iteration
 #
-# Iteration 1 stands under the regime `real`, and a file's point names only what matters to it
-# (scripts/collapse/artifacts/paths.py). What an interrupted training goes on from is in {iter}/.training,
-# and what a submission finished before it failed in {iter}/.finished. Neither is an output:
-# Snakemake deletes those of failed jobs.
+# Iteration 1 is stored under the regime `real`, and a file's point names only the parameters that
+# matter to the file (scripts/collapse/artifacts/paths.py). iter{t}/.training has the state from
+# which an interrupted training continues, and iter{t}/.finished the outputs that are kept in case a
+# submission fails. Neither is an output, because Snakemake deletes the outputs of failed jobs.
 ITERATION = "results/{experiment}/{point}/{regime}/seed{seed}/iter{iteration}"
 STEP_LOG = "{experiment}/{point}/{regime}/seed{seed}/iter{iteration}"
 
@@ -42,7 +42,7 @@ rule prepare:
 
 
 rule assemble:
-    """Decide what an iteration trains on."""
+    """Decide on the training set of an iteration."""
     input:
         unpack(steps.sources_of),
     output:
@@ -65,7 +65,7 @@ rule assemble:
 
 
 rule train:
-    """Train the model of an iteration from a fresh start."""
+    """Train the model of an iteration."""
     input:
         unpack(steps.training_data_of),
     output:
@@ -81,7 +81,7 @@ rule train:
     resources:
         mem_mb=8000,
         gpu=steps.training_gpus_of,
-        nodes=1,  # or SLURM may find some of the GPUs here and some there
+        nodes=1,  # otherwise SLURM may spread the GPUs over several nodes
     params:
         step=steps.step_at("training"),
         version=steps.versions_of("train"),
@@ -102,7 +102,7 @@ ruleorder: train_unkept > train
 
 
 rule generate:
-    """Sample one shard from the model of an iteration."""
+    """Generate one shard of samples from the model of an iteration."""
     input:
         unpack(steps.model_of),
     output:
@@ -126,7 +126,7 @@ rule generate:
 
 
 rule evaluate:
-    """Evaluate a model on real test data, and its samples."""
+    """Evaluate a model on real test data, and evaluate its samples."""
     input:
         unpack(steps.evaluated_of),
     output:

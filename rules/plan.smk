@@ -1,11 +1,11 @@
-# What a study costs, before it runs.
+# An estimate of what a study costs.
 #
 # in:  the study
 # out: a table on the terminal
 
 
 rule plan:
-    """Print jobs, core-hours and bytes per experiment."""
+    """Print the jobs, core-hours, GPU-hours and bytes of each experiment."""
     params:
         study=inputs.whole_study,
     script:

@@ -3,14 +3,14 @@
 # in:  results/{experiment}/{point}/{regime}.nc  every chain of the study
 # out: results/{experiment}/metrics.nc           one dataset per experiment
 #      results/figures/{experiment}/             PNG and SVG
-#      results/pictures/{experiment}/            PNG and SVG, of families that have some
+#      results/pictures/{experiment}/            PNG and SVG, of families with pictures
 #      results/tables/                           theory_check, theory_verdicts, summary,
 #                                                samples-{experiment}, mixture-{experiment},
 #                                                published
 
 
 rule gather:
-    """Gather the chains of an experiment."""
+    """Gather the chains of an experiment into one dataset."""
     input:
         chains=inputs.chains_of,
     output:
@@ -86,7 +86,7 @@ rule figures:
 
 
 rule samples:
-    """Show what the models of an experiment wrote (P1 Table 1)."""
+    """Tabulate text that the models of an experiment generated (P1 Table 1)."""
     input:
         shards=steps.written_shards,
     output:
@@ -110,7 +110,7 @@ rule samples:
 
 
 rule mixtures:
-    """Tell what synthetic data is worth beside so many real samples (P2)."""
+    """Tabulate, for each number of real samples, what synthetic samples improve (P2)."""
     input:
         metrics="results/{experiment}/metrics.nc",
     output:
@@ -134,7 +134,7 @@ rule mixtures:
 
 
 rule pictures:
-    """Draw what the models of an experiment make (P1 Fig. 7 and 12)."""
+    """Draw samples and reconstructions of the models of an experiment (P1 Fig. 7 and 12)."""
     input:
         portraits=steps.shown_portraits,
     output:
@@ -162,7 +162,7 @@ rule pictures:
 
 
 rule published:
-    """Put our results beside published ones (P1 Table 2)."""
+    """Compare results with published values (P1 Table 2)."""
     input:
         metrics=inputs.published_metrics,
     output:
@@ -186,7 +186,7 @@ rule published:
 
 
 rule summary:
-    """Summarise what happened under each regime."""
+    """Summarise the change of the headline metric under each regime in one table."""
     input:
         metrics=inputs.all_metrics,
         verdicts="results/tables/theory_verdicts.csv",

@@ -1,4 +1,4 @@
-"""Write the manifest of what an iteration trains on."""
+"""Write the manifest of the training set of an iteration."""
 
 from collapse import job
 from collapse.artifacts import training_sets

@@ -1,4 +1,4 @@
-"""Run one closed-form chain for all its seeds, or only for those not yet in its file."""
+"""Run one closed-form chain for those of its seeds that are not in its file yet."""
 
 from pathlib import Path
 

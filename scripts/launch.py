@@ -1,11 +1,12 @@
-"""Start the Snakemake driver as a job of the cluster, or here.
+"""Start the Snakemake driver of a study as a SLURM job or on this machine.
 
     .venv/bin/python scripts/launch.py                            as a job, with profiles/slurm
-    .venv/bin/python scripts/launch.py -- --config study=PATH     what follows goes to Snakemake
+    .venv/bin/python scripts/launch.py -- --config study=PATH     with arguments for Snakemake
     .venv/bin/python scripts/launch.py --cluster local            here, with profiles/local
 
-Run again after whatever happened, it goes on: it waits for the jobs that an earlier driver left
-in the queue (--orphans await) or cancels them (--orphans cancel), unlocks, and submits the rest.
+To continue a run that was interrupted, start it again: it waits for the jobs that an earlier driver
+left in the queue (--orphans await) or cancels them (--orphans cancel), unlocks the working
+directory, and submits the remaining jobs.
 """
 
 import argparse
@@ -26,37 +27,37 @@ def arguments() -> argparse.Namespace:
         description=__doc__.partition("\n")[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--directory", type=Path, default=Path(), help="where results go")
+    parser.add_argument("--directory", type=Path, default=Path(), help="working directory")
     parser.add_argument(
         "--cluster",
         choices=["slurm", "local", "debug"],
         default="slurm",
-        help="where the driver runs: as a job, in a process, or in this one",
+        help="run the driver as a SLURM job, in a process of its own, or in this process",
     )
     parser.add_argument(
         "--profile",
-        help="where the study's jobs run (default: slurm, with --cluster slurm; else local)",
+        help="Snakemake profile (default: slurm with --cluster slurm, else local)",
     )
     parser.add_argument(
         "--orphans",
         choices=["await", "cancel"],
         default="await",
-        help="what becomes of the jobs that an earlier driver left",
+        help="await or cancel the jobs that an earlier driver left in the queue",
     )
     parser.add_argument(
-        "--minutes", type=int, default=1440, help="of the driver's job, which then queues again"
+        "--minutes", type=int, default=1440, help="time limit of the driver's job, then requeued"
     )
-    parser.add_argument("--partition", help="of the driver's job")
-    parser.add_argument("--account", help="of the driver's job")
-    parser.add_argument("--memory", default="4GB", help="of the driver's job")
-    parser.add_argument("--wait", action="store_true", help="until the driver has ended")
+    parser.add_argument("--partition", help="partition of the driver's job")
+    parser.add_argument("--account", help="account of the driver's job")
+    parser.add_argument("--memory", default="4GB", help="memory of the driver's job")
+    parser.add_argument("--wait", action="store_true", help="wait until the driver has ended")
     parser.add_argument("--unchecked", action="store_true", help="skip the checks of make doctor")
     parser.add_argument("snakemake", nargs="*", help="arguments for Snakemake, after --")
     return parser.parse_args()
 
 
 def main() -> int:
-    """Launch, and return the exit status."""
+    """Start the driver, and return the exit status."""
     chosen = arguments()
     directory = chosen.directory.resolve()
     profile = chosen.profile or ("slurm" if chosen.cluster == "slurm" else "local")

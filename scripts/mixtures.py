@@ -1,4 +1,4 @@
-"""Tabulate what synthetic data is worth beside so many real samples."""
+"""Tabulate, for each number of real samples, what synthetic samples improve."""
 
 from pathlib import Path
 

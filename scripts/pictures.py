@@ -1,4 +1,4 @@
-"""Draw what the models of an experiment make: samples, reconstructions."""
+"""Draw samples and reconstructions of the models of an experiment."""
 
 from pathlib import Path
 

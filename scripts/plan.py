@@ -1,4 +1,4 @@
-"""Print what the study costs."""
+"""Print an estimate of what the study costs."""
 
 from collapse.loop import plan
 from collapse.study import Study

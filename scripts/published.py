@@ -1,4 +1,4 @@
-"""Put our results beside published ones."""
+"""Compare results with published values."""
 
 from pathlib import Path
 

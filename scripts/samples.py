@@ -1,4 +1,4 @@
-"""Show what the models of an experiment wrote."""
+"""Tabulate text that the models of an experiment generated."""
 
 from pathlib import Path
 

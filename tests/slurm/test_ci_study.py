@@ -87,5 +87,5 @@ def test_two_seeds_of_a_chain_may_share_a_submission(tmp_path, ci, tell):
     spent = waiting.of_chains(cluster.directory, chains, 2)
     tell(
         f"gaussian-steps, a chain of two seeds in a submission: {spent.share:.0%} of the wall time "
-        f"outside the steps ({(spent.wall - spent.inside) / spent.steps:.1f} s a step)"
+        f"outside the steps ({(spent.wall - spent.inside) / spent.steps:.1f} s per step)"
     )

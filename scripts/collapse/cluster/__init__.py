@@ -1,1 +1,1 @@
-"""The driver of a study on a SLURM cluster, what could go wrong there, and how long jobs wait."""
+"""A study on a SLURM cluster: its driver, checks before it starts, and the waits of its chains."""

@@ -1,9 +1,9 @@
-"""The driver on a cluster: one a working directory, restartable, and what an earlier one left.
+"""The driver of a study: one for each working directory, which can be killed and started again.
 
-A *driver* is the Snakemake process that submits the jobs of a study. Snakemake does not find
-the jobs of a driver that was killed: a new one would submit them a second time, to write the
-same files at the same time. `Driver` therefore first waits for them, or cancels them, and what
-they finished is not run again.
+A *driver* is the Snakemake process that submits the jobs of a study. Snakemake does not know of
+jobs in the queue that a killed driver submitted: a new driver would submit them a second time, and
+both would write the same files. `Driver` therefore first waits for these jobs or cancels them; the
+steps that they finished are not run again.
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ from collapse.errors import JobError
 STATE = Path(".snakemake")
 LOGS = STATE / "driver"
 
-#: Where this package is, for submitit to import it.
+#: The folder of this package, which submitit needs on its path to import it.
 PACKAGE = Path(__file__).resolve().parents[2]
 
 
 @dataclass
 class Driver:
-    """Snakemake on a working directory; submitit runs it, and runs it again after its time limit.
+    """Snakemake on a working directory, which submitit runs, and again after its time limit.
 
     Attributes
     ----------
     directory : str
-        The working directory, absolute.
+        The absolute path of the working directory.
     command : sequence of str
         Snakemake and its arguments.
     orphans : str
-        What becomes of the jobs that an earlier driver left in the queue.
+        Whether to await or to cancel the jobs that an earlier driver left in the queue.
     submits : bool
-        Whether Snakemake submits jobs to SLURM, so that there may be such.
+        Whether Snakemake submits jobs to SLURM, so that an earlier driver may have left some.
     launcher : Holder or None
-        Who holds the working directory for this driver until it starts.
+        The process that holds the working directory for this driver until it starts.
     """
 
     directory: str
@@ -61,7 +61,7 @@ class Driver:
     launcher: Holder | None = None
 
     def __call__(self) -> int:
-        """Drive to the end, and return Snakemake's exit status, or 1 after saying what is wrong."""
+        """Run Snakemake and return its exit status; print a `JobError` in one line and return 1."""
         try:
             return self._drive()
         except JobError as error:
@@ -73,18 +73,18 @@ class Driver:
         with _held(directory, self.launcher):
             _say(f"driver on {socket.gethostname()} in {directory}")
             if self.submits:
-                # What they finish is not run again: a job itself marks its files as complete.
+                # Jobs mark their outputs as complete by themselves, so they are not run again.
                 slurm.settle(directory, self.orphans, _say)
             if any((directory / STATE / "locks").glob("*.lock")):
                 subprocess.run([*self.command, "--unlock"], check=True, cwd=directory, env=_clean())
             status = subprocess.run(self.command, cwd=directory, env=_clean()).returncode
             if status == -signal.SIGUSR2:
-                # The same signal is on its way to this process: checkpoint.
+                # SLURM sends the same signal to this process, where submitit calls checkpoint.
                 time.sleep(slurm.PATIENCE)
             return status
 
     def checkpoint(self, *_: Any) -> Any:
-        """Stop driving, and say how to go on: as at the start. Jobs in the queue are left there."""
+        """Kill Snakemake and return this driver, to be submitted again; jobs stay in the queue."""
         from submitit.helpers import DelayedSubmission
 
         for process in psutil.Process().children(recursive=True):
@@ -95,7 +95,7 @@ class Driver:
 
 @contextmanager
 def _held(directory: Path, launcher: Holder | None) -> Iterator[None]:
-    """Hold the lock of a directory."""
+    """Hold the lock of a directory; raise `DriverError` if somebody else drives there."""
     lock = Lock(directory)
     lock.acquire(Holder.current(_own_job()), heir_of=launcher)
     try:
@@ -108,13 +108,13 @@ def _held(directory: Path, launcher: Holder | None) -> Iterator[None]:
 
 
 def _own_job() -> str:
-    """Return the number of the SLURM job that submitit started this process in."""
+    """Return the number of the SLURM job in which submitit started this process, if it did."""
     inside = os.environ.get("SUBMITIT_EXECUTOR") == "slurm"
     return os.environ.get("SLURM_JOB_ID", "") if inside else ""
 
 
 def _clean() -> Mapping[str, str]:
-    """Return the environment without what the driver's own job added, for its jobs inherit it."""
+    """Return the environment without what the driver's own job set, as its jobs inherit it."""
     own = re.compile(r"SLURM_(?!CONF$)|SBATCH_|SRUN_|SUBMITIT_")
     kept = {name: value for name, value in os.environ.items() if not own.match(name)}
     paths = kept.get("PYTHONPATH", "").split(os.pathsep)
@@ -127,22 +127,22 @@ def _say(message: str) -> None:
 
 
 def launch(driver: Driver, place: Literal["slurm", "local", "debug"], **parameters: Any) -> Any:
-    """Start a driver as a job, as a process of its own, or in this process.
+    """Start a driver; raise `DriverError` if its working directory already has one.
 
     Parameters
     ----------
     driver : Driver
-        What to run.
+        The driver to start.
     place : str
-        ``slurm``: as a job, which runs again when its time is over; ``local``: in a process;
-        ``debug``: in this process.
+        Where it runs: in a SLURM job that is queued again after its time limit (``slurm``), in a
+        process of its own (``local``), or in this process (``debug``).
     **parameters
-        Of submitit's executor for SLURM.
+        Parameters of submitit's executor for SLURM.
 
     Returns
     -------
     submitit.Job
-        See `wait`; ``paths.stdout`` and ``paths.stderr`` are its logs.
+        An argument for `wait`; the paths of its logs are ``paths.stdout`` and ``paths.stderr``.
     """
     import submitit
 
@@ -176,13 +176,13 @@ def wait(job: Any) -> int:
     Raises
     ------
     DriverError
-        If it ended without one.
+        If it ended without an exit status.
     """
     if job.job_id.isdigit() and type(job).__name__ == "SlurmJob":
         while slurm.is_active(job.job_id):
             time.sleep(slurm.INTERVAL)
     try:
         return int(job.result())
-    except Exception as error:  # of submitit, in many words
+    except Exception as error:  # submitit's exceptions have many lines
         why = str(error).strip().splitlines()[0]
         raise DriverError(f"the driver ended early ({why}); its log: {job.paths.stderr}") from None

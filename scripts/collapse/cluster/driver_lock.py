@@ -1,4 +1,4 @@
-"""The right to drive a working directory: one driver at a time, and dead ones are found out."""
+"""The lock of a working directory, which one driver at a time holds; a dead one loses it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ import psutil
 from collapse.cluster import slurm
 from collapse.errors import JobError
 
-#: Where the lock is, in a working directory.
+#: The path of the lock in a working directory.
 LOCK = Path(".snakemake", "driver.lock")
 
 
 class DriverError(JobError):
-    """A driver that can't start, in one line."""
+    """A driver can't start, or failed; the message is one line."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who drives a working directory: a process, or a job of SLURM that may yet have to start."""
+    """The holder of a lock: a process, or a SLURM job that may not have started yet."""
 
     host: str
     pid: int
@@ -35,7 +35,7 @@ class Holder:
 
     @classmethod
     def current(cls, job: str = "") -> Holder:
-        """Return this process."""
+        """Return this process, or the job in which it runs, as a holder."""
         process = psutil.Process()
         return cls(socket.gethostname(), process.pid, process.create_time(), job)
 
@@ -43,33 +43,33 @@ class Holder:
         return f"job {self.job}" if self.job else f"process {self.pid} on {self.host}"
 
     def is_alive(self) -> bool:
-        """Tell whether it still is there; of a process on another host nobody knows.
+        """Tell whether the process or job still exists; a process on another host is assumed to.
 
         Raises
         ------
         SlurmError
-            If SLURM does not say.
+            If SLURM does not answer.
         """
         if self.job:
             return slurm.is_active(self.job)
         if self.host != socket.gethostname():
             return True
         try:
-            # Numbers of processes are used again, after a reboot from the start.
+            # After a reboot, another process may have the same number.
             return abs(psutil.Process(self.pid).create_time() - self.started) < 1
         except psutil.NoSuchProcess:
             return False
 
 
 class Lock:
-    """The right to drive a working directory: a file that says who has it."""
+    """The lock of a working directory: a file that names its holder."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.path = directory / LOCK
 
     def holder(self) -> Holder | None:
-        """Return who has it."""
+        """Return the holder, or None if the lock is free."""
         try:
             return Holder(**json.loads(self.path.read_text(encoding="utf-8")))
         except FileNotFoundError:
@@ -80,12 +80,12 @@ class Lock:
             ) from None
 
     def acquire(self, holder: Holder, heir_of: Holder | None = None) -> None:
-        """Take it, if it is free, or its holder is dead or the one whose heir this is.
+        """Take the lock if it is free, if its holder is dead, or if that is ``heir_of``.
 
         Raises
         ------
         DriverError
-            If somebody has it.
+            If another holder that is alive has it.
         """
         while True:
             with suppress(FileExistsError):
@@ -102,11 +102,11 @@ class Lock:
             self._break(present)
 
     def hand_over(self, holder: Holder) -> None:
-        """Give it to another."""
+        """Give the lock to another holder."""
         self._write(holder, os.replace)
 
     def release(self) -> None:
-        """Give it up."""
+        """Give the lock up."""
         self.path.unlink(missing_ok=True)
 
     def _write(self, holder: Holder, place: Callable[[Path, Path], None]) -> None:
@@ -119,7 +119,7 @@ class Lock:
             whole.unlink(missing_ok=True)
 
     def _break(self, dead: Holder) -> None:
-        """Remove the lock of a dead holder, unless another one was faster."""
+        """Remove the lock of a dead holder; restore it if it is another's by now."""
         aside = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}")
         with suppress(FileNotFoundError):
             os.rename(self.path, aside)
@@ -130,9 +130,9 @@ class Lock:
 
 
 def running_here(directory: Path) -> int | None:
-    """Return the process of a Snakemake that somebody started by hand in a directory, on this host.
+    """Return the number of a process of this host that runs Snakemake in a directory, or None.
 
-    The jobs of Snakemake are such processes, too, but not drivers.
+    Processes of Snakemake that run a job, not a workflow, don't count.
     """
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []

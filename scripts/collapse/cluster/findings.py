@@ -1,4 +1,4 @@
-"""What looking for trouble finds."""
+"""The findings of the checks before a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Finding(NamedTuple):
-    """What was looked at, what was found, and what to do about it if that is not well."""
+    """The result of one check: its subject, what was found and, of a fault alone, a remedy."""
 
     subject: str
     found: str
@@ -20,7 +20,7 @@ class Finding(NamedTuple):
 
 
 def report(findings: Iterable[Finding]) -> int:
-    """Print findings, and return how many are faults."""
+    """Print findings, one in a line, and return the number of faults."""
     faults = 0
     for finding in findings:
         print(finding, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What would go wrong on a cluster, before anything is submitted: one line a finding."""
+"""Checks of a cluster before anything is submitted, each with one line of findings."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ def study_of(arguments: Sequence[str], directory: Path) -> Study:
 def examine(
     profile: str | Path, directory: Path, arguments: Sequence[str] = (), on_node: bool = False
 ) -> Iterator[Finding]:
-    """Look at everything that a run needs.
+    """Check everything that a run needs, and yield what is found.
 
     Parameters
     ----------
     profile : path
-        Snakemake's profile.
+        The folder of Snakemake's profile.
     directory : Path
-        Where results go.
+        The working directory of the run.
     arguments : sequence of str
-        Snakemake's, of which ``study=PATH`` counts.
+        Snakemake's arguments, of which ``study=PATH`` is read.
     on_node : bool
-        Submit a small job, to see what a compute node sees.
+        Whether to submit small jobs that check what a compute node can read.
     """
     settings = read_profile(profile)
     try:
@@ -96,7 +96,7 @@ def _vllm() -> Finding:
 
 
 def _points(study: Study) -> Iterator[tuple[Iterative[Parameters], Parameters]]:
-    """Yield how the family of every point runs by steps, if it does, and the parameters."""
+    """Yield, for each point whose family runs by steps, how it does, and the parameters."""
     for name, experiment in study.experiments.items():
         family = families.load(experiment.family)
         if family.iterative is not None:
@@ -104,7 +104,7 @@ def _points(study: Study) -> Iterator[tuple[Iterative[Parameters], Parameters]]:
                 yield family.iterative, family.parameters(**point.parameters)
 
 
-#: How to see whether something is in the offline cache, and how to fetch it.
+#: Python code that fails offline unless a data set or model is in the cache, and that fetches it.
 _DATA_SET = (
     "import datasets; datasets.load_dataset_builder({!r})",
     "import datasets; datasets.load_dataset({!r})",
@@ -116,7 +116,7 @@ _MODEL = (
 
 
 def _cached(subject: str, look: str, fetch: str, name: str) -> Finding:
-    """See whether something can be had without a network, as on most compute nodes."""
+    """Check that a data set or model can be read without a network, as on most compute nodes."""
     offline = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     command = [sys.executable, "-c", look.format(name)]
     if subprocess.run(command, env=offline, capture_output=True).returncode == 0:
@@ -126,7 +126,7 @@ def _cached(subject: str, look: str, fetch: str, name: str) -> Finding:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Print all findings; the status says whether there is a fault."""
+    """Print all findings, and return the exit status: 1 if there is a fault, else 0."""
     parser = argparse.ArgumentParser(prog="make doctor", description="Check a cluster before a run")
     parser.add_argument("--profile", default=str(PROJECT / "profiles" / "slurm"))
     parser.add_argument("--directory", type=Path, default=Path())

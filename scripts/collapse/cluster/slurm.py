@@ -1,4 +1,4 @@
-"""The queue of SLURM: what is in it of a working directory, and waiting for it or cancelling it."""
+"""SLURM's commands and its queue: find the jobs of a working directory, await or cancel them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ ENDED = {
     *("NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT", "PREEMPTED", "REVOKED"),
 }
 
-#: Where Snakemake puts the logs of jobs, in a working directory.
+#: The folder in a working directory into which Snakemake writes the logs of SLURM jobs.
 JOB_LOGS = Path(".snakemake", "slurm_logs")
 
-#: Seconds between looks at the queue, and that a SLURM command may take.
+#: Seconds between two looks at the queue, and time limit of a SLURM command in seconds.
 INTERVAL, PATIENCE = 5.0, 60.0
 
 
 class SlurmError(JobError):
-    """A SLURM command that failed, in one line."""
+    """A SLURM command failed; the message is one line."""
 
 
 def slurm(*command: str) -> str:
@@ -37,7 +37,7 @@ def slurm(*command: str) -> str:
     Raises
     ------
     SlurmError
-        If it fails, is not there, or does not answer.
+        If the command does not exist, fails, or exceeds its time limit.
     """
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
@@ -52,7 +52,7 @@ def slurm(*command: str) -> str:
 
 
 class Job(NamedTuple):
-    """A job of SLURM: its number (``123`` or ``123_4``), its state, and its log's path."""
+    """A SLURM job: its number (``123`` or ``123_4``), its state, and the path of its log."""
 
     number: str
     state: str
@@ -60,9 +60,9 @@ class Job(NamedTuple):
 
 
 def jobs_of(directory: Path) -> list[Job]:
-    """Return the jobs of a working directory that SLURM knows, ended ones for some minutes.
+    """Return a working directory's jobs, identified by their logs, which are in that directory.
 
-    They are told by their logs, which Snakemake puts into the working directory.
+    SLURM lists jobs for some minutes after they have ended.
     """
     logs = f"{(directory / JOB_LOGS).resolve()}{os.sep}"
     return [job for job in queue() if job.log.startswith(logs)]
@@ -74,7 +74,7 @@ def is_active(number: str) -> bool:
 
 
 def queue() -> list[Job]:
-    """Return all jobs of this user. Asked for one that it does not know, squeue would fail."""
+    """Return all jobs of this user; squeue would fail if asked for a job that it has forgotten."""
     widths = (32, 32, 4096)
     fields = ",".join(
         f"{name}:{width}"

@@ -1,4 +1,4 @@
-"""What of a profile would go wrong on this SLURM cluster."""
+"""Checks of a Snakemake profile against this SLURM cluster."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from collapse.cluster.slurm import SlurmError, slurm
 
 
 def queue(settings: Mapping[str, Any], neural: bool) -> Iterator[Finding]:
-    """Look at what SLURM says of itself; with ``neural``, also at its GPUs."""
+    """Check a profile against SLURM's partitions and settings; with ``neural``, also its GPUs."""
     try:
         version = slurm("sinfo", "--version").strip()
         rows = slurm("sinfo", "--noheader", "--format=%P|%G|%m").splitlines()
@@ -40,7 +40,7 @@ def queue(settings: Mapping[str, Any], neural: bool) -> Iterator[Finding]:
 
 
 def _asked(settings: Mapping[str, Any], resource: str) -> set[str]:
-    """Return the values of a resource in a profile, for all rules and for some."""
+    """Return all values of a resource in a profile: the default, and those of single rules."""
     places = [settings.get("default-resources") or {}]
     places += (settings.get("set-resources") or {}).values()
     return {str(place[resource]).strip("'\"") for place in places if resource in place}
@@ -65,7 +65,7 @@ def _partitions(
 
 
 def _memory(settings: Mapping[str, Any], most: int) -> Iterator[Finding]:
-    """SLURM refuses a job that no node can hold, and Snakemake does not say why it failed."""
+    """Find rules that ask for more memory than any node has, which SLURM would refuse."""
     attempts = 1 + int(settings.get("retries", 0))
     for rule, asked in (settings.get("set-resources") or {}).items():
         form = re.fullmatch(r"(\d+)( \* attempt)?", str(asked.get("mem_mb", 0)))
@@ -105,7 +105,7 @@ def _accounts(settings: Mapping[str, Any], config: str) -> Iterator[Finding]:
         yield Finding("account", f"none is named; yours: {', '.join(sorted(yours)) or 'none'}")
     remedy = f"Name one of {', '.join(sorted(yours)) or '(none is yours)'} as slurm_account"
     for name in sorted(asked):
-        # Without a partition an account may be used in all.
+        # An account listed without a partition may be used in all of them.
         barred = _asked(settings, "slurm_partition") - yours.get(name, set())
         if name not in yours:
             yield Finding(f"account {name}", "is not yours", f"{remedy} in the profile")
@@ -117,7 +117,7 @@ def _accounts(settings: Mapping[str, Any], config: str) -> Iterator[Finding]:
 
 
 def _polling(settings: Mapping[str, Any], config: str) -> Iterator[Finding]:
-    """Snakemake must look at the queue before SLURM forgets a job that ended."""
+    """Check that Snakemake learns that a job has ended before SLURM forgets the job."""
     first = int(settings.get("slurm-init-seconds-before-status-checks", 40))
     age = int(re.sub(r"\D.*", "", _configured(config, "MinJobAge")) or 0)
     command = settings.get("slurm-status-command", "sacct")
@@ -126,7 +126,7 @@ def _polling(settings: Mapping[str, Any], config: str) -> Iterator[Finding]:
         remedy = "Set slurm-status-command: squeue in the profile, or the run waits for ever"
         yield Finding("status of jobs", "sacct is asked, but the cluster keeps no accounts", remedy)
     elif command == "squeue" and age < 200:
-        # Snakemake looks at least every 180 s.
+        # Snakemake waits at most 180 s between two looks at the queue.
         remedy = "Set slurm-status-command: sacct in the profile" if accounted else ""
         remedy = remedy or "Ask the administrators for MinJobAge=300"
         found = f"SLURM forgets a job {age} s after its end, and Snakemake looks every 180 s"
@@ -157,15 +157,15 @@ def _gpus(settings: Mapping[str, Any], partitions: Mapping[str, set[str]]) -> Fi
 
 
 def _nodes(settings: Mapping[str, Any]) -> Iterator[Finding]:
-    """SLURM must be told how many GPUs each of several nodes has, not how many there are in all."""
+    """Find rules with several nodes that give SLURM the total of GPUs, not the number per node."""
     for rule, asked in (settings.get("set-resources") or {}).items():
         if asked.get("nodes", 1) != 1 and (asked.get("gpu", 1) != 0 or "gres" not in asked):
-            found = f"nodes: {asked['nodes']} without the GPUs of each"
+            found = f"nodes: {asked['nodes']} without the number of GPUs per node"
             yield Finding(rule, found, "Set gpu: 0 and gres: \"'gpu:<number>'\" beside it")
 
 
 def node(settings: Mapping[str, Any], directory: Path, writes: bool) -> Iterator[Finding]:
-    """See from a compute node the directory, this Python and, for neural families, vLLM."""
+    """Check that a compute node sees the directory, this Python and, if it ``writes``, vLLM."""
     place = [f"--partition={name}" for name in sorted(_asked(settings, "slurm_partition"))[:1]]
     place += [f"--account={name}" for name in sorted(_asked(settings, "slurm_account"))[:1]]
     asks = [

@@ -1,7 +1,7 @@
 """How long chains wait: the share of their wall time that is spent outside their steps.
 
-Snakemake writes a benchmark file at the end of every step; when it was written is when the
-step ended, and what it says is how long it took.
+Snakemake writes a benchmark file at the end of every step. The file's modification time is the end
+of the step, and its content is the duration.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RESULTS, LOGS = "results", "logs"
 
 
 class Waiting(NamedTuple):
-    """Seconds from the first step's start to the last one's end, and in steps."""
+    """Seconds from the start of the first step to the end of the last, and seconds in steps."""
 
     wall: float
     inside: float
@@ -28,12 +28,12 @@ class Waiting(NamedTuple):
 
     @property
     def share(self) -> float:
-        """Share of the wall time outside the steps."""
+        """The share of the wall time that is spent outside the steps."""
         return 1 - self.inside / self.wall if self.wall else 0.0
 
 
 def of_chains(directory: Path, branches: Iterable[Branch], iterations: int) -> Waiting:
-    """Return how long chains waited that run as one, as far as they have run."""
+    """Return the waiting of chains together, where time in which any chain runs is no waiting."""
     return _covered(
         _interval(path)
         for branch in branches
@@ -42,7 +42,7 @@ def of_chains(directory: Path, branches: Iterable[Branch], iterations: int) -> W
 
 
 def of_experiment(directory: Path, study: Study, experiment: str) -> Waiting:
-    """Add up the chains of an iterative experiment."""
+    """Return the sum of the waiting of all chains of an experiment that runs by steps."""
     branches = Branches(study, experiment)
     iterations = branches.experiment.iterations
     found = [of_chains(directory, [branch], iterations) for branch in branches.all()]
@@ -50,7 +50,7 @@ def of_experiment(directory: Path, study: Study, experiment: str) -> Waiting:
 
 
 def render(directory: Path, study: Study) -> str:
-    """Render what the chains of a study waited, a line for each iterative experiment."""
+    """Render the waiting of a study's chains, one line for each experiment that runs by steps."""
     lines = []
     for name, experiment in study.experiments.items():
         if not experiment.by_iteration:
@@ -60,13 +60,13 @@ def render(directory: Path, study: Study) -> str:
             lines.append(
                 f"{name}: chains spent {waiting.share:.0%} of their wall time outside their steps "
                 f"({waiting.wall - waiting.inside:.0f} of {waiting.wall:.0f} s, "
-                f"{(waiting.wall - waiting.inside) / waiting.steps:.1f} s a step)"
+                f"{(waiting.wall - waiting.inside) / waiting.steps:.1f} s per step)"
             )
     return "\n".join(lines)
 
 
 def _benchmarks(directory: Path, branch: Branch, iterations: int) -> Iterator[Path]:
-    """Yield the benchmark files of a chain's steps, those that are there."""
+    """Yield the benchmark files of those steps of a chain that have run."""
     for t in range(1, iterations + 1):
         shards = {*branch.shards(t), *branch.evaluated_shards(t)}
         outputs = [
@@ -86,7 +86,7 @@ def _benchmarks(directory: Path, branch: Branch, iterations: int) -> Iterator[Pa
 
 
 def _interval(path: Path) -> tuple[float, float]:
-    """Return when a step began and ended."""
+    """Return the start and the end of a step, in seconds since the epoch."""
     with path.open(encoding="utf-8") as lines:
         seconds = float(next(csv.DictReader(lines, delimiter="\t"))["s"])
     ended = path.stat().st_mtime
@@ -94,7 +94,7 @@ def _interval(path: Path) -> tuple[float, float]:
 
 
 def _covered(intervals: Iterable[tuple[float, float]]) -> Waiting:
-    """Measure what intervals cover, once where they overlap."""
+    """Measure the union of intervals."""
     ordered = sorted(intervals)
     if not ordered:
         return Waiting(0.0, 0.0, 0)
@@ -106,7 +106,7 @@ def _covered(intervals: Iterable[tuple[float, float]]) -> Waiting:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Print what the chains of a study waited in a working directory."""
+    """Print the waiting of the chains of a study in a working directory."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", type=Path)
     parser.add_argument("--directory", type=Path, default=Path())
