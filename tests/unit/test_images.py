@@ -117,36 +117,38 @@ def test_folders_may_be_in_the_home_directory(tmp_path, monkeypatch):
     assert opened("celeba:~/faces").train.length == 3
 
 
-def hub_of(root, **splits):
+def encoded(pixels):
+    """Return the bytes of a PNG file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels.squeeze()).save(file, "PNG")
+    return file.getvalue()
+
+
+def hub_of(**splits):
+    """Put a data set with a number of images in each split in place of those of the Hub."""
     import datasets
 
-    encoded = {}
-    for name, count in splits.items():
-        files = []
-        for number in range(count):
-            file = io.BytesIO()
-            Image.fromarray(pictures.image(number)[..., 0]).save(file, "PNG")
-            files.append({"bytes": file.getvalue(), "path": None})
-        features = datasets.Features(
-            {
-                "image": datasets.Image(),
-                "label": datasets.ClassLabel(names=["even", "odd"]),
-                "bright": datasets.Value("bool"),
-                "text": datasets.Value("string"),
-            }
-        )
-        rows = {
-            "image": files,
-            "label": [number % 2 for number in range(count)],
-            "bright": [number % 3 == 0 for number in range(count)],
-            "text": ["a"] * count,
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "label": datasets.ClassLabel(names=["even", "odd"]),
+            "bright": datasets.Value("bool"),
+            "text": datasets.Value("string"),
         }
-        encoded[name] = datasets.Dataset.from_dict(rows, features=features)
-    return mock.patch("datasets.load_dataset", return_value=datasets.DatasetDict(encoded))
+    )
+    found = datasets.DatasetDict()
+    for split, count in splits.items():
+        files = [{"bytes": encoded(pictures.image(n)), "path": None} for n in range(count)]
+        rows = [
+            {"image": file, "label": n % 2, "bright": n % 3 == 0, "text": "a"}
+            for n, file in enumerate(files)
+        ]
+        found[split] = datasets.Dataset.from_list(rows, features=features)
+    return mock.patch("datasets.load_dataset", return_value=found)
 
 
-def test_a_data_set_of_the_hub(tmp_path):
-    with hub_of(tmp_path, train=5, validation=2, test=3):
+def test_a_data_set_of_the_hub():
+    with hub_of(train=5, validation=2, test=3):
         found = opened("hub:owner/name")
         bright = opened("hub:owner/name", label="bright")
     assert (found.train.length, found.test.length) == (5, 3)
@@ -157,7 +159,7 @@ def test_a_data_set_of_the_hub(tmp_path):
 
 
 def test_celeba_may_come_from_the_hub():
-    with hub_of(None, train=2, test=2) as loaded:
+    with hub_of(train=2, test=2) as loaded:
         found = opened("celeba", size=4)
         loaded.assert_called_once_with("flwrlabs/celeba")
         with pytest.raises(DataError, match="image 0: 8 x 8 pixels; expected at least 148 x 148"):
@@ -167,98 +169,62 @@ def test_celeba_may_come_from_the_hub():
 # Bad input: one line that names the file.
 
 
-def truncated(root):
-    file = root / "train" / "0003.png"
-    file.write_bytes(file.read_bytes()[:-40])
-    return file
+OTHERS = "but .*0000.png: 8 x 8 pixels in grey; expected images of one"
+FILES = {
+    "truncated": ("train/0003.png", encoded(pictures.image(3))[:-40], "can't be read as an image"),
+    "garbage": ("train/0003.png", b"not an image", "can't .* \\(cannot identify image file"),
+    "empty": ("test/0062.png", b"", "can't be read as an image"),
+    "size": (
+        "train/0007.png",
+        encoded(pictures.image(7, size=16)),
+        f"16 x 16 .* in grey, {OTHERS}",
+    ),
+    "mode": (
+        "train/0007.png",
+        encoded(pictures.image(7, channels=3)),
+        f"8 x 8 .* in RGB, {OTHERS}",
+    ),
+    "transparent": (
+        "train/0000.png",
+        encoded(np.zeros((8, 8, 4), np.uint8)),
+        "mode RGBA; expected L",
+    ),
+    "deep": (
+        "train/0000.png",
+        encoded(np.zeros((8, 8), np.uint16)),
+        "mode I;16; expected L or RGB",
+    ),
+    "other": ("train/notes.txt", b"", "not an image; expected one of .png"),
+}
 
 
-def garbage(root):
-    (root / "train" / "0003.png").write_bytes(b"not an image")
-    return root / "train" / "0003.png"
-
-
-def empty(root):
-    (root / "test" / "0062.png").write_bytes(b"")
-    return root / "test" / "0062.png"
-
-
-def another_size(root):
-    pictures.save(root / "train" / "0007.png", pictures.image(7, size=16))
-    return root / "train" / "0007.png"
-
-
-def another_mode(root):
-    pictures.save(root / "train" / "0007.png", pictures.image(7, channels=3))
-    return root / "train" / "0007.png"
-
-
-def transparent(root):
-    Image.new("RGBA", (8, 8)).save(root / "train" / "0000.png")
-    return root / "train" / "0000.png"
-
-
-def deep(root):
-    Image.fromarray(np.zeros((8, 8), np.uint16)).save(root / "train" / "0000.png")
-    return root / "train" / "0000.png"
-
-
-def no_test(root):
-    shutil.rmtree(root / "test")
-    return root
-
-
-def no_train(root):
-    (root / "train").rename(root / "training")
-    return root
-
-
-def no_images(root):
-    shutil.rmtree(root / "test")
-    (root / "test").mkdir()
-    return root / "test"
-
-
-def other_file(root):
-    (root / "train" / "notes.txt").write_text("")
-    return root / "train" / "notes.txt"
-
-
-def both(root):
-    (root / "train" / "cats").mkdir()
-    return root / "train"
-
-
-@pytest.mark.parametrize(
-    ("damage", "said"),
-    [
-        (truncated, "can't be read as an image (.*)"),
-        (garbage, r"can't be read as an image \(cannot identify image file"),
-        (empty, "can't be read as an image"),
-        (
-            another_size,
-            "16 x 16 pixels in grey, but .*0000.png: 8 x 8 pixels in grey; expected images of one",
-        ),
-        (
-            another_mode,
-            "8 x 8 pixels in RGB, but .*0000.png: 8 x 8 pixels in grey; expected images of one",
-        ),
-        (transparent, "mode RGBA; expected L or RGB"),
-        (deep, "mode I;16; expected L or RGB"),
-        (no_test, "no test split; expected folders train and test"),
-        (no_train, "no train split; expected folders train and test"),
-        (no_images, "no images; expected some of .png"),
-        (other_file, "not an image; expected one of .png"),
-        (both, r"both images \(0000.png\) and folders \(cats\)"),
-    ],
-)
-def test_a_folder_that_cannot_be_used_is_refused_in_one_line(tmp_path, damage, said):
-    named = damage(pictures.folder(tmp_path))
+def refuses(tmp_path, named, said):
     with pytest.raises(DataError, match=rf"^{re.escape(str(named))}: {said}") as refused:
         found = opened(tmp_path)
         arrays(found.train)
         arrays(found.test)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_cannot_be_used_is_refused_in_one_line(tmp_path, name):
+    path, content, said = FILES[name]
+    file = pictures.folder(tmp_path) / path
+    file.write_bytes(content)
+    refuses(tmp_path, file, said)
+
+
+def test_a_folder_without_images_of_both_splits_is_refused_in_one_line(tmp_path):
+    pictures.folder(tmp_path)
+    for split in ("train", "test"):
+        folder = (tmp_path / split).rename(tmp_path / "aside")
+        refuses(tmp_path, tmp_path, f"no {split} split; expected folders train and test")
+        (tmp_path / split).mkdir()
+        refuses(tmp_path, tmp_path / split, "no images; expected some of .png")
+        shutil.rmtree(tmp_path / split)
+        folder.rename(tmp_path / split)
+    (tmp_path / "train" / "cats").mkdir()
+    refuses(tmp_path, tmp_path / "train", r"both images \(0000.png\) and folders \(cats\)")
 
 
 def test_classes_must_be_the_same_in_both_splits(tmp_path):
@@ -272,52 +238,37 @@ def test_classes_must_be_the_same_in_both_splits(tmp_path):
         opened(tmp_path)
 
 
-def no_partition(root):
-    (root / "list_eval_partition.txt").unlink()
-
-
-def wrong_partition(root):
-    with open(root / "list_eval_partition.txt", "a") as file:
-        file.write("000012.jpg 3\n")
-
-
-def only_training(root):
-    path = root / "list_eval_partition.txt"
-    path.write_text(path.read_text().replace(".jpg 2", ".jpg 0"))
-
-
-def no_attributes(root):
-    (root / "list_attr_celeba.txt").unlink()
-
-
-def short_attributes(root):
-    path = root / "list_attr_celeba.txt"
-    path.write_text(path.read_text().replace("000002.jpg  -1 -1", "000002.jpg -1"))
-
-
-def fewer_attributes(root):
-    path = root / "list_attr_celeba.txt"
-    path.write_text(path.read_text().replace("000002.jpg  -1 -1\n", ""))
-
-
-def no_image(root):
-    (root / "img_align_celeba" / "000002.jpg").unlink()
+PARTITION, ATTRIBUTES = "list_eval_partition.txt", "list_attr_celeba.txt"
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("file", "old", "new", "said"),
     [
-        (no_partition, "no list_eval_partition.txt; expected CelebA's img_align_celeba and"),
-        (wrong_partition, "list_eval_partition.txt: line 12: expected a file and one of 0, 1, 2"),
-        (only_training, "list_eval_partition.txt: no test images, marked 2"),
-        (no_attributes, "list_attr_celeba.txt: no such file; expected it for the label Male"),
-        (short_attributes, "list_attr_celeba.txt: line 4: expected a file and 2 times 1 or -1"),
-        (fewer_attributes, "list_attr_celeba.txt: no attributes of 000002.jpg"),
-        (no_image, "000002.jpg: can't be read as an image .*No such file"),
+        (PARTITION, None, None, f"no {PARTITION}; expected CelebA's img_align_celeba and"),
+        (
+            PARTITION,
+            "11.jpg 2",
+            "11.jpg 2\n000012.jpg 3",
+            f"{PARTITION}: line 12: expected a file and one of 0, 1, 2",
+        ),
+        (PARTITION, ".jpg 2", ".jpg 0", f"{PARTITION}: no test images, marked 2"),
+        (ATTRIBUTES, None, None, f"{ATTRIBUTES}: no such file; expected it for the label Male"),
+        (
+            ATTRIBUTES,
+            "2.jpg  -1 -1",
+            "2.jpg -1",
+            f"{ATTRIBUTES}: line 4: expected a file and 2 times 1 or -1",
+        ),
+        (ATTRIBUTES, "000002.jpg  -1 -1\n", "", f"{ATTRIBUTES}: no attributes of 000002.jpg"),
+        ("img_align_celeba/000002.jpg", None, None, "000002.jpg: can't be read as .*No such file"),
     ],
 )
-def test_a_celeba_that_is_not_as_distributed_is_refused_in_one_line(tmp_path, damage, said):
-    damage(pictures.celeba(tmp_path))
+def test_a_celeba_that_is_not_as_distributed_is_refused_in_one_line(tmp_path, file, old, new, said):
+    damaged = pictures.celeba(tmp_path) / file
+    if old is None:
+        damaged.unlink()
+    else:
+        damaged.write_text(damaged.read_text().replace(old, new))
     with pytest.raises(DataError, match=rf"^{re.escape(str(tmp_path))}.*{said}") as refused:
         arrays(opened(f"celeba:{tmp_path}", label="Male").train)
     assert "\n" not in str(refused.value)
@@ -340,7 +291,7 @@ def test_an_attribute_that_is_none_is_refused_with_those_there_are(tmp_path):
     ],
 )
 def test_a_data_set_of_the_hub_that_does_not_fit_is_refused(tmp_path, splits, options, said):
-    with hub_of(tmp_path, **splits), pytest.raises(DataError, match=f"^hub:owner/name: {said}"):
+    with hub_of(**splits), pytest.raises(DataError, match=f"^hub:owner/name: {said}"):
         opened("hub:owner/name", **options)
 
 
