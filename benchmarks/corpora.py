@@ -63,8 +63,8 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
 
 def tokenise(megabytes: int) -> dict[str, float]:
     """Do what `prepare` does with a file of stories: split it, train a tokenizer, tokenise."""
-    from collapse.data.text import corpus as text
     from collapse.data.text import stories, tokenizing, tokens
+    from collapse.data.text.corpus import open_corpus
 
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -73,7 +73,7 @@ def tokenise(megabytes: int) -> dict[str, float]:
             while file.tell() < megabytes * 1_000_000:
                 file.writelines(f"{story}\n\n" for story in stories.draw(2_000, generator))
         with _timed(seconds, "split / s"):
-            corpus = text.corpus(
+            corpus = open_corpus(
                 str(folder / "stories.txt"),
                 separator="\n\n",
                 column="text",

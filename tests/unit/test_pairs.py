@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from collapse import seeding
 from collapse.data.text import dialogue, questions
-from collapse.data.text.pairs import Corpus, Counts, DataError, Pair, corpus
+from collapse.data.text.pairs import Corpus, Counts, DataError, Pair, open_corpus
 
 #: Two responses to each prompt, as HelpSteer2 has them.
 PAIRS = [
@@ -31,7 +31,7 @@ def generator_of(purpose):
 def opened(
     source, *, limit=None, test_pairs=None, unusable="refuse", columns=("prompt", "response")
 ):
-    return corpus(
+    return open_corpus(
         str(source),
         prompt_column=columns[0],
         response_column=columns[1],

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from collapse import seeding
 from collapse.data.text import documents
-from collapse.data.text.corpus import Corpus, Counts, DataError, corpus
+from collapse.data.text.corpus import Corpus, Counts, DataError, open_corpus
 
 SEPARATOR = "<|endoftext|>"
 TEXTS = [f"Story {number}. Once upon a time …" for number in range(40)]
@@ -31,7 +31,7 @@ def generator_of(purpose):
 
 
 def opened(source, *, limit=None, test_documents=None, column="text", separator=SEPARATOR):
-    return corpus(
+    return open_corpus(
         str(source),
         separator=separator,
         column=column,
@@ -487,9 +487,9 @@ def test_an_unreachable_hub_is_reported_with_the_remedy(error):
 
 OFFLINE = """
 import datasets
-from collapse.data.text.corpus import corpus
+from collapse.data.text.corpus import open_corpus
 def opened():
-    return corpus("hub:owner/name", separator="", column="text", limit=None,
+    return open_corpus("hub:owner/name", separator="", column="text", limit=None,
                   test_documents=None, generator_of=None)
 try:
     opened()

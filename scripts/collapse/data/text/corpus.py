@@ -79,7 +79,7 @@ class Corpus(splits.Split[str]):
         )
 
 
-def corpus(
+def open_corpus(
     source: str,
     *,
     separator: str,

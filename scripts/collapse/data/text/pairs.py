@@ -89,7 +89,7 @@ class Corpus(splits.Split[Pair]):
         )
 
 
-def corpus(
+def open_corpus(
     source: str,
     *,
     prompt_column: str,

@@ -29,7 +29,7 @@ COLUMNS = ("tokens", "ended", "head_tokens")
 
 def prepare(job: StepJob[Parameters]) -> Prepared:
     """Read the real pairs, find or pretrain the base, and tokenise the pairs with its tokenizer."""
-    corpus = pairs.corpus(
+    corpus = pairs.open_corpus(
         os.path.expanduser(job.parameters.data),
         prompt_column=job.parameters.prompt_column,
         response_column=job.parameters.response_column,

@@ -13,8 +13,8 @@ import pyarrow.parquet as parquet
 
 from collapse.artifacts import manifest
 from collapse.artifacts.training_sets import DATASET
-from collapse.data.text import corpus as text
 from collapse.data.text import stories, tokenizing, tokens
+from collapse.data.text.corpus import open_corpus
 from collapse.data.text.tokenizing import BOS, EOS
 from collapse.families.language_model import Parameters, training
 from collapse.families.language_model.evaluation import of_stories
@@ -30,7 +30,7 @@ MOST_ATTEMPTS = 50
 
 def prepare(job: StepJob[Parameters]) -> Prepared:
     """Read the real documents, train the tokenizer on the training split, and tokenise both."""
-    corpus = text.corpus(
+    corpus = open_corpus(
         os.path.expanduser(job.parameters.data),
         separator=job.parameters.separator,
         column=job.parameters.column,
