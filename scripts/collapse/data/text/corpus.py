@@ -15,7 +15,7 @@ from collapse.data.text import documents, splits
 from collapse.data.text.splits import Generators, Stream
 from collapse.errors import DataError
 
-__all__ = ["Corpus", "Counts", "DataError", "corpus"]
+__all__ = ["Corpus", "Counts", "DataError", "open_corpus"]
 
 STORIES = 20_000
 TEST_STORIES = 1_000

@@ -20,7 +20,7 @@ from collapse.data.text.documents import Record
 from collapse.data.text.splits import Generators, Stream
 from collapse.errors import DataError
 
-__all__ = ["Corpus", "Counts", "DataError", "Pair", "corpus", "head", "parse", "render"]
+__all__ = ["Corpus", "Counts", "DataError", "Pair", "head", "open_corpus", "parse", "render"]
 
 QUESTIONS = 10_000
 TEST_QUESTIONS = 500
