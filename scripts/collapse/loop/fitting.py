@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,38 +45,44 @@ def version_of(step: Step, rule: str) -> int:
     return families.load(step.family).by_steps.version(rule)
 
 
-def fit(
-    step: Step, *, training_set: str, data: str | None, scratch: str, model: str
-) -> dict[str, Any]:
-    """Train in this process, and return details for the record of the training.
+@dataclass(frozen=True)
+class Fitting:
+    """What a training is given: its step, and the files that it reads and writes."""
 
-    If several ranks train together, each calls this function with the same arguments.
-    """
-    family = families.load(step.family)
-    described = manifest.read_training_set(training_set)
-    content = [step.as_dict(), version_of(step, "train"), manifest.checksum(training_set)]
-    job = TrainJob(
-        step=step,
-        parameters=parameters_of(step),
-        data=Path(data or ""),
-        selections=training_sets.selections(step, described),
-        fingerprint=json.dumps(content),
-        scratch=Path(scratch),
-        model=Path(model),
-    )
-    return families.load_steps(family).train(job)
+    step: Step
+    training_set: str
+    data: str | None
+    scratch: str
+    model: str
 
+    def run(self) -> dict[str, Any]:
+        """Train in this process, and return details for the record of the training.
 
-def fit_in_ranks(
-    step: Step, given: Mapping[str, Any], scratch: Path, ranks: int, nodes: int
-) -> dict[str, Any]:
-    """Train in ``ranks`` processes on ``nodes`` nodes, and return the details of the first rank.
+        If several ranks train together, each of them runs the same fitting.
+        """
+        step, family = self.step, families.load(self.step.family)
+        described = manifest.read_training_set(self.training_set)
+        content = [step.as_dict(), version_of(step, "train"), manifest.checksum(self.training_set)]
+        job = TrainJob(
+            step=step,
+            parameters=parameters_of(step),
+            data=Path(self.data or ""),
+            selections=training_sets.selections(step, described),
+            fingerprint=json.dumps(content),
+            scratch=Path(self.scratch),
+            model=Path(self.model),
+        )
+        return families.load_steps(family).train(job)
 
-    The processes read the step and ``given``, the other arguments of `fit`, from a JSON file.
-    """
-    from collapse.training import launching
+    def run_in_ranks(self, ranks: int, nodes: int) -> dict[str, Any]:
+        """Train in ``ranks`` processes on ``nodes`` nodes; return the details of the first rank.
 
-    described, details = scratch / "job.json", scratch / "details.json"
-    files.write_text(described, json.dumps({"step": step.as_dict(), **given}))
-    launching.launch("collapse.loop.worker", [str(described), str(details)], ranks, nodes)
-    return dict(json.loads(details.read_text(encoding="utf-8")))
+        The processes read the fitting from a JSON file: here, and only here, a step travels as
+        plain values.
+        """
+        from collapse.training import launching
+
+        described, details = (Path(self.scratch, name) for name in ("job.json", "details.json"))
+        files.write_text(described, json.dumps(asdict(self)))
+        launching.launch("collapse.loop.worker", [str(described), str(details)], ranks, nodes)
+        return dict(json.loads(details.read_text(encoding="utf-8")))

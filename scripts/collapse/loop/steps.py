@@ -97,16 +97,8 @@ def train(
     if work.restore():
         return
     with files.whole_directory(model) as partial:
-        given: dict[str, Any] = {
-            "training_set": training_set,
-            "data": data,
-            "scratch": str(scratch),
-            "model": str(partial),
-        }
-        if ranks == 1:
-            details = fitting.fit(step, **given)
-        else:
-            details = fitting.fit_in_ranks(step, given, scratch, ranks, nodes)
+        task = fitting.Fitting(step, training_set, data, str(scratch), str(partial))
+        details = task.run() if ranks == 1 else task.run_in_ranks(ranks, nodes)
     details |= {"ranks": ranks, "seconds": time.perf_counter() - started}
     files.write_text(record, json.dumps(details, indent=1) + "\n")
     files.remove_directory(scratch)
@@ -198,18 +190,28 @@ def evaluate(
             manifest.verify(part)
     family = families.load(step.family)
     steps = families.load_steps(family)
-    given: dict[str, Any] = {
-        "step": step,
-        "parameters": fitting.parameters_of(step),
-        "data": Path(data or ""),
-        "model": Path(model),
-        "shards": shards,
-    }
+    job = EvaluateJob(
+        step=step,
+        parameters=fitting.parameters_of(step),
+        data=Path(data or ""),
+        selections=training_sets.selections(step, described),
+        model=Path(model),
+        shards=shards,
+        threads=threads,
+    )
     if portrait is not None and steps.portray is not None:
         with files.whole(portrait) as partial:
-            steps.portray(PortrayJob(**given, output=partial))
-    selections = training_sets.selections(step, described)
-    metrics = steps.evaluate(EvaluateJob(**given, selections=selections, threads=threads))
+            steps.portray(
+                PortrayJob(
+                    step=step,
+                    parameters=job.parameters,
+                    data=job.data,
+                    model=job.model,
+                    shards=shards,
+                    output=partial,
+                )
+            )
+    metrics = steps.evaluate(job)
     written = {name: float(metrics.get(name, np.nan)) for name in family.metrics}
     files.write_text(output, json.dumps(written, indent=1) + "\n")
     restoring.discard(done_with)

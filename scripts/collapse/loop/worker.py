@@ -7,15 +7,15 @@ from pathlib import Path
 from collapse.artifacts import files
 from collapse.artifacts.step import Step
 from collapse.errors import JobError
-from collapse.loop import fitting
+from collapse.loop.fitting import Fitting
 from collapse.training import distributed
 
 
 def main(job: str, details: str) -> None:
-    """Train with the arguments in the file ``job``; the first rank writes the file ``details``."""
+    """Run the fitting in the file ``job``; the first rank writes the file ``details``."""
     with distributed.joined() as ranks:
         given = json.loads(Path(job).read_text(encoding="utf-8"))
-        found = fitting.fit(Step(**given.pop("step")), **given)
+        found = Fitting(step=Step(**given.pop("step")), **given).run()
         if ranks.first:
             files.write_text(details, json.dumps(found))
 
