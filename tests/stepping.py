@@ -90,6 +90,19 @@ class Loop:
             portrait=chain.portrait(t) if self.pictured else None,
         )
 
+    def collect(self):
+        """Write the metrics of all seeds as the file of a chain."""
+        chains = [self.chain(seed) for seed in self.branches.experiment.seed_list]
+        specification = self.study.chain("loop", self.point, self.regime).as_dict()
+        at = [(chain, t) for chain in chains for t in specification["evaluated"]]
+        steps.collect(
+            "collected.nc",
+            [chain.metrics(t) for chain, t in at],
+            seeds=self.branches.experiment.seed_list,
+            specification=specification,
+            folders=[folder for chain, t in at for folder in chain.folders(t)],
+        )
+
     def iterate(self, t, seed=0):
         """All steps of an iteration."""
         for step in (self.assemble, self.train, self.generate, self.evaluate):

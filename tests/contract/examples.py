@@ -102,7 +102,7 @@ EXAMPLES = {
     ),
     "language_model": Example(
         steps={
-            "samples": 80,
+            "samples": 40,
             "settings": {
                 "documents": 200,
                 "test_documents": 50,
