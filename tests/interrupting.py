@@ -33,6 +33,25 @@ def trains(job):
     return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
 
 
+def killed(workflow, *targets, ready, how=signal.SIGKILL):
+    """Run, and signal Snakemake and all its jobs as soon as it is ready."""
+    run = subprocess.Popen(
+        workflow.command(*targets),
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not ready():
+        assert run.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(run.pid, how)
+    run.wait(timeout=60)
+    if how == signal.SIGKILL:
+        workflow.run("--unlock")
+
+
 def interrupted(workflow, target, script, how, ready):
     """Run up to a target, but signal its job soon after it is ready."""
     printed = workflow.directory / "printed.txt"

@@ -1,5 +1,6 @@
 """Running the workflow as its users do: the `snakemake` command, in a directory of its own."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,17 @@ import yaml
 PROJECT = Path(__file__).parents[1]
 
 
+def python(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run Python on the package, with these variables in its environment."""
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(PROJECT / "scripts"), **variables},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
 class Workflow:
     """A working directory with a study in it."""
 
@@ -16,6 +28,15 @@ class Workflow:
         self.directory = directory
         self.study = directory / "study.yaml"
         self.profile = PROJECT / "profiles" / "local"
+
+    @classmethod
+    def ran(cls, directory: Path, *targets: str, cores: int = 2, **experiments: dict) -> "Workflow":
+        """Run a study of these experiments in a directory, which is made if need be."""
+        directory.mkdir(exist_ok=True)
+        workflow = cls(directory)
+        workflow.write(**experiments)
+        workflow.printed = workflow.run(*targets, cores=cores)
+        return workflow
 
     def write(self, **experiments: dict) -> None:
         """Write the study file."""
@@ -51,6 +72,7 @@ class Workflow:
             words = line.split()
             if len(words) == 2 and words[1].isdigit():
                 counts[words[0]] = int(words[1])
+        counts.pop("total", None)
         return counts
 
     def path(self, name: str) -> Path:

@@ -49,22 +49,19 @@ def test_a_wrong_value(tmp_path, how):
     )
 
 
-def test_a_study_that_is_not_yaml(tmp_path):
-    (tmp_path / "study.yaml").write_text(RIGHT.replace("    seeds", "\tseeds"))
-    said = stopped(tmp_path, "--config", "study=study.yaml")
-    assert "study.yaml:6: found a mistake in the YAML (" in said
-
-
-def test_a_study_that_is_a_folder(tmp_path):
-    (tmp_path / "study.yaml").mkdir()
-    said = stopped(tmp_path, "--config", "study=study.yaml")
-    assert "study.yaml: found nothing readable (Is a directory), expected a study" in said
-
-
-def test_a_study_that_is_no_text(tmp_path):
-    (tmp_path / "study.yaml").write_bytes(b"\x89HDF\r\n\x1a\n\xff\xfe")
-    said = stopped(tmp_path, "--config", "study=study.yaml")
-    assert "study.yaml: found nothing readable (not UTF-8 text), expected a study" in said
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (RIGHT.replace("    seeds", "\tseeds").encode(), ":6: found a mistake in the YAML ("),
+        (b"\x89HDF\r\n\x1a\n\xff\xfe", ": found nothing readable (not UTF-8 text), expected a stu"),
+        (None, ": found nothing readable (Is a directory), expected a study"),
+    ],
+    ids=["no YAML", "no text", "a folder"],
+)
+def test_what_is_no_study(tmp_path, content, said):
+    study = tmp_path / "study.yaml"
+    study.mkdir() if content is None else study.write_bytes(content)
+    assert f"study.yaml{said}" in stopped(tmp_path, "--config", "study=study.yaml")
 
 
 @pytest.mark.parametrize(

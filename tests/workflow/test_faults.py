@@ -1,13 +1,11 @@
 """An interruption, a damaged file, a full disk: nothing is lost, and the numbers stay."""
 
-import os
 import signal
-import subprocess
-import time
 
 import pytest
 import xarray as xr
 
+from interrupting import killed
 from running import Workflow
 
 EXPERIMENT = {
@@ -22,39 +20,25 @@ EXPERIMENT = {
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    workflow = Workflow(tmp_path_factory.mktemp("undisturbed"))
-    workflow.write(loop=EXPERIMENT)
-    workflow.run()
-    return workflow
+    return Workflow.ran(tmp_path_factory.mktemp("undisturbed"), loop=EXPERIMENT)
 
 
-def same_numbers(one: Workflow, other: Workflow) -> bool:
-    datasets = [xr.load_dataset(w.path("loop/metrics.nc")).drop_attrs() for w in (one, other)]
-    return datasets[0].identical(datasets[1])
+def numbers(workflow: Workflow) -> xr.Dataset:
+    return xr.load_dataset(workflow.path("loop/metrics.nc")).drop_attrs()
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_an_interrupted_run_ends_in_the_same_numbers(undisturbed, tmp_path, how):
     workflow = Workflow(tmp_path)
     workflow.write(loop=EXPERIMENT)
-    process = subprocess.Popen(
-        workflow.command(),
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 120
-    while len(list(tmp_path.glob("results/loop/*/*.nc"))) < 3:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    os.killpg(process.pid, how)
-    process.wait(timeout=60)
-    assert len(list(tmp_path.glob("results/loop/*/*.nc"))) < 12, "it was not interrupted"
-    if how == signal.SIGKILL:
-        workflow.run("--unlock")
+
+    def chains():
+        return len(list(tmp_path.glob("results/loop/*/*.nc")))
+
+    killed(workflow, ready=lambda: chains() >= 3, how=how)
+    assert chains() < 12, "it was not interrupted"
     workflow.run()
-    assert same_numbers(undisturbed, workflow)
+    assert numbers(workflow).identical(numbers(undisturbed))
     assert not list(tmp_path.rglob("*.partial"))
 
 
@@ -67,17 +51,15 @@ def test_a_truncated_file_is_made_again(undisturbed):
     assert "Nothing to be done" in undisturbed.run()
 
 
-def test_an_altered_file_is_found_by_its_checksum(undisturbed, tmp_path):
+def test_an_altered_file_is_found_by_its_checksum(undisturbed):
     path = undisturbed.path("loop/dimension=3__samples=200/replace.nc")
-    reference = xr.load_dataset(undisturbed.path("loop/metrics.nc")).drop_attrs()
+    reference = numbers(undisturbed)
     content = bytearray(path.read_bytes())
-    middle = len(content) - 2000
-    content[middle] ^= 0xFF
+    content[-2000] ^= 0xFF
     path.write_bytes(content)
     undisturbed.path("loop/metrics.nc").unlink()
     printed = undisturbed.run(fails=True)
     assert "damaged" in printed
     assert "Traceback" not in printed
     undisturbed.run()
-    again = xr.load_dataset(undisturbed.path("loop/metrics.nc")).drop_attrs()
-    assert again.identical(reference)
+    assert numbers(undisturbed).identical(reference)

@@ -2,17 +2,14 @@
 
 import base64
 import json
-import os
 import shutil
-import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
 import xarray as xr
 
 import running
+from interrupting import killed
 from running import PROJECT, Workflow
 
 EXPERIMENT = {
@@ -29,13 +26,9 @@ POINT = "dimension=2__samples=10"
 METRICS = "results/loop/metrics.nc"
 
 
-def new(directory: Path, experiment: dict, cores: int = 2) -> Workflow:
+def ran_with(directory: Path, cores: int = 2, **changes) -> Workflow:
     """Run a study up to its dataset: figures are tested elsewhere."""
-    directory.mkdir()
-    workflow = Workflow(directory)
-    workflow.write(loop=experiment)
-    workflow.run(METRICS, cores=cores)
-    return workflow
+    return Workflow.ran(directory, METRICS, cores=cores, loop={**EXPERIMENT, **changes})
 
 
 def copy(workflow: Workflow, directory: Path, **changes) -> Workflow:
@@ -48,7 +41,7 @@ def copy(workflow: Workflow, directory: Path, **changes) -> Workflow:
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
-    return new(tmp_path_factory.mktemp("iterations") / "ran", EXPERIMENT)
+    return ran_with(tmp_path_factory.mktemp("iterations") / "ran")
 
 
 @pytest.fixture(scope="module")
@@ -57,13 +50,6 @@ def longer(ran, tmp_path_factory):
     workflow = copy(ran, tmp_path_factory.mktemp("iterations") / "longer", **LONGER)
     workflow.run(METRICS)
     return workflow
-
-
-def jobs(workflow: Workflow, target: str = METRICS) -> dict[str, int]:
-    """Jobs of iterations that a run would start, by rule."""
-    counts = workflow.planned(target)
-    counts.pop("total", None)
-    return counts
 
 
 def steps(count: int) -> dict[str, int]:
@@ -131,10 +117,6 @@ def test_regimes_begin_alike_and_then_part(ran):
     assert last[0] != last[1]
 
 
-def test_nothing_is_to_be_done_afterwards(ran):
-    assert "Nothing to be done" in ran.run("--dry-run", METRICS)
-
-
 COLLECTED = {"collect": 2, "gather": 1}
 #: Which jobs a change of the study asks for.
 CHANGES = {
@@ -150,10 +132,7 @@ CHANGES = {
         steps(2) | {"generate": 1 + 3 + 1, "collect": 1, "gather": 1},
     ),
     "seed": ({"seeds": [7, 0]}, steps(1 + 2 * 2) | COLLECTED),
-    "smaller point": (
-        {"samples": [5, 10]},
-        steps(1 + 2 * 2) | COLLECTED,
-    ),
+    "smaller point": ({"samples": [5, 10]}, steps(1 + 2 * 2) | COLLECTED),
     # The dataset has the study among its attributes.
     "retention": ({"keep_models": "last"}, {"gather": 1}),
 }
@@ -164,7 +143,7 @@ def test_a_changed_study_runs_only_what_is_missing(ran, change):
     edit, expected = CHANGES[change]
     try:
         ran.write(loop={**EXPERIMENT, **edit})
-        assert jobs(ran) == expected
+        assert ran.planned(METRICS) == expected
     finally:
         ran.write(loop=EXPERIMENT)
 
@@ -177,15 +156,12 @@ def changed_project(tmp_path, monkeypatch):
         shutil.copytree(PROJECT / name, project / name)
     shutil.copy2(PROJECT / "Snakefile", project)
     monkeypatch.setattr(running, "PROJECT", project)
-    source = project / "scripts" / "collapse" / "families" / "gaussian.py"
-    original = source.read_text()
+    source = project / "scripts" / "collapse" / "families" / "gaussian" / "__init__.py"
+    original, declared = source.read_text(), "iterative=Iterative("
+    assert original.count(declared) == 1
 
     def change(**versions):
-        text = original
-        for step, version in versions.items():
-            assert text.count(f'"{step}": 1') == 1
-            text = text.replace(f'"{step}": 1', f'"{step}": {version}')
-        source.write_text(text)
+        source.write_text(original.replace(declared, f"{declared}versions={versions}, "))
 
     return change
 
@@ -193,11 +169,11 @@ def changed_project(tmp_path, monkeypatch):
 def test_new_versions_run_their_step_and_what_follows(ran, changed_project):
     """A new metric retrains nothing; a comment in the code runs nothing."""
     changed_project()
-    assert jobs(ran) == {}
+    assert ran.planned(METRICS) == {}
     changed_project(evaluate=2)
-    assert jobs(ran) == {"evaluate": 5} | COLLECTED
+    assert ran.planned(METRICS) == {"evaluate": 5} | COLLECTED
     changed_project(train=2)
-    assert jobs(ran)["train"] == 5
+    assert ran.planned(METRICS)["train"] == 5
 
 
 def test_more_iterations_change_nothing_that_was_there(ran, longer):
@@ -208,19 +184,19 @@ def test_more_iterations_change_nothing_that_was_there(ran, longer):
 
 
 def test_cores_and_the_size_of_shards_change_no_number(ran, tmp_path):
-    other = new(tmp_path / "other", {**EXPERIMENT, "shard_size": 7}, cores=1)
+    other = ran_with(tmp_path / "other", cores=1, shard_size=7)
     shards = {path.name for path in other.path("loop").rglob("*.parquet")}
     assert shards == {"0-7.parquet", "7-10.parquet"}
     assert_same(other, ran)
 
 
 def test_of_kept_models_the_last_is_kept_and_iterated_from(ran, longer, tmp_path):
-    workflow = new(tmp_path / "last", {**EXPERIMENT, "keep_models": "last"})
+    workflow = ran_with(tmp_path / "last", keep_models="last")
     assert models(workflow) == {f"{regime}/iter3" for regime in EXPERIMENT["regimes"]}
     assert_same(workflow, ran)
     before = files(workflow)
     workflow.write(loop={**LONGER, "keep_models": "last"})
-    assert jobs(workflow) == steps(2 * 2) | {"train": 2, "train_unkept": 2} | COLLECTED
+    assert workflow.planned(METRICS) == steps(2 * 2) | {"train": 2, "train_unkept": 2} | COLLECTED
     workflow.run(METRICS)
     assert {f"{regime}/iter5" for regime in EXPERIMENT["regimes"]} <= models(workflow)
     assert not {each for each in models(workflow) if each.endswith(("iter1", "iter2", "iter4"))}
@@ -233,31 +209,17 @@ def test_of_kept_models_the_last_is_kept_and_iterated_from(ran, longer, tmp_path
 
 
 def test_models_need_not_be_kept(ran, tmp_path):
-    only = {**EXPERIMENT, "regimes": ["replace"], "keep_models": "none"}
-    workflow = new(tmp_path / "none", only)
+    workflow = ran_with(tmp_path / "none", regimes=["replace"], keep_models="none")
     assert models(workflow) == set()
     assert len(list(workflow.path("loop").glob("*/*/seed0/iter*/training.json"))) == 3
     assert_same(workflow, ran)
     assert "Nothing to be done" in workflow.run("--dry-run", METRICS)
 
 
-def killed(workflow: Workflow, output: str) -> None:
-    """Run, and kill Snakemake and all its jobs while one writes this output."""
+def writes(workflow: Workflow, output: str):
+    """Return the function that tells whether a job writes this output."""
     marker = base64.b64encode(f"results/loop/{POINT}/{output}".encode()).decode()
-    process = subprocess.Popen(
-        workflow.command(METRICS),
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.monotonic() + 120
-    while not (workflow.directory / ".snakemake" / "incomplete" / marker).exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait(timeout=60)
-    workflow.run("--unlock")
+    return (workflow.directory / ".snakemake" / "incomplete" / marker).exists
 
 
 def test_a_killed_run_goes_on_and_ends_in_the_same_numbers(longer, tmp_path):
@@ -265,7 +227,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_numbers(longer, tmp_path):
     workflow = Workflow(tmp_path)
     workflow.write(loop=LONGER)
     root = workflow.path(f"loop/{POINT}")
-    killed(workflow, "replace/seed0/iter2/model")
+    killed(workflow, METRICS, ready=writes(workflow, "replace/seed0/iter2/model"))
     shared = {name: when for name, when in files(workflow).items() if "/real/" in name}
     before = {name: when for name, when in shared.items() if "metrics" not in name}
     assert len(before) == 5, "iteration 1 was there, but for its metrics perhaps"
@@ -274,7 +236,8 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_numbers(longer, tmp_path):
     left = root / "replace/seed0/iter2/.model.partial"
     left.mkdir(parents=True, exist_ok=True)
     (left / "model.npz").write_bytes(b"half of it")
-    killed(workflow, "accumulate-subsample/seed0/iter3/synthetic/0-10.parquet")
+    shard = "accumulate-subsample/seed0/iter3/synthetic/0-10.parquet"
+    killed(workflow, METRICS, ready=writes(workflow, shard))
     left = root / "accumulate-subsample/seed0/iter3/synthetic/.0-10.parquet.partial"
     left.parent.mkdir(exist_ok=True)
     left.write_bytes(b"half of it")
@@ -325,7 +288,7 @@ def test_a_lost_shard_of_old_is_named_with_what_makes_it_again(spoiled, longer):
     assert not spoiled.path(f"{chain}/iter4/model").exists()
     spoiled.run(shard)
     # It is the same again, so nothing that had been made of it is made again.
-    assert jobs(spoiled) == {
+    assert spoiled.planned(METRICS) == {
         "train": 1, "generate": 1, "evaluate": 1, "collect": 1, "gather": 1
     }  # fmt: skip
     spoiled.run(METRICS)
@@ -339,6 +302,6 @@ def test_truncated_metrics_are_refused_until_they_are_made_again(spoiled, longer
     assert lines_with(printed, "error: ", "iter2/metrics.json", "damaged")
     assert "Traceback" not in printed
     metrics.unlink()
-    assert jobs(spoiled) == {"evaluate": 1, "collect": 1, "gather": 1}
+    assert spoiled.planned(METRICS) == {"evaluate": 1, "collect": 1, "gather": 1}
     spoiled.run(METRICS)
     assert_same(spoiled, longer)

@@ -1,0 +1,12 @@
+"""The environment of the runs of the workflow."""
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="module")
+def environment():
+    """The Hub is out of reach, and torch would take all cores."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
