@@ -1,7 +1,7 @@
-"""What this project claims of its speed, measured side by side in one run.
+"""Measure the speed that this project claims, in one run, next to plain loops.
 
 PYTHONPATH=scripts python benchmarks/bench.py            a quarter of an hour on two cores
-PYTHONPATH=scripts python benchmarks/bench.py --quick    about a minute, and no claim
+PYTHONPATH=scripts python benchmarks/bench.py --quick    about a minute, at sizes too small to count
 ... --only closed-form                                   or language-models, images, molecules
 """
 
@@ -21,15 +21,15 @@ import training_step
 
 
 def installed(what: str, needed: Sequence[str]) -> bool:
-    """Tell whether libraries are installed, and say so if they are not."""
+    """Tell whether libraries are installed, and print which are missing."""
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
-        print(f"\n{what}: left out, for {', '.join(missing)} is not installed here")
+        print(f"\n{what}: left out, because {', '.join(missing)} is not installed here")
     return not missing
 
 
 def language_models(quick: bool) -> list[bool]:
-    """Print what training, corpora and generation cost; return which requirements are met."""
+    """Print the cost of training, corpora and generation; return which requirements are met."""
     if not installed("language models", ("torch", "transformers", "tokenizers")):
         return []
     met: list[bool] = training_step.report(quick) + corpora.report(quick)
@@ -38,7 +38,7 @@ def language_models(quick: bool) -> list[bool]:
 
 
 def autoencoders(quick: bool) -> list[bool]:
-    """Print what training on images costs; return which requirements are met."""
+    """Print the cost of training on images; return which requirements are met."""
     if not installed("images", ("torch", "sklearn")):
         return []
     met: list[bool] = images.report(quick)
@@ -46,7 +46,7 @@ def autoencoders(quick: bool) -> list[bool]:
 
 
 def molecules(quick: bool) -> list[bool]:
-    """Print conformations in a second; nothing is required of them."""
+    """Print conformations per second, for which there is no requirement."""
     if installed("molecules", ("torch", "torch_geometric", "rdkit")):
         conformations.report(quick)
     return []
@@ -63,8 +63,8 @@ PARTS: dict[str, Callable[[bool], list[bool]]] = {
 def main() -> int:
     """Print all tables; return 1 if a requirement is not met."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tiny sizes")
-    parser.add_argument("--only", choices=PARTS, help="one part")
+    parser.add_argument("--quick", action="store_true", help="run tiny sizes")
+    parser.add_argument("--only", choices=PARTS, help="run one part")
     arguments = parser.parse_args()
     chosen = [arguments.only] if arguments.only else list(PARTS)
     met = [passed for part in chosen for passed in PARTS[part](arguments.quick)]

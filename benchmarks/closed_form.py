@@ -1,10 +1,10 @@
-"""Chains of the closed-form families beside the plain loop of `tests/reference.py`.
+"""Compare chains of the closed-form families with the plain loop of `tests/reference.py`.
 
-Both sides run the same cells in the same pool of processes, one BLAS thread each, and are
-compared by the processor time they take, so that neighbours on the machine do not count. Ours
-runs all seeds; the loop runs one (discrete chains: a few, for their lengths are random) and is
-scaled by the number of seeds, which it would run one after another. The published loops, which
-are several times slower than the plain one, are known by the times they took.
+Both run the same cells in the same pool of processes, with one BLAS thread each. Processor times
+are compared, so that other processes on the machine don't count. The package runs all seeds. The
+plain loop runs one seed (of discrete chains, whose lengths are random, a few), and its time is
+multiplied by the number of seeds. The published loops are several times slower than the plain one
+and are not run; the times that they took are constants here.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 REGIMES = ("replace", "accumulate", "accumulate-subsample")
 SAMPLES = (10, 32, 100, 316, 1000)
-#: Seconds that the papers' published code takes for one seed on two such cores, as the issue of
-#: this project that asked for the closed-form families states them (nothing here runs that
-#: code); what of the grid they were timed on; and how many times faster we mean to be.
+#: Seconds that the papers' published code took for one seed on two such cores (stated when the
+#: closed-form families were planned; nothing here runs that code), the part of the grid on which
+#: it was timed, and how many times faster the package has to be.
 PUBLISHED = {
     "gaussian": (65, "the whole grid", 200),
     "linear_regression": (275, "accumulate, d = 100, n = 1000", 1000),
@@ -44,7 +44,7 @@ MEMORY_LIMIT = 2000
 
 
 class Cell(NamedTuple):
-    """A chain: a cell of a grid under a regime."""
+    """A chain of a cell of a grid under a regime."""
 
     family: str
     regime: str
@@ -53,7 +53,7 @@ class Cell(NamedTuple):
     parameters: dict[str, Any]
 
     def specification(self) -> ChainSpec:
-        """Return the chain as the workflow knows it."""
+        """Return the specification of the chain."""
         return ChainSpec(
             experiment="bench",
             point=f"{self.parameters},samples={self.samples}",
@@ -68,7 +68,7 @@ class Cell(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How much to run: the whole thing, or next to nothing."""
+    """The amount to run: the whole benchmark, or a small part of it."""
 
     seeds: int
     loop_seeds: int
@@ -79,7 +79,7 @@ class Plan(NamedTuple):
 
 
 def plan(quick: bool) -> Plan:
-    """Lay out the cells of the benchmark."""
+    """Return the cells of the benchmark."""
     samples = (10, 32) if quick else SAMPLES
     dimensions = (1, 10) if quick else (1, 3, 10, 31, 100)
     iterations, seeds = (4, 4) if quick else (100, 100)
@@ -128,10 +128,10 @@ def ours(cell: Cell, seeds: int) -> float:
 
 def loop(cell: Cell, seeds: int) -> float:
     """Run seeds of a cell as a plain loop does; return processor seconds."""
-    # Imported here: scikit-learn is no part of the memory of our jobs.
+    # This is imported here, so that scikit-learn does not count as memory of our jobs.
     from reference import reference_chain, reference_collapse
 
-    # As the papers did it: densities by scikit-learn.
+    # The papers computed densities with scikit-learn.
     family = {"kernel_density": "kernel_density_by_tree"}.get(cell.family, cell.family)
     _, regime, samples, iterations, parameters = cell
     start = time.process_time()
@@ -148,8 +148,8 @@ def loop(cell: Cell, seeds: int) -> float:
 def timed(
     pool: Executor, side: Callable[[Cell, int], float], cells: list[Cell], seeds: int
 ) -> dict[str, float]:
-    """Return the processor seconds of the cells by regime; they run side by side."""
-    # The longest first, so that no process is left alone with one at the end.
+    """Return the processor seconds of the cells by regime; the cells run in parallel."""
+    # Long chains come first, so that none runs alone at the end.
     cells = sorted(cells, key=lambda cell: -chain_seconds(cell.specification()))
     jobs = {cell_id: pool.submit(side, cell, seeds) for cell_id, cell in enumerate(cells)}
     seconds: dict[str, float] = {}
@@ -160,12 +160,12 @@ def timed(
 
 
 def job(cell: list[Any], seeds: int) -> float:
-    """Run a job of the workflow; its process is its own (`processes.alone`)."""
+    """Run a job of the workflow, in a process of its own (`processes.alone`)."""
     return ours(Cell(*cell), seeds)
 
 
 def compare(pool: Executor, family: str, todo: Plan, quick: bool) -> None:
-    """Print the rows of a family: all its chains, and those under each regime."""
+    """Print one row for all chains of a family, and one for those of each regime."""
     cells = todo.cells[family]
     seeds = todo.loop_seeds if family == "discrete" else 1
     plain, mine = timed(pool, loop, cells, seeds), timed(pool, ours, cells, todo.seeds)
@@ -179,7 +179,7 @@ def compare(pool: Executor, family: str, todo: Plan, quick: bool) -> None:
         )
 
     row(family, len(cells), sum(plain.values()), sum(mine.values()))
-    print("tiny: says nothing" if quick else "")
+    print("too small to count" if quick else "")
     for regime in plain if len(plain) > 1 else ():
         chains = sum(cell.regime == regime for cell in cells)
         row(f"  {regime}", chains, plain[regime], mine[regime])
@@ -187,7 +187,7 @@ def compare(pool: Executor, family: str, todo: Plan, quick: bool) -> None:
 
 
 def against_published(pool: Executor, todo: Plan) -> list[bool]:
-    """Print our time from start to end beside the published loops'; return what is met."""
+    """Print the published loops' times and ours; return which requirements are met."""
     print(f"\n{'published loop, scaled':<24}{'loop / s':>10}{'ours / s':>10}{'ratio':>8}")
     met = []
     for family, (seconds, part, required) in PUBLISHED.items():

@@ -1,8 +1,8 @@
-"""Conformations in a second, in training and in sampling, beside a loop over molecules.
+"""Measure conformations per second in training and sampling, next to a loop over molecules.
 
-The loop is what one would write with torch-geometric for one molecule at a time: the same network
-and the same work, gradients summed over a batch, molecule after molecule. The two take turns; that
-losses and samples agree shows that they did the same.
+The loop uses torch-geometric for one molecule at a time: it has the same network, does the same
+work, and sums gradients over a batch, molecule after molecule. Batches and loop take turns, and
+losses and samples that agree show that both did the same work.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ SETTINGS = (Setting("small", False, 32, 7, 50), Setting("geodiff", True, 32, 1, 
 
 
 def report(quick: bool) -> None:
-    """Print conformations in a second for every setting."""
+    """Print conformations per second for every setting."""
     print(
-        "\nconformations in a second, batched and one molecule at a time; one thread, medians of "
-        "processor\ntime, taking turns; a sample takes the steps that are named\n"
+        "\nconformations per second, batched and one molecule at a time; one thread, medians of "
+        "processor\ntime, in turns; a sample takes the number of steps that is named\n"
         f"{'model':<10}{'batch':>7}{'atoms':>7}{'':>4}{'ours':>10}{'loop':>10}{'ratio':>8}"
     )
     for setting in SETTINGS[:1] if quick else SETTINGS:
@@ -52,7 +52,7 @@ def report(quick: bool) -> None:
 
 
 def measure(given: Sequence[Any]) -> dict[str, Any]:
-    """Return processor seconds for a batch, ours and the loop's, and how far they agree."""
+    """Return the processor seconds of both for a batch, and the differences of their results."""
     import torch
 
     from collapse.families.molecule_diffusion import diffusion, training
@@ -64,7 +64,7 @@ def measure(given: Sequence[Any]) -> dict[str, Any]:
     torch.manual_seed(0)
     setting = Setting(*given)
     some = conformations(setting)
-    network = DualEncoder(ARCHITECTURES[setting.model])  # random: what begins a training is 0
+    network = DualEncoder(ARCHITECTURES[setting.model])  # random; a training starts at outputs of 0
     task = training.Denoising(network, some, some, setting.batch, 0)
     rows = task.batch(0)
     singles = [{name: one[i : i + 1] for name, one in rows.items()} for i in range(setting.batch)]
@@ -102,8 +102,8 @@ def measure(given: Sequence[Any]) -> dict[str, Any]:
 def _turns(
     work: Callable[[Any], Any], inputs: list[Any], repeats: int
 ) -> tuple[list[Any], list[float]]:
-    """Do the same work in both ways, in turns, and return what came of it and median times."""
-    results: list[Any] = [work(each) for each in inputs]  # memory is claimed
+    """Do the same work in both ways, in turns, and return both results and median times."""
+    results: list[Any] = [work(each) for each in inputs]  # also allocates memory
     times: list[list[float]] = [[], []]
     for _ in range(repeats):
         for way, each in enumerate(inputs):
@@ -114,7 +114,7 @@ def _turns(
 
 
 def conformations(setting: Setting) -> Any:
-    """Return as many conformations as a batch has: embedded, not relaxed, for a benchmark."""
+    """Return the conformations of one batch, embedded but not relaxed."""
     from rdkit import Chem
     from rdkit.Chem import rdDistGeom
 

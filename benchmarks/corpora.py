@@ -1,8 +1,8 @@
-"""Corpora as streams: tokenising, packing and planning epochs in a memory that does not grow.
+"""Measure time and memory of tokenising, packing and planning epochs of a streamed corpus.
 
-The papers' corpus has 470 million tokens in 2.12 million stories. Two sizes of each step are
-measured, each in a process of its own, and a straight line through both goes on to that size.
-Times are of processors; what only makes the input is not in them.
+The papers' corpus has 470 million tokens in 2.12 million stories. Each step is measured at two
+sizes, each in a process of its own, and a straight line through both is extrapolated to that size.
+Processor times are measured, without that of making the input.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
 
 
 def tokenise(megabytes: int) -> dict[str, float]:
-    """Do what `prepare` does with a file of stories: split it, train a tokenizer, tokenise."""
+    """Split a file of stories, train a tokenizer and tokenise, as `prepare` does."""
     from collapse.data.text import stories, tokenizing, tokens
     from collapse.data.text.corpus import open_corpus
 
@@ -119,7 +119,7 @@ def pack(millions: int) -> dict[str, float]:
 
 
 def _tables(millions: int) -> Iterator[pa.Table]:
-    """Yield documents of random tokens, as many as a shard has in a row group at a time."""
+    """Yield documents of random tokens, those of one row group of a shard at a time."""
     import pyarrow as pa
 
     generator = np.random.default_rng(0)

@@ -1,6 +1,7 @@
-"""Text by either backend of the tiny model, untrained: starting up, and tokens in a second.
+"""Measure the start-up of both backends for text and their tokens per second.
 
-Times are of the clock, for much of starting up is waiting; samples are of a fixed length.
+They sample texts of a fixed length from the untrained tiny model. Wall times are measured, because
+start-up consists mostly of waiting.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ LENGTH = 127
 def report(quick: bool) -> None:
     """Print start-up costs and speed of the backends that are installed."""
     print(
-        "\ngeneration, tiny model on this machine, seconds of the clock\n"
+        "\ngeneration, tiny model on this machine, wall time in seconds\n"
         f"{'backend':<14}{'import / s':>11}{'open / s':>11}{'first / s':>11}{'samples':>9}"
         f"{'tokens / s':>12}{'MiB':>7}"
     )
@@ -41,7 +42,7 @@ def report(quick: bool) -> None:
 
 
 def measure(backend: str, samples: int) -> dict[str, float]:
-    """Return what starting up takes, the first sample too, and tokens in a second after it."""
+    """Return seconds until start-up and the first sample, and tokens per second after it."""
     from collapse.data.text.tokenizing import BOS, EOS
     from collapse.text import sampling
 
@@ -49,10 +50,10 @@ def measure(backend: str, samples: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         alone("generation", "save", name)
         times = [time.perf_counter()]
-        if backend == "vllm":  # it reads its settings when it is imported
+        if backend == "vllm":  # vLLM reads its settings when it is imported
             module = importlib.import_module("collapse.text.sampling.by_vllm")
             module.os.environ.update({**module._VLLM, **module._VLLM_CPU})
-            importlib.import_module("vllm").LLM  # noqa: B018 - imports what it needs
+            importlib.import_module("vllm").LLM  # noqa: B018 - this imports lazily
         else:
             importlib.import_module("transformers").AutoModelForCausalLM  # noqa: B018
         times.append(time.perf_counter())
@@ -75,7 +76,7 @@ def measure(backend: str, samples: int) -> dict[str, float]:
 
 
 def save(folder: str) -> None:
-    """Write an untrained model, in a process of its own: what it imports would cost us nothing."""
+    """Write an untrained model, in a process of its own, whose imports are then not measured."""
     from collapse.families.language_model import models
 
     models.initialised("tiny", 768, 0).save_pretrained(folder)

@@ -1,8 +1,8 @@
-"""Training on images: a step beside one of a bare loop, its batches, and memory at real size.
+"""Measure training steps on images, next to a bare loop, and memory at CelebA's size.
 
-CelebA has 162,770 training images. What `prepare`, `train` and `evaluate` do with images is
-measured at two sizes, each in a process of its own, and a straight line through both goes on to
-that size. Times are of processors; what only makes the input is not in them.
+CelebA has 162,770 training images. The work of `prepare`, `train` and `evaluate` on images is
+measured at two sizes, each in a process of its own, and a straight line through both is
+extrapolated to that size. Processor times are measured, without that of making the input.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LIMIT = 1.10
-#: A batch takes at most this share of a step, or the data would be what training waits for.
+#: The largest share of a training step that making its batch may take.
 BATCH_LIMIT = 0.10
 #: Training images of CelebA, and MiB that they may take.
 IMAGES, MEMORY = 162_770, 4000
 
 
 class Setting(NamedTuple):
-    """A network, by the side of its images, and its batches."""
+    """A network, the size of its images, and its batches."""
 
     name: str
     size: int
@@ -63,7 +63,7 @@ def report(quick: bool) -> list[bool]:
         print(
             f"{setting.name:<12}{shape:>14}{1e3 * found['ours']:>11.2f}"
             f"{1e3 * found['bare']:>11.2f}{ratio:>8.3f}{1e3 * found['batch']:>12.3f}  "
-            f"{'tiny: says nothing' if quick else said}; weights differ by "
+            f"{'too small to count' if quick else said}; weights differ by "
             f"{found['difference']:.0e}",
             flush=True,
         )
@@ -90,7 +90,7 @@ def _sizes(quick: bool) -> list[bool]:
             continue
         small, large = (np.array(list(row.values())) for row in rows)
         line = large + (IMAGES - counts[1]) / (counts[1] - counts[0]) * (large - small)
-        whole = np.maximum(large, line)  # what falls doesn't depend on the size
+        whole = np.maximum(large, line)  # a falling value doesn't depend on the size
         met.append(bool(whole[-1] < MEMORY))
         said = f"below {MEMORY} MiB: {verdict(met[-1])}"
         print(f"then at {IMAGES:<4}" + _columns(whole.tolist())[2:] + f"  {said}", flush=True)
@@ -102,7 +102,7 @@ def _columns(values: list[float]) -> str:
 
 
 def step(given: Sequence[Any]) -> dict[str, float]:
-    """Return what `turns.compare` does."""
+    """Return the result of `turns.compare` for a setting."""
     from collapse.data.images import shards as image_shards
     from collapse.families.vae import models, training
     from collapse.families.vae.architectures import architecture
@@ -132,7 +132,7 @@ def step(given: Sequence[Any]) -> dict[str, float]:
 
 
 def prepare(count: int) -> dict[str, float]:
-    """Do what `prepare` does with decoded images: write them, and fit what judges samples."""
+    """Write decoded images, and fit the reference for evaluating samples, as `prepare` does."""
     from collapse.data.images import shards as image_shards
     from collapse.families.vae import reference
 
@@ -150,7 +150,7 @@ def prepare(count: int) -> dict[str, float]:
 
 
 def train(count: int) -> dict[str, float]:
-    """Do what `train` does: store the images, train for two steps, make an epoch of batches."""
+    """Store the images, train for two steps and make an epoch of batches, as `train` does."""
     from collapse.data.images import shards as image_shards
     from collapse.families.vae import models, training
     from collapse.families.vae.architectures import architecture
@@ -188,7 +188,7 @@ def train(count: int) -> dict[str, float]:
 
 
 def evaluate(count: int) -> dict[str, float]:
-    """Do what `evaluate` does with the training set: find each sample's nearest image in it."""
+    """Find each sample's nearest image in the training set, as `evaluate` does."""
     from collapse.data.images import shards as image_shards
     from collapse.families.vae import evaluation
 
@@ -203,7 +203,7 @@ def evaluate(count: int) -> dict[str, float]:
 
 
 def _parts(count: int, shape: tuple[int, int, int] = (64, 64, 3)) -> Iterator[Any]:
-    """Yield random images, a few hundred at a time: what they show costs no time."""
+    """Yield random images, a few hundred at a time, which take no time to make."""
     generator = np.random.default_rng(0)
     for start in range(0, count, 500):
         size = (min(500, count - start), *shape)

@@ -1,4 +1,4 @@
-"""Measurements in processes of their own: what one imports or allocates, another does not see."""
+"""Measurements in processes of their own, whose imports and memory don't add up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 
 class Alone(NamedTuple):
-    """What a function returned, and the peak memory of its process in MiB."""
+    """The value that a function returned, and the peak memory of its process in MiB."""
 
     result: Any
     memory: float
@@ -24,27 +24,27 @@ def alone(module: str, function: str, *arguments: object) -> Alone:
     Raises
     ------
     RuntimeError
-        If it fails, with the last line of what it said.
+        If it fails, with the last line that it printed.
     """
     command = [sys.executable, __file__, module, function, json.dumps(arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
         raise RuntimeError(f"{module}.{function}: {said[-1]}")
-    return Alone(*json.loads(done.stdout.splitlines()[-1]))  # others may have printed before
+    return Alone(*json.loads(done.stdout.splitlines()[-1]))  # libraries may print lines before
 
 
 def peak_memory() -> float:
-    """Return the most memory that this process ever held, in MiB; mapped files count."""
+    """Return the peak memory of this process in MiB, mapped files included."""
     status = Path("/proc/self/status")
-    if status.exists():  # what getrusage says includes what a parent held
+    if status.exists():  # getrusage would include the parent's memory
         fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
         return float(fields["VmHWM"].split()[0]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def verdict(passed: bool) -> str:
-    """Say whether a requirement is met."""
+    """Return the words for a requirement that is met or missed."""
     return "met" if passed else "NOT MET"
 
 

@@ -1,4 +1,4 @@
-"""A training step of language models beside one of a bare PyTorch loop (`turns`)."""
+"""Measure training steps of language models, next to those of a bare PyTorch loop (`turns`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIMIT = 1.10
 
 
 class Setting(NamedTuple):
-    """A model and its batches: documents are of about ``length`` tokens."""
+    """A model and its batches of documents, which have about ``length`` tokens."""
 
     model: str
     vocabulary: int
@@ -26,7 +26,7 @@ class Setting(NamedTuple):
     steps: int
 
 
-#: The local study's model, and the smallest of the papers on a few of its rows.
+#: The local study's model, and the smallest model of the papers with a few rows in a batch.
 SETTINGS = (
     Setting("tiny", 768, 128, 4, 50, 200),
     Setting("gpt2-9m", 8000, 512, 2, 222, 13),
@@ -48,7 +48,7 @@ def report(quick: bool) -> list[bool]:
         found = alone("training_step", "measure", setting).result
         ratio = found["ours"] / found["bare"]
         met.append(ratio <= LIMIT)
-        said = "tiny: says nothing" if quick else f"at most {LIMIT:.2f}: {verdict(met[-1])}"
+        said = "too small to count" if quick else f"at most {LIMIT:.2f}: {verdict(met[-1])}"
         print(
             f"{setting.model:<12}{f'{setting.batch} x {setting.context}':>10}"
             f"{found['tokens']:>9.0f}{1e3 * found['ours']:>11.2f}{1e3 * found['bare']:>11.2f}"
@@ -59,7 +59,7 @@ def report(quick: bool) -> list[bool]:
 
 
 def measure(given: Sequence[Any]) -> dict[str, float]:
-    """Return what `turns.compare` does, and the mean number of tokens in a batch."""
+    """Return the result of `turns.compare`, and the mean number of tokens in a batch."""
     from torch.nn import functional
 
     from collapse.families.language_model import models, packing, training
@@ -86,7 +86,7 @@ def measure(given: Sequence[Any]) -> dict[str, float]:
 
 
 def random_documents(setting: Setting) -> Any:
-    """Return enough documents of random tokens for all steps: what they say costs no time."""
+    """Return enough documents of random tokens for all steps."""
     from collapse.text.stored_tokens import Tokens
 
     generator = np.random.default_rng(0)

@@ -1,9 +1,9 @@
-"""Our training loop and a bare PyTorch loop, which take turns step by step in one process.
+"""The package's training loop and a bare PyTorch loop, which take turns in one process.
 
-Bare is what one would write for a single run that nobody interrupts: batches made beforehand,
-forward, backward, clipped gradients where ours are, fused AdamW with the same groups. Ours makes
-its batches, follows the schedule, seeds every step, reads the loss, watches for signals and for
-the time to save. That both end with the same weights shows that they did the same work.
+The bare loop is enough for a single run without interruptions: batches made beforehand, forward,
+backward, clipped gradients if the package clips them, and fused AdamW with the same groups. The
+package's loop also makes its batches, follows the schedule, seeds every step, reads the loss, and
+watches for signals and for the time to save. Equal weights at the end show equal work.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from collapse.training.optimisation import Optimisation
 
-#: Steps at the beginning that are not counted: memory is still being claimed.
+#: Steps at the beginning that are not counted, because they allocate memory.
 WARM_UP = 3
 
 
@@ -30,30 +30,30 @@ def compare(
     loss: Callable[[Any, Mapping[str, Tensor]], Tensor],
     optimisation: Optimisation,
 ) -> dict[str, float]:
-    """Return the median processor seconds of a step of both loops, and how far they agree.
+    """Return the median processor seconds of a step of both loops, and how far weights differ.
 
     Parameters
     ----------
     task : collapse.training.Task
-        What our loop trains, with a model on the CPU.
+        The task of the package's loop, with a model on the CPU.
     other : torch.nn.Module
-        The same model, of the same weights, which the bare loop trains.
+        The same model with the same weights, which the bare loop trains.
     loss : callable
         The bare loop's mean loss of a model on a batch.
     optimisation : Optimisation
-        Of a constant learning rate.
+        The training's settings, with a constant learning rate.
 
     Returns
     -------
     dict
-        Seconds of a step, ``ours`` and ``bare``; seconds to make a ``batch`` of ours; the largest
-        ``difference`` of two weights.
+        Seconds of a step of the package (``ours``) and of the ``bare`` loop, seconds to make a
+        ``batch`` in the package, and the largest ``difference`` of two weights.
     """
     import torch
 
     from collapse.training import trainer
 
-    torch.set_num_threads(1)  # two wait for each other wherever something else runs beside them
+    torch.set_num_threads(1)  # several threads wait for each other if other processes run
     taking = _TakingTurns(task, _Bare(task, other, loss, optimisation))
     with tempfile.TemporaryDirectory() as state:
         trainer.train(
@@ -61,7 +61,7 @@ def compare(
         )
     pairs = zip(task.model.parameters(), other.parameters(), strict=True)
     return {
-        # Between two calls for a batch lies a step of ours; the first call ends none.
+        # Each call but the first marks the end of a step of the package's loop.
         "ours": statistics.median(taking.own[1 + WARM_UP :]),
         "bare": statistics.median(taking.plain[WARM_UP:-1]),
         "batch": statistics.median(taking.made[WARM_UP:]),
@@ -70,7 +70,7 @@ def compare(
 
 
 class _TakingTurns:
-    """A task; asked for the batch of a step, it first lets the bare loop do that step."""
+    """A task that lets the bare loop do a step before it returns the batch of that step."""
 
     def __init__(self, task: Any, bare: _Bare) -> None:
         self._task, self._bare = task, bare
@@ -94,7 +94,7 @@ class _TakingTurns:
 
 
 class _Bare:
-    """The loop that one would write."""
+    """The bare loop."""
 
     def __init__(
         self, task: Any, model: Any, loss: Callable[..., Tensor], optimisation: Optimisation
