@@ -1,4 +1,4 @@
-"""Running chains of a closed-form family in a test, and comparing them with what is expected."""
+"""Run chains of a closed-form family in a test, and compare them with expected values."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from collapse.study.chain_spec import ChainSpec
 
 
 def run(family, regime, n, iterations, seeds, evaluated=None, experiment=None, **parameters):
-    """Metrics of so many seeds of a chain, at the iterations evaluated or at all."""
+    """Return the metrics of a chain for a number of seeds, at ``evaluated`` or all iterations."""
     spec = ChainSpec(
         experiment=experiment or family,
         point="p",
@@ -23,6 +23,6 @@ def run(family, regime, n, iterations, seeds, evaluated=None, experiment=None, *
 
 
 def assert_within(values, expected, errors=5):
-    """Assert that means over seeds are within some standard errors of what is expected."""
+    """Assert that means over seeds are within some standard errors of expected values."""
     error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
     assert np.all(np.abs(values.mean(axis=0) - expected) <= errors * error)

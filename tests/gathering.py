@@ -1,4 +1,4 @@
-"""Small experiments of closed-form families, run and gathered without Snakemake."""
+"""Run and gather small experiments of closed-form families without Snakemake."""
 
 from collapse import families
 from collapse.artifacts import chain_file
@@ -8,12 +8,12 @@ from collapse.study import Study
 
 
 def study(experiment, regimes=None):
-    """A study of one experiment, named loop."""
+    """Return a study of one experiment, which is named loop."""
     return Study.model_validate({"experiments": {"loop": experiment}, "regimes": regimes or {}})
 
 
 def gather(plan, directory):
-    """Run every chain of `study`, and return the dataset that the workflow would gather."""
+    """Run every chain of a study, and return the dataset that the workflow would gather."""
     experiment, cells = plan.experiments["loop"], []
     for index, spec in enumerate(plan.chains("loop")):
         path = directory / f"{index}.nc"

@@ -1,4 +1,4 @@
-"""Signals to the jobs of a running workflow."""
+"""Send signals to the jobs of a running workflow."""
 
 import os
 import signal

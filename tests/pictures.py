@@ -1,4 +1,4 @@
-"""Small real-looking images as files, in the layouts that sources of images have."""
+"""Write small images as files, in the layouts of the sources of images."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from PIL import Image
 
 
 def image(number, size=8, channels=1):
-    """A bright square on a dark ground, the more to the right the higher the number."""
+    """Return a bright square on a dark ground, further to the right for a higher number."""
     generator = np.random.default_rng(number)
     pixels = generator.integers(0, 60, (size, size, channels)).astype(np.uint8)
     left = number % (size // 2)
@@ -21,7 +21,7 @@ def save(path: Path, pixels):
 
 
 def folder(root: Path, train=60, test=20, size=8, channels=1, classes=()):
-    """A folder of images with train and test in it, numbered on; with classes in turn."""
+    """Write images, numbered throughout, into the folders train and test, with classes in turn."""
     for number in range(train + test):
         split = "train" if number < train else "test"
         inner = Path(classes[number % len(classes)]) if classes else Path()
@@ -30,7 +30,7 @@ def folder(root: Path, train=60, test=20, size=8, channels=1, classes=()):
 
 
 def celeba(root: Path, train=6, validation=2, test=3):
-    """CelebA's layout, with images of its size."""
+    """Write images of CelebA's size in its layout."""
     parts = [0] * train + [1] * validation + [2] * test
     lines, rows = [], [str(len(parts)), "Male Smiling"]
     for number, part in enumerate(parts, start=1):

@@ -1,9 +1,9 @@
-"""The plain loop of a paper's author: one seed, one iteration at a time, every sample kept.
+"""A plain loop, as an author of a paper would write it: one seed, and every sample is kept.
 
 Each iteration concatenates its pool, draws its training set from it, fits from scratch and
-samples. It shares the policy (`collapse.regimes`) and the grid keys with the package, and
-nothing else: no vectorising over seeds, no statistics that merge, no streams. The tests
-hold the package against it, and it is the other side of the benchmark.
+samples. The loop shares the regimes (`collapse.regimes`) and the grid keys with the package, but
+neither vectorises over seeds, nor merges statistics, nor names random streams. Tests and the
+benchmark compare the package with it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def reference_chain(family, parameters, regime, samples, iterations, generator):
     family : str
         A family of the package, or ``kernel_density_by_tree`` for scikit-learn's own scores.
     parameters : dict
-        Grid keys of the family; those left out have the package's defaults.
+        Grid keys of the family; those that are left out have the package's defaults.
     regime : collapse.regimes.Regime
     samples, iterations : int
     generator : numpy.random.Generator
@@ -61,7 +61,7 @@ def reference_chain(family, parameters, regime, samples, iterations, generator):
 
 
 class Gaussian:
-    """Sample mean and covariance."""
+    """Fit the sample mean and covariance."""
 
     def __init__(self, parameters, samples, generator):
         self.parameters = families.load("gaussian").parameters(**parameters)
@@ -90,7 +90,7 @@ class Gaussian:
 
 
 class LinearRegression:
-    """Least squares on stacked rows; a row of the training set is its features and its label."""
+    """Fit least squares; a row of the training set has the features, and the label last."""
 
     def __init__(self, parameters, samples, generator):
         self.parameters = families.load("linear_regression").parameters(**parameters)
@@ -122,12 +122,12 @@ class LinearRegression:
         return self.labelled(self.weights, count)
 
     def evaluate(self):
-        """Expected error on noiseless test data, what the authors' 1000 test points estimate."""
+        """Return the expected error on noiseless test data; the authors used 1000 test points."""
         return {"test_error": np.sum(((self.weights - self.truth) * self.scale) ** 2)}
 
 
 class KernelDensityEstimate:
-    """scikit-learn's data sets and bandwidth rules; densities from all pairs of points."""
+    """Use scikit-learn's data sets and bandwidth rules; sum densities over all pairs of points."""
 
     def __init__(self, parameters, samples, generator):
         self.parameters = families.load("kernel_density").parameters(**parameters)
@@ -163,7 +163,7 @@ class KernelDensityEstimate:
         return chosen + self.bandwidth * steps
 
     def log_density(self):
-        """Log-density at the test points."""
+        """Return the log-density at the test points."""
         count, dimension = self.training.shape
         distances = cdist(self.test, self.training) / self.bandwidth
         if self.parameters.kernel == "gaussian":
@@ -183,7 +183,7 @@ class KernelDensityEstimate:
 
 
 class KernelDensityByTree(KernelDensityEstimate):
-    """The same with scikit-learn's KernelDensity, whose tree is inaccurate at far points."""
+    """Evaluate densities with scikit-learn's KernelDensity, which is inaccurate at far points."""
 
     def log_density(self):
         model = KernelDensity(bandwidth=self.bandwidth, kernel=self.parameters.kernel)
@@ -191,7 +191,7 @@ class KernelDensityByTree(KernelDensityEstimate):
 
 
 class Discrete:
-    """Observed frequencies."""
+    """Fit the observed frequencies."""
 
     def __init__(self, parameters, samples, generator):
         self.outcomes = families.load("discrete").parameters(**parameters).outcomes
@@ -216,7 +216,7 @@ class Discrete:
 
 
 def reference_collapse(outcomes, samples, generator):
-    """Resample a discrete distribution until its entropy is below 1e-8; count the fits."""
+    """Resample a discrete distribution until its entropy is below 1e-8; return the fits it took."""
     model = Discrete({"outcomes": outcomes}, samples, generator)
     model.fit(model.real(samples))
     iterations = 1

@@ -1,4 +1,4 @@
-"""Running the workflow as its users do: the `snakemake` command, in a directory of its own."""
+"""Run the workflow as its users do: with the command `snakemake`, in a directory of its own."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ class Workflow:
         self.write_with({}, **experiments)
 
     def write_with(self, regimes: dict, **experiments: dict) -> None:
-        """Write the study file, with regimes of its own."""
+        """Write the study file, with regimes that it defines."""
         document = {"regimes": regimes, "experiments": experiments}
         self.study.write_text(yaml.safe_dump(document, sort_keys=False))
 

@@ -1,4 +1,4 @@
-"""Running iterative chains without Snakemake: the steps, one after the other, in a directory."""
+"""Run chains by steps without Snakemake: one step after the other, in the working directory."""
 
 from pathlib import Path
 
@@ -104,12 +104,12 @@ class Loop:
         )
 
     def iterate(self, t, seed=0):
-        """All steps of an iteration."""
+        """Run all steps of an iteration."""
         for step in (self.assemble, self.train, self.generate, self.evaluate):
             step(t, seed)
 
     def run(self, seed=0):
-        """All iterations of a chain."""
+        """Run all iterations of a chain."""
         if self.data is not None and not Path(self.data).exists():
             self.prepare()
         for t in range(1, self.branches.experiment.iterations + 1):

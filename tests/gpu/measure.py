@@ -1,14 +1,14 @@
-"""Speed of language models on this machine's GPU, for the four published sizes.
+"""Measure the speed of language models on this machine's GPU, for the four published sizes.
 
     PYTHONPATH=scripts python tests/gpu/measure.py --json measured.json     under 8 minutes
     PYTHONPATH=scripts python tests/gpu/measure.py --cpu-smoke              the same code, seconds
 
-Training is that of the workflow: packed batches of documents as long as TinyStories', bf16,
-`torch.compile`. Its share of the card is of the largest rate at which this card was measured
-to multiply bf16 matrices, not of its data sheet. Counted as work are 6 FLOPs for a token and
-a weight that it is multiplied with (embeddings are looked up; the output layer counts), and 12
-for a token, each one it attends to (itself and those before it in its document), a layer and a
-hidden dimension. Padding, masked attention and the optimiser are not counted.
+Training runs as in the workflow: packed batches of documents as long as TinyStories', bf16 and
+`torch.compile`. Its share of the peak is relative to the largest measured rate of products of
+bf16 matrices, not to the data sheet. A token counts as 6 FLOPs for each weight that it is
+multiplied with (those of the output layer, but not embeddings, which are looked up), and 12 FLOPs
+for each token that it attends to (itself and those before it in its document), layer and hidden
+dimension. Padding, masked attention and the optimiser are not counted.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured: ``warm_up`` of ``steps`` are for compiling."""
+    """The sizes of the measurements; the first ``warm_up`` of ``steps`` compile and don't count."""
 
     contexts: tuple[int, ...] = (512, 2048)
     tokens: int = 65_536
@@ -64,18 +64,18 @@ SMOKE = Size((64, 128), 256, 5, 2, (128,), 15, (("transformers", 4),))
 
 
 class Shape(NamedTuple):
-    """What a token costs: weights it is multiplied with, and layers times hidden size."""
+    """The weights that a token is multiplied with, and layers times hidden size."""
 
     weights: int
     width: int
 
     def flops(self, tokens: int, attended: int) -> float:
-        """Return what training takes; ``attended`` is summed over tokens."""
+        """Return the FLOPs of training; ``attended`` tokens are summed over tokens."""
         return 6.0 * self.weights * tokens + 12.0 * self.width * attended
 
 
 def shape(name: str) -> Shape:
-    """Return the shape of a model: all its weights but those that are looked up."""
+    """Return the shape of a model, without weights that are looked up."""
     size = ARCHITECTURES[name]
     looked_up = size.positions if size.kind == "gpt2" else VOCABULARY  # GPT-2's output is tied
     weights = size.parameters(VOCABULARY) - looked_up * size.hidden
@@ -88,7 +88,7 @@ def peak_flops(matrices: tuple[int, ...]) -> float:
     best = 0.0
     for n in matrices:
         a, b = (torch.randn(n, n, device=device, dtype=torch.bfloat16) for _ in range(2))
-        # Half a second at 1e15 a second, or three products.
+        # The products take half a second at 1e15 FLOP/s; there are at least three.
         repeats = max(3, int(2.5e14 / n**3)) if device == "cuda" else 3
         for _ in range(3):
             a @ b
@@ -107,7 +107,7 @@ def _synchronise() -> None:
 
 
 def documents(count: int, context: int) -> Tokens:
-    """Return documents of random tokens: what they say costs no time."""
+    """Return documents of random tokens."""
     generator = np.random.default_rng(0)
     longest = min(context, 2 * LENGTH)
     lengths = generator.integers(longest // 4, 3 * longest // 4, size=count, endpoint=True)
@@ -117,7 +117,7 @@ def documents(count: int, context: int) -> Tokens:
 
 
 class Timed(training.Pretraining):
-    """Our task, which reads the clock where the first and the last counted step begin."""
+    """The workflow's task, which reads the clock when the first and last counted steps begin."""
 
     def __init__(self, *given: Any, first: int, last: int) -> None:
         super().__init__(*given)
@@ -133,7 +133,7 @@ class Timed(training.Pretraining):
 
 
 def train(name: str, context: int, size: Size, peak: float) -> Row:
-    """Train a model for some steps; tokens are those of documents, padding is none."""
+    """Train a model for some steps, and return its speed in tokens without padding."""
     gpu = torch.cuda.is_available()
     torch._dynamo.reset()
     gc.collect()
@@ -171,13 +171,13 @@ def train(name: str, context: int, size: Size, peak: float) -> Row:
 
 
 def _work(batch: dict[str, torch.Tensor]) -> NDArray[np.int64]:
-    """Return the tokens of a batch that predict one, and how many tokens these attend to."""
+    """Return the number of tokens that predict one, and the tokens that these attend to."""
     predicting = batch["labels"] != IGNORED
     return np.array([predicting.sum(), (batch["position_ids"] + 1)[predicting].sum()])
 
 
 def generate(name: str, backend: str, samples: int, length: int) -> Row:
-    """Sample from an untrained model in bfloat16, where there is a GPU; exactly ``length``."""
+    """Sample texts of ``length`` tokens from an untrained model, on a GPU in bfloat16."""
     decoding = sampling.Decoding(1.0, length, BOS, EOS, ignore_end=True)
     network = models.initialised(name, VOCABULARY, 0)
     if torch.cuda.is_available():
@@ -204,7 +204,7 @@ def generate(name: str, backend: str, samples: int, length: int) -> Row:
 
 
 def _generate_alone(name: str, backend: str, samples: int, length: int) -> Row:
-    """Do so in a process of its own, for vLLM wants a GPU to itself."""
+    """Sample in a process of its own, because vLLM wants a GPU to itself."""
     if importlib.util.find_spec(backend) is None:
         raise RuntimeError(f"{backend} is not installed here")
     gc.collect()
@@ -220,7 +220,7 @@ def _generate_alone(name: str, backend: str, samples: int, length: int) -> Row:
 
 
 def hardware() -> Row:
-    """Return what the measurements hold for."""
+    """Return the hardware and versions for which the measurements hold."""
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     name = name or f"{platform.machine()}, {torch.get_num_threads()} threads, no GPU"
     return {"hardware": name, "torch": torch.__version__, "cuda": torch.version.cuda}
@@ -230,7 +230,7 @@ Job = tuple[str, str, Callable[[], Row]]
 
 
 def jobs(chosen: list[str], parts: list[str], size: Size, peak: float) -> Iterator[Job]:
-    """Yield what is to be measured: its part, what an error calls it, and how."""
+    """Yield the part, the name in messages and the function of each measurement."""
     if "train" in parts:
         for context in size.contexts:
             for name in chosen:
@@ -284,7 +284,7 @@ def main() -> int:
             continue
         try:
             row = measure()
-        except Exception as error:  # the other rows are worth having
+        except Exception as error:  # the other rows are still measured
             found["failed"][what] = f"{type(error).__name__}: {error}"
             print(f"{what}: {found['failed'][what]}", flush=True)
         else:

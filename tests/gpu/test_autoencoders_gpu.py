@@ -1,4 +1,4 @@
-"""Autoencoders on a GPU: losses, resuming and samples as on a CPU. Skipped without one."""
+"""Autoencoders on a GPU have the losses and samples of a CPU, and resume."""
 
 import signal
 import statistics
@@ -79,7 +79,7 @@ def test_training_compiled_in_bfloat16_learns_as_in_float32(tmp_path, size):
 
 def test_a_stopped_training_goes_on(tmp_path):
     class Stopping(training.Fitting):
-        """Asks for a stop, from the thread that makes the batches."""
+        """Asks for a stop from the thread that makes the batches."""
 
         def batch(self, step):
             if step == 25:

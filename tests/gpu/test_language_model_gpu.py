@@ -1,4 +1,4 @@
-"""Language models on a GPU: losses, resuming and samples as on a CPU. Skipped without one."""
+"""Language models on a GPU have the losses and samples of a CPU, and resume."""
 
 import signal
 
@@ -27,7 +27,7 @@ MODELS = ("tiny", "gpt2-9m")
 
 @pytest.fixture(scope="module")
 def documents():
-    """Each counts upwards from a random token: something to learn, and positions matter."""
+    """Return documents that count upwards from a random token, so that positions matter."""
     generator = np.random.default_rng(0)
     lengths = generator.integers(10, 60, size=2000)
     bounds = np.concatenate(([0], np.cumsum(lengths)))
@@ -59,7 +59,7 @@ def flat(model):
 @pytest.mark.parametrize("name", MODELS)
 def test_the_packed_loss_compiled_in_bfloat16_is_near_that_of_a_cpu(name, documents):
     task = task_of(name, documents)
-    # Untrained logits are near zero, and so is what a wrong mask would change.
+    # Logits of an untrained model are near zero, where a wrong mask would hardly show.
     with torch.no_grad():
         for parameter in task.model.parameters():
             if parameter.ndim >= 2:
@@ -107,7 +107,7 @@ def test_training_learns_and_resumes(name, documents, tmp_path):
         run(tmp_path / "state", task_of(name, documents, Stopping))
     resumed = task_of(name, documents)
     curve_of_resumed = run(tmp_path / "state", resumed)
-    # Sums on GPUs have no fixed order; a wrong batch, rate or moment would move weights more.
+    # GPUs add in no fixed order, but a wrong batch, rate or moment would move weights more.
     moved = torch.linalg.vector_norm(flat(whole.model) - before)
     difference = torch.linalg.vector_norm(flat(whole.model) - flat(resumed.model))
     assert difference < 0.05 * moved

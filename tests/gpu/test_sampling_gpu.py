@@ -1,4 +1,4 @@
-"""Sampling on a GPU: the same contract as on a CPU, in the checkpoint's precision."""
+"""Sampling on a GPU keeps the contract of a CPU, in the checkpoint's precision."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_tokens_are_drawn_from_the_model_at_the_temperature(checkpoint, name, te
     with torch.no_grad():
         logits = network(torch.tensor([[BEGIN]], device="cuda")).logits[0, -1].double().cpu()
     expected = len(seeds) * torch.softmax(logits / temperature, dim=0).numpy()
-    # Outcomes expected fewer than ten times count as one, with room for 16-bit logits.
+    # Outcomes expected fewer than ten times are merged, and the test allows for 16-bit logits.
     common = expected >= 10
     observed = np.bincount(drawn, minlength=VOCABULARY)
     observed = np.append(observed[common], observed[~common].sum())

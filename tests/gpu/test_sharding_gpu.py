@@ -1,6 +1,6 @@
-"""Sharded training over GPUs, and the estimate of memory. Skipped where there are none.
+"""Sharded training over GPUs, and the estimate of memory.
 
-Run as a program this file is one of two ranks.
+Run as a program, this file is one of two ranks.
 """
 
 import json
@@ -58,7 +58,7 @@ def found(tmp_path_factory):
 @two_gpus
 @pytest.mark.parametrize("case", ["sharded", "compiled"])
 def test_sharded_is_near_replicated(found, case):
-    # Sharded, what layers pass on is bfloat16 too.
+    # In sharded training the activations between layers are bfloat16, too.
     for point, other in zip(found[case]["curve"], found["replicated"]["curve"], strict=True):
         assert point == pytest.approx(other, rel=1e-2)
 

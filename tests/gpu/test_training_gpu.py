@@ -1,4 +1,4 @@
-"""Training on a GPU: mixed precision, compiled, and resumed. Skipped where there is none."""
+"""Training on a GPU, in mixed precision, compiled and resumed."""
 
 import math
 import signal
@@ -18,7 +18,7 @@ PLAN = Optimisation(
 
 
 class Toy:
-    """A sum of sines, by a network with dropout."""
+    """Fit a sum of sines with a network that has dropout."""
 
     def __init__(self, *, stop_at=None):
         torch.manual_seed(0)
@@ -71,7 +71,7 @@ def run(state, task, **fields):
 def test_it_learns_in_bfloat16_and_compiled(tmp_path):
     weights, curve = run(tmp_path, Toy(), steps=300, learning_rate=1e-2, evaluate_every=100)
     assert all(value.is_cuda and value.dtype == torch.float32 for value in weights.values())
-    variance = 16 * (1 - math.exp(-2)) / 2  # of a sum of sines of normals: no model at all
+    variance = 16 * (1 - math.exp(-2)) / 2  # of a sum of sines of normals, the loss of a constant
     assert curve[-1].test_loss < 0.25 * variance
 
 
@@ -79,7 +79,7 @@ def test_compiled_bfloat16_is_near_float32(tmp_path):
     _, fast = run(tmp_path / "fast", Toy())
     _, exact = run(tmp_path / "exact", Toy(), precision="float32", compile=False)
     assert fast != exact
-    # The dropout of compiled code draws other masks, so only the level is comparable.
+    # Dropout in compiled code draws other masks, so only the level of the loss is comparable.
     assert fast[-1].test_loss == pytest.approx(exact[-1].test_loss, rel=0.2)
 
 
@@ -92,8 +92,8 @@ def test_resuming_is_exact_to_rounding(tmp_path, compiled, step):
     task = Toy()
     resumed, curve_of_resumed = run(tmp_path / "state", task, compile=compiled)
     assert task.first_step == step
-    # Matrix products on GPUs may add up in another order from run to run, and bfloat16 has
-    # 8 bits: a wrong batch, mask or moment would show at 1e-2 and above.
+    # Matrix products on GPUs may add in another order in each run, and bfloat16 has 8 bits. A
+    # wrong batch, mask or moment would show at 1e-2 and above.
     for name, value in whole.items():
         torch.testing.assert_close(resumed[name], value, rtol=1e-3, atol=1e-4)
     for point, other in zip(curve, curve_of_resumed, strict=True):

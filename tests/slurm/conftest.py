@@ -1,4 +1,4 @@
-"""The cluster, the runs that nothing disturbed, and the tables that the tests print in the end."""
+"""The undisturbed local run, the check for a cluster, and the lines printed after the tests."""
 
 import os
 import re
@@ -17,13 +17,13 @@ LINES = []
 
 @pytest.fixture
 def tell():
-    """Print a line in the end."""
+    """Return a function that has a line printed after the tests."""
     return LINES.append
 
 
 @pytest.fixture(scope="session")
 def ci(tmp_path_factory):
-    """The CI study on this machine: its datasets, and the seconds that they took."""
+    """Run the CI study without SLURM, and return its datasets and the seconds that they took."""
     here = Workflow(tmp_path_factory.mktemp("here"))
     here.study = CI
     began = time.monotonic()
@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items):
 
 
 def missing():
-    """Say why there is no cluster."""
+    """Return the reason why there is no cluster for the tests, or None."""
     if shutil.which("sinfo") is None:
         return "SLURM is not installed"
     try:

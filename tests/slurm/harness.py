@@ -1,4 +1,4 @@
-"""A working directory whose jobs go to SLURM, and the faults that strike them."""
+"""A working directory whose jobs run on SLURM, and faults in these jobs."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ def slurm(*command):
 
 
 def until(holds, seconds=180):
-    """Wait until something holds, and return it."""
+    """Wait until a function returns a true value, and return that."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = holds()
@@ -38,29 +38,29 @@ def state(job):
 
 
 def start_at_once(job):
-    """Start a job that SLURM queued again, for which it would wait two minutes."""
+    """Start a job that SLURM queued again at once, without the usual wait of two minutes."""
     until(lambda: state(job) == "PENDING")
     slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
 
 
 def submissions(printed, name=""):
-    """Return the numbers of the jobs that a driver submitted, of groups of some name."""
+    """Return the numbers of the jobs that a driver submitted with a name in their logs' paths."""
     found = re.findall(r"submitted with SLURM jobid (\d+) \(log: (.*)\)", printed)
     return [number for number, log in found if name in log]
 
 
 def kill(driver):
-    """Kill a driver and its children, as a machine that goes down does."""
+    """Kill a driver and its children at once, as if the machine went down."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(driver.pid, signal.SIGKILL)
     driver.wait()
 
 
 class Cluster(Workflow):
-    """A working directory on the cluster, and what its drivers are asked for.
+    """A working directory on the cluster, and the options of its drivers.
 
-    ``look`` is how often Snakemake asks SLURM for the state of jobs, in seconds; without, as
-    often as the profile has it.
+    ``look`` is the interval in seconds at which Snakemake asks SLURM for the state of jobs; None
+    leaves it to the profile.
     """
 
     def __init__(self, directory, study, *options, look=2):
@@ -85,7 +85,7 @@ class Cluster(Workflow):
         ]
 
     def launch(self, *arguments):
-        """Start a driver by the launcher."""
+        """Start a driver with the launcher."""
         return self.start(
             [
                 *(*LAUNCH, "--directory", str(self.directory), "--profile", str(self.profile)),
@@ -94,7 +94,7 @@ class Cluster(Workflow):
         )
 
     def start(self, command=None):
-        """Start a driver in a session of its own, so that it can be killed whole."""
+        """Start a driver in a session of its own, so that it can be killed with its children."""
         self.log = self.directory / f"driver-{time.monotonic_ns()}.log"
         with self.log.open("w") as log:
             return subprocess.Popen(
@@ -106,7 +106,7 @@ class Cluster(Workflow):
             )
 
     def finish(self, driver, seconds=600):
-        """Wait for a driver to end well, and return what it printed."""
+        """Wait for a driver to end with status 0, and return what it printed."""
         try:
             status = driver.wait(timeout=seconds)
         finally:
@@ -116,7 +116,7 @@ class Cluster(Workflow):
         return printed
 
     def strike(self, name, matches, action, times=1):
-        """Prepare a fault: `exit`, `allocate`, or seconds of sleep."""
+        """Prepare a fault for jobs that match: `exit`, `allocate`, or seconds of sleep."""
         (self.faults / f"{name}.fault").write_text(f"{matches}\n{action}\n{times}")
 
     def struck(self, name):
@@ -125,12 +125,12 @@ class Cluster(Workflow):
         return str(min(int(path.suffix[1:]) for path in found))
 
     def begin_with(self, done, *missing):
-        """Take over the results of a finished run, but those of some globs and what follows."""
+        """Copy the results of a finished run, except datasets and files that match globs."""
         shutil.copytree(done, self.directory, dirs_exist_ok=True)
         self.remove(*missing, "results/*/metrics.nc")
 
     def remove(self, *patterns):
-        """Remove what globs match."""
+        """Remove the files and folders that match globs."""
         for pattern in patterns:
             removed = sorted(self.directory.glob(pattern))
             assert removed, pattern
@@ -138,7 +138,7 @@ class Cluster(Workflow):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def cancel(self):
-        """Cancel what is left in the queue."""
+        """Cancel the jobs of this directory that are left in the queue."""
         for job in slurm("squeue", "--noheader", "--format=%i %Z").splitlines():
             number, place = job.split(" ", 1)
             if place.startswith(str(self.directory)):
@@ -146,7 +146,7 @@ class Cluster(Workflow):
 
 
 def numbers(directory, experiments):
-    """Load the datasets of experiments, without what says when and where they were made."""
+    """Load the datasets of experiments, without attributes, which differ between runs."""
     return [
         xr.load_dataset(directory / "results" / name / "metrics.nc").drop_attrs()
         for name in experiments

@@ -1,4 +1,4 @@
-"""The CI study by the profile that is shipped: the numbers of this machine, and what it costs."""
+"""The CI study on SLURM with the shipped profile: the same numbers as without, and the time."""
 
 import re
 import shutil
@@ -26,8 +26,8 @@ def test_a_cluster_gives_the_numbers_of_a_laptop(tmp_path, ci, tell):
     assert cluster.path("tables/summary.txt").exists()
     assert not list(cluster.path("").rglob(".finished")) + list(cluster.path("").rglob(".training"))
 
-    # Closed-form chains: 16 in a submission of one core and no GPU. An iteration is one, of a
-    # GPU if its family is neural.
+    # A submission holds 16 closed-form chains, on one core without a GPU, or one iteration, on a
+    # GPU if the family is neural.
     study = studies.load(ci.study)
     closed = sum(
         len(list(study.chains(name)))
@@ -61,7 +61,7 @@ def test_a_cluster_gives_the_numbers_of_a_laptop(tmp_path, ci, tell):
 
 
 def test_two_seeds_of_a_chain_may_share_a_submission(tmp_path, ci, tell):
-    """By the changes that the profile's comments name."""
+    """The profile is changed as its comments say."""
     folder = shutil.copytree(PROJECT / "profiles" / "slurm", tmp_path / "profiles" / "slurm")
     profile = folder / "config.yaml"
     for change in re.findall(r"^#   (sed -i .*)$", profile.read_text(), re.MULTILINE):
@@ -79,7 +79,7 @@ def test_two_seeds_of_a_chain_may_share_a_submission(tmp_path, ci, tell):
     )
     cluster.profile = folder
     printed = cluster.finish(cluster.start())
-    # Iteration 1 is no chain's own.
+    # Iteration 1 is a submission of its own, which chains share.
     assert len(submissions(printed, "iteration-gaussian-steps-")) == 2 < len(chains) * 2
     for chain in chains:
         found, expected = (run.directory / chain.metrics(2) for run in (cluster, ci))

@@ -1,4 +1,4 @@
-"""What `make doctor` says of a real cluster."""
+"""The findings of `make doctor` on a real cluster."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What breaks on a real SLURM: every fault ends in the numbers of an undisturbed local run."""
+"""Faults on a real SLURM: after each, the numbers are those of an undisturbed local run."""
 
 import contextlib
 import os
@@ -45,7 +45,7 @@ CHAIN = "results/gaussian/dimension=1__*/replace.nc"
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """Where a local run was."""
+    """Return the working directory of an undisturbed local run."""
     here = Workflow(tmp_path_factory.mktemp("undisturbed"))
     here.write(**STUDY)
     here.run(*METRICS)
@@ -54,8 +54,8 @@ def undisturbed(tmp_path_factory):
 
 @pytest.fixture
 def cluster(tmp_path, undisturbed):
-    """A working directory; in the end it holds the numbers of the undisturbed run."""
-    # One job a submission, so that each fault has one of its own.
+    """Yield a working directory, and check its numbers against the undisturbed run at the end."""
+    # A submission holds one job, so that each fault strikes a submission of its own.
     alone = ("--group-components", "chains=1", "--set-resources", "chain:mem_mb=500 * attempt")
     cluster = Cluster(tmp_path / "cluster", undisturbed.study, *METRICS, *alone)
     yield cluster
@@ -67,7 +67,7 @@ def cluster(tmp_path, undisturbed):
 
 
 def test_failing_jobs_are_run_again(cluster, tell):
-    """Cancelled, killed for memory, out of time, exit 1: each once, in one run."""
+    """In one run, jobs are cancelled, killed for memory, out of time, and end with status 1."""
     cluster.strike("cancelled", REPLACE, 300)
     cluster.strike("memory", LARGER, "allocate")
     cluster.strike("time", SUBSAMPLE, 300)
@@ -80,7 +80,7 @@ def test_failing_jobs_are_run_again(cluster, tell):
     for name, states, what in (
         ("cancelled", {"CANCELLED"}, "scancel of a running job"),
         ("memory", {"OUT_OF_MEMORY", "FAILED", "CANCELLED"}, "out of memory once"),
-        # SIGTERM comes two minutes before the limit: who does not save its state ends of it.
+        # SIGTERM comes two minutes before the limit, and ends a job that does not save its state.
         ("time", {"TIMEOUT", "FAILED"}, "time limit"),
         ("exit", {"FAILED"}, "exit 1 once, in a training"),
     ):
@@ -105,7 +105,7 @@ def test_a_controller_and_a_node_may_go_down(cluster, undisturbed, tell):
     tell(f"{'slurmctld restarted':<34} the job went on running")
     node = re.search(r"\bNodeList=(\w+)", slurm("scontrol", "show", "job", job))[1]
     jobs = slurm("squeue", "--noheader", "--format=%i", "--nodelist", node).split()
-    # Its processes die with it, and SLURM, which would wait for five minutes, is told at once.
+    # The node's processes are killed with it, and SLURM, which would wait five minutes, is told.
     os.kill(int((folder.parent / f"{node}.pid").read_text()), signal.SIGKILL)
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -119,7 +119,7 @@ def test_a_controller_and_a_node_may_go_down(cluster, undisturbed, tell):
         cluster.finish(driver)
     finally:
         subprocess.run(["slurmd", "-N", node], check=True)
-        # Refused if the node is back by itself, which is as good.
+        # SLURM refuses this if the node has come back by itself, which is as good.
         subprocess.run(["scontrol", "update", f"NodeName={node}", "State=RESUME"])
         shown = ("sinfo", "--noheader", f"--nodes={node}", "--format=%t")
         until(lambda: set(slurm(*shown).split()) <= {"idle", "mix", "alloc"})
@@ -129,7 +129,7 @@ def test_a_controller_and_a_node_may_go_down(cluster, undisturbed, tell):
 
 
 def test_a_new_driver_goes_on_where_a_killed_one_was(cluster, undisturbed, tell):
-    """Killed twice: what was in the queue is awaited the first time, then cancelled."""
+    """The driver is killed twice; its jobs are awaited the first time and cancelled the second."""
     cluster.begin_with(undisturbed.directory, CHAIN)
     cluster.strike("awaited", REPLACE, 20)
     first = cluster.launch("--cluster", "debug")
@@ -176,7 +176,7 @@ def test_the_driver_as_a_job_queues_again_before_its_limit(cluster, undisturbed,
 
 
 def test_a_full_disk(cluster, undisturbed, tell):
-    """The job fails with one line, and leaves no file; with space again, it is made."""
+    """The job fails with one line and leaves no file; when there is space, it runs again."""
     results = cluster.directory / "results"
     results.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", results], check=True)

@@ -1,4 +1,4 @@
-"""Language models trained on a cluster: stopped, preempted, failed after, and in several ranks."""
+"""Trainings of language models on a cluster, which are interrupted, or have several ranks."""
 
 import json
 import re
@@ -12,7 +12,7 @@ LAST = f"{POINT}/replace/seed0/iter2"
 
 
 def going_on(cluster, job):
-    """Return the step after which a job's training went on from a saved state."""
+    """Return the update after which a job's training continued from a saved state."""
     found = re.search(r"going on after step (\d+) of 50", printed_by(cluster, job))
     return found and int(found[1])
 
@@ -24,7 +24,7 @@ def printed_by(cluster, job):
 
 
 def test_a_training_goes_on_wherever_it_was_stopped(tmp_path, ci, tell):
-    """By its time limit, by a preemption; and what it made outlives a failure after it."""
+    """A time limit and a preemption stop a training; its model outlives a failure after it."""
     kept = "--slurm-keep-successful-logs"
     cluster = Cluster(tmp_path / "cluster", ci.study, "results/language-model/metrics.nc", kept)
     # SLURM looks at time limits twice a minute.
@@ -43,7 +43,7 @@ def test_a_training_goes_on_wherever_it_was_stopped(tmp_path, ci, tell):
 
     slurm("scontrol", "requeue", second)
     start_at_once(second)
-    # Its log begins anew.
+    # The log of a job that SLURM queued again is overwritten.
     preempted = until(lambda: going_on(cluster, second) != stopped and going_on(cluster, second))
     assert stopped < preempted < 50
     tell(f"{'preemption of a training':<34} queued again; it went on after step {preempted}")
@@ -70,7 +70,7 @@ def one_rank(ci):
 
 
 def test_two_ranks_train_what_one_does(tmp_path, ci, one_rank, tell):
-    """On two GPUs of a node, and on a GPU of two nodes each."""
+    """Two ranks train on two GPUs of one node, and on one GPU of each of two nodes."""
     ways = {
         "two ranks on a node": ["train:gpu=2"],
         "two ranks on two nodes": ["train:gpu=0", "train:gres='gpu:1'", "train:nodes=2"],

@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture(autouse=True, scope="module")
 def environment():
-    """The Hub is out of reach, and torch would take all cores."""
+    """Keep Hugging Face's libraries offline and torch to one core."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setenv("OMP_NUM_THREADS", "1")

@@ -1,4 +1,4 @@
-"""Autoencoders through the rules: from files of images to pictures."""
+"""The workflow runs autoencoders, from files of images to pictures."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""A user's mistake: one line on stderr, a non-zero exit status, and nothing started."""
+"""A mistake of a user ends in one line on stderr and a non-zero exit status; no job starts."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ NOTES = ("Using profile ", "Config file ", "Creating specified working directory
 
 
 def stopped(directory, *arguments):
-    """Run Snakemake, and return what it says about the mistake."""
+    """Run Snakemake, and return what it prints about the mistake."""
     before = sorted(directory.iterdir())
     command = [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile")),

@@ -1,4 +1,4 @@
-"""The CI study, end to end: contract 4 of the design, and what a user sees."""
+"""The CI study, run from end to end: its datasets, tables, figures and report."""
 
 import json
 import re

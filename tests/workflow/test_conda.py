@@ -1,6 +1,6 @@
-"""`--sdm conda`, with a stand-in for conda: which environments are made, and that they are used.
+"""`--sdm conda` makes the right environments and uses them, shown with a stand-in for conda.
 
-The stand-in makes environments of this one's Python; that conda itself can, nobody shows here.
+The stand-in makes environments with this Python; that conda can make them is not tested.
 """
 
 import os
@@ -47,7 +47,7 @@ DATASET = "results/closed/metrics.nc"
 
 @pytest.fixture
 def conda(tmp_path, monkeypatch):
-    """Put the stand-in on the path, and return its folder, where it notes what it is told."""
+    """Put the stand-in on the path, and return its folder, where it logs its arguments."""
     here = tmp_path / "conda"
     (here / "bin").mkdir(parents=True)
     for path, text in (("bin/conda", CONDA), ("python", PYTHON), ("bin/activate", ACTIVATE)):

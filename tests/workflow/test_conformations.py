@@ -1,4 +1,4 @@
-"""Molecular diffusion through the rules: from SDF to figures and overlays."""
+"""The workflow runs molecular diffusion, from SDF files to figures and overlays."""
 
 import importlib.util
 import json

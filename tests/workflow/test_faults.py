@@ -1,4 +1,4 @@
-"""An interruption, a damaged file, a full disk: nothing is lost, and the numbers stay."""
+"""Interruptions, damaged files and a full disk change no number and lose no finished work."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""Only what is missing runs, and what was there keeps its numbers."""
+"""After a change of a study only missing chains run, and existing ones keep their numbers."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def ran(tmp_path_factory):
 
 
 def chains(workflow: Workflow) -> dict[str, int]:
-    """Files of chains, with the time of their last change."""
+    """Return the files of chains, with the time of their last change."""
     root = workflow.path("loop")
     return {
         str(path.relative_to(root)): path.stat().st_mtime_ns
@@ -49,7 +49,7 @@ CHANGES = {
         {"samples": [10, 15, 20]},
         {f"dimension=2__samples=15/{regime}.nc" for regime in ("replace", "accumulate")},
     ),
-    # A chain's file holds all its seeds: each is written anew, but only new seeds are run.
+    # A chain's file holds all its seeds, so each file is written again, but only new seeds run.
     "seeds": ({"seeds": [0, 1, 2, 7]}, CHAINS),
 }
 

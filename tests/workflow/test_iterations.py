@@ -1,4 +1,4 @@
-"""Iterations as files: only what is missing runs, nothing is lost, and the numbers stay."""
+"""Chains by steps: only missing files are made, interruptions lose nothing and change no number."""
 
 import base64
 import json
@@ -27,12 +27,12 @@ METRICS = "results/loop/metrics.nc"
 
 
 def ran_with(directory: Path, cores: int = 2, **changes) -> Workflow:
-    """Run a study up to its dataset: figures are tested elsewhere."""
+    """Run a study up to its dataset, because other tests make figures."""
     return Workflow.ran(directory, METRICS, cores=cores, loop={**EXPERIMENT, **changes})
 
 
 def copy(workflow: Workflow, directory: Path, **changes) -> Workflow:
-    """Copy a directory with all that Snakemake knows of it, and change its study."""
+    """Copy a working directory with Snakemake's own files, and change its study."""
     shutil.copytree(workflow.directory, directory)
     other = Workflow(directory)
     other.write(loop={**EXPERIMENT, **changes})
@@ -46,7 +46,7 @@ def ran(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def longer(ran, tmp_path_factory):
-    """The same study extended, which no run disturbed."""
+    """Return a run of the extended study without interruptions."""
     workflow = copy(ran, tmp_path_factory.mktemp("iterations") / "longer", **LONGER)
     workflow.run(METRICS)
     return workflow
@@ -61,14 +61,14 @@ def numbers(workflow: Workflow) -> xr.Dataset:
 
 
 def assert_same(workflow: Workflow, reference: Workflow) -> None:
-    """Assert that all numbers of a workflow are those of another, which may have more."""
+    """Assert that all numbers of a workflow equal those of another, which may have more."""
     found, expected = numbers(workflow), numbers(reference)
     expected = expected.sel({name: found[name].values for name in found.dims})
     xr.testing.assert_identical(found, expected)
 
 
 def files(workflow: Workflow) -> dict[str, int]:
-    """Files of iterations, with the time of their last change."""
+    """Return the files of iterations, with the time of their last change."""
     root = workflow.path("loop")
     return {
         str(path.relative_to(root)): path.stat().st_mtime_ns
@@ -78,13 +78,13 @@ def files(workflow: Workflow) -> dict[str, int]:
 
 
 def models(workflow: Workflow) -> set[str]:
-    """Iterations whose model is there, as <regime>/iter<t>."""
+    """Return the iterations that have a model, as <regime>/iter<t>."""
     found = workflow.path("loop").glob("*/*/seed0/iter*/model")
     return {f"{path.parts[-4]}/{path.parts[-2]}" for path in found}
 
 
 def test_the_files_are_those_of_the_design(ran):
-    """And iteration 1 is there once, under `real`."""
+    """Every step writes its files, and iteration 1 exists once, under `real`."""
     iteration = {
         "training_set.json",
         "model/model.npz",
@@ -128,12 +128,12 @@ CHANGES = {
     "longer regime": (
         {"regimes": [*EXPERIMENT["regimes"], "replace-multiple"]},
         # t·n samples for iteration t: one more shard of iteration 1, three of iteration 2, and
-        # one by which iteration 3 is judged.
+        # one with which iteration 3 is evaluated.
         steps(2) | {"generate": 1 + 3 + 1, "collect": 1, "gather": 1},
     ),
     "seed": ({"seeds": [7, 0]}, steps(1 + 2 * 2) | COLLECTED),
     "smaller point": ({"samples": [5, 10]}, steps(1 + 2 * 2) | COLLECTED),
-    # The dataset has the study among its attributes.
+    # The attributes of the dataset contain the study.
     "retention": ({"keep_models": "last"}, {"gather": 1}),
 }
 
@@ -150,7 +150,7 @@ def test_a_changed_study_runs_only_what_is_missing(ran, change):
 
 @pytest.fixture
 def changed_project(tmp_path, monkeypatch):
-    """A copy of the workflow's code whose steps of the Gaussian family get other versions."""
+    """Return a function that copies the code and changes versions of the Gaussian's steps."""
     project = tmp_path / "project"
     for name in ("rules", "scripts", "config", "profiles", "docs"):
         shutil.copytree(PROJECT / name, project / name)
@@ -167,7 +167,7 @@ def changed_project(tmp_path, monkeypatch):
 
 
 def test_new_versions_run_their_step_and_what_follows(ran, changed_project):
-    """A new metric retrains nothing; a comment in the code runs nothing."""
+    """With a new metric no model is trained again; with a new comment no job runs."""
     changed_project()
     assert ran.planned(METRICS) == {}
     changed_project(evaluate=2)
@@ -223,7 +223,7 @@ def writes(workflow: Workflow, output: str):
 
 
 def test_a_killed_run_goes_on_and_ends_in_the_same_numbers(longer, tmp_path):
-    """Killed while a model is trained, and again while it is sampled from."""
+    """The run is killed while a model is trained, and again while it is sampled from."""
     workflow = Workflow(tmp_path)
     workflow.write(loop=LONGER)
     root = workflow.path(f"loop/{POINT}")
@@ -232,7 +232,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_numbers(longer, tmp_path):
     before = {name: when for name, when in shared.items() if "metrics" not in name}
     assert len(before) == 5, "iteration 1 was there, but for its metrics perhaps"
     assert not (root / "replace/seed0/iter2/metrics.json").exists()
-    # What is left if it was killed in the middle of writing.
+    # These are the files of a run that was killed while it wrote them.
     left = root / "replace/seed0/iter2/.model.partial"
     left.mkdir(parents=True, exist_ok=True)
     (left / "model.npz").write_bytes(b"half of it")
@@ -249,7 +249,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_numbers(longer, tmp_path):
 
 @pytest.fixture
 def spoiled(ran, tmp_path):
-    """One chain, to be extended by an iteration."""
+    """Return one chain that is extended by an iteration."""
     return copy(ran, tmp_path / "spoiled", regimes=["accumulate-subsample"], iterations=4)
 
 
@@ -278,7 +278,7 @@ def test_an_altered_shard_is_refused_until_it_is_made_again(spoiled, longer):
 
 
 def test_a_lost_shard_of_old_is_named_with_what_makes_it_again(spoiled, longer):
-    """Only the manifest knows of it: it is no input of the training that draws from it."""
+    """A lost old shard is named by the manifest alone; it is no input of the training."""
     chain = f"loop/{POINT}/accumulate-subsample/seed0"
     shard = f"results/loop/{POINT}/real/seed0/iter1/synthetic/0-10.parquet"
     (spoiled.directory / shard).unlink()
@@ -287,7 +287,7 @@ def test_a_lost_shard_of_old_is_named_with_what_makes_it_again(spoiled, longer):
     assert "Traceback" not in printed
     assert not spoiled.path(f"{chain}/iter4/model").exists()
     spoiled.run(shard)
-    # It is the same again, so nothing that had been made of it is made again.
+    # The shard is the same again, so no job that had read it runs again.
     assert spoiled.planned(METRICS) == {
         "train": 1, "generate": 1, "evaluate": 1, "collect": 1, "gather": 1
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Language models through the rules: from stories to figures, and back from whatever went wrong."""
+"""The workflow runs language models, from stories to figures, and recovers from faults."""
 
 import importlib.util
 import json
@@ -27,7 +27,7 @@ EXPERIMENT = {
         "test_documents": 60,
         "vocabulary": 400,
         "epochs": 5.0,
-        "truncated": "keep",  # models of so little training seldom find an end
+        "truncated": "keep",  # models with little training seldom generate EOS
         "curve_points": 3,
     },
     "grid": {"temperature": [1.0]},
@@ -100,15 +100,15 @@ def test_the_terminal_shows_the_summary_and_no_noise(ran):
 
 
 CHANGES = {
-    # Iteration 1 is sampled from and judged at the new temperature, not trained.
+    # Iteration 1 is sampled from and evaluated at the new temperature, but not trained again.
     "temperature": (
         {"grid": {"temperature": [1.0, 0.3]}},
         {"assemble": 2, "train": 2, "generate": 3, "evaluate": 3, "collect": 2, "gather": 1},
     ),
-    # Prepared once for all models.
+    # The data is prepared once for all models.
     "model": (
         {"grid": {"temperature": [1.0], "model": ["tiny", "gpt2-9m"]}},
-        # The name of a point has its model now, so all are others.
+        # The names of points now contain the model, so all points are new.
         {"assemble": 6, "train": 6, "generate": 6, "evaluate": 6, "collect": 4, "gather": 1},
     ),
 }
@@ -128,12 +128,12 @@ def test_a_changed_study_runs_only_what_is_missing(ran, change):
 
 
 def draws(job):
-    """Tell whether a process has opened a model: what it was written in is loaded."""
+    """Tell whether a process has loaded the library safetensors, and so opened a model."""
     return "safetensors" in Path(f"/proc/{job}/maps").read_text()
 
 
 def test_interrupted_steps_end_in_the_same_files(ran, tmp_path):
-    """SIGTERM in the middle of training, then kill -9, then kill -9 while samples are drawn."""
+    """The run gets SIGTERM in the middle of training, then kill -9 there and while sampling."""
     torch = pytest.importorskip("torch")
     workflow = Workflow(tmp_path / "copy")
     shutil.copytree(ran.directory, workflow.directory)
@@ -158,7 +158,7 @@ def test_interrupted_steps_end_in_the_same_files(ran, tmp_path):
     content = torch.load(state, weights_only=True)
     steps = curve[-1]["step"]
     assert 0 < content["step"] < steps
-    # A mark in the state, to recognise in what goes on from it.
+    # A mark in the state shows later that the training continued from it.
     content["curve"].insert(0, (0, 9.0, None, 0.0))
     torch.save(content, state)
 
@@ -243,7 +243,7 @@ def test_bad_input_is_told_in_one_line_and_nothing_is_lost(tmp_path):
         line = log.read_text().strip()
         assert line.startswith("error: ") and "\n" not in line and said in line, line
         assert line in printed
-        # A folder of data is there whole, or not at all.
+        # A folder of data exists whole or not at all.
         assert workflow.path(f"{name}/data/any").exists() == (rule == "assemble")
     assert (tmp_path / targets[-1]).exists(), "one experiment fell with the others"
     assert not list(tmp_path.rglob("*.partial"))

@@ -1,4 +1,4 @@
-"""Fine-tuning through the rules: chains, and a grid of mixtures that share one pool."""
+"""The workflow runs fine-tuning: chains, and a grid of mixtures that share one pool."""
 
 import json
 from pathlib import Path
@@ -92,7 +92,7 @@ def test_a_grid_of_mixtures_is_so_many_jobs_and_one_pool(mixture):
         "collect": 6,
         "gather": 1,
     }
-    # The samples of the last models would serve no one.
+    # Nothing needs samples of the last models.
     shards = list(mixture.path("grid").rglob("*.parquet"))
     assert [path.name for path in shards if path.parent.name == "synthetic"] == ["0-80.parquet"]
 
@@ -127,7 +127,7 @@ def test_its_figures_and_table_are_there(mixture):
 
 
 def test_the_paper_study_lists_exactly_the_published_runs(tmp_path):
-    """P2: 12 x 19 x 3 = 684 models, here for one epoch and for equal steps, and the chains."""
+    """P2 has 12 x 19 x 3 = 684 models, here for one epoch and for equal steps, and the chains."""
     workflow = Workflow(tmp_path)
     workflow.study = PROJECT / "config" / "studies" / "paper.yaml"
     cells, seeds = 12 * 19, 3
@@ -135,7 +135,7 @@ def test_the_paper_study_lists_exactly_the_published_runs(tmp_path):
         "prepare": 1,
         "assemble": seeds * (1 + 2 * cells),
         "train_unkept": seeds * (1 + 2 * cells),
-        # 131,072 synthetic pairs in files of 4096, cut at n = 12,531 as well.
+        # The 131,072 synthetic pairs are in files of 4096, which are also cut at n = 12,531.
         "generate": seeds * (32 + 1),
         "evaluate": seeds * (1 + 2 * cells),
         "collect": 2 * cells,
@@ -145,5 +145,5 @@ def test_the_paper_study_lists_exactly_the_published_runs(tmp_path):
     counted = workflow.planned("results/fine-tuning/metrics.nc")
     trained = counted["train"] + counted["train_unkept"]
     assert trained == counted["assemble"] == counted["evaluate"] == seeds + chains * 19
-    # 4 files for each next iteration, and one to judge the last.
+    # Each next iteration needs 4 files, and the evaluation of the last one.
     assert counted["generate"] == seeds * 4 + chains * (18 * 4 + 1)

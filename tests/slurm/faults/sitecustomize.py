@@ -1,8 +1,8 @@
-"""Faults in jobs of the tests: Python imports this at its start, being on PYTHONPATH.
+"""Faults in jobs of the tests, which Python imports when it starts, from PYTHONPATH.
 
-$FAULTS is a folder. For a fault it holds <name>.fault, with the rule and the wildcards that a
-job's command line must hold, what happens, and how often; here, <name>.<number> says in which
-job it happened. The code of the project knows nothing of it.
+$FAULTS is a folder with a file <name>.fault for each fault. The file has the words that a job's
+command line must contain, the action, and how often it strikes. A file <name>.<number> shows that
+it struck the job of this number. The code of the project does not know of faults.
 """
 
 import importlib.abc
@@ -23,7 +23,7 @@ def strike(folder: Path, words: str) -> None:
         if not all(part in words for part in matches.split()):
             continue
         job = os.environ["SLURM_JOB_ID"]
-        if action == "allocate":  # at every attempt: more memory on retry must be what helps
+        if action == "allocate":  # at every attempt, so that only a retry with more memory succeeds
             (folder / f"{fault.stem}.{job}").touch()
             held = b"x" * (600 * 2**20)
             time.sleep(10)
@@ -42,7 +42,7 @@ def strike(folder: Path, words: str) -> None:
 
 
 def look_every(seconds: float) -> None:
-    """Let Snakemake ask SLURM for the state of jobs at intervals that do not grow."""
+    """Let Snakemake ask SLURM for the state of jobs at constant intervals."""
     from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
 
     RemoteExecutor.next_seconds_between_status_checks = property(
@@ -51,7 +51,7 @@ def look_every(seconds: float) -> None:
 
 
 class SlowSteps(importlib.abc.MetaPathFinder):
-    """Lets every step of a training take longer: finds its module, and wraps what does a step."""
+    """Makes every update of a training take longer, by wrapping a method when it is imported."""
 
     def find_spec(self, name, path=None, target=None):
         if name != "collapse.training.trainer":
@@ -82,6 +82,6 @@ if "LOOK_EVERY" in os.environ and "--profile" in sys.orig_argv and "snakemake" i
 
 if "FAULTS" in os.environ and "SLURM_JOB_ID" in os.environ and sys.platform == "linux":
     words = command_line()
-    # The process that runs a submission's jobs, not the one that starts it, nor a job's own.
+    # This is the process that runs a submission's jobs, not its parent or that of a single job.
     if "--target-jobs" in words and "slurm-jobstep" not in words and "subprocess" not in words:
         strike(Path(os.environ["FAULTS"]), words)
