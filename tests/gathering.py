@@ -1,15 +1,35 @@
 """Run and gather small experiments of closed-form families without Snakemake."""
 
+import numpy as np
+import xarray as xr
+
 from collapse import families
 from collapse.artifacts import chain_file
 from collapse.loop.closed_form import run_chain
-from collapse.results.gather import combine
+from collapse.results.gather import combine, coordinate
 from collapse.study import Study
 
 
 def study(experiment, regimes=None):
     """Return a study of one experiment, which is named loop."""
     return Study.model_validate({"experiments": {"loop": experiment}, "regimes": regimes or {}})
+
+
+def filled(plan, *metrics, value=7.0):
+    """Return a dataset as `gather` would, of which all values are the same."""
+    experiment = plan.experiments["loop"]
+    axes = {
+        "regime": plan.regimes_of("loop"),
+        **experiment.all_axes,
+        "seed": experiment.seed_list,
+        "iteration": list(experiment.evaluated),
+    }
+    shape = [len(values) for values in axes.values()]
+    return xr.Dataset(
+        {metric: (list(axes), np.full(shape, value)) for metric in metrics},
+        coords={name: (name, coordinate(list(values))) for name, values in axes.items()},
+        attrs={"family": experiment.family},
+    )
 
 
 def gather(plan, directory):

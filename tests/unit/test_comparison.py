@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import gathering
 from collapse.families import language_model
 from collapse.families.language_model.published import FIFTH, TABLE_2, WHOLE
 from collapse.results import gather, published
-from collapse.study import Study
 
 #: P1 Table 2: t = 1, accumulate and replace at 4, replace at 10, replace-multiple at 4.
 ROWS = {
@@ -23,39 +23,21 @@ COLUMNS = [(None, 1), ("accumulate", 4), ("replace", 4), ("replace", 10), ("repl
 
 
 def study(**experiment):
-    plan = {
-        "family": "language_model",
-        "regimes": ["replace", "accumulate"],
-        "iterations": 4,
-        "seeds": 3,
-        "samples": WHOLE,
-        "settings": {"data": "tinystories", "model": "gpt2-9m"},
-        **experiment,
-    }
-    return Study.model_validate({"experiments": {"lm": plan}})
+    plan = {"family": "language_model", "regimes": ["replace", "accumulate"], "iterations": 4}
+    plan |= {"seeds": 3, "samples": WHOLE}
+    plan |= {"settings": {"data": "tinystories", "model": "gpt2-9m"}, **experiment}
+    return gathering.study(plan)
 
 
 def measured(plan):
     """A dataset of which every value is known: 1.5, plus 0.1 a seed, plus 0.2 an iteration."""
-    experiment = plan.experiments["lm"]
-    values = {
-        "regime": plan.regimes_of("lm"),
-        **experiment.all_axes,
-        "seed": experiment.seed_list,
-        "iteration": list(experiment.evaluated),
-    }
-    shape = [len(each) for each in values.values()]
-    seeds, iterations = (np.array(values[name]) for name in ("seed", "iteration"))
-    array = np.broadcast_to(1.5 + 0.1 * seeds[:, None] + 0.2 * (iterations - 1), shape)
-    return xr.Dataset(
-        {"test_cross_entropy": (list(values), array.copy())},
-        coords={name: (name, gather.coordinate(list(each))) for name, each in values.items()},
-    )
+    found = gathering.filled(plan, "test_cross_entropy", value=1.5)
+    return found + 0.1 * found["seed"] + 0.2 * (found["iteration"] - 1)
 
 
 def table(plan, dataset=None):
     dataset = measured(plan) if dataset is None else dataset
-    return published.compare(plan.chains("lm"), {"lm": dataset})
+    return published.compare(plan.chains("loop"), {"loop": dataset})
 
 
 def published_values(found, **where):
@@ -95,7 +77,7 @@ def test_a_study_under_published_conditions_has_the_published_values_beside(row)
         grid={"model": model, "temperature": temperature},
     )
     first, *others = ROWS[row]
-    expected = {(regime, 1): first for regime in plan.regimes_of("lm")}
+    expected = {(regime, 1): first for regime in plan.regimes_of("loop")}
     expected |= dict(zip(COLUMNS[1:], others, strict=True))
     expected = {place: value for place, value in expected.items() if value is not None}
     found = table(plan)
@@ -133,29 +115,28 @@ def test_each_point_has_its_own_value():
     dataset["test_cross_entropy"].loc[{"model": "tiny", "regime": "accumulate"}] += 20
     found = table(plan, dataset)
     ours = found[found["iteration"] == 4].set_index(["point", "regime"])["ours"]
-    for model in ("gpt2-9m", "tiny"):
-        for temperature in (1.0, 0.3):
+    for model, accumulated in (("gpt2-9m", 0), ("tiny", 20)):
+        for temperature, replaced in ((1.0, 0), (0.3, 10)):
             point = f"model={model}__temperature={temperature}__samples={WHOLE}"
-            replaced = 10 if temperature == 0.3 else 0
             assert ours[point, "replace"] == pytest.approx(2.2 + replaced)
-            accumulated = 20 if model == "tiny" else 0
             assert ours[point, "accumulate"] == pytest.approx(2.2 + accumulated)
     cold = found[found["point"].str.contains("gpt2-9m__temperature=0.3")]
     assert published_values(cold)["replace", 4] == 5.82
 
 
 @pytest.mark.parametrize(
-    "other",
+    ("settings", "samples"),
     [
-        {"settings": {"data": "stories", "model": "gpt2-9m"}},
-        {"settings": {"data": "tinystories", "model": "tiny"}},
-        {"settings": {"data": "tinystories", "model": "gpt2-9m", "first_epochs": 3.0}},
-        {"settings": {"data": "tinystories", "model": "gpt2-9m"}, "samples": 1000},
-        {"settings": {"data": "tinystories", "model": "gpt2-9m", "temperature": 0.5}},
+        ({"data": "stories"}, WHOLE),
+        ({"model": "tiny"}, WHOLE),
+        ({"first_epochs": 3.0}, WHOLE),
+        ({"temperature": 0.5}, WHOLE),
+        ({}, 1000),
     ],
 )
-def test_under_other_conditions_ours_stand_alone(other):
-    found = table(study(**other))
+def test_under_other_conditions_ours_stand_alone(settings, samples):
+    settings = {"data": "tinystories", "model": "gpt2-9m", **settings}
+    found = table(study(settings=settings, samples=samples))
     assert len(found) == 4  # two regimes, iterations 1 and 4
     assert found[["published", "difference", "source"]].isna().all(axis=None)
     assert found["ours"].notna().all()
@@ -182,6 +163,6 @@ def test_an_axis_may_have_a_value_of_nothing(values, tmp_path):
 
 def test_families_of_which_nothing_is_published_have_no_rows():
     plan = {"family": "gaussian", "regimes": ["replace"], "iterations": 4, "seeds": 2}
-    both = Study.model_validate({"experiments": {"one": {**plan, "samples": 10}}})
-    found = published.compare(both.chains("one"), {"one": xr.Dataset()})
+    other = gathering.study({**plan, "samples": 10})
+    found = published.compare(other.chains("loop"), {"loop": xr.Dataset()})
     assert found.empty and list(found.columns) == list(published.COLUMNS)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot
 
+import drawing
 import gathering
 from collapse.families import linear_regression
 from collapse.families.declarations import Published
@@ -44,6 +45,7 @@ def test_axes_without_a_place_give_pages(drawn):
     for path in written:
         for kind in ("png", "svg"):
             assert path.with_name(f"{path.name}.{kind}").stat().st_size > 10_000
+    assert not pyplot.get_fignums()
 
 
 def test_a_figure_names_its_regimes_axes_and_theory(drawn):
@@ -80,13 +82,7 @@ def panels(loop, tmp_path, monkeypatch):
     def panels(*published):
         family = replace(linear_regression.FAMILY, published=published)
         monkeypatch.setattr(linear_regression, "FAMILY", family)
-        drawings = {}
-
-        def keep(drawing, path):
-            drawings[path.name] = drawing
-            pyplot.close(drawing)
-
-        monkeypatch.setattr(style, "save", keep)
+        drawings = drawing.kept(monkeypatch)
         plan, dataset = loop
         figures.draw(dataset, list(plan.chains("loop")), tmp_path)
         places = [(d, regime) for d in (2, 3) for regime in ("replace", "accumulate")]

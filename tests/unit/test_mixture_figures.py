@@ -12,10 +12,10 @@ from matplotlib import pyplot
 import gathering
 from collapse import study
 from collapse.families import gaussian, linear_regression
-from collapse.plotting import style
 from collapse.results import figures, gather, mixture_figures
 from collapse.results import mixtures as worth
 from collapse.study import mixtures
+from drawing import kept
 
 REGIMES = {
     "mixture": {"keep_real": [4, 8, 16], "memory": 1, "generate": [0, 4, 8, 12]},
@@ -41,18 +41,12 @@ def loop(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def drawings(loop, tmp_path_factory):
-    """Drawings by name, instead of files."""
-    found = {}
-
-    def keep(drawing, path):
-        found[path.name] = drawing
-        pyplot.close(drawing)
-
+    """Drawings by name, and the values that they show."""
     plan, dataset = loop
     grids = mixtures.grids(plan.chains("loop"))
     values = worth.last_values(dataset, grids[0], "squared_error_of_mean")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(style, "save", keep)
+        found = kept(patch)
         mixture_figures.draw(dataset, grids, tmp_path_factory.mktemp("drawn"))
     return found, values
 

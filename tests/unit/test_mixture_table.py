@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import xarray as xr
 from scipy.stats import t as student
 from scipy.stats import ttest_rel
 
@@ -110,35 +109,21 @@ def grid():
 
 def dataset(plan, numbers):
     """A dataset whose last iteration is known: by variance, and by mixture over four seeds."""
-    names = plan.regimes_of("loop")
-    array = np.full((len(names), 1, 2, 1, 4, 2), 7.0)
-    by_name = {name: plan.regime_table[name] for name in names}
-    for place, name in enumerate(names):
-        regime = by_name[name]
-        mixture = (regime.kept_real(16), regime.generated(2, 16))
-        array[place, 0, 0, 0, :, 1] = numbers[mixture]
-        array[place, 0, 1, 0, :, 1] = 5 * np.asarray(numbers[mixture])
-    coordinates = {
-        "regime": names,
-        "dimension": [1],
-        "variance": [1.0, 2.0],
-        "samples": [16],
-        "seed": range(4),
-        "iteration": [1, 2],
-    }
-    variables = dict.fromkeys(families.load("gaussian").metrics, (list(coordinates), array))
-    return xr.Dataset(variables, coords=coordinates, attrs={"family": "gaussian"})
+    found = gathering.filled(plan, *families.load("gaussian").metrics)
+    for name in plan.regimes_of("loop"):
+        regime = plan.regime_table[name]
+        values = np.array(numbers[regime.kept_real(16), regime.generated(2, 16)])
+        for variance, factor in ((1.0, 1), (2.0, 5)):
+            place = {"regime": name, "variance": variance, "iteration": 2}
+            for metric in found.data_vars.values():
+                metric.loc[place] = factor * values
+    return found
 
 
 NUMBERS = {
-    (0, 4): [4, 4, 4, 4.4],
-    (0, 8): [4, 4, 4, 4],
-    (8, 0): [3, 4, 5, 6],
-    (8, 4): [2, 3, 4, 5.2],
-    (8, 8): [3, 4, 5, 6.4],
-    (16, 0): [1, 2, 3, 4],
-    (16, 4): [1.4, 2, 3, 4],
-    (16, 8): [3, 4, 5, 6.4],
+    **{(0, 4): [4, 4, 4, 4.4], (0, 8): [4, 4, 4, 4]},
+    **{(8, 0): [3, 4, 5, 6], (8, 4): [2, 3, 4, 5.2], (8, 8): [3, 4, 5, 6.4]},
+    **{(16, 0): [1, 2, 3, 4], (16, 4): [1.4, 2, 3, 4], (16, 8): [3, 4, 5, 6.4]},
 }
 
 

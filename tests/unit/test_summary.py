@@ -60,22 +60,11 @@ def test_a_grid_of_mixtures_is_one_row_for_each_point():
     names = plan.regimes_of("loop")
     # Synthetic data helps, helps, may help, hurts, the more the more; in vain at variance 2.
     worth = {2: 1.0, 4: 1.0, 8: [-1.0, 1.0, 2.0], 16: -1.0}
-    array = np.full((len(names), 2, 1, 3, 2), 7.0)
+    dataset = gathering.filled(plan, "squared_error_of_mean")
     for mixture, spec in grids[0].chains.items():
         gain = np.multiply(worth[mixture.real], mixture.synthetic)
-        array[names.index(spec.regime_name), 0, 0, :, 1] = 100 - mixture.real - gain
-    coordinates = {
-        "regime": names,
-        "variance": [1.0, 2.0],
-        "samples": [16],
-        "seed": range(3),
-        "iteration": [1, 2],
-    }
-    dataset = xr.Dataset(
-        {"squared_error_of_mean": (list(coordinates), array)},
-        coords=coordinates,
-        attrs={"family": "gaussian"},
-    )
+        place = {"regime": spec.regime_name, "variance": 1.0, "iteration": 2}
+        dataset["squared_error_of_mean"].loc[place] = 100 - mixture.real - gain
     agreement = {name: name != names[1] for name in names[:3]}
     table = summary.summarise_mixtures("loop", dataset, grids, agreement)
     assert list(table["regime"]) == ["12 mixtures variance=1.0", "12 mixtures variance=2.0"]
