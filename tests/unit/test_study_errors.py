@@ -30,376 +30,246 @@ experiments:
       bandwidth: [0.5, scott]
 """
 
-#: What of the study is replaced by what; and below, what is said of it after the file's name.
-#: Three dots stand for anything, (all) for the whole study.
+#: What of the study is replaced by what => what is said of it after the file's name, which may
+#: go on in lines that are indented. Three dots stand for anything, (all) for the whole study.
 WRONG = r"""
 # keys
-regimes: -> regime:
-    1: regime: found an unknown key, expected one of experiments, regimes (did you mean
-    regimes?)
-seeds: 3 -> sed: 3
-    8: experiments.first.sed: found an unknown key, expected one of family, ... (did you mean
-    seeds?)
-dimension: -> dim:
-    10: experiments.first.grid.dim: found an unknown key, expected one of dimension, ...
-memory -> memry
-    2: regimes.window.memry: found an unknown key, expected one of keep_real, memory, budget,
-    generate, fresh_real (did you mean memory?)
-dimension: -> outcomes:
-    10: experiments.first.grid.outcomes: found an unknown key, expected one of dimension, ...
-seeds: 3 -> dimension: 3
-    8: experiments.first.dimension: found an unknown key, expected one of family, ...
-seeds: 3 -> gaussian: {dimension: 2}
-    8: experiments.first.gaussian: found an unknown key, expected one of family, ...
-dimension: -> 1:
-    10: experiments.first.grid[1]: found an unknown key, expected one of dimension, ...
-seeds: 3 -> ~: 3
-    8: experiments.first.null: found an unknown key, expected one of family, ...
-    iterations: 5\n ->
-    4: experiments.first.iterations: found nothing, expected this key
-    family: gaussian\n ->
-    4: experiments.first.family: found nothing, expected one of gaussian, linear_regression, kernel_density, discrete, language_model, fine_tuning, vae, molecule_diffusion
-keep_real: true,  ->
-    2: regimes.window.keep_real: found nothing, expected this key
-(all) -> regimes: {}
-    1: experiments: found nothing, expected this key
-seeds: 3 -> seeds: 3\n    seeds: 4
-    9: found a mistake in the YAML (the key seeds is in line 8 too), expected each key once
-memory: 2 -> memory: 2, memory: 3
-    2: found a mistake in the YAML (the key memory is in line 2 too), expected each key once
-second: -> first:
-    11: found a mistake in the YAML (the key first is in line 4 too), expected each key once
-seeds: 3 -> <<: {seeds: 4}\n    seeds: 3\n    seeds: 5
-    10: found a mistake in the YAML (the key seeds is in line 9 too), expected each key once
-seeds: 3 -> <<: {seeds: 4, seeds: 5}
-    8: found a mistake in the YAML (the key seeds is in line 8 too), expected each key once
-seeds: 3 -> <<: {seeds: 4}\n    <<: {iterations: 3}
-    9: found a mistake in the YAML (the key '<<' is in line 8 too), expected each key once
-seeds: 3 -> <<: {sed: 3}\n    seeds: 3
-    8: experiments.first.sed: found an unknown key, expected one of family, ... (did you mean
-    seeds?)
+regimes: -> regime: => 1: regime: found an unknown key, expected one of experiments, regimes (did
+    you mean regimes?)
+seeds: 3 -> sed: 3 => 8: experiments.first.sed: found an unknown key, expected one of family, ...
+    (did you mean seeds?)
+memory -> memry => 2: regimes.window.memry: found an unknown key, expected one of keep_real, memory,
+    budget, generate, fresh_real (did you mean memory?)
+iterations: 5 -> iteration: 5 => 7: experiments.first.iteration: found an unknown key, expected ...
+dimension: -> outcomes: => 10: experiments.first.grid.outcomes: found an unknown key, expected one
+    of dimension, ...
+seeds: 3 -> dimension: 3 => 8: experiments.first.dimension: found an unknown key, expected one of
+    family, ...
+dimension: -> 1: => 10: experiments.first.grid[1]: found an unknown key, expected one of dimension,
+    ...
+seeds: 3 -> ~: 3 => 8: experiments.first.null: found an unknown key, expected one of family, ...
+    iterations: 5\n -> => 4: experiments.first.iterations: found nothing, expected this key
+    family: gaussian\n -> => 4: experiments.first.family: found nothing, expected one of gaussian,
+    linear_regression, kernel_density, discrete, language_model, fine_tuning, vae,
+    molecule_diffusion
+keep_real: true,  -> => 2: regimes.window.keep_real: found nothing, expected this key
+(all) -> regimes: {} => 1: experiments: found nothing, expected this key
+seeds: 3 -> seeds: 3\n    seeds: 4 => 9: found a mistake in the YAML (the key seeds is in line 8
+    too), expected each key once
+memory: 2 -> memory: 2, memory: 3 => 2: found a mistake in the YAML (the key memory is in line 2
+    too), expected each key once
+seeds: 3 -> <<: {seeds: 4}\n    seeds: 3\n    seeds: 5 => 10: found a mistake in the YAML (the key
+    seeds is in line 9 too), expected each key once
+seeds: 3 -> <<: {seeds: 4, seeds: 5} => 8: found a mistake in the YAML (the key seeds is in line 8
+    too), expected each key once
+seeds: 3 -> <<: {seeds: 4}\n    <<: {iterations: 3} => 9: found a mistake in the YAML (the key '<<'
+    is in line 8 too), expected each key once
+seeds: 3 -> <<: {sed: 3}\n    seeds: 3 => 8: experiments.first.sed: found an unknown key, expected
+    one of family, ... (did you mean seeds?)
 
 # structure
-(all) ->
-    1: experiments: found nothing, expected this key
-(all) -> ---\n
-    1: experiments: found nothing, expected this key
-(all) -> - a
-    1: the file: found [a], expected keys and values
-(all) -> hello
-    1: the file: found hello, expected keys and values
-(all) -> experiments:
-    1: experiments: found null, expected keys and values
-(all) -> experiments: {}
-    1: experiments: found {}, expected at least 1 entry
-(all) -> experiments: [a]
-    1: experiments: found [a], expected keys and values
-(all) -> experiments: {a: }
-    1: experiments.a: found null, expected keys and values
-(all) -> experiments: {a: [b]}
-    1: experiments.a: found [b], expected keys and values
-(all) -> experiments: {a: {}}
-    1: experiments.a.family: found nothing, expected one of gaussian, linear_regression, kernel_density, discrete, language_model, fine_tuning, vae, molecule_diffusion
-grid: {dimension: [1, 2], variance: 1.0} -> grid:
-    10: experiments.first.grid: found null, expected keys and values
-{dimension: [1, 2], variance: 1.0} -> [dimension]
-    10: experiments.first.grid: found [dimension], expected keys and values
-{keep_real: true, memory: 2} -> replace
-    2: regimes.window: found replace, expected keys and values
+(all) -> => 1: experiments: found nothing, expected this key
+(all) -> ---\n => 1: experiments: found nothing, expected this key
+(all) -> - a => 1: the file: found [a], expected keys and values
+(all) -> hello => 1: the file: found hello, expected keys and values
+(all) -> experiments: => 1: experiments: found null, expected keys and values
+(all) -> experiments: {} => 1: experiments: found {}, expected at least 1 entry
+(all) -> experiments: [a] => 1: experiments: found [a], expected keys and values
+(all) -> experiments: {a: } => 1: experiments.a: found null, expected keys and values
+(all) -> experiments: {a: [b]} => 1: experiments.a: found [b], expected keys and values
+grid: {dimension: [1, 2], variance: 1.0} -> grid: => 10: experiments.first.grid: found null,
+    expected keys and values
+{dimension: [1, 2], variance: 1.0} -> [dimension] => 10: experiments.first.grid: found [dimension],
+    expected keys and values
+{keep_real: true, memory: 2} -> replace => 2: regimes.window: found replace, expected keys and
+    values
 
 # names
-first: -> 1:
-    4: experiments.1: found 1, expected a name of at most 100 letters, ...
-first: -> true:
-    4: experiments.true: found true, expected a name of at most 100 letters, ...
-first: -> 2020-01-01:
-    4: experiments.2020-01-01: found 2020-01-01, expected a name of at most 100 letters, ...
-first: -> a b:
-    4: experiments.a b: found a b, expected a name of at most 100 letters, ...
-first: -> ../a:
-    4: experiments.../a: found ../a, expected a name of at most 100 letters, ...
-window: -> a,b:
-    2: regimes.a,b: found a,b, expected a name of at most 100 letters, ...
-first: -> "":
-    4: experiments.'': found '', expected a name of at most 100 letters, ...
-first: -> tables:
-    4: experiments.tables: found tables, expected a name other than figures, pictures, tables, report
-window: -> replace:
-    2: regimes.replace: found replace, expected a name other than replace, ..., real
-window: -> real:
-    2: regimes.real: found real, expected a name other than replace, ..., real
+first: -> 1: => 4: experiments.1: found 1, expected a name of at most 100 letters, ...
+first: -> true: => 4: experiments.true: found true, expected a name of at most 100 letters, ...
+first: -> 2020-01-01: => 4: experiments.2020-01-01: found 2020-01-01, expected a name of at most 100
+    letters, ...
+first: -> a b: => 4: experiments.a b: found a b, expected a name of at most 100 letters, ...
+first: -> ../a: => 4: experiments.../a: found ../a, expected a name of at most 100 letters, ...
+window: -> a,b: => 2: regimes.a,b: found a,b, expected a name of at most 100 letters, ...
+first: -> "": => 4: experiments.'': found '', expected a name of at most 100 letters, ...
+first: -> tables: => 4: experiments.tables: found tables, expected a name other than figures,
+    pictures, tables, report
+window: -> replace: => 2: regimes.replace: found replace, expected a name other than replace, ...,
+    real
+window: -> real: => 2: regimes.real: found real, expected a name other than replace, ..., real
 
 # family
-gaussian -> gausian
-    5: experiments.first.family: found gausian, expected one of gaussian, ... (did you mean
-    gaussian?)
-family: gaussian -> family:
-    5: experiments.first.family: found null, expected one of gaussian, ...
-family: gaussian -> family: [gaussian]
-    5: experiments.first.family: found [gaussian], expected one of gaussian, ... (did you mean
-    gaussian?)
+gaussian -> gausian => 5: experiments.first.family: found gausian, expected one of gaussian, ...
+    (did you mean gaussian?)
+family: gaussian -> family: => 5: experiments.first.family: found null, expected one of gaussian,
+    ...
+family: gaussian -> family: [gaussian] => 5: experiments.first.family: found [gaussian], expected
+    one of gaussian, ... (did you mean gaussian?)
 
 # iterations
-iterations: 5 -> iterations: 0
-    7: experiments.first.iterations: found 0, expected at least 1
-tions: 5 -> tions: -1
-    7: experiments.first.iterations: found -1, expected at least 1
-tions: 5 -> tions: 1.5
-    7: experiments.first.iterations: found 1.5, expected an integer
-tions: 5 -> tions: 1e3
-    7: experiments.first.iterations: found 1000.0, expected an integer
-tions: 5 -> tions: '5'
-    7: experiments.first.iterations: found '5', expected an integer
-tions: 5 -> tions: true
-    7: experiments.first.iterations: found true, expected an integer
-tions: 5 -> tions:
-    7: experiments.first.iterations: found null, expected an integer
-tions: 5 -> tions: .inf
-    7: experiments.first.iterations: found .inf, expected an integer
-tions: 5 -> tions: [5]
-    7: experiments.first.iterations: found [5], expected an integer
-tions: 5 -> tions: 1000000
-    7: experiments.first.iterations: found 1000000, expected at most 100000
-evaluations: 3 -> evaluations: 1
-    15: experiments.second.evaluations: found 1, expected at least 2
-evaluations: 3 -> evaluations: 0
-    15: experiments.second.evaluations: found 0, expected at least 2
+iterations: 5 -> iterations: 0 => 7: experiments.first.iterations: found 0, expected at least 1
+tions: 5 -> tions: 1.5 => 7: experiments.first.iterations: found 1.5, expected an integer
+tions: 5 -> tions: 1e3 => 7: experiments.first.iterations: found 1000.0, expected an integer
+tions: 5 -> tions: '5' => 7: experiments.first.iterations: found '5', expected an integer
+tions: 5 -> tions: true => 7: experiments.first.iterations: found true, expected an integer
+tions: 5 -> tions: => 7: experiments.first.iterations: found null, expected an integer
+tions: 5 -> tions: .inf => 7: experiments.first.iterations: found .inf, expected an integer
+tions: 5 -> tions: [5] => 7: experiments.first.iterations: found [5], expected an integer
+tions: 5 -> tions: 1000000 => 7: experiments.first.iterations: found 1000000, expected at most
+    100000
+evaluations: 3 -> evaluations: 1 => 15: experiments.second.evaluations: found 1, expected at least 2
 
 # seeds
-seeds: 3 -> seeds: 0
-    8: experiments.first.seeds: found 0, expected at least 1
-seeds: 3 -> seeds: []
-    8: experiments.first.seeds: found [], expected at least 1 entry
-seeds: 3 -> seeds: true
-    8: experiments.first.seeds: found true, expected an integer or a list
-seeds: 3 -> seeds: 0..9
-    8: experiments.first.seeds: found 0..9, expected an integer or a list
-seeds: 3 -> seeds: 20240501
-    8: experiments.first.seeds: found 20240501, expected at most 1000000
-[0, 7] -> [0, -7]
-    16: experiments.second.seeds[1]: found -7, expected at least 0
-[0, 7] -> [0, x]
-    16: experiments.second.seeds[1]: found x, expected an integer
-[0, 7] -> [0, 0.0]
-    16: experiments.second.seeds[1]: found 0.0, expected an integer
-[0, 7] -> [0, 7, 0]
-    16: experiments.second.seeds[2]: found 0 twice, expected it once
-[0, 7] -> [[0]]
-    16: experiments.second.seeds[0]: found [0], expected an integer
-[0, 7] -> [9223372036854775808]
-    16: experiments.second.seeds[0]: found 9223372036854775808, expected at most
-    9223372036854775807
-[0, 7] -> \n    - 0\n    - x
-    18: experiments.second.seeds[1]: found x, expected an integer
+seeds: 3 -> seeds: 0 => 8: experiments.first.seeds: found 0, expected at least 1
+seeds: 3 -> seeds: [] => 8: experiments.first.seeds: found [], expected at least 1 entry
+seeds: 3 -> seeds: true => 8: experiments.first.seeds: found true, expected an integer or a list
+seeds: 3 -> seeds: 0..9 => 8: experiments.first.seeds: found 0..9, expected an integer or a list
+seeds: 3 -> seeds: 20240501 => 8: experiments.first.seeds: found 20240501, expected at most 1000000
+[0, 7] -> [0, -7] => 16: experiments.second.seeds[1]: found -7, expected at least 0
+[0, 7] -> [0, x] => 16: experiments.second.seeds[1]: found x, expected an integer
+[0, 7] -> [0, 0.0] => 16: experiments.second.seeds[1]: found 0.0, expected an integer
+[0, 7] -> [0, 7, 0] => 16: experiments.second.seeds[2]: found 0 twice, expected it once
+[0, 7] -> [[0]] => 16: experiments.second.seeds[0]: found [0], expected an integer
+[0, 7] -> [9223372036854775808] => 16: experiments.second.seeds[0]: found 9223372036854775808,
+    expected at most 9223372036854775807
+[0, 7] -> \n    - 0\n    - x => 18: experiments.second.seeds[1]: found x, expected an integer
 
 # samples
-samples: 10 -> samples: 0
-    17: experiments.second.samples: found 0, expected at least 1
-[10, 20] -> [10, 1]
-    9: experiments.first.samples[1]: found 1, expected at least 2 for the family gaussian
-[10, 20] -> []
-    9: experiments.first.samples: found [], expected at least 1 entry
-[10, 20] -> [10, 10]
-    9: experiments.first.samples[1]: found 10 twice, expected it once
-[10, 20] -> [[10]]
-    9: experiments.first.samples[0]: found [10], expected an integer
-[10, 20] -> [~]
-    9: experiments.first.samples[0]: found null, expected an integer
-[10, 20] -> {n: 10}
-    9: experiments.first.samples: found {n: 10}, expected an integer
-[10, 20] -> 10n
-    9: experiments.first.samples: found 10n, expected an integer
-[10, 20] -> 2020-01-02
-    9: experiments.first.samples: found 2020-01-02, expected an integer
-[10, 20] -> 10000000000
-    9: experiments.first.samples: found 10000000000, expected at most 1000000000
+samples: 10 -> samples: 0 => 17: experiments.second.samples: found 0, expected at least 1
+[10, 20] -> [10, 1] => 9: experiments.first.samples[1]: found 1, expected at least 2 for the family
+    gaussian
+[10, 20] -> [] => 9: experiments.first.samples: found [], expected at least 1 entry
+[10, 20] -> [10, 10] => 9: experiments.first.samples[1]: found 10 twice, expected it once
+[10, 20] -> [[10]] => 9: experiments.first.samples[0]: found [10], expected an integer
+[10, 20] -> [~] => 9: experiments.first.samples[0]: found null, expected an integer
+[10, 20] -> {n: 10} => 9: experiments.first.samples: found {n: 10}, expected an integer
+[10, 20] -> 10n => 9: experiments.first.samples: found 10n, expected an integer
+[10, 20] -> 2020-01-02 => 9: experiments.first.samples: found 2020-01-02, expected an integer
+[10, 20] -> 10000000000 => 9: experiments.first.samples: found 10000000000, expected at most
+    1000000000
 
 # grid
-[1, 2] -> []
-    10: experiments.first.grid.dimension: found [], expected at least 1 entry
-[1, 2] ->
-    10: experiments.first.grid.dimension: found null, expected an integer
-[1, 2] -> [[1]]
-    10: experiments.first.grid.dimension[0]: found [1], expected an integer
-[1, 2] -> [1, 2.0]
-    10: experiments.first.grid.dimension[1]: found 2.0, expected an integer
-[1, 2] -> 0
-    10: experiments.first.grid.dimension: found 0, expected at least 1
-[1, 2] -> [1, 1]
-    10: experiments.first.grid.dimension[1]: found 1 twice, expected it once
-ance: 1.0 -> ance: 0
-    10: experiments.first.grid.variance: found 0, expected more than 0.0
-1.0 -> .nan
-    10: experiments.first.grid.variance: found .nan, expected a finite number
-1.0 -> [.inf]
-    10: experiments.first.grid.variance[0]: found .inf, expected a finite number
-1.0 -> '1.0'
-    10: experiments.first.grid.variance: found '1.0', expected a number
-1.0 -> true
-    10: experiments.first.grid.variance: found true, expected a number
-1.0 -> [1, 1.0]
-    10: experiments.first.grid.variance[1]: found 1.0 twice, expected it once
-1.0 -> [0.1, 1e-1]
-    10: experiments.first.grid.variance[1]: found 0.1 twice, expected it once
-moons -> mons
-    19: experiments.second.grid.dataset: found mons, expected one of blobs, circles, moons,
-    swiss_roll (did you mean moons?)
-scott] -> scot]
-    20: experiments.second.grid.bandwidth[1]: found scot, expected a number or one of scott, ...
-    (did you mean scott?)
-[0.5, scott] -> -1
-    20: experiments.second.grid.bandwidth: found -1, expected more than 0.0
-dataset: moons -> kernel: tri
-    19: experiments.second.grid.kernel: found tri, expected one of gaussian, tophat
+[1, 2] -> [] => 10: experiments.first.grid.dimension: found [], expected at least 1 entry
+[1, 2] -> => 10: experiments.first.grid.dimension: found null, expected an integer
+[1, 2] -> [[1]] => 10: experiments.first.grid.dimension[0]: found [1], expected an integer
+[1, 2] -> [1, 2.0] => 10: experiments.first.grid.dimension[1]: found 2.0, expected an integer
+[1, 2] -> [1, 1] => 10: experiments.first.grid.dimension[1]: found 1 twice, expected it once
+1.0 -> .nan => 10: experiments.first.grid.variance: found .nan, expected a finite number
+1.0 -> '1.0' => 10: experiments.first.grid.variance: found '1.0', expected a number
+1.0 -> [1, 1.0] => 10: experiments.first.grid.variance[1]: found 1.0 twice, expected it once
+scott] -> scot] => 20: experiments.second.grid.bandwidth[1]: found scot, expected a number or one of
+    scott, ... (did you mean scott?)
+[0.5, scott] -> -1 => 20: experiments.second.grid.bandwidth: found -1, expected more than 0.0
 
 # regimes of an experiment
-[replace, -> [replce,
-    6: experiments.first.regimes[0]: found replce, expected one of replace, ..., window (did you
-    mean replace?)
-[replace, -> [real,
-    6: experiments.first.regimes[0]: found real, expected one of replace, ..., window
-[accumulate] -> replace
-    13: experiments.second.regimes: found replace, expected a list
-[accumulate] -> []
-    13: experiments.second.regimes: found [], expected at least 1 entry
-[replace, -> [window,
-    6: experiments.first.regimes[1]: found window twice, expected it once
-[replace, -> [1,
-    6: experiments.first.regimes[0]: found 1, expected a string
+[replace, -> [replce, => 6: experiments.first.regimes[0]: found replce, expected one of replace,
+    ..., window (did you mean replace?)
+[replace, -> [real, => 6: experiments.first.regimes[0]: found real, expected one of replace, ...,
+    window
+[accumulate] -> replace => 13: experiments.second.regimes: found replace, expected a list
+[accumulate] -> [] => 13: experiments.second.regimes: found [], expected at least 1 entry
+[replace, -> [window, => 6: experiments.first.regimes[1]: found window twice, expected it once
+[replace, -> [1, => 6: experiments.first.regimes[0]: found 1, expected a string
 
 # definitions of regimes
-al: true -> al: ~
-    2: regimes.window.keep_real: found null, expected an integer or a multiple of the samples n,
-    ...
-al: true -> al: 'true'
-    2: regimes.window.keep_real: found 'true', expected an integer or a multiple of the samples
-    n, ...
-al: true -> al: -1
-    2: regimes.window.keep_real: found -1, expected at least 0
-al: true -> al: 1.5
-    2: regimes.window.keep_real: found 1.5, expected an integer or a multiple of the samples n,
-    ...
-al: true -> al: []
-    2: regimes.window.keep_real: found [], expected at least 1 entry
-memory: 2 -> memory: 0
-    2: regimes.window.memory: found 0, expected at least 1
-memory: 2 -> memory: all
-    2: regimes.window.memory: found all, expected an integer
-memory: 2 -> memory: 2.0
-    2: regimes.window.memory: found 2.0, expected an integer
-ory: 2 -> ory: [~, ~]
-    2: regimes.window.memory[1]: found null twice, expected it once
-memory: 2 -> budget: 2m
-    2: regimes.window.budget: found 2m, expected an integer or a multiple of the samples n, ...
-memory: 2 -> budget: [n, -n]
-    2: regimes.window.budget[1]: found -n, expected an integer or a multiple of the samples n,
-    ...
-memory: 2 -> fresh_real: true
-    2: regimes.window.fresh_real: found true, expected an integer or a multiple of the samples
-    n, ...
+al: true -> al: ~ => 2: regimes.window.keep_real: found null, expected an integer or a multiple of
+    the samples n, ...
+al: true -> al: 'true' => 2: regimes.window.keep_real: found 'true', expected an integer or a
+    multiple of the samples n, ...
+al: true -> al: -1 => 2: regimes.window.keep_real: found -1, expected at least 0
+al: true -> al: 1.5 => 2: regimes.window.keep_real: found 1.5, expected an integer or a multiple of
+    the samples n, ...
+al: true -> al: [] => 2: regimes.window.keep_real: found [], expected at least 1 entry
+memory: 2 -> memory: 0 => 2: regimes.window.memory: found 0, expected at least 1
+memory: 2 -> memory: all => 2: regimes.window.memory: found all, expected an integer
+memory: 2 -> memory: 2.0 => 2: regimes.window.memory: found 2.0, expected an integer
+ory: 2 -> ory: [~, ~] => 2: regimes.window.memory[1]: found null twice, expected it once
+memory: 2 -> budget: 2m => 2: regimes.window.budget: found 2m, expected an integer or a multiple of
+    the samples n, ...
+memory: 2 -> budget: [n, -n] => 2: regimes.window.budget[1]: found -n, expected an integer or a
+    multiple of the samples n, ...
+memory: 2 -> fresh_real: true => 2: regimes.window.fresh_real: found true, expected an integer or a
+    multiple of the samples n, ...
 
 # regimes that their experiment can't have
-true, memory: 2 -> 11, memory: 2
-    6: experiments.first.regimes[1]: found window, where keep_real is 11, more than samples =
-    10, expected training sets that its pools can provide
-memory: 2 -> memory: 1, budget: [2n, 3n]
-    6: experiments.first.regimes[1]: found window__budget=3n, where budget is 30 at iteration 2,
-    more than the 20 in the pool, expected training sets that its pools can provide
-true, memory: 2 -> false, memory: 1, generate: 0
-    6: experiments.first.regimes[1]: found window, where the training set of iteration 2 has 0
-    samples (samples = 10), fewer than 2, expected training sets that its pools can provide
-true, memory: 2 -> false, memory: 1, generate: n*0.5^(t-1)
-    6: experiments.first.regimes[1]: found window, where the training set of iteration 4 has 1
-    samples (samples = 10), fewer than 2, expected training sets that its pools can provide
-memory: 2 -> generate: n*9999^(t-1)
-    6: experiments.first.regimes[1]: found window, where the pool grows beyond 1000000000000
-    samples, expected training sets that its pools can provide
+true, memory: 2 -> 11, memory: 2 => 6: experiments.first.regimes[1]: found window, where keep_real
+    is 11, more than samples = 10, expected training sets that its pools can provide
+memory: 2 -> memory: 1, budget: [2n, 3n] => 6: experiments.first.regimes[1]: found
+    window__budget=3n, where budget is 30 at iteration 2, more than the 20 in the pool, expected
+    training sets that its pools can provide
+true, memory: 2 -> false, memory: 1, generate: 0 => 6: experiments.first.regimes[1]: found window,
+    where the training set of iteration 2 has 0 samples (samples = 10), fewer than 2, expected
+    training sets that its pools can provide
+true, memory: 2 -> false, memory: 1, generate: n*0.5^(t-1) => 6: experiments.first.regimes[1]: found
+    window, where the training set of iteration 4 has 1 samples (samples = 10), fewer than 2,
+    expected training sets that its pools can provide
+memory: 2 -> generate: n*9999^(t-1) => 6: experiments.first.regimes[1]: found window, where the pool
+    grows beyond 1000000000000 samples, expected training sets that its pools can provide
 
 # what else YAML has
-seeds: 3 -> seeds: !!set {1}
-    8: found a mistake in the YAML (could not determine a constructor for the tag
-    'tag:yaml.org,2002:set'), expected one YAML document
-seeds: 3 -> seeds: &a [*a]
-    8: experiments.first.seeds[0]: found &id001 [*id001], expected an integer
-seeds: 3 -> seeds: |\n      a\n      b
-    8: experiments.first.seeds: found 'a b ', expected an integer or a list
-seeds: 3 -> seeds: "\u2028"
-    8: experiments.first.seeds: found ' ', expected an integer or a list
-[10, 20]\n -> &n [10, 20]\n    sed: *n\n
-    10: experiments.first.sed: found an unknown key, expected one of family, ... (did you mean
-    seeds?)
+seeds: 3 -> seeds: !!set {1} => 8: found a mistake in the YAML (could not determine a constructor
+    for the tag 'tag:yaml.org,2002:set'), expected one YAML document
+seeds: 3 -> seeds: &a [*a] => 8: experiments.first.seeds[0]: found &id001 [*id001], expected an
+    integer
+seeds: 3 -> seeds: |\n      a\n      b => 8: experiments.first.seeds: found 'a b ', expected an
+    integer or a list
+seeds: 3 -> seeds: "\u2028" => 8: experiments.first.seeds: found ' ', expected an integer or a list
+[10, 20]\n -> &n [10, 20]\n    sed: *n\n => 10: experiments.first.sed: found an unknown key,
+    expected one of family, ... (did you mean seeds?)
 
 # what YAML 1.1 and YAML 1.2 read differently
-seeds: 3 -> seeds: 010
-    8: found a mistake in the YAML (YAML 1.1 and YAML 1.2 read 010 differently), expected a
-    number without leading zeros
-[10, 20] -> [10, -0_20]
-    9: found a mistake in the YAML (YAML 1.1 and YAML 1.2 read -0_20 differently), expected
-    a number without leading zeros
-seeds: 3 -> seeds: 1:30
-    8: experiments.first.seeds: found '1:30', expected an integer or a list
-1.0 -> 1:30.5
-    10: experiments.first.grid.variance: found '1:30.5', expected a number
-al: true -> al: yes
-    2: regimes.window.keep_real: found 'yes', expected an integer or a multiple of the samples
-    n, ...
-seeds: 3 -> seeds: 3\n    per_iteration: off
-    9: experiments.first.per_iteration: found 'off', expected true or false
+seeds: 3 -> seeds: 010 => 8: found a mistake in the YAML (YAML 1.1 and YAML 1.2 read 010
+    differently), expected a number without leading zeros
+[10, 20] -> [10, -0_20] => 9: found a mistake in the YAML (YAML 1.1 and YAML 1.2 read -0_20
+    differently), expected a number without leading zeros
+seeds: 3 -> seeds: 1:30 => 8: experiments.first.seeds: found '1:30', expected an integer or a list
+1.0 -> 1:30.5 => 10: experiments.first.grid.variance: found '1:30.5', expected a number
+al: true -> al: yes => 2: regimes.window.keep_real: found 'yes', expected an integer or a multiple
+    of the samples n, ...
+seeds: 3 -> seeds: 3\n    per_iteration: off => 9: experiments.first.per_iteration: found 'off',
+    expected true or false
 
 # what is not YAML
-    seeds: 3 -> \tseeds: 3
-    8: found a mistake in the YAML (while scanning for the next token found character '\t' that
-    cannot start any token), expected one YAML document
-seeds: 3 -> seeds: 3: 4
-    8: found a mistake in the YAML (mapping values are not allowed here), expected one YAML
+    seeds: 3 -> \tseeds: 3 => 8: found a mistake in the YAML (while scanning for the next token
+    found character '\t' that cannot start any token), expected one YAML document
+seeds: 3 -> seeds: 3: 4 => 8: found a mistake in the YAML (mapping values are not allowed here),
+    expected one YAML document
+    seeds: 3 ->    seeds: 3 => 8: found a mistake in the YAML (while parsing a block mapping in line
+    4 expected <block end>, but found '<block mapping start>'), expected one YAML document
+[10, 20] -> [10, 20 => 10: found a mistake in the YAML (while parsing a flow sequence in line 9
+    expected ',' or ']', but got ':'), expected one YAML document
+seeds: 3 -> seeds: "3 => 21: found a mistake in the YAML (while scanning a quoted scalar in line 8
+    found unexpected end of stream), expected one YAML document
+seeds: 3 -> seeds: *none => 8: found a mistake in the YAML (found undefined alias 'none'), expected
+    one YAML document
+seeds: 3 -> <<: 3 => 8: found a mistake in the YAML (while constructing a mapping in line 5 expected
+    a mapping or list of mappings for merging, but found scalar), expected one YAML document
+seeds: 3 -> seeds: !!python/name:os.system => 8: found a mistake in the YAML (could not determine a
+    constructor for the tag 'tag:yaml.org,2002:python/name:os.system'), expected one YAML document
+seeds: 3 -> seeds: 2020-13-45 => 8: found a mistake in the YAML ('2020-13-45' is no timestamp),
+    expected one YAML document
+seeds: 3 -> seeds: !!int x => 8: found a mistake in the YAML ('x' is no int), expected one YAML
     document
-    seeds: 3 ->    seeds: 3
-    8: found a mistake in the YAML (while parsing a block mapping in line 4 expected <block
-    end>, but found '<block mapping start>'), expected one YAML document
-[10, 20] -> [10, 20
-    10: found a mistake in the YAML (while parsing a flow sequence in line 9 expected ',' or
-    ']', but got ':'), expected one YAML document
-seeds: 3 -> seeds: "3
-    21: found a mistake in the YAML (while scanning a quoted scalar in line 8 found unexpected
-    end of stream), expected one YAML document
-seeds: 3 -> seeds: *none
-    8: found a mistake in the YAML (found undefined alias 'none'), expected one YAML document
-seeds: 3 -> <<: 3
-    8: found a mistake in the YAML (while constructing a mapping in line 5 expected a mapping or
-    list of mappings for merging, but found scalar), expected one YAML document
-seeds: 3 -> seeds: !!python/name:os.system
-    8: found a mistake in the YAML (could not determine a constructor for the tag
-    'tag:yaml.org,2002:python/name:os.system'), expected one YAML document
-seeds: 3 -> seeds: 2020-13-45
-    8: found a mistake in the YAML ('2020-13-45' is no timestamp), expected one YAML document
-seeds: 3 -> seeds: !!int x
-    8: found a mistake in the YAML ('x' is no int), expected one YAML document
-seeds: 3 -> seeds: !!bool x
-    8: found a mistake in the YAML ('x' is no bool), expected one YAML document
-first: -> ? [a]\n  :
-    4: found a mistake in the YAML (a key is a sequence), expected one YAML document
-  second: -> ---\n  second:
-    11: found a mistake in the YAML (expected a single document in the stream in line 1 but
-    found another document), expected one YAML document
-(all) -> {
-    1: found a mistake in the YAML (while parsing a flow node expected the node content, but
-    found '<stream end>'), expected one YAML document
-seeds: 3 -> seeds: %3
-    8: found a mistake in the YAML (while scanning for the next token found character '%' that
-    cannot start any token), expected one YAML document
+seeds: 3 -> seeds: !!bool x => 8: found a mistake in the YAML ('x' is no bool), expected one YAML
+    document
+first: -> ? [a]\n  : => 4: found a mistake in the YAML (a key is a sequence), expected one YAML
+    document
+  second: -> ---\n  second: => 11: found a mistake in the YAML (expected a single document in the
+    stream in line 1 but found another document), expected one YAML document
+(all) -> { => 1: found a mistake in the YAML (while parsing a flow node expected the node content,
+    but found '<stream end>'), expected one YAML document
+seeds: 3 -> seeds: %3 => 8: found a mistake in the YAML (while scanning for the next token found
+    character '%' that cannot start any token), expected one YAML document
 """
 
 
 def cases():
-    cases = []
-    for line in WRONG.splitlines():
-        old, arrow, new = line.partition(" ->")
-        if arrow:
-            new = new.removeprefix(" ").replace(r"\n", "\n").replace(r"\t", "\t")
-            cases.append((line, old.replace(r"\n", "\n"), new, []))
-        elif line and not line.startswith("#"):
-            cases[-1][-1].append(line.strip())
-    return [pytest.param(old, new, " ".join(lines), id=change) for change, old, new, lines in cases]
+    lines = (line for line in WRONG.splitlines() if line and not line.startswith("#"))
+    for case in re.sub(r"\n    (?!.* => )", " ", "\n".join(lines)).splitlines():
+        change, _, message = case.partition(" => ")
+        old, _, new = change.replace(r"\n", "\n").replace(r"\t", "\t").partition(" ->")
+        yield pytest.param(old, new.removeprefix(" "), message, id=change)
 
 
 def changed(old, new):
@@ -420,7 +290,7 @@ def refused(path, content):
     return message.removeprefix(f"{path}:").strip()
 
 
-@pytest.mark.parametrize(("old", "new", "message"), cases())
+@pytest.mark.parametrize(("old", "new", "message"), [*cases()])
 def test_a_mistake_is_told(tmp_path, old, new, message):
     found = refused(tmp_path / "study.yaml", changed(old, new))
     pattern = ".*".join(re.escape(part) for part in message.split("..."))
@@ -454,8 +324,11 @@ def test_a_line_stays_short(tmp_path, old, new, start, expected):
     assert len(found) < 300
 
 
-def test_windows_line_ends_count_as_one(tmp_path):
-    study = changed("seeds: 3", "seeds: x").replace("\n", "\r\n")
+@pytest.mark.parametrize(
+    ("old", "new"), [("\n", "\r\n"), ("moons", "mons")], ids=["Windows", "several mistakes"]
+)
+def test_the_line_is_that_of_the_first_mistake(tmp_path, old, new):
+    study = changed("seeds: 3", "seeds: x").replace(old, new)
     assert refused(tmp_path / "study.yaml", study).startswith("8: experiments.first.seeds:")
 
 
@@ -466,8 +339,7 @@ def test_what_is_not_utf_8(tmp_path, encoding):
 
 
 def test_too_many_levels(tmp_path):
-    message = refused(tmp_path / "study.yaml", "[" * 10_000)
-    assert "too many levels" in message
+    assert "too many levels" in refused(tmp_path / "study.yaml", "[" * 10_000)
 
 
 def test_references_that_multiply(tmp_path):
@@ -476,16 +348,6 @@ def test_references_that_multiply(tmp_path):
     lines += [f"a{n}: &a{n} [{', '.join(10 * [f'*a{n - 1}'])}]" for n in range(1, 10)]
     message = refused(tmp_path / "study.yaml", "\n".join([*lines, "experiments: *a9"]))
     assert message.startswith("1: a0: found an unknown key")
-
-
-def test_the_first_of_several_mistakes_is_told(tmp_path):
-    study = changed("seeds: 3", "seeds: x").replace("moons", "mons")
-    assert refused(tmp_path / "study.yaml", study).startswith("8: experiments.first.seeds:")
-
-
-def test_an_unknown_key_is_told_before_the_one_it_replaces(tmp_path):
-    study = changed("iterations: 5", "iteration: 5")
-    assert "iteration: found an unknown key" in refused(tmp_path / "study.yaml", study)
 
 
 def test_a_file_that_is_not_there(tmp_path):
