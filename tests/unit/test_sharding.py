@@ -153,10 +153,7 @@ def alone(tmp_path_factory):
 
 def assert_near(folder, alone):
     expected, expected_curve, *_ = alone
-    found = weights(folder)
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        torch.testing.assert_close(found[name], value, **TIGHT, msg=name)
+    torch.testing.assert_close(weights(folder), expected, **TIGHT)
     for point, other in zip(curve(folder), expected_curve, strict=True):
         assert point == pytest.approx(other, rel=1e-4)
 
