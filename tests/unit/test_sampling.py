@@ -33,26 +33,13 @@ BEGIN, END, VOCABULARY, POSITIONS = 0, 1, 64, 48
 
 #: Settings of a checkpoint, each of which would spoil a sample that obeyed it.
 HOSTILE = {
-    "do_sample": True,
-    "temperature": 0.05,
-    "top_k": 3,
-    "top_p": 0.2,
-    "min_p": 0.5,
-    "repetition_penalty": 5.0,
-    "min_new_tokens": 9,
-    "max_length": 5,
-    "num_beams": 4,
-    "suppress_tokens": list(range(2, 40)),
-    "eos_token_id": list(range(2, VOCABULARY)),
-}
+    "do_sample": True, "temperature": 0.05, "top_k": 3, "top_p": 0.2, "min_p": 0.5,
+    "repetition_penalty": 5.0, "min_new_tokens": 9, "max_length": 5, "num_beams": 4,
+    "suppress_tokens": list(range(2, 40)), "eos_token_id": list(range(2, VOCABULARY)),
+}  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -60,27 +47,20 @@ def checkpoints(tmp_path_factory):
     """Random models, far from uniform; vLLM on a CPU wants heads of 32 at least."""
     torch.manual_seed(0)
     shape = {"vocab_size": VOCABULARY, "initializer_range": 0.2}
-    networks = {
-        "gpt2": transformers.GPT2LMHeadModel(
-            transformers.GPT2Config(n_embd=32, n_layer=2, n_head=1, n_positions=POSITIONS, **shape)
+    configurations = {
+        "gpt2": transformers.GPT2Config(
+            n_embd=32, n_layer=2, n_head=1, n_positions=POSITIONS, **shape
         ),
-        "llama": transformers.LlamaForCausalLM(
-            transformers.LlamaConfig(
-                hidden_size=32,
-                intermediate_size=64,
-                num_hidden_layers=2,
-                num_attention_heads=2,
-                max_position_embeddings=POSITIONS,
-                **shape,
-            )
+        "llama": transformers.LlamaConfig(
+            hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+            max_position_embeddings=POSITIONS, **shape,
         ),
-    }
-    paths = {}
-    for name, network in networks.items():
-        path = tmp_path_factory.mktemp(name)
+    }  # fmt: skip
+    paths = {name: tmp_path_factory.mktemp(name) for name in configurations}
+    for name, path in paths.items():
+        network = transformers.AutoModelForCausalLM.from_config(configurations[name])
         network.save_pretrained(path)
         (path / "generation_config.json").write_text(json.dumps(HOSTILE))
-        paths[name] = path
     return paths
 
 
@@ -119,10 +99,8 @@ def chi_square(drawn, probabilities):
     expected = np.append(expected[~rare], expected[rare].sum())
     if expected[-1] < 1:
         assert observed[-1] < 10
-        observed, expected = (
-            observed[:-1],
-            expected[:-1] * observed[:-1].sum() / expected[:-1].sum(),
-        )
+        observed, expected = observed[:-1], expected[:-1]
+        expected *= observed.sum() / expected.sum()
     return stats.chisquare(observed, expected).pvalue
 
 
@@ -269,9 +247,9 @@ def test_a_checkpoint_that_cannot_be_loaded_is_named(checkpoints, tmp_path):
     with pytest.raises(SamplingError, match=r"config\.json: no configuration"):
         draw(tmp_path, decoding(), [1])
     (tmp_path / "config.json").write_bytes((checkpoints["gpt2"] / "config.json").read_bytes())
-    with pytest.raises(SamplingError, match="cannot load it") as refused:
+    with pytest.raises(SamplingError, match=rf"{tmp_path}.*cannot load it.*$") as refused:
         draw(tmp_path, decoding(), [1])
-    assert str(tmp_path) in str(refused.value) and "\n" not in str(refused.value)
+    assert "\n" not in str(refused.value)
     weights = (checkpoints["gpt2"] / "model.safetensors").read_bytes()
     (tmp_path / "model.safetensors").write_bytes(weights[: len(weights) // 2])
     with pytest.raises(SamplingError, match="cannot load it"):
@@ -279,12 +257,10 @@ def test_a_checkpoint_that_cannot_be_loaded_is_named(checkpoints, tmp_path):
 
 
 def test_a_checkpoint_without_some_weight_is_refused(checkpoints, tmp_path):
-    from safetensors.torch import load_file, save_file
-
-    weights = load_file(checkpoints["llama"] / "model.safetensors")
+    network = transformers.AutoModelForCausalLM.from_pretrained(checkpoints["llama"])
+    weights = network.state_dict()
     del weights["model.norm.weight"]
-    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
-    (tmp_path / "config.json").write_bytes((checkpoints["llama"] / "config.json").read_bytes())
+    network.save_pretrained(tmp_path, state_dict=weights)
     with pytest.raises(SamplingError, match=r"no weights for model\.norm\.weight"):
         draw(tmp_path, decoding(), [1])
 
@@ -299,8 +275,12 @@ def low(sample):
     return sample.tokens[0] < 30
 
 
-def test_fill_gives_exactly_one_accepted_sample_for_each_slot():
-    filled = fill(range(200), numbered, low, most_attempts=100)
+def test_fill_gives_one_accepted_sample_for_each_slot_however_they_are_split_over_jobs():
+    whole, *parts = (range(200), range(70), range(70, 200))
+    filled = fill(whole, numbered, low, most_attempts=100)
+    one, other = (fill(part, numbered, low, most_attempts=100) for part in parts)
+    assert tokens(filled.samples) == tokens(one.samples + other.samples)
+    assert filled.drawn == one.drawn + other.drawn
     assert len(filled.samples) == 200 and all(map(low, filled.samples))
     assert filled.acceptance_rate == 200 / filled.drawn
     assert filled.acceptance_rate == pytest.approx(0.3, abs=4 * (0.3**2 * 0.7 / 200) ** 0.5)
@@ -319,13 +299,6 @@ def test_fill_draws_refused_slots_again_at_the_next_attempt():
     assert filled.drawn == 5
 
 
-def test_fill_does_not_depend_on_how_slots_are_split_over_jobs():
-    whole = fill(range(100), numbered, low, most_attempts=100)
-    halves = [fill(part, numbered, low, most_attempts=100) for part in (range(50), range(50, 100))]
-    assert tokens(whole.samples) == tokens(halves[0].samples + halves[1].samples)
-    assert whole.drawn == halves[0].drawn + halves[1].drawn
-
-
 def test_fill_gives_up_in_one_line():
     def never_the_first(sample):
         return sample.tokens[0] > 0
@@ -340,11 +313,7 @@ def test_fill_gives_up_in_one_line():
 
 @pytest.mark.parametrize(
     ("installed", "gpu", "expected"),
-    [
-        (True, True, "vllm"),
-        (True, False, "transformers"),
-        (False, True, "transformers"),
-    ],
+    [(True, True, "vllm"), (True, False, "transformers"), (False, True, "transformers")],
 )
 def test_auto_is_vllm_where_it_is_installed_and_has_a_gpu(monkeypatch, installed, gpu, expected):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if installed else None)
@@ -449,9 +418,8 @@ def test_vllm_ends_at_its_end_or_is_cut_off(drawn_by_vllm):
     assert all(len(row) < 24 if ended else len(row) == 24 for row, ended in whole)
     assert 0.1 < np.mean([ended for _, ended in whole]) < 0.9
     assert all(len(row) == 2 and not ended for row, ended in drawn_by_vllm["cold"])
-    for prompt, (row, ended) in zip(
-        drawn_by_vllm["prompts"], drawn_by_vllm["prompted"], strict=True
-    ):
+    prompted = zip(drawn_by_vllm["prompts"], drawn_by_vllm["prompted"], strict=True)
+    for prompt, (row, ended) in prompted:
         assert row[: len(prompt)] == prompt
         assert END not in row[len(prompt) :]
         assert len(row) < 24 if ended else len(row) == 24
