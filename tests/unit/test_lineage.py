@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from itertools import product
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from snakemake.io import Wildcards
 
 from collapse import families, seeding
 from collapse.artifacts.paths import Branch, Points
@@ -22,28 +23,17 @@ from collapse.study import Study
 PROJECT = Path(__file__).parents[2]
 POINT = "dimension=2__samples=10"
 GAUSSIAN = {
-    "family": "gaussian",
-    "per_iteration": True,
-    "regimes": ["replace", "accumulate-subsample"],
-    "iterations": 3,
-    "seeds": 1,
-    "samples": 10,
-    "grid": {"dimension": [2]},
-}
+    "family": "gaussian", "per_iteration": True, "regimes": ["replace", "accumulate-subsample"],
+    "iterations": 3, "seeds": 1, "samples": 10, "grid": {"dimension": [2]},
+}  # fmt: skip
 TEXT = {
-    "family": "language_model",
-    "regimes": ["replace", "accumulate"],
-    "iterations": 3,
-    "seeds": 2,
-    "samples": 100,
+    "family": "language_model", "regimes": ["replace", "accumulate"],
+    "iterations": 3, "seeds": 2, "samples": 100,
     "grid": {
-        "model": ["tiny", "gpt2-9m"],
-        "epochs": [1.0],
-        "vocabulary": [512],
-        "temperature": [1.0, 0.5],
-        "judged": [50, 60],
+        "model": ["tiny", "gpt2-9m"], "epochs": [1.0], "vocabulary": [512],
+        "temperature": [1.0, 0.5], "judged": [50, 60],
     },
-}
+}  # fmt: skip
 POINTS = Points("data", "training", "generation", "evaluation", "later")
 
 
@@ -63,41 +53,31 @@ def rules(plan):
     return StepInputs(inputs(plan))
 
 
-class Wildcards(SimpleNamespace):
-    def get(self, name, default):
-        return getattr(self, name, default)
-
-
 def at(point, regime, iteration, seed=0, experiment="loop"):
-    return Wildcards(
-        experiment=experiment,
-        point=point,
-        regime=regime,
-        seed=str(seed),
-        iteration=str(iteration),
-    )
+    places = {"experiment": experiment, "point": point, "regime": regime}
+    return Wildcards(fromdict={**places, "seed": str(seed), "iteration": str(iteration)})
 
 
-def test_later_iterations_stand_under_their_regime():
-    chain, folder = branch(NAMED["replace"]), "results/loop/later/mine/seed3/iter2"
+@pytest.mark.parametrize(
+    ("t", "training", "generation", "evaluation"),
+    [
+        (1, "training/real", "generation/real", "evaluation/real"),
+        (2, "later/mine", "later/mine", "later/mine"),
+    ],
+)
+def test_iteration_1_stands_under_real_and_later_ones_under_their_regime(
+    t, training, generation, evaluation
+):
+    """What iterations 1 share stands at the point that each step knows."""
+    chain, iteration = branch(NAMED["replace"]), f"seed3/iter{t}"
     assert chain.data == "results/loop/data/data"
-    assert chain.training_set(2) == f"{folder}/training_set.json"
-    assert chain.model(2) == f"{folder}/model"
-    assert chain.training(2) == f"{folder}/training.json"
-    assert chain.metrics(2) == f"{folder}/metrics.json"
-    (shard,) = chain.shards(2)
-    assert shard.path == f"{folder}/synthetic/0-10.parquet"
-    assert shard.record == f"{folder}/synthetic/0-10.json"
-
-
-def test_iteration_1_stands_under_real_at_the_point_that_each_step_knows():
-    chain = branch(NAMED["replace"])
-    assert chain.training_set(1) == "results/loop/training/real/seed3/iter1/training_set.json"
-    assert chain.model(1) == "results/loop/training/real/seed3/iter1/model"
-    assert chain.training(1) == "results/loop/training/real/seed3/iter1/training.json"
-    assert chain.metrics(1) == "results/loop/evaluation/real/seed3/iter1/metrics.json"
-    (shard,) = chain.shards(1)
-    assert shard.path == "results/loop/generation/real/seed3/iter1/synthetic/0-10.parquet"
+    assert chain.training_set(t) == f"results/loop/{training}/{iteration}/training_set.json"
+    assert chain.model(t) == f"results/loop/{training}/{iteration}/model"
+    assert chain.training(t) == f"results/loop/{training}/{iteration}/training.json"
+    assert chain.metrics(t) == f"results/loop/{evaluation}/{iteration}/metrics.json"
+    (shard,) = chain.shards(t)
+    assert shard.path == f"results/loop/{generation}/{iteration}/synthetic/0-10.parquet"
+    assert shard.record == f"results/loop/{generation}/{iteration}/synthetic/0-10.json"
 
 
 @given(
@@ -133,9 +113,9 @@ def test_regimes_share_what_iteration_1_writes(n, shard_size, first, second):
 
 
 def test_replace_multiple_writes_ever_more_shards():
-    chain = branch(NAMED["replace-multiple"], n=10, shard_size=10)
-    assert [len(chain.shards(t)) for t in (1, 2, 3)] == [2, 3, 4]
-    bounds = [(shard.start, shard.stop) for shard in branch(chain.regime, 10, 8).shards(1)]
+    several = NAMED["replace-multiple"]
+    assert [len(branch(several).shards(t)) for t in (1, 2, 3)] == [2, 3, 4]
+    bounds = [(shard.start, shard.stop) for shard in branch(several, shard_size=8).shards(1)]
     assert bounds == [(0, 8), (8, 10), (10, 16), (16, 20)]
 
 
@@ -174,6 +154,8 @@ def test_a_regime_without_synthetic_data_is_judged_without():
 
 
 def test_a_files_point_names_what_matters_to_it():
+    (gaussian, *_) = Branches(study(loop=GAUSSIAN), "loop").all()
+    assert gaussian.data == "results/loop/data/any"  # of which nothing is varied
     *_, last = Branches(study(text=TEXT), "text").all()
     names = last.points
     assert named(names.data) == {"vocabulary"}
@@ -195,11 +177,6 @@ def test_points_share_what_does_not_tell_them_apart():
     assert len({chain.metrics(1) for chain in chains}) == 2 * 2 * 2 * 2
     assert len({chain.model(2) for chain in chains}) == len(chains)
     assert len({chain.metrics(2) for chain in chains}) == len(chains)
-
-
-def test_a_data_folder_of_which_nothing_is_varied_is_that_of_any_point():
-    (chain, *_) = Branches(study(loop=GAUSSIAN), "loop").all()
-    assert chain.data == "results/loop/data/any"
 
 
 def test_a_step_knows_the_parameters_up_to_its_stage():
@@ -255,26 +232,29 @@ def test_new_values_change_no_step_of_the_others(key):
     """Also where they come first, and so are the first to name what all points share."""
     before = steps_of(study(loop=TEXT))
     values = {"model": "llama2-12m", "temperature": 0.1, "judged": 2, "samples": 7, "epochs": 3.0}
-    grown = {**TEXT, "grid": {**TEXT["grid"]}}
-    where = grown if key == "samples" else grown["grid"]
-    where[key] = [values[key], *([where[key]] if key == "samples" else where[key])]
+    grid = {key: [values[key], *TEXT["grid"].get(key, ())]}
+    if key == "samples":
+        grown = TEXT | {key: [values[key], TEXT[key]]}
+    else:
+        grown = TEXT | {"grid": TEXT["grid"] | grid}
     after = steps_of(study(loop=grown))
     assert before.items() <= after.items()
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "stage"),
-    [
-        ("documents", 50, "data"),
-        ("batch", 7, "training"),
-        ("start", "first-token", "generation"),
-        ("judged", 3, "evaluation"),
-    ],
-)
-def test_a_setting_matters_from_its_stage_on(key, value, stage):
-    grid = {"model": ["tiny"]}
-    plain = steps_of(study(loop={**TEXT, "grid": grid}))
-    changed = steps_of(study(loop={**TEXT, "grid": grid, "settings": {key: value}}))
+SETTINGS = {
+    "data": ("documents", 50),
+    "training": ("batch", 7),
+    "generation": ("start", "first-token"),
+    "evaluation": ("judged", 3),
+}
+
+
+@pytest.mark.parametrize("stage", SETTINGS)
+def test_a_setting_matters_from_its_stage_on(stage):
+    key, value = SETTINGS[stage]
+    plan = {**TEXT, "grid": {"model": ["tiny"]}}
+    plain = steps_of(study(loop=plan))
+    changed = steps_of(study(loop={**plan, "settings": {key: value}}))
     assert plain.keys() == changed.keys()
     first = STAGES.index(stage)
     for place in plain:
@@ -295,11 +275,9 @@ def test_a_step_has_as_many_inputs_at_iteration_400_as_at_iteration_3(regime):
     """So that the DAG of a chain grows with its length, not with its square."""
     asked = rules(study(loop=GAUSSIAN | {"regimes": [regime], "iterations": 400}))
     for function in (asked.sources_of, asked.training_data_of, asked.model_of, asked.evaluated_of):
-        sizes = []
-        for t in (3, 400):
-            named = function(at(POINT, regime, t)).values()
-            sizes.append(sum(1 if isinstance(each, str) else len(each) for each in named))
-        assert sizes[0] == sizes[1] <= 4
+        early, late = (function(at(POINT, regime, t)).values() for t in (3, 400))
+        sizes = [[isinstance(one, str) or len(one) for one in named] for named in (early, late)]
+        assert sum(sizes[0]) == sum(sizes[1]) <= 4
 
 
 def test_a_training_set_follows_from_the_one_before_and_the_newest_shards():
@@ -326,7 +304,7 @@ def test_what_is_read_from_files_is_an_input_of_all_that_reads_it():
 def test_the_metrics_of_a_chain_are_those_of_evaluated_iterations_seed_by_seed():
     plan = GAUSSIAN | {"seeds": [4, 1], "iterations": 50, "evaluations": 3}
     asked = rules(study(loop=plan))
-    named = asked.metrics_of(Wildcards(experiment="loop", point=POINT, regime="replace"))
+    named = asked.metrics_of(at(POINT, "replace", 1))
     assert [name.removeprefix(f"results/loop/{POINT}/") for name in named] == [
         f"{'real' if t == 1 else 'replace'}/seed{seed}/iter{t}/metrics.json"
         for seed in (4, 1)
@@ -335,31 +313,19 @@ def test_the_metrics_of_a_chain_are_those_of_evaluated_iterations_seed_by_seed()
 
 
 @pytest.mark.parametrize(
-    ("keep", "iteration", "unkept"),
-    [
-        ("all", 1, False),
-        ("all", 5, False),
-        ("none", 1, True),
-        ("none", 5, True),
-        ("last", 1, True),
-        ("last", 4, True),
-        ("last", 5, False),
-        ("last", 55, True),
-    ],
+    ("keep", "unkept"), [("all", set()), ("none", {1, 4, 5, 55}), ("last", {1, 4, 55})]
 )
 @pytest.mark.parametrize("regime", ["replace", "iter", "iterate", "iter7"])
-def test_which_models_are_not_kept(keep, iteration, unkept, regime):
+def test_which_models_are_not_kept(keep, unkept, regime):
     own = {"iter": {"keep_real": True}, "iterate": {"keep_real": True}, "iter7": {"keep_real": 2}}
     plan = GAUSSIAN | {"keep_models": keep, "iterations": 5, "regimes": [regime]}
     other = GAUSSIAN | {"keep_models": "all"}
     asked = rules(study(own, loop=plan, loop2=other))
-    for output in ("model", "training.json"):
-        for name in ("loop", "loop2"):
-            path = f"results/{name}/{POINT}/{regime}/seed0/iter{iteration}/{output}"
-            pattern = (
-                rf"results/(?P<experiment>{asked.unkept})/[^/]+/[^/]+/seed\d+/iter\d+/{output}$"
-            )
-            assert bool(re.match(pattern, path)) == (unkept and name == "loop")
+    outputs = product(("model", "training.json"), ("loop", "loop2"), (1, 4, 5, 55))
+    for output, name, t in outputs:
+        path = f"results/{name}/{POINT}/{regime}/seed0/iter{t}/{output}"
+        pattern = rf"results/(?P<experiment>{asked.unkept})/[^/]+/[^/]+/seed\d+/iter\d+/{output}$"
+        assert bool(re.match(pattern, path)) == (t in unkept and name == "loop")
 
 
 def test_chains_that_run_at_once_have_no_steps():
