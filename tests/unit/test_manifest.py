@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from collapse.artifacts import manifest
 from collapse.artifacts.files import DamagedFileError
-from collapse.artifacts.manifest import ShardFile, ShardRecord, SourceRecord, TrainingSet
+from collapse.artifacts.manifest import Dataset, ShardFile, ShardRecord, SourceRecord, TrainingSet
 
 RECORD = ShardRecord(
     shard=ShardFile(path="synthetic/0-10.parquet", start=0, stop=10, sha256="0" * 64),
@@ -28,14 +30,8 @@ TRAINING_SET = TrainingSet(
 READERS = {
     "training set": (TRAINING_SET, manifest.read_training_set),
     "record": (RECORD, manifest.read_shard_record),
+    "dataset": (Dataset(train=(RECORD.shard,), test=()), manifest.read_dataset),
 }
-
-
-@pytest.fixture
-def shard(tmp_path):
-    path = tmp_path / "0-10.parquet"
-    path.write_bytes(bytes(range(256)) * 20)
-    return ShardFile(path=str(path), start=0, stop=10, sha256=manifest.checksum(path))
 
 
 @pytest.mark.parametrize("kind", READERS)
@@ -50,8 +46,11 @@ def test_the_size_of_a_training_set_is_that_of_its_sources():
     assert TRAINING_SET.size == 14
 
 
-def one_line(error, path):
+@contextmanager
+def refused(path, match=None):
     """Assert that an error is one line that begins with the file."""
+    with pytest.raises(DamagedFileError, match=match) as error:
+        yield
     message = str(error.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
@@ -66,22 +65,23 @@ def test_every_truncation_is_found(tmp_path, kind):
     content = path.read_bytes().rstrip()
     for length in range(len(content)):
         path.write_bytes(content[:length])
-        with pytest.raises(DamagedFileError, match="damaged") as error:
+        with refused(path, "damaged"):
             read(path)
-        one_line(error, path)
 
 
 @pytest.mark.parametrize("kind", READERS)
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{}", b"[]", b"null", b"\xff\xfe", b"\0" * 100, b'{"shard": 1}', b'{"sources": []}'],
+    [
+        *("", "{}", "[]", "null", "\xff", "\0" * 100),
+        *('{"shard": 1}', '{"sources": []}', '{"train": [{}]}'),
+    ],
 )
 def test_what_is_no_record_is_refused(tmp_path, kind, content):
     path = tmp_path / "record.json"
-    path.write_bytes(content)
-    with pytest.raises(DamagedFileError) as error:
+    path.write_text(content, encoding="latin-1")
+    with refused(path):
         READERS[kind][1](path)
-    one_line(error, path)
 
 
 def test_unknown_keys_are_refused(tmp_path):
@@ -91,38 +91,31 @@ def test_unknown_keys_are_refused(tmp_path):
         manifest.read_shard_record(path)
 
 
-def test_a_checksum_is_the_sha_256_that_others_compute(shard):
-    content = bytes(range(256)) * 20
-    assert shard.sha256 == hashlib.sha256(content).hexdigest()
+@pytest.fixture
+def shard(tmp_path):
+    """A file of 5120 bytes, with the checksum that others compute."""
+    path, content = tmp_path / "0-10.parquet", bytes(range(256)) * 20
+    path.write_bytes(content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    return ShardFile(path=str(path), start=0, stop=10, sha256=sha256)
 
 
-def test_an_intact_shard_is_accepted(shard):
+def test_an_intact_shard_is_accepted_by_the_sha_256_that_others_compute(shard):
     manifest.verify(shard)
+    assert manifest.checksum(shard.path) == shard.sha256
 
 
 @pytest.mark.parametrize("position", [0, 1, 2560, -1])
-def test_one_altered_bit_is_found(shard, tmp_path, position):
-    path = tmp_path / "0-10.parquet"
-    content = bytearray(path.read_bytes())
+@pytest.mark.parametrize("truncated", [True, False])
+def test_a_truncation_and_one_altered_bit_are_found(shard, position, truncated):
+    content = bytearray(Path(shard.path).read_bytes())
     content[position] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(DamagedFileError, match="damaged") as error:
+    Path(shard.path).write_bytes(content[:position] if truncated else content)
+    with refused(shard.path, "damaged"):
         manifest.verify(shard)
-    one_line(error, path)
 
 
-@pytest.mark.parametrize("length", [0, 1, -1])
-def test_a_truncated_shard_is_found(shard, tmp_path, length):
-    path = tmp_path / "0-10.parquet"
-    path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(DamagedFileError, match="damaged") as error:
+def test_a_missing_shard_is_found_and_how_to_make_it_again_is_said(shard):
+    Path(shard.path).unlink()
+    with refused(shard.path, f"missing.*snakemake {shard.path}"):
         manifest.verify(shard)
-    one_line(error, path)
-
-
-def test_a_missing_shard_is_found_and_how_to_make_it_again_is_said(shard, tmp_path):
-    path = tmp_path / "0-10.parquet"
-    path.unlink()
-    with pytest.raises(DamagedFileError, match=f"missing.*snakemake {path}") as error:
-        manifest.verify(shard)
-    one_line(error, path)
