@@ -6,73 +6,66 @@ import sys
 from dataclasses import replace
 
 import pytest
-import yaml
 from snakemake_executor_plugin_slurm.partitions import read_partition_file
 
 from collapse.cluster import driver_lock, preflight, slurm_checks, waiting
 from collapse.cluster.findings import Finding, report
 from collapse.study import Study
-from running import PROJECT
+from running import PROJECT, Workflow
 
 ME = driver_lock.Holder.current()
+COMMON = {"regimes": ["replace"], "iterations": 2, "seeds": 1, "samples": 10}
 
 
-def test_a_second_driver_is_refused_in_one_line(tmp_path):
-    driver_lock.Lock(tmp_path).acquire(ME)
-    with pytest.raises(
-        driver_lock.DriverError, match=r"process \d+ on .* is driving here already$"
-    ):
-        driver_lock.Lock(tmp_path).acquire(replace(ME, pid=os.getppid(), started=1.0))
+@pytest.fixture
+def lock(tmp_path):
+    return driver_lock.Lock(tmp_path)
 
 
-def test_the_lock_of_a_dead_driver_is_taken_over(tmp_path):
-    lock = driver_lock.Lock(tmp_path)
+def test_a_second_driver_is_refused_in_one_line(lock):
+    lock.acquire(ME)
+    said = r"process \d+ on .* is driving here already$"
+    with pytest.raises(driver_lock.DriverError, match=said):
+        lock.acquire(replace(ME, pid=os.getppid(), started=1.0))
+
+
+def test_the_lock_of_a_dead_driver_is_taken_over(lock):
     # The number of the process is in use again, by one that started later.
     lock.acquire(replace(ME, started=ME.started - 1000))
     lock.acquire(ME)
     assert lock.holder() == ME
-    assert sorted(path.name for path in lock.path.parent.iterdir()) == ["driver.lock"]
+    assert [path.name for path in lock.path.parent.iterdir()] == ["driver.lock"]
 
 
-def test_nobody_knows_of_a_driver_on_another_host(tmp_path):
-    lock = driver_lock.Lock(tmp_path)
+def test_nobody_knows_of_a_driver_on_another_host(lock):
     lock.acquire(replace(ME, host="elsewhere", started=1.0))
     with pytest.raises(driver_lock.DriverError, match="if it is gone, delete"):
         lock.acquire(ME)
 
 
-def test_a_lock_goes_from_the_launcher_to_the_driver(tmp_path):
-    lock, driver = driver_lock.Lock(tmp_path), replace(ME, pid=1)
+def test_a_lock_goes_from_the_launcher_to_the_driver(lock):
+    driver = replace(ME, pid=1)
     lock.acquire(ME)
     lock.acquire(driver, heir_of=ME)
     assert lock.holder() == driver
 
 
 def test_a_local_driver_runs_a_study(tmp_path):
-    experiment = {
-        "family": "gaussian",
-        "per_iteration": True,
-        "regimes": ["replace"],
-        "iterations": 2,
-        "seeds": 1,
-        "samples": 10,
-        "grid": {"dimension": 2},
-    }
-    document = {"experiments": {"steps": experiment}}
-    study = tmp_path / "study.yaml"
-    study.write_text(yaml.safe_dump(document))
+    experiment = {**COMMON, "family": "gaussian", "per_iteration": True, "grid": {"dimension": 2}}
+    workflow = Workflow(tmp_path)
+    workflow.write(steps=experiment)
     done = subprocess.run(
         [
             *(sys.executable, PROJECT / "scripts" / "launch.py", "--cluster", "local"),
             *("--directory", tmp_path, "--", "results/steps/metrics.nc"),
-            *("--config", f"study={study}"),
+            *("--config", f"study={workflow.study}"),
         ],
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / driver_lock.LOCK).exists()
-    plan = Study.model_validate(document)
+    plan = Study.model_validate({"experiments": {"steps": experiment}})
     found = waiting.of_experiment(tmp_path, plan, "steps")
     assert found.steps == 8  # assemble, train, generate and evaluate, twice
     assert 0 < found.inside < found.wall
@@ -115,19 +108,20 @@ ACCOUNTING = "AccountingStorageType = accounting_storage/slurmdbd\nClusterName =
     ("asked", "found", "fault"),
     [
         ({}, "account: none is named; yours: chemistry, physics, root", False),
-        ({"slurm_account": "physics", "slurm_partition": "gpu"}, "physics: is yours", False),
-        ({"slurm_account": "chemistry", "slurm_partition": "batch"}, "chemistry: is yours", False),
+        ({"account": "physics", "partition": "gpu"}, "physics: is yours", False),
+        ({"account": "chemistry", "partition": "batch"}, "chemistry: is yours", False),
         (
-            {"slurm_account": "chemistry", "slurm_partition": "gpu"},
+            {"account": "chemistry", "partition": "gpu"},
             "chemistry: is not yours in partition gpu. Name one of chemistry, physics, root as",
             True,
         ),
-        ({"slurm_account": "biology"}, "biology: is not yours. Name one of chemistry, ", True),
+        ({"account": "biology"}, "biology: is not yours. Name one of chemistry, ", True),
     ],
 )
 def test_accounts_are_looked_up_where_the_cluster_keeps_any(monkeypatch, asked, found, fault):
     monkeypatch.setattr(slurm_checks, "slurm", lambda *command: ASSOCIATIONS)
-    (finding,) = slurm_checks._accounts({"default-resources": asked}, ACCOUNTING)
+    resources = {f"slurm_{key}": value for key, value in asked.items()}
+    (finding,) = slurm_checks._accounts({"default-resources": resources}, ACCOUNTING)
     assert found in str(finding) and bool(finding.remedy) == fault
 
 
@@ -152,24 +146,15 @@ def test_accounts_that_cannot_be_looked_up_are_a_finding(monkeypatch):
     [({}, True), ({"backend": "vllm"}, True), ({"backend": "transformers"}, False)],
 )
 def test_vllm_is_looked_for_where_it_may_be_used(settings, may):
-    neural = {
-        "family": "language_model",
-        "regimes": ["replace"],
-        "iterations": 1,
-        "seeds": 1,
-        "samples": 10,
-        "settings": settings,
-    }
-    closed = {**neural, "family": "gaussian", "settings": {}}
+    neural = {**COMMON, "family": "language_model", "settings": settings}
+    closed = {**COMMON, "family": "gaussian"}
     study = Study.model_validate({"experiments": {"closed": closed, "neural": neural}})
     assert [family.may_use_vllm(each) for family, each in preflight._points(study)] == [False, may]
 
 
 def test_a_last_attempt_that_no_node_can_hold_is_found():
-    settings = {
-        "retries": 2,
-        "set-resources": {"train": {"mem_mb": "8000 * attempt"}, "gather": {"mem_mb": 9000}},
-    }
+    memory = {"train": {"mem_mb": "8000 * attempt"}, "gather": {"mem_mb": 9000}}
+    settings = {"retries": 2, "set-resources": memory}
     assert not list(slurm_checks._memory(settings, 24_000))
     (finding,) = slurm_checks._memory(settings, 23_999)
     assert "train: asks for 24000 MB at the last of 3 attempts, no node has over" in str(finding)
@@ -182,15 +167,12 @@ def test_several_nodes_need_the_gpus_of_each():
     assert not list(slurm_checks._nodes({"set-resources": right}))
 
 
-def test_the_profile_says_what_every_rule_of_the_workflow_asks_for():
+def test_the_profile_says_what_every_rule_of_the_workflow_asks_for(tmp_path):
     settings = preflight.read_profile(PROJECT / "profiles" / "slurm")
     grouped = dict(line.split("=", 1) for line in settings["groups"])
-    rules = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--snakefile", PROJECT / "Snakefile", "--list-rules"],
-        capture_output=True,
-        text=True,
-        cwd=PROJECT,
-    ).stdout.split()
+    workflow = Workflow(tmp_path)
+    workflow.write(any={**COMMON, "family": "gaussian"})
+    rules = workflow.run("--list-rules").split()
     assert set(grouped) | set(settings["set-resources"]) <= set(rules)
 
 
@@ -200,17 +182,16 @@ def test_the_example_of_partitions_can_be_read():
 
 
 def test_doctor_knows_what_a_study_takes_from_the_hub(monkeypatch, tmp_path):
-    common = {"regimes": ["replace"], "iterations": 2, "seeds": 1, "samples": 10}
-    experiments = {
-        "stories": {**common, "family": "language_model", "settings": {"data": "tinystories"}},
-        "own": {**common, "family": "language_model", "settings": {"data": "hub:a/b"}},
-        "pairs": {
-            **common,
-            "family": "fine_tuning",
-            "grid": {"base": ["stories", "gemma-2-2b", "hub:c/d"]},
-            "settings": {"data": "helpsteer2"},
-        },
-    }
+    stories, own, pairs = (
+        {**COMMON, "family": family, "settings": {"data": data}}
+        for family, data in (
+            ("language_model", "tinystories"),
+            ("language_model", "hub:a/b"),
+            ("fine_tuning", "helpsteer2"),
+        )
+    )
+    pairs["grid"] = {"base": ["stories", "gemma-2-2b", "hub:c/d"]}
+    experiments = {"stories": stories, "own": own, "pairs": pairs}
     study = Study.model_validate({"experiments": experiments})
     points = list(preflight._points(study))
     data = {name for family, each in points for name in family.hub_datasets(each)}

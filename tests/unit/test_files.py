@@ -10,8 +10,11 @@ import pytest
 from collapse.artifacts import files
 
 
-def test_a_file_appears_under_its_name_only_when_it_is_whole(tmp_path):
+@pytest.mark.parametrize("left", [True, False], ids=["left by a killed job", "new"])
+def test_a_file_appears_under_its_name_only_when_it_is_whole(tmp_path, left):
     path = tmp_path / "new" / "result.txt"
+    if left:
+        files.write_text(path.with_name(".result.txt.partial"), "longer than what is new")
     with files.whole(path) as partial:
         partial.write_text("half")
         assert not path.exists()
@@ -27,13 +30,6 @@ def test_a_failure_leaves_the_old_file_and_no_partial_one(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["result.txt"]
-
-
-def test_what_a_killed_job_left_behind_is_overwritten(tmp_path):
-    (tmp_path / ".result.txt.partial").write_text("left behind by a killed job, and longer")
-    files.write_text(tmp_path / "result.txt", "new")
-    assert os.listdir(tmp_path) == ["result.txt"]
-    assert (tmp_path / "result.txt").read_text() == "new"
 
 
 CHAIN_ON_A_FULL_DISK = """

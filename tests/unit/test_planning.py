@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+import gathering
 from collapse import families, study
 from collapse.loop import plan as planning
 from collapse.loop.closed_form import run_chain
@@ -28,20 +29,9 @@ CLOSED_FORM = [name for name in families.MODULES if families.load(name).closed_f
 @pytest.mark.parametrize("family", CLOSED_FORM)
 @pytest.mark.parametrize("regime", ["accumulate", "accumulate-subsample"])
 def test_the_estimate_is_of_the_right_order(family, regime):
-    plan = study.Study.model_validate(
-        {
-            "experiments": {
-                "e": {
-                    "family": family,
-                    "regimes": [regime],
-                    "iterations": 50,
-                    "seeds": 10,
-                    "samples": 300,
-                }
-            }
-        }
-    )
-    (spec,) = plan.chains("e")
+    experiment = {"family": family, "regimes": [regime], "iterations": 50, "seeds": 10}
+    plan = gathering.study({**experiment, "samples": 300})
+    (spec,) = plan.chains("loop")
     run_chain(spec, range(2))
     start = time.process_time()
     run_chain(spec, range(10))
