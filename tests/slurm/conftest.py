@@ -36,8 +36,7 @@ def ci(tmp_path_factory):
 def pytest_terminal_summary(terminalreporter):
     if LINES:
         terminalreporter.section("SLURM")
-        for line in LINES:
-            terminalreporter.write_line(line)
+        terminalreporter.write_line("\n".join(LINES))
 
 
 def pytest_collection_modifyitems(items):

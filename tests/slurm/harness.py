@@ -86,12 +86,8 @@ class Cluster(Workflow):
 
     def launch(self, *arguments):
         """Start a driver with the launcher."""
-        return self.start(
-            [
-                *(*LAUNCH, "--directory", str(self.directory), "--profile", str(self.profile)),
-                *("--unchecked", *arguments, "--", *self.options),
-            ]
-        )
+        where = ("--directory", str(self.directory), "--profile", str(self.profile))
+        return self.start([*LAUNCH, *where, "--unchecked", *arguments, "--", *self.options])
 
     def start(self, command=None):
         """Start a driver in a session of its own, so that it can be killed with its children."""
@@ -145,9 +141,10 @@ class Cluster(Workflow):
                 slurm("scancel", number)
 
 
-def numbers(directory, experiments):
-    """Load the datasets of experiments, without attributes, which differ between runs."""
-    return [
-        xr.load_dataset(directory / "results" / name / "metrics.nc").drop_attrs()
-        for name in experiments
-    ]
+def assert_same(one, other, experiments):
+    """Assert that two runs made the same datasets; attributes differ between runs."""
+    for name in experiments:
+        found, expected = (
+            xr.load_dataset(run.path(f"{name}/metrics.nc")).drop_attrs() for run in (one, other)
+        )
+        assert found.identical(expected), name

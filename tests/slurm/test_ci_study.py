@@ -8,7 +8,7 @@ import time
 from collapse import study as studies
 from collapse.cluster import waiting
 from collapse.loop.branches import Branches
-from harness import Cluster, numbers, slurm, submissions
+from harness import Cluster, assert_same, slurm, submissions
 from running import PROJECT
 
 
@@ -17,39 +17,24 @@ def test_a_cluster_gives_the_numbers_of_a_laptop(tmp_path, ci, tell):
     began = time.monotonic()
     printed = cluster.finish(cluster.start(), seconds=1200)
     seconds = time.monotonic() - began
-    for found, expected in zip(
-        numbers(cluster.directory, ci.experiments),
-        numbers(ci.directory, ci.experiments),
-        strict=True,
-    ):
-        assert found.identical(expected)
+    assert_same(cluster, ci, ci.experiments)
     assert cluster.path("tables/summary.txt").exists()
     assert not list(cluster.path("").rglob(".finished")) + list(cluster.path("").rglob(".training"))
 
     # A submission holds 16 closed-form chains, on one core without a GPU, or one iteration, on a
     # GPU if the family is neural.
     study = studies.load(ci.study)
-    closed = sum(
-        len(list(study.chains(name)))
-        for name, plan in study.experiments.items()
-        if not plan.by_iteration
+    closed = [name for name, plan in study.experiments.items() if not plan.by_iteration]
+    chains, gaussian, neural = (
+        [slurm("scontrol", "show", "job", job) for job in submissions(printed, name)]
+        for name in ("group_chains_", "iteration-gaussian-steps-", "iteration-language-model-")
     )
-    shown = {
-        kind: [slurm("scontrol", "show", "job", job) for job in submissions(printed, name)]
-        for kind, name in (
-            ("chains", "group_chains_"),
-            ("gaussian", "iteration-gaussian-steps-"),
-            ("neural", "iteration-language-model-"),
-        )
-    }
-    assert {kind: len(jobs) for kind, jobs in shown.items()} == {
-        "chains": -(-closed // 16),
-        "gaussian": 2 + 2 * 2 * 2,  # iteration 1 of each seed, then 2 regimes of 2 iterations
-        "neural": 1 + 2,
-    }
-    assert all("gres:gpu:1" in one for one in shown["neural"])
-    assert not any("gres:gpu" in one for one in shown["chains"] + shown["gaussian"])
-    assert all(re.search(r"NumCPUs=1 ", one) for jobs in shown.values() for one in jobs)
+    assert len(chains) == -(-sum(len(list(study.chains(name))) for name in closed) // 16)
+    assert len(gaussian) == 2 + 2 * 2 * 2  # iteration 1 of each seed, 2 regimes of 2 iterations
+    assert len(neural) == 1 + 2
+    assert all("gres:gpu:1" in one for one in neural)
+    assert not any("gres:gpu" in one for one in chains + gaussian)
+    assert all(re.search(r"NumCPUs=1 ", one) for one in chains + gaussian + neural)
 
     count = int(re.search(r"(\d+) of \1 steps", printed)[1])
     tell(
@@ -71,12 +56,10 @@ def test_two_seeds_of_a_chain_may_share_a_submission(tmp_path, ci, tell):
     profile.write_text(changed.replace("group-components:\n", together))
 
     study = studies.load(ci.study)
-    chains = [
-        chain for chain in Branches(study, "gaussian-steps").all() if chain.regime_name == "replace"
-    ]
-    cluster = Cluster(
-        tmp_path / "cluster", ci.study, *(chain.metrics(2) for chain in chains), look=None
-    )
+    branches = Branches(study, "gaussian-steps").all()
+    chains = [chain for chain in branches if chain.regime_name == "replace"]
+    targets = [chain.metrics(2) for chain in chains]
+    cluster = Cluster(tmp_path / "cluster", ci.study, *targets, look=None)
     cluster.profile = folder
     printed = cluster.finish(cluster.start())
     # Iteration 1 is a submission of its own, which chains share.

@@ -12,28 +12,20 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness import LAUNCH, Cluster, kill, numbers, slurm, start_at_once, state, until
+from harness import LAUNCH, Cluster, assert_same, kill, slurm, start_at_once, state, until
 from running import Workflow
 
 STUDY = {
     "gaussian": {
-        "family": "gaussian",
-        "regimes": ["replace", "accumulate-subsample"],
-        "iterations": 5,
-        "seeds": 3,
-        "samples": 10,
+        "family": "gaussian", "regimes": ["replace", "accumulate-subsample"],
+        "iterations": 5, "seeds": 3, "samples": 10,
         "grid": {"dimension": [1, 2], "variance": [1.0]},
     },
     "steps": {
-        "family": "gaussian",
-        "per_iteration": True,
-        "regimes": ["replace"],
-        "iterations": 2,
-        "seeds": 1,
-        "samples": 10,
-        "grid": {"dimension": 2},
+        "family": "gaussian", "per_iteration": True, "regimes": ["replace"],
+        "iterations": 2, "seeds": 1, "samples": 10, "grid": {"dimension": 2},
     },
-}
+}  # fmt: skip
 METRICS = [f"results/{name}/metrics.nc" for name in STUDY]
 
 #: One chain of each regime and dimension, as the command line of its job has it.
@@ -60,10 +52,7 @@ def cluster(tmp_path, undisturbed):
     cluster = Cluster(tmp_path / "cluster", undisturbed.study, *METRICS, *alone)
     yield cluster
     cluster.cancel()
-    for found, expected in zip(
-        numbers(cluster.directory, STUDY), numbers(undisturbed.directory, STUDY), strict=True
-    ):
-        assert found.identical(expected)
+    assert_same(cluster, undisturbed, STUDY)
 
 
 def test_failing_jobs_are_run_again(cluster, tell):

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from harness import Cluster, numbers, slurm, start_at_once, state, submissions, until
+from harness import Cluster, assert_same, slurm, start_at_once, state, submissions, until
 
 POINT = "results/language-model/model=tiny__temperature=1.0__samples=100"
 LAST = f"{POINT}/replace/seed0/iter2"
@@ -54,36 +54,22 @@ def test_a_training_goes_on_wherever_it_was_stopped(tmp_path, ci, tell):
     assert f"train: finished before, by job {second}" in printed_by(cluster, third)
     tell(f"{'exit 1 after a training':<34} its submission ran again, but did not train again")
 
-    for found, expected in zip(
-        numbers(cluster.directory, ["language-model"]),
-        numbers(ci.directory, ["language-model"]),
-        strict=True,
-    ):
-        assert found.identical(expected)
+    assert_same(cluster, ci, ["language-model"])
     weights = f"{LAST}/model/model.safetensors"
     assert (cluster.directory / weights).read_bytes() == (ci.directory / weights).read_bytes()
 
 
-@pytest.fixture
-def one_rank(ci):
-    return json.loads((ci.directory / LAST / "training.json").read_text())["curve"]
-
-
-def test_two_ranks_train_what_one_does(tmp_path, ci, one_rank, tell):
+def test_two_ranks_train_what_one_does(tmp_path, ci, tell):
     """Two ranks train on two GPUs of one node, and on one GPU of each of two nodes."""
+    one_rank = json.loads((ci.directory / LAST / "training.json").read_text())["curve"]
     ways = {
         "two ranks on a node": ["train:gpu=2"],
         "two ranks on two nodes": ["train:gpu=0", "train:gres='gpu:1'", "train:nodes=2"],
     }
     started = {}
     for way, resources in ways.items():
-        cluster = Cluster(
-            tmp_path / way.replace(" ", "-"),
-            ci.study,
-            f"{LAST}/training.json",
-            "--set-resources",
-            *resources,
-        )
+        options = (f"{LAST}/training.json", "--set-resources", *resources)
+        cluster = Cluster(tmp_path / way.replace(" ", "-"), ci.study, *options)
         cluster.begin_with(ci.directory, LAST)
         started[way] = cluster, cluster.start()
     for way, (cluster, driver) in started.items():
