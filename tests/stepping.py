@@ -78,7 +78,7 @@ class Loop:
                 data=self.data,
             )
 
-    def evaluate(self, t, seed=0):
+    def evaluate(self, t, seed=0, **options):
         chain = self.chain(seed)
         steps.evaluate(
             chain.metrics(t),
@@ -88,6 +88,7 @@ class Loop:
             training_set=chain.training_set(t),
             records=[shard.record for shard in chain.evaluated_shards(t)],
             portrait=chain.portrait(t) if self.pictured else None,
+            **options,
         )
 
     def collect(self):

@@ -10,7 +10,6 @@ import pytest
 from collapse import families
 from collapse.artifacts import restoring
 from collapse.families.gaussian import steps as stepwise
-from collapse.loop import steps
 from stepping import Loop
 
 pytestmark = pytest.mark.usefixtures("at_home")
@@ -187,13 +186,5 @@ def test_a_last_model_that_nobody_wants_is_not_kept_beyond_its_evaluation(submis
     chain = loop.chain()
     kept = [Path(folder, restoring.FOLDER) for folder in chain.folders(1)]
     assert all(folder.is_dir() for folder in kept)
-    steps.evaluate(
-        chain.metrics(1),
-        loop.step(1, "evaluation"),
-        model=chain.model(1),
-        data=None,
-        training_set=chain.training_set(1),
-        records=[shard.record for shard in chain.evaluated_shards(1)],
-        done_with=chain.folders(1),
-    )
+    loop.evaluate(1, done_with=chain.folders(1))
     assert not any(folder.exists() for folder in kept)

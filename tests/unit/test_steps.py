@@ -64,7 +64,13 @@ class Chain:
         self.data = None
         if real is not None:
             self.data = self.folder / "data"
-            write_dataset(self.data, real)
+            starts = [sum(real[:number]) for number in range(len(real))]
+            names = [str(self.data / f"train-{start}") for start in starts]
+            parts = [
+                ShardFile(path=name, start=0, stop=size, sha256="0" * 64)
+                for name, size in zip(names, real, strict=True)
+            ]
+            manifest.write(self.data / "dataset.json", Dataset(train=parts, test=[]))
 
     def step(self, t):
         regime = REAL if t == 1 else self.name
@@ -104,17 +110,8 @@ class Chain:
         return selections(self.step(t), manifest.read_training_set(self.path(t)))
 
 
-def write_dataset(folder, sizes):
-    """Describe real data in files of these sizes, named by their first samples."""
-    parts = [
-        ShardFile(path=str(folder / f"train-{end - size}"), start=0, stop=size, sha256="0" * 64)
-        for size, end in zip(sizes, np.cumsum(sizes), strict=True)
-    ]
-    manifest.write(folder / "dataset.json", Dataset(train=parts, test=[]))
-
-
 def numbers(each):
-    """Return the numbers of selected samples in all of their kind: files are named by the first."""
+    """Return the numbers of samples in all of their kind, by whose first a file is named."""
     return [int(row) + int((each.path or "-0").rpartition("-")[2]) for row in each.rows]
 
 
@@ -172,8 +169,8 @@ def test_training_sets_are_those_of_the_regime(regime, n, iterations, real, shar
                 mine = [each for each in selected if (each.kind, each.iteration) == own]
                 assert sum(len(each.rows) for each in mine) == source.count
                 if source.kind == "synthetic":
-                    for each in mine:
-                        assert each.path.startswith(f"synthetic-{seed}-{source.iteration}-")
+                    start = f"synthetic-{seed}-{source.iteration}-"
+                    assert all(each.path.startswith(start) for each in mine)
                 elif real is None:
                     assert all((each.path, each.size) == (None, source.size) for each in mine)
                 else:
@@ -318,16 +315,12 @@ def test_regimes_share_the_real_data_of_a_seed_and_seeds_do_not(tmp_path, real):
 def test_a_training_set_follows_from_the_one_before_and_the_newest_records_alone(tmp_path):
     for name in NAMED:
         chain = Chain(tmp_path / name, NAMED[name], 10, name=name, real=[20, 30], shard_size=4)
-        chain.all(4)
-        expected = chain.path(5)
-        chain.assemble(5)
-        content = expected.read_bytes()
-        before = chain.path(4).read_bytes()
-        for path in (tmp_path / name).rglob("*.json"):
+        chain.all(5)
+        content = chain.path(5).read_bytes()
+        for path in {*(tmp_path / name).rglob("*.json")} - {chain.path(4)}:
             path.unlink()
-        chain.path(4).write_bytes(before)
         chain.assemble(5)
-        assert expected.read_bytes() == content
+        assert chain.path(5).read_bytes() == content
 
 
 @pytest.mark.parametrize("regime", ["accumulate", "accumulate-subsample", "replace"])
@@ -413,10 +406,6 @@ def values_of(shards):
     )
 
 
-def leftovers():
-    return [path for path in Path().rglob(".*") if path.name != ".snakemake"]
-
-
 @pytest.mark.parametrize("regime", NAMED)
 def test_a_chain_again_gives_the_same_numbers_however_its_shards_are_cut(
     tmp_path, monkeypatch, regime
@@ -427,7 +416,7 @@ def test_a_chain_again_gives_the_same_numbers_however_its_shards_are_cut(
         monkeypatch.chdir(tmp_path / str(size))
         loop = Loop(regime=regime, shard_size=size)
         loop.run()
-        assert not leftovers()
+        assert not list(Path().rglob(".*"))
         shards = [values_of(loop.chain().shards(t)).tolist() for t in (1, 2, 3)]
         found.append((metrics(loop), shards))
     assert found[0] == found[1] == found[2]
