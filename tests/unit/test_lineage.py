@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from snakemake.io import Wildcards
+from snakemake.iocontainers import Wildcards
 
 from collapse import families, seeding
 from collapse.artifacts.paths import Branch, Points
