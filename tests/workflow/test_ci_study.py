@@ -1,4 +1,4 @@
-"""The CI study, end to end: contract 4 of the design, and what a user sees."""
+"""The CI study, end to end: what its datasets hold, and what a user sees."""
 
 import json
 import re
