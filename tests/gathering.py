@@ -10,9 +10,10 @@ from collapse.results.gather import combine, coordinate
 from collapse.study import Study
 
 
-def study(experiment, regimes=None):
-    """Return a study of one experiment, which is named loop."""
-    return Study.model_validate({"experiments": {"loop": experiment}, "regimes": regimes or {}})
+def study(own=None, **experiment):
+    """A study of one experiment, named loop, perhaps with regimes of its own."""
+    plan = {"family": "gaussian", "iterations": 2, "seeds": 2, **experiment}
+    return Study.model_validate({"experiments": {"loop": plan}, "regimes": own or {}})
 
 
 def filled(plan, *metrics, value=7.0):

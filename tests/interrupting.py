@@ -7,23 +7,29 @@ import time
 from pathlib import Path
 
 
-def process_of(workflow, script, run):
-    """Return the process of a running job, by the name of its script."""
+def until(run, ready):
+    """Wait until something of a run is ready, and return it."""
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        assert run.poll() is None, "the run ended before its job was found"
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                words = (folder / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if any(
-                word.startswith(bytes(workflow.directory)) and word.endswith(script.encode())
-                for word in words[:3]
-            ):
-                return int(folder.name)
-        time.sleep(0.02)
-    raise AssertionError(f"no process of {script}")
+    while not (found := ready()):
+        assert run.poll() is None, "the run ended before"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return found
+
+
+def process_of(workflow, script):
+    """Return the process of a running job, by the name of its script, or None."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(
+            word.startswith(bytes(workflow.directory)) and word.endswith(script.encode())
+            for word in words[:3]
+        ):
+            return int(folder.name)
+    return None
 
 
 def trains(job):
@@ -41,11 +47,7 @@ def killed(workflow, *targets, ready, how=signal.SIGKILL):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 120
-    while not ready():
-        assert run.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(run, ready)
     os.killpg(run.pid, how)
     run.wait(timeout=60)
     if how == signal.SIGKILL:
@@ -58,9 +60,8 @@ def interrupted(workflow, target, script, how, ready):
     with open(printed, "w") as output:
         run = subprocess.Popen(workflow.command(target), stdout=output, stderr=output)
         try:
-            job = process_of(workflow, script, run)
-            while not ready(job):
-                time.sleep(0.02)
+            job = until(run, lambda: process_of(workflow, script))
+            until(run, lambda: ready(job))
             time.sleep(0.3)
             os.kill(job, how)
             assert run.wait(timeout=120) != 0

@@ -3,39 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
-SCRIPT = Path(__file__).parents[1] / "gpu" / "measure.py"
-PACKAGE = SCRIPT.parents[2] / "scripts"
-sys.path.insert(0, str(SCRIPT.parent))
 
-import measure  # noqa: E402
-
-from collapse.families.language_model import models  # noqa: E402
-from collapse.families.language_model.packing import Packer  # noqa: E402
+from collapse.families.language_model import models
+from collapse.families.language_model.packing import Packer
+from gpu import measure
+from running import python
 
 
 def test_it_measures_training_and_generation(tmp_path):
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--cpu-smoke", "--json", str(tmp_path / "found.json")],
-        env={
-            **os.environ,
-            "PYTHONPATH": str(PACKAGE),
-            "OMP_NUM_THREADS": "1",
-        },
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    to = ("--json", tmp_path / "found.json")
+    done = python(measure.__file__, "--cpu-smoke", *to, OMP_NUM_THREADS="1")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
     assert [row["context"] for row in found["training"]] == [64, 128]

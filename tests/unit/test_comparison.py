@@ -26,7 +26,7 @@ def study(**experiment):
     plan = {"family": "language_model", "regimes": ["replace", "accumulate"], "iterations": 4}
     plan |= {"seeds": 3, "samples": WHOLE}
     plan |= {"settings": {"data": "tinystories", "model": "gpt2-9m"}, **experiment}
-    return gathering.study(plan)
+    return gathering.study(**plan)
 
 
 def measured(plan):
@@ -162,7 +162,6 @@ def test_an_axis_may_have_a_value_of_nothing(values, tmp_path):
 
 
 def test_families_of_which_nothing_is_published_have_no_rows():
-    plan = {"family": "gaussian", "regimes": ["replace"], "iterations": 4, "seeds": 2}
-    other = gathering.study({**plan, "samples": 10})
+    other = gathering.study(regimes=["replace"], iterations=4, samples=10)
     found = published.compare(other.chains("loop"), {"loop": xr.Dataset()})
     assert found.empty and list(found.columns) == list(published.COLUMNS)

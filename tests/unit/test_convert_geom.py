@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,17 +12,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("rdkit")
 data = pytest.importorskip("torch_geometric.data")
 
-from rdkit import Chem  # noqa: E402
-from rdkit.Chem import rdDistGeom  # noqa: E402
-
 from collapse.data.molecules.sources import Reading, collection  # noqa: E402
-from running import PROJECT  # noqa: E402
-
-
-def molecule(smiles):
-    made = Chem.AddHs(Chem.MolFromSmiles(smiles))
-    rdDistGeom.EmbedMolecule(made, randomSeed=3)
-    return made
+from running import PROJECT, python  # noqa: E402
+from unit.test_molecules import molecule  # noqa: E402
 
 
 def entry(smiles):
@@ -40,13 +30,7 @@ def entry(smiles):
 
 
 def convert(source, target):
-    return subprocess.run(
-        [sys.executable, str(PROJECT / "scripts" / "convert_geom.py"), str(source), str(target)],
-        env={**os.environ, "PYTHONPATH": str(PROJECT / "scripts")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return python(PROJECT / "scripts" / "convert_geom.py", source, target)
 
 
 SPLITS = {"train": ("CCO", "c1cc[nH]c1", "C[N+](=O)[O-]"), "test": ("CC#N",)}

@@ -18,14 +18,12 @@ from collapse.results import figures
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory):
     plan = gathering.study(
-        {
-            "family": "linear_regression",
-            "regimes": ["replace", "accumulate"],
-            "iterations": 4,
-            "seeds": 6,
-            "samples": [12, 20],
-            "grid": {"dimension": [2, 3], "noise_variance": [0.1, 1.0]},
-        }
+        family="linear_regression",
+        regimes=["replace", "accumulate"],
+        iterations=4,
+        seeds=6,
+        samples=[12, 20],
+        grid={"dimension": [2, 3], "noise_variance": [0.1, 1.0]},
     )
     return plan, gathering.gather(plan, tmp_path_factory.mktemp("chains"))
 

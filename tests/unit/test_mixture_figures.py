@@ -21,21 +21,14 @@ REGIMES = {
     "mixture": {"keep_real": [4, 8, 16], "memory": 1, "generate": [0, 4, 8, 12]},
     "only": {"keep_real": 0, "memory": 1, "generate": [4, 8, 12]},
 }
-EXPERIMENT = {
-    "family": "gaussian",
-    "regimes": ["replace", "mixture", "only"],
-    "iterations": 2,
-    "samples": 16,
-    "seeds": 5,
-    "grid": {"dimension": [2]},
-}
 ERROR = gaussian.FAMILY.mixture_headline
 KINDS = ("heat-map", "by-real", "by-synthetic", "by-proportion")
 
 
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory):
-    plan = gathering.study(EXPERIMENT, REGIMES)
+    given = {"regimes": ["replace", "mixture", "only"], "samples": 16, "seeds": 5}
+    plan = gathering.study(REGIMES, **given, grid={"dimension": [2]})
     return plan, gathering.gather(plan, tmp_path_factory.mktemp("chains"))
 
 
@@ -217,10 +210,9 @@ def test_chains_beside_a_grid_are_drawn_as_ever(loop, one_metric, tmp_path):
 
 
 def test_points_have_figures_of_their_own(one_metric, tmp_path):
-    plan = gathering.study(
-        {**EXPERIMENT, "seeds": 1, "grid": {"variance": [1.0, 2.0]}, "regimes": ["square"]},
-        {"square": {"keep_real": [4, 8], "memory": 1, "generate": [0, 8]}},
-    )
+    own = {"square": {"keep_real": [4, 8], "memory": 1, "generate": [0, 8]}}
+    given = {"samples": 16, "seeds": 1, "grid": {"variance": [1.0, 2.0]}}
+    plan = gathering.study(own, regimes=["square"], **given)
     dataset = gathering.gather(plan, tmp_path)
     written = mixture_figures.draw(dataset, mixtures.grids(plan.chains("loop")), tmp_path / "out")
     assert {path.name for path in written} == {

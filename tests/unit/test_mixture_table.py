@@ -90,20 +90,12 @@ def test_the_best_of_many_worthless_amounts_seldom_beats_none():
 @pytest.fixture(scope="module")
 def grid():
     """The chains of two points, with mixtures of which some lack their real samples alone."""
-    plan = gathering.study(
-        {
-            "family": "gaussian",
-            "regimes": ["mixture", "only"],
-            "iterations": 2,
-            "samples": 16,
-            "seeds": 4,
-            "grid": {"variance": [1.0, 2.0]},
-        },
-        {
-            "mixture": {"keep_real": [8, 16], "memory": 1, "generate": [0, 4, 8]},
-            "only": {"keep_real": 0, "memory": 1, "generate": [4, 8]},
-        },
-    )
+    own = {
+        "mixture": {"keep_real": [8, 16], "memory": 1, "generate": [0, 4, 8]},
+        "only": {"keep_real": 0, "memory": 1, "generate": [4, 8]},
+    }
+    given = {"samples": 16, "seeds": 4, "grid": {"variance": [1.0, 2.0]}}
+    plan = gathering.study(own, regimes=["mixture", "only"], **given)
     return plan, mixtures.grids(plan.chains("loop"))
 
 

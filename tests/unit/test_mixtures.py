@@ -74,17 +74,9 @@ def test_the_studies_have_a_grid_where_they_mean_one(name, expected):
 
 
 def test_every_point_has_its_own_grid():
-    plan = gathering.study(
-        {
-            "family": "gaussian",
-            "regimes": ["replace", "mixture"],
-            "iterations": 2,
-            "samples": [10, 20],
-            "seeds": 2,
-            "grid": {"dimension": [1], "variance": [1.0, 2.0]},
-        },
-        {"mixture": {"keep_real": [4, "0.5n"], "memory": 1, "generate": [0, 6]}},
-    )
+    own = {"mixture": {"keep_real": [4, "0.5n"], "memory": 1, "generate": [0, 6]}}
+    grid = {"dimension": [1], "variance": [1.0, 2.0]}
+    plan = gathering.study(own, regimes=["replace", "mixture"], samples=[10, 20], grid=grid)
     grids = mixtures.grids(plan.chains("loop"))
     assert mixtures.distinctions(grids) == [
         f"variance={variance}__samples={n}" for variance in (1.0, 2.0) for n in (10, 20)

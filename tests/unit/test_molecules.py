@@ -14,16 +14,9 @@ from rdkit import Chem
 from rdkit.Chem import rdDepictor, rdDistGeom
 
 from collapse.artifacts.files import DamagedFileError
-from collapse.data.molecules import (
-    conformations as molecules,
-)
-from collapse.data.molecules import (
-    drug_like,
-    rdkit_conversion,
-)
-from collapse.data.molecules import (
-    sources as molecule_sources,
-)
+from collapse.data.molecules import conformations as molecules
+from collapse.data.molecules import drug_like, rdkit_conversion
+from collapse.data.molecules import sources as molecule_sources
 from collapse.data.molecules.sources import Reading, collection
 from collapse.errors import DataError
 
@@ -63,7 +56,7 @@ def test_a_file_gives_back_what_was_written(tmp_path):
     assert same(molecules.concatenate(parts), written)
 
 
-def test_another_file_is_refused_in_one_line(tmp_path):
+def test_a_truncated_file_is_refused_in_one_line(tmp_path):
     path = tmp_path / "some.parquet"
     molecules.write(path, several("CC"))
     path.write_bytes(path.read_bytes()[:-20])
@@ -77,9 +70,8 @@ def test_rdkit_gets_its_molecule_back(smiles, hydrogens):
     made = molecule(smiles, 2, hydrogens)
     stored = rdkit_conversion.to_arrays([(0, made)])
     back = rdkit_conversion.to_rdkit(stored, [0, 1])
-    assert Chem.MolToSmiles(back, isomericSmiles=False) == Chem.MolToSmiles(
-        made, isomericSmiles=False
-    )
+    one, other = (Chem.MolToSmiles(each, isomericSmiles=False) for each in (back, made))
+    assert one == other
     for one, other in zip(made.GetConformers(), back.GetConformers(), strict=True):
         assert np.allclose(one.GetPositions(), other.GetPositions(), atol=1e-6)
 
@@ -137,14 +129,16 @@ def write(path: Path, *entries) -> Path:
     """Write molecules, or text in place of some, as SDF."""
     blocks = []
     for entry in entries:
-        if isinstance(entry, str):
-            blocks.append(entry)
-        else:
-            blocks += [
-                Chem.MolToMolBlock(entry, confId=one.GetId()) for one in entry.GetConformers()
-            ]
+        conformers = [] if isinstance(entry, str) else entry.GetConformers()
+        blocks += [Chem.MolToMolBlock(entry, confId=one.GetId()) for one in conformers] or [entry]
     content = "".join(f"{block}\n$$$$\n" for block in blocks).encode()
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+def cut_short(path):
+    write(path, *GOOD)
+    path.write_bytes(path.read_bytes()[:-40])
     return path
 
 
@@ -197,9 +191,8 @@ def test_an_entry_that_cannot_be_used_is_refused_in_one_line_or_skipped_and_coun
 
 @pytest.mark.parametrize("end", ["$$$$", "$$$$ ", "$$$$\t\r"], ids=["plain", "blank", "tab"])
 def test_an_entry_that_is_cut_short_takes_no_other_with_it(tmp_path, end):
-    first, second, third, last = (
-        Chem.MolToMolBlock(molecule(smiles)) for smiles in ("CCO", "CC#N", "CC=O", "CCN")
-    )
+    smiles = ("CCO", "CC#N", "CC=O", "CCN")
+    first, second, third, last = (Chem.MolToMolBlock(molecule(each)) for each in smiles)
     path = tmp_path / "some.sdf"
     entries = [first, second[:200], third, "", last]
     path.write_text("".join(f"{entry}\n{end}\n" for entry in entries) + "\n")
@@ -267,17 +260,11 @@ def test_conformations_of_a_molecule_have_its_number(tmp_path):
         (lambda here: here, "expected train.sdf and test.sdf, found an empty folder"),
         (lambda here: write(here / "some.sdf"), "some.sdf: no entries; expected molecules in SDF"),
         (lambda here: write(here / "some.mol"), "unknown kind of file; expected .sdf or .sdf.gz"),
+        (lambda here: cut_short(here / "some.sdf.gz"), "damaged or truncated gzip file"),
     ],
-    ids=["gone", "not converted", "empty folder", "empty file", "another kind"],
+    ids=["gone", "not converted", "empty folder", "empty file", "another kind", "cut short"],
 )
-def test_a_source_that_is_not_there_is_refused_in_one_line(tmp_path, make, said):
+def test_a_source_that_cannot_be_read_is_refused_in_one_line(tmp_path, make, said):
     with pytest.raises(DataError, match=said) as refused:
-        collection(str(make(tmp_path)), Reading(), streams)
+        collection(str(make(tmp_path)), Reading(unusable="skip"), streams)
     assert "\n" not in str(refused.value)
-
-
-def test_a_truncated_gzip_file_is_refused_in_one_line(tmp_path):
-    path = write(tmp_path / "some.sdf.gz", *GOOD)
-    path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(DataError, match="damaged or truncated gzip file"):
-        collection(str(path), Reading(unusable="skip"), streams)

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 
 import gathering
 from collapse.families.declarations import Headline
@@ -32,12 +31,9 @@ def test_verdicts(curve, headline, expected):
 
 
 def test_a_regime_is_summarised_over_points_and_seeds():
-    values = np.exp(-np.arange(4.0))[None, None, None, :] * np.ones((1, 3, 5, 4))
-    dataset = xr.Dataset(
-        {"trace_ratio": (("regime", "samples", "seed", "iteration"), values)},
-        coords={"regime": ["replace"]},
-        attrs={"family": "gaussian"},
-    )
+    plan = gathering.study(regimes=["replace"], iterations=4, samples=[10, 20, 30], seeds=5)
+    dataset = gathering.filled(plan, "trace_ratio")
+    dataset["trace_ratio"][:] = np.exp(-np.arange(4.0))
     row = summary.summarise("loop", dataset, {"replace": False}).iloc[0]
     assert row["first"] == pytest.approx(1)
     assert row["last"] == pytest.approx(np.exp(-3))
@@ -45,17 +41,9 @@ def test_a_regime_is_summarised_over_points_and_seeds():
 
 
 def test_a_grid_of_mixtures_is_one_row_for_each_point():
-    plan = gathering.study(
-        {
-            "family": "gaussian",
-            "regimes": ["replace", "mixture"],
-            "iterations": 2,
-            "samples": 16,
-            "seeds": 3,
-            "grid": {"variance": [1.0, 2.0]},
-        },
-        {"mixture": {"keep_real": [2, 4, 8, 16], "memory": 1, "generate": [0, 4, 8]}},
-    )
+    own = {"mixture": {"keep_real": [2, 4, 8, 16], "memory": 1, "generate": [0, 4, 8]}}
+    given = {"samples": 16, "seeds": 3, "grid": {"variance": [1.0, 2.0]}}
+    plan = gathering.study(own, regimes=["replace", "mixture"], **given)
     grids = mixtures.grids(plan.chains("loop"))
     names = plan.regimes_of("loop")
     # Synthetic data helps, helps, may help, hurts, the more the more; in vain at variance 2.

@@ -74,16 +74,12 @@ def relative(actual, expected):
 
 @pytest.mark.parametrize("n", [2, 10, 316])
 def test_variance_reproduces_the_closed_forms(n):
-    for name, formula in {
-        "replace": formulas.gaussian_replace_variance,
-        "accumulate": formulas.gaussian_accumulate_variance,
-        "accumulate-subsample": formulas.gaussian_accumulate_subsample_variance,
-    }.items():
+    for name, formula in (
+        ("replace", formulas.gaussian_replace_variance),
+        ("accumulate", formulas.gaussian_accumulate_variance),
+        ("accumulate-subsample", formulas.gaussian_accumulate_subsample_variance),
+    ):
         relative(pairs.variance_fractions(NAMED[name], n, 100).variance, formula(n, 100))
-
-
-@pytest.mark.parametrize("n", [2, 10, 316])
-def test_unbiased_replace_keeps_the_variance_and_loses_the_mean(n):
     moments = pairs.variance_fractions(NAMED["replace"], n, 100, unbiased=True)
     relative(moments.variance, np.ones(100))
     relative(moments.squared_error, formulas.gaussian_unbiased_replace_squared_error(n, 100))

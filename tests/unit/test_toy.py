@@ -65,7 +65,7 @@ def test_the_law_is_that_of_scikit_learn(name):
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_noise_is_that_of_facts(name):
+def test_noise_has_the_stated_spread(name):
     """Noise is the distance from the noise-free shape of the same random numbers."""
     noisy = toy.draw(name, 4000, np.random.default_rng(5))
     with pytest.MonkeyPatch.context() as patch:

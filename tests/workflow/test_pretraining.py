@@ -187,14 +187,9 @@ def test_interrupted_steps_end_in_the_same_files(ran, tmp_path):
 def test_vllm_goes_through_the_rules(tmp_path):
     if importlib.util.find_spec("vllm") is None:
         pytest.skip("vLLM is not installed")
-    workflow = Workflow(tmp_path)
     settings = {**EXPERIMENT["settings"], "backend": "vllm", "start": "first-token"}
-    workflow.write(
-        lm={**EXPERIMENT, "regimes": ["replace"], "settings": settings, "samples": 30}
-        | {"iterations": 1}
-    )
-    printed = workflow.run(DATASET)
-    assert "Traceback" not in printed
+    smaller = {"regimes": ["replace"], "iterations": 1, "samples": 30, "settings": settings}
+    workflow = Workflow.ran(tmp_path, DATASET, lm={**EXPERIMENT, **smaller})
     dataset = xr.load_dataset(workflow.path("lm/metrics.nc"))
     assert np.isfinite(dataset["test_cross_entropy"]).all()
     (record,) = workflow.path("lm").rglob("synthetic/*.json")
@@ -236,7 +231,6 @@ def test_bad_input_is_told_in_one_line_and_nothing_is_lost(tmp_path):
         for name, plan in {**plans, "sound": {"samples": 10}}.items()
     ]
     printed = workflow.run(*targets, fails=True)
-    assert "Traceback" not in printed
     for name, (_, said) in wrong.items():
         rule = "assemble" if name == "few" else "prepare"
         (log,) = (tmp_path / "logs" / rule / name).rglob("*.log")
