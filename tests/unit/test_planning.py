@@ -30,7 +30,7 @@ CLOSED_FORM = [name for name in families.MODULES if families.load(name).closed_f
 @pytest.mark.parametrize("regime", ["accumulate", "accumulate-subsample"])
 def test_the_estimate_is_of_the_right_order(family, regime):
     experiment = {"family": family, "regimes": [regime], "iterations": 50, "seeds": 10}
-    plan = gathering.study({**experiment, "samples": 300})
+    plan = gathering.study(**{**experiment, "samples": 300})
     (spec,) = plan.chains("loop")
     run_chain(spec, range(2))
     start = time.process_time()
