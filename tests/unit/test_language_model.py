@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -21,7 +20,7 @@ from scipy import stats
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
-from collapse import study as studies  # noqa: E402
+import stepping  # noqa: E402
 from collapse.artifacts import training_sets  # noqa: E402
 from collapse.data.text import stories, tokenizing, tokens  # noqa: E402
 from collapse.data.text.tokenizing import BOS, EOS, PAD  # noqa: E402
@@ -36,12 +35,11 @@ from collapse.families.language_model.architectures import (  # noqa: E402
 from collapse.families.language_model.evaluation import of_stories  # noqa: E402
 from collapse.families.language_model.packing import Packer  # noqa: E402
 from collapse.loop import steps  # noqa: E402
-from collapse.loop.branches import Branches  # noqa: E402
-from collapse.study import Study, StudyError  # noqa: E402
 from collapse.text import checkpoints, evaluation, stored_tokens  # noqa: E402
 from collapse.text.sampling import SamplingError  # noqa: E402
 from collapse.text.stored_tokens import IGNORED, Tokens  # noqa: E402
 from collapse.training import trainer  # noqa: E402
+from refusing import load, refused  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -336,64 +334,28 @@ SETTINGS = {
 }
 
 
-class Loop:
-    """The first iterations of a chain, in the working directory."""
+class Loop(stepping.Loop):
+    """The first iteration of a chain, in the working directory."""
 
-    def __init__(self, samples=300, regime="replace", **settings):
-        experiment = {
-            "family": "language_model",
-            "regimes": [regime],
-            "iterations": 2,
-            "seeds": 1,
-            "samples": samples,
-            "settings": {**SETTINGS, **settings},
-        }
-        self.branches = Branches(Study.model_validate({"experiments": {"lm": experiment}}), "lm")
-        (self.branch,) = self.branches.all()
-        self.parameters = Parameters(**SETTINGS | settings)
-        self.data = Path(self.branch.data)
-        self.model = Path(self.branch.model(1))
-        self.scratch = self.model.with_name(".training")
-
-    def step(self, stage, t=1):
-        regime = "real" if t == 1 else self.branch.regime_name
-        return self.branches.step(self.branch.points.evaluation, regime, 0, t, stage)
+    def __init__(self, samples=300, **settings):
+        given = {**SETTINGS, **settings}
+        super().__init__(family="language_model", iterations=2, samples=samples, settings=given)
+        self.parameters = Parameters(**given)
+        self.data, self.model = Path(self.data), Path(self.chain().model(1))
 
     def prepare(self):
-        steps.prepare(self.branch.data, self.step("data"))
+        super().prepare()
         return json.loads((self.data / "dataset.json").read_text())["details"]
-
-    def assemble(self):
-        training_sets.assemble(
-            self.branch.training_set(1),
-            self.step("training"),
-            self.branch.regime,
-            data=self.branch.data,
-            previous=None,
-            records=[],
-        )
-
-    def train(self, ranks=1):
-        steps.train(
-            self.model,
-            self.branch.training(1),
-            self.step("training"),
-            training_set=self.branch.training_set(1),
-            data=self.branch.data,
-            scratch=self.scratch,
-            ranks=ranks,
-        )
-        return json.loads(Path(self.branch.training(1)).read_text())
 
     def generate(self, start, stop, name="shard"):
         steps.generate(
             f"{name}.parquet",
             f"{name}.json",
-            self.step("generation"),
+            self.step(1, "generation"),
             start=start,
             stop=stop,
             model=str(self.model),
-            data=self.branch.data,
+            data=str(self.data),
         )
         record = json.loads(Path(f"{name}.json").read_text())
         return parquet.read_table(f"{name}.parquet"), record["details"]
@@ -401,10 +363,10 @@ class Loop:
     def evaluate(self, *records):
         steps.evaluate(
             "metrics.json",
-            self.step("evaluation"),
+            self.step(1, "evaluation"),
             model=str(self.model),
-            data=self.branch.data,
-            training_set=self.branch.training_set(1),
+            data=str(self.data),
+            training_set=self.chain().training_set(1),
             records=list(records),
         )
         return json.loads(Path("metrics.json").read_text())
@@ -422,8 +384,9 @@ def trained(home):
         patch.chdir(home)
         loop = Loop()
         details = loop.prepare()
-        loop.assemble()
-        return details, loop.train()
+        loop.assemble(1)
+        loop.train(1)
+        return details, json.loads(Path(loop.chain().training(1)).read_text())
 
 
 @pytest.fixture
@@ -471,13 +434,12 @@ def test_the_record_of_a_training_tells_its_curve_and_its_size(here, trained):
     found = evaluation.cross_entropy(checkpoints.load(Loop().model), test)
     assert losses[-1] == pytest.approx(found, rel=1e-4)  # 400 test documents are below 512
     assert details["test"]["documents"] == 400
-    assert not Loop().scratch.exists()
 
 
 def _training_documents():
     loop = Loop()
-    described = steps.read_verified(loop.step("training"), loop.branch.training_set(1))
-    for selection in training_sets.selections(loop.step("training"), described):
+    described = steps.read_verified(loop.step(1, "training"), loop.chain().training_set(1))
+    for selection in training_sets.selections(loop.step(1, "training"), described):
         yield from tokens.read(Path(selection.path), selection.rows)
 
 
@@ -689,20 +651,6 @@ def test_pickled_weights_are_not_read(copied):
 
 # Studies.
 
-STUDY = {
-    "family": "language_model",
-    "regimes": ["replace"],
-    "iterations": 2,
-    "seeds": 1,
-    "samples": 10,
-}
-
-
-def load(folder, **experiment):
-    path = folder / "study.yaml"
-    path.write_text(yaml.safe_dump({"experiments": {"lm": {**STUDY, **experiment}}}))
-    return studies.load(path)
-
 
 @pytest.mark.parametrize(
     ("experiment", "said"),
@@ -735,19 +683,20 @@ def load(folder, **experiment):
     ],
 )
 def test_parameters_that_cannot_be_are_refused_in_one_line(tmp_path, experiment, said):
-    with pytest.raises(StudyError) as refused:
-        load(tmp_path, **experiment)
-    assert "\n" not in str(refused.value)
-    assert f"experiments.lm.{said}" in str(refused.value)
+    assert refused(tmp_path, "language_model", **experiment).startswith(said)
 
 
 def test_parameters_that_can_be_are_taken(tmp_path, monkeypatch):
     (tmp_path / "text.txt").write_text("a\n\nb")
-    load(tmp_path, settings={"data": str(tmp_path / "text.txt"), "fixed_length": 127})
-    load(tmp_path, settings={"data": "hub:someone/something"})
-    load(tmp_path, grid={"temperature": [0, 0.01, 1.0], "context": 256})
+    load(
+        tmp_path,
+        "language_model",
+        settings={"data": str(tmp_path / "text.txt"), "fixed_length": 127},
+    )
+    load(tmp_path, "language_model", settings={"data": "hub:someone/something"})
+    load(tmp_path, "language_model", grid={"temperature": [0, 0.01, 1.0], "context": 256})
     monkeypatch.setenv("HOME", str(tmp_path))
-    load(tmp_path, settings={"data": "~/text.txt"})
+    load(tmp_path, "language_model", settings={"data": "~/text.txt"})
     files = language_model.source_files(Parameters(data="~/text.txt"))
     assert files == [str(tmp_path / "text.txt")]
     assert language_model.source_files(Parameters(data="stories")) == []
@@ -768,7 +717,7 @@ def test_only_the_first_iteration_has_epochs_of_its_own():
 
     def steps_of(t, **settings):
         loop = Loop(**settings)
-        found = training._optimisation(loop.step("training", t), loop.parameters, packing_steps)
+        found = training._optimisation(loop.step(t, "training"), loop.parameters, packing_steps)
         return found.steps
 
     assert steps_of(1, epochs=2.0) == steps_of(2, epochs=2.0) == 80

@@ -44,7 +44,8 @@ from collapse.families.molecule_diffusion.graphs import graphs  # noqa: E402
 from collapse.families.molecule_diffusion.networks import DualEncoder  # noqa: E402
 from collapse.families.molecule_diffusion.portrait import Portrait  # noqa: E402
 from collapse.plotting import portraits  # noqa: E402
-from collapse.study import Study, StudyError  # noqa: E402
+from collapse.study import Study  # noqa: E402
+from refusing import refused  # noqa: E402
 from stepping import Loop  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -578,14 +579,7 @@ def test_a_checkpoint_that_cannot_be_is_refused_in_one_line(loop, damage):
     ],
 )
 def test_parameters_that_cannot_be_are_refused_in_one_line(tmp_path, settings, said):
-    from collapse import study
-
-    path = tmp_path / "study.yaml"
-    plan = {**EXPERIMENT, "regimes": ["replace"], "seeds": 1, "settings": settings, "grid": {}}
-    path.write_text(json.dumps({"experiments": {"loop": plan}}))
-    with pytest.raises(StudyError) as refused:
-        study.load(path)
-    assert said in str(refused.value) and "\n" not in str(refused.value)
+    assert said in refused(tmp_path, "molecule_diffusion", settings=settings)
 
 
 def test_geom_drugs_is_looked_for_by_the_job_alone():
