@@ -6,8 +6,6 @@ neither vectorises over seeds, nor merges statistics, nor names random streams. 
 benchmark compare the package with it.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 
 import numpy as np

@@ -4,8 +4,6 @@ A new family takes part by its line in ``collapse.families.MODULES`` and a tiny 
 `examples.EXAMPLES`.
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 import json

@@ -1,7 +1,5 @@
 """Sampling on a GPU keeps the contract of a CPU, in the checkpoint's precision."""
 
-from __future__ import annotations
-
 import importlib.util
 
 import numpy as np

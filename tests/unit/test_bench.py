@@ -1,7 +1,5 @@
 """The benchmarks run, and both sides that each compares do the same work."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

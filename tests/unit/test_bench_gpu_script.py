@@ -1,7 +1,5 @@
 """The script that measures GPUs runs, tiny, without one; what it counts as work is right."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The loop of chains in closed form; what it does with every family, `contract` checks."""
 
-from __future__ import annotations
-
 import dataclasses
 import tracemalloc
 

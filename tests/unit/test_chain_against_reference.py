@@ -1,7 +1,5 @@
 """The vectorised chains and the plain loop of `reference` have the same law."""
 
-from __future__ import annotations
-
 from zlib import crc32
 
 import numpy as np

@@ -1,7 +1,5 @@
 """GEOM-Drugs is converted from pickles by a reader that runs nothing of what is in them."""
 
-from __future__ import annotations
-
 import os
 import pickle
 

@@ -1,7 +1,5 @@
 """The text of a pair is read by its structure, and gives the very pair back."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """The discrete family: drift to one outcome, and how long it takes."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Fine-tuning: bases, pairs, the tuning of a copy of the base, samples, and the mixture grid."""
 
-from __future__ import annotations
-
 import json
 import math
 import shutil

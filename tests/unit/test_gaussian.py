@@ -1,7 +1,5 @@
 """The Gaussian family: statistics that merge, factors that stay accurate, theory."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A Gaussian chain step by step agrees with the chain at once, and with theory."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

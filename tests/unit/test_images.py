@@ -1,7 +1,5 @@
 """Real images: every source, what is made of them, their shards, and bad input in one line."""
 
-from __future__ import annotations
-
 import io
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Kernel density estimation: densities, tallies, buffers, and the growth that theory says."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

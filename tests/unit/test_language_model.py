@@ -1,7 +1,5 @@
 """Language models: shapes, packing, losses, and the steps of an iteration on a few stories."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import math

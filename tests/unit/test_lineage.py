@@ -1,7 +1,5 @@
 """Lineage: where the files of iterative chains are, and what follows from what."""
 
-from __future__ import annotations
-
 import re
 from itertools import product
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Linear regression: fits by tallies against stacked rows, and P1's exact results."""
 
-from __future__ import annotations
-
 import functools
 
 import numpy as np

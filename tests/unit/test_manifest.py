@@ -1,7 +1,5 @@
 """Manifests: what was written is what is read, and what is damaged is found."""
 
-from __future__ import annotations
-
 import hashlib
 from contextlib import contextmanager
 from pathlib import Path

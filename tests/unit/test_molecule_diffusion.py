@@ -1,7 +1,5 @@
 """Diffusion of conformations: symmetries, the process, metrics, and the steps of an iteration."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

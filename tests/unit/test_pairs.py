@@ -1,7 +1,5 @@
 """Where prompts and responses come from, and that no prompt is ever on both sides of the split."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from unittest import mock

@@ -1,7 +1,5 @@
 """The grammar of questions: its distribution is the one stated, and its answers are right."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import re

@@ -1,7 +1,5 @@
 """Regimes: what is in a pool, how much of it is trained on, and what is refused."""
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Sampling: the model's own distribution, from each sample's own seed, whatever is around it."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

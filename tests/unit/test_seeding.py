@@ -1,7 +1,5 @@
 """Seeding: a stream is its name, and nothing that happens around it."""
 
-from __future__ import annotations
-
 import hashlib
 from itertools import combinations
 

@@ -1,7 +1,5 @@
 """The steps of an iteration: what is trained on, and files from end to end."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from contextlib import contextmanager

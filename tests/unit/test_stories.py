@@ -1,7 +1,5 @@
 """The grammar of stories: its distribution is the one stated, and its parser is exact."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import re

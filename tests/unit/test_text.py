@@ -1,7 +1,5 @@
 """Where real documents come from, and that no text is ever on both sides of the split."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import re

@@ -1,7 +1,5 @@
 """Metrics of generated texts against plain Python, at their edges, and on many documents."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 

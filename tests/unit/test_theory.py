@@ -1,7 +1,5 @@
 """Theory: recursions against closed forms, against each other and against simulation."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

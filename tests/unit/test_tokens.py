@@ -1,7 +1,5 @@
 """Tokenizers that lose nothing, and shards that hold what was asked for."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import os

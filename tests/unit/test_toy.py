@@ -1,7 +1,5 @@
 """The toy data sets against scikit-learn's own, of which they are copies."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

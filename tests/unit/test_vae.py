@@ -1,7 +1,5 @@
 """Variational autoencoders: shapes, the bound, samples, their judges, and the steps on digits."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import math
