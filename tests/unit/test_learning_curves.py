@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import drawing
-from collapse.plotting.portraits import Record
+from collapse.plotting.portraits import IterationFile
 from collapse.results import learning_curves
 
 STEPS = np.array([5, 10, 20])
@@ -34,7 +34,7 @@ def drawn(tmp_path, monkeypatch):
         for number, (*place, points) in enumerate(records):
             path = tmp_path / f"{number}.json"
             path.write_text(json.dumps({"steps": 20} if points is None else {"curve": points}))
-            made.append(Record(*place, str(path)))
+            made.append(IterationFile(*place, str(path)))
         pages = drawing.kept(monkeypatch)
         with warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -35,7 +35,7 @@ from collapse.families.vae.architectures import Architecture, architecture  # no
 from collapse.families.vae.portrait import RECONSTRUCTED, SHOWN, Portrait  # noqa: E402
 from collapse.families.vae.training import Batches  # noqa: E402
 from collapse.plotting import portraits  # noqa: E402
-from collapse.plotting.portraits import Record  # noqa: E402
+from collapse.plotting.portraits import IterationFile  # noqa: E402
 from collapse.training import trainer  # noqa: E402
 from refusing import load, refused  # noqa: E402
 from stepping import Loop  # noqa: E402
@@ -628,7 +628,7 @@ def test_pictures_are_drawn_for_every_point(tmp_path):
         portrait = Portrait(digits(12), digits(10), digits(32))
         portraits.write(path, portrait)
         assert np.array_equal(portraits.read(path, Portrait).samples, portrait.samples)
-        records.append(Record("noise=0.2", regime, t, str(path)))
+        records.append(IterationFile("noise=0.2", regime, t, str(path)))
     pictures.draw(records, tmp_path / "drawn")
     names = {path.name for path in (tmp_path / "drawn").iterdir()}
     assert names == {

@@ -12,7 +12,7 @@ from pathlib import Path
 from collapse.families.contract import Family
 from collapse.families.declarations import Parameters
 from collapse.families.step_jobs import P, Steps
-from collapse.plotting.portraits import Record
+from collapse.plotting.portraits import IterationFile
 
 #: The module of each family. To add a family, write its module and add a line here.
 MODULES = {
@@ -58,7 +58,7 @@ def load_steps(family: Family[P]) -> Steps[P]:
     return steps
 
 
-def load_pictures(family: Family[P]) -> Callable[[Sequence[Record], Path], None]:
+def load_pictures(family: Family[P]) -> Callable[[Sequence[IterationFile], Path], None]:
     """Import the function that draws a family's pictures.
 
     It takes the records of iterations and the folder that the pictures are written into.
@@ -71,5 +71,5 @@ def load_pictures(family: Family[P]) -> Callable[[Sequence[Record], Path], None]
     module = family.by_steps.pictures
     if module is None:
         raise TypeError(f"the family {family.name} has no pictures")
-    draw: Callable[[Sequence[Record], Path], None] = importlib.import_module(module).draw
+    draw: Callable[[Sequence[IterationFile], Path], None] = importlib.import_module(module).draw
     return draw

@@ -11,7 +11,7 @@ import numpy as np
 Portrait = TypeVar("Portrait", bound=tuple[Any, ...])
 
 
-class Record(NamedTuple):
+class IterationFile(NamedTuple):
     """A file of an iteration (its portrait or training record), and its place in the chain."""
 
     point: str
@@ -33,7 +33,7 @@ def read(path: str | Path, kind: type[Portrait]) -> Portrait:
 
 
 def by_point(
-    records: Sequence[Record], kind: type[Portrait]
+    records: Sequence[IterationFile], kind: type[Portrait]
 ) -> dict[str, dict[str, dict[int, Portrait]]]:
     """Read portraits; return them by point, regime and iteration."""
     points: dict[str, dict[str, dict[int, Portrait]]] = {}

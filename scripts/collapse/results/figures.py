@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from collapse import families
 from collapse.families.declarations import Expectation, Figure
 from collapse.plotting import style
-from collapse.plotting.portraits import Record
+from collapse.plotting.portraits import IterationFile
 from collapse.results import learning_curves, mixture_figures, theory_check
 from collapse.results.published import published_of
 from collapse.study import Study, mixtures
@@ -261,5 +261,5 @@ def write(
         mixture_figures.draw(dataset, grids, directory)
         if unmixed:
             draw(dataset.sel(regime=unmixed), chains, directory)
-    curves = [Record(*place, path) for place, path in records]
+    curves = [IterationFile(*place, path) for place, path in records]
     learning_curves.draw([curve for curve in curves if curve.regime in unmixed], directory)

@@ -12,15 +12,15 @@ import numpy as np
 from matplotlib.figure import Figure as Drawing
 
 from collapse.plotting import style
-from collapse.plotting.portraits import Record
+from collapse.plotting.portraits import IterationFile
 
 
-def draw(records: Sequence[Record], directory: Path) -> list[Path]:
+def draw(records: Sequence[IterationFile], directory: Path) -> list[Path]:
     """Draw a figure for each point, with a column for each regime, a colour for each iteration.
 
     Parameters
     ----------
-    records : sequence of Record
+    records : sequence of IterationFile
         Training records of one seed; those without a curve are left out.
     directory : path
         Where the figures go, as PNG and SVG.

@@ -11,7 +11,7 @@ def write(
 ) -> None:
     """Draw the portraits of one seed, each with its point, regime and iteration."""
     from collapse import families
-    from collapse.plotting.portraits import Record
+    from collapse.plotting.portraits import IterationFile
 
     draw = families.load_pictures(families.load(family))
-    draw([Record(*place, path) for place, path in portraits], directory)
+    draw([IterationFile(*place, path) for place, path in portraits], directory)

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from collapse.families.molecule_diffusion.portrait import Array, Portrait
 from collapse.plotting import portraits, style
-from collapse.plotting.portraits import Record
+from collapse.plotting.portraits import IterationFile
 
 #: Largest number of iterations that have a panel.
 ITERATIONS = 8
@@ -41,12 +41,12 @@ TILT = Rotation.from_euler("xy", [35, 10], degrees=True).as_matrix()
 FADING = 0.55
 
 
-def draw(records: Sequence[Record], directory: Path) -> None:
+def draw(records: Sequence[IterationFile], directory: Path) -> None:
     """Draw the overlays of every point and molecule, as PNG and SVG.
 
     Parameters
     ----------
-    records : sequence of Record
+    records : sequence of IterationFile
         Portraits of one seed, iteration by iteration; every regime has iteration 1.
     directory : path
         The folder that pictures are written to.

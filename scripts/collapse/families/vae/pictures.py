@@ -14,7 +14,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from collapse.families.vae.portrait import RECONSTRUCTED, Images, Portrait
 from collapse.plotting import portraits, style
-from collapse.plotting.portraits import Record
+from collapse.plotting.portraits import IterationFile
 
 #: Numbers of columns and rows of images in a panel.
 COLUMNS, PANEL_ROWS = 8, 3
@@ -24,12 +24,12 @@ ITERATIONS = 6
 INCHES, GAP = 0.34, 0.08
 
 
-def draw(records: Sequence[Record], directory: Path) -> None:
+def draw(records: Sequence[IterationFile], directory: Path) -> None:
     """Draw samples and reconstructions of every point, as PNG and SVG.
 
     Parameters
     ----------
-    records : sequence of Record
+    records : sequence of IterationFile
         Portraits of one seed, iteration by iteration; every regime has iteration 1.
     directory : path
         The folder that pictures are written to.
