@@ -480,7 +480,7 @@ def test_overlays_are_drawn_for_regimes_and_iterations(tmp_path):
         moved = real.positions + generator.normal(0, noise, real.positions.shape)
         path = tmp_path / f"{regime}{t}.npz"
         portraits.write(path, overlay.portrait(real._replace(positions=moved.astype("f4")), real))
-        records.append(pictures.Record("here", regime, t, str(path)))
+        records.append(pictures.IterationFile("here", regime, t, str(path)))
     pictures.draw(records, tmp_path / "drawn")
     assert {path.name for path in (tmp_path / "drawn").iterdir()} == {
         f"overlay-{number}__here.{kind}" for number in (1, 2) for kind in ("png", "svg")
