@@ -2,8 +2,9 @@
 #
 #   snakemake --profile profiles/local                      the study named in config/config.yaml
 #   snakemake --profile profiles/local --config study=PATH  another one
-#   snakemake -n                                            what would run
+#   snakemake --profile profiles/local -n                   what would run
 #   snakemake plan --cores 1                                what it would cost
+#   snakemake explain --cores 1                             why each job would run
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -29,6 +30,7 @@ report: "docs/report.rst"
 localrules:
     all,
     plan,
+    explain,
 
 
 rule all:
@@ -48,11 +50,12 @@ rule all:
         pictures=expand("results/pictures/{experiment}", experiment=inputs.pictured),
         published="results/tables/published.csv" if inputs.published else [],
         theory="results/tables/theory_check.csv",
-        summary="results/tables/summary.txt",
+        verdicts="results/tables/theory_verdicts.csv",
+        summary=["results/tables/summary.txt", "results/tables/summary.csv"],
 
 
 onsuccess:
-    run.print_summary()
+    run.print_summary(SUMMARY, whole=not workflow.dag_settings.targets)
 
 
 onerror:

@@ -23,6 +23,7 @@ rule chain:
     params:
         specification=inputs.chain_of,
         version=inputs.version_of,
-        seeds=inputs.seeds_of,
+        seeds=inputs.kept_seeds_of,
+        afresh=inputs.afresh,
     script:
         "../scripts/chain.py"

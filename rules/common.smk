@@ -1,7 +1,8 @@
 # The study, the patterns of wildcards, and the functions that look up inputs and parameters.
 #
-# in:  the study file that config["study"] names, relative to the working directory or the project
-# out: STUDY; inputs and steps, whose methods the rules use as functions (scripts/collapse/loop)
+# in:  the study file that config["study"] names, relative to the working directory or the project;
+#      the processes of jobs read its snapshot, so that a study edited meanwhile changes nothing
+# out: RUN, STUDY; inputs and steps, whose methods the rules use as functions (scripts/collapse/loop)
 import sys
 import time
 
@@ -23,9 +24,25 @@ wildcard_constraints:
 
 
 STARTED = time.time()
-STUDY, ENVIRONMENTS = run.configuration(config, [Path(), PROJECT])
-inputs = Inputs(STUDY, ENVIRONMENTS, PROJECT)
-steps = StepInputs(inputs)
+RUN = run.begin(
+    config,
+    [Path(), PROJECT],
+    main=workflow.is_main_process,
+    forced=run.forced_by(workflow.dag_settings),
+)
+STUDY = RUN.study
+inputs = Inputs(
+    STUDY, RUN.environments, PROJECT, sources=RUN.sources, forced=RUN.forced
+)
+steps = StepInputs(inputs, finish=workflow.is_main_process and not RUN.forced)
+
+
+envvars:
+    run.SNAPSHOT,
+
 
 if workflow.is_main_process:
+    SUMMARY = run.summary_state()
     run.set_damaged_results_aside()
+    if not workflow.output_settings.dryrun:
+        RUN.write_snapshot()

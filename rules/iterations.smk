@@ -8,6 +8,7 @@
 #        training.json        learning curve, cost
 #        synthetic/           shards as Parquet, each with its record
 #        metrics.json         on real test data
+#        evaluation.json      what the metrics are made of
 #        portrait.npz         arrays that pictures show, of families with pictures
 #      results/{experiment}/{point}/{regime}.nc                      metrics, seed x iteration
 #
@@ -21,8 +22,6 @@ STEP_LOG = "{experiment}/{point}/{regime}/seed{seed}/iter{iteration}"
 
 rule prepare:
     """Write the real data of an experiment."""
-    input:
-        source=steps.source_files,
     output:
         data=directory("results/{experiment}/data/{point}"),
     log:
@@ -35,8 +34,7 @@ rule prepare:
     resources:
         mem_mb=4000,
     params:
-        step=steps.step_at("data"),
-        version=steps.versions_of("prepare"),
+        made_of=steps.made_of("prepare"),  # with the checksums of the files that are read
     script:
         "../scripts/prepare.py"
 
@@ -57,9 +55,7 @@ rule assemble:
     resources:
         mem_mb=1000,
     params:
-        step=steps.step_at("training"),
-        regime=steps.regime_of,
-        version=steps.versions_of("assemble"),
+        made_of=steps.made_of("assemble"),
     script:
         "../scripts/assemble.py"
 
@@ -83,8 +79,7 @@ rule train:
         gpu=steps.training_gpus_of,
         nodes=1,  # otherwise SLURM may spread the GPUs over several nodes
     params:
-        step=steps.step_at("training"),
-        version=steps.versions_of("train"),
+        made_of=steps.made_of("train"),
         scratch=f"{ITERATION}/.training",
     script:
         "../scripts/train.py"
@@ -119,8 +114,7 @@ rule generate:
         mem_mb=8000,
         gpu=inputs.gpus_of,
     params:
-        step=steps.step_at("generation"),
-        version=steps.versions_of("generate"),
+        made_of=steps.made_of("generate"),
     script:
         "../scripts/generate.py"
 
@@ -131,6 +125,7 @@ rule evaluate:
         unpack(steps.evaluated_of),
     output:
         metrics=f"{ITERATION}/metrics.json",
+        record=f"{ITERATION}/evaluation.json",
     log:
         f"logs/evaluate/{STEP_LOG}.log",
     benchmark:
@@ -142,8 +137,7 @@ rule evaluate:
         mem_mb=8000,
         gpu=inputs.gpus_of,
     params:
-        step=steps.step_at("evaluation"),
-        version=steps.versions_of("evaluate"),
+        made_of=steps.made_of("evaluate"),
         done_with=steps.done_with,
     script:
         "../scripts/evaluate.py"
@@ -152,6 +146,7 @@ rule evaluate:
 use rule evaluate as evaluate_pictured with:
     output:
         metrics=f"{ITERATION}/metrics.json",
+        record=f"{ITERATION}/evaluation.json",
         portrait=f"{ITERATION}/portrait.npz",
     wildcard_constraints:
         experiment=any_of(inputs.pictured),
@@ -180,6 +175,7 @@ rule collect:
     params:
         specification=inputs.chain_of,
         seeds=inputs.seeds_of,
+        evaluations=steps.evaluations_of,
         folders=steps.folders_of,
     script:
         "../scripts/collect.py"

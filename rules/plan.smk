@@ -1,7 +1,7 @@
-# An estimate of what a study costs.
+# What a run would do: its cost, and why its jobs would run.
 #
-# in:  the study
-# out: a table on the terminal
+# in:  the study, and what the working directory holds of it
+# out: text on the terminal
 
 
 rule plan:
@@ -10,3 +10,9 @@ rule plan:
         study=inputs.whole_study,
     script:
         "../scripts/plan.py"
+
+
+rule explain:
+    """Print why each job of the study would run."""
+    script:
+        "../scripts/explain.py"

@@ -25,6 +25,7 @@ rule gather:
         mem_mb=2000,
     params:
         cells=inputs.cells_of,
+        specifications=inputs.specifications_of,
         layout=inputs.layout_of,
         study=inputs.resolved_study_of,
     script:
@@ -51,7 +52,7 @@ rule theory_check:
     resources:
         mem_mb=2000,
     params:
-        study=inputs.whole_study,
+        study=inputs.study_of_results,
     script:
         "../scripts/theory_check.py"
 
@@ -180,7 +181,7 @@ rule published:
     resources:
         mem_mb=1000,
     params:
-        study=inputs.whole_study,
+        study=inputs.study_of_results,
     script:
         "../scripts/published.py"
 
@@ -206,6 +207,6 @@ rule summary:
     resources:
         mem_mb=1000,
     params:
-        study=inputs.whole_study,
+        study=inputs.study_of_results,
     script:
         "../scripts/summary.py"

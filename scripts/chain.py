@@ -11,4 +11,5 @@ with job.guarded(snakemake.log[0]):
         specification=snakemake.params.specification,
         version=snakemake.params.version,
         seeds=snakemake.params.seeds,
+        afresh=snakemake.params.afresh.value,
     )

@@ -9,5 +9,6 @@ with job.guarded(snakemake.log[0]):
         snakemake.input.metrics,
         seeds=snakemake.params.seeds,
         specification=snakemake.params.specification,
-        folders=snakemake.params.folders,
+        evaluations=snakemake.params.evaluations,
+        folders=snakemake.params.folders.value,
     )

@@ -9,7 +9,8 @@ with job.guarded(snakemake.log[0]):
     gather.write(
         Path(snakemake.output.metrics),
         chains=list(zip(snakemake.params.cells, snakemake.input.chains, strict=True)),
+        specifications=snakemake.params.specifications,
         layout=snakemake.params.layout,
-        study=snakemake.params.study,
+        study=snakemake.params.study.value,
         project=Path(snakemake.scriptdir).parent,
     )

@@ -4,5 +4,7 @@ from collapse import job
 from collapse.artifacts.step import Step
 from collapse.loop import steps
 
+made_of = snakemake.params.made_of
+
 with job.guarded(snakemake.log[0]):
-    steps.prepare(snakemake.output.data, Step(**snakemake.params.step))
+    steps.prepare(snakemake.output.data, Step(**made_of["step"]), made_of)

@@ -42,7 +42,7 @@ class Loop:
     def prepare(self):
         steps.prepare(self.data, self.step(1, "data"))
 
-    def assemble(self, t, seed=0):
+    def assemble(self, t, seed=0, **options):
         chain = self.chain(seed)
         training_sets.assemble(
             chain.training_set(t),
@@ -51,9 +51,10 @@ class Loop:
             data=self.data if t == 1 else None,
             previous=chain.training_set(t - 1) if t > 1 else None,
             records=[shard.record for shard in chain.shards(t - 1)] if t > 1 else [],
+            **options,
         )
 
-    def train(self, t, seed=0, ranks=1):
+    def train(self, t, seed=0, **options):
         chain = self.chain(seed)
         steps.train(
             chain.model(t),
@@ -62,10 +63,10 @@ class Loop:
             training_set=chain.training_set(t),
             data=self.data,
             scratch=Path(chain.model(t)).with_name(".training"),
-            ranks=ranks,
+            **options,
         )
 
-    def generate(self, t, seed=0):
+    def generate(self, t, seed=0, **options):
         chain = self.chain(seed)
         for shard in dict.fromkeys([*chain.shards(t), *chain.evaluated_shards(t)]):
             steps.generate(
@@ -76,12 +77,14 @@ class Loop:
                 stop=shard.stop,
                 model=chain.model(t),
                 data=self.data,
+                **options,
             )
 
     def evaluate(self, t, seed=0, **options):
         chain = self.chain(seed)
         steps.evaluate(
             chain.metrics(t),
+            chain.evaluation(t),
             self.step(t, "evaluation", seed),
             model=chain.model(t),
             data=self.data,
@@ -91,7 +94,7 @@ class Loop:
             **options,
         )
 
-    def collect(self):
+    def collect(self, evaluations=None):
         """Write the metrics of all seeds as the file of a chain."""
         chains = [self.chain(seed) for seed in self.branches.experiment.seed_list]
         specification = self.study.chain("loop", self.point, self.regime).as_dict()
@@ -101,8 +104,16 @@ class Loop:
             [chain.metrics(t) for chain, t in at],
             seeds=self.branches.experiment.seed_list,
             specification=specification,
+            evaluations=evaluations,
             folders=[folder for chain, t in at for folder in chain.folders(t)],
         )
+
+    def run_step(self, step, t, inputs):
+        """Run a step of an iteration as if its study expected inputs of these identities."""
+        if step == "collect":
+            self.collect(inputs)
+        else:
+            getattr(self, step)(t, made_of={"inputs": inputs})
 
     def iterate(self, t, seed=0):
         """Run all steps of an iteration."""

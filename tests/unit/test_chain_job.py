@@ -30,8 +30,8 @@ def simulated(monkeypatch):
     return ran
 
 
-def run(path, spec, seeds, version=1):
-    chain.run(path, specification=spec.as_dict(), version=version, seeds=seeds)
+def run(path, spec, seeds, version=1, **options):
+    chain.run(path, specification=spec.as_dict(), version=version, seeds=seeds, **options)
     return chain_file.read_chain(path)
 
 
@@ -40,17 +40,31 @@ def test_only_new_seeds_are_run_and_all_are_as_if_run_at_once(tmp_path, spec, si
     assert simulated == [0, 5]
     grown, seeds, _ = run(tmp_path / "grown.nc", spec, [7, 0, 5])
     assert simulated == [0, 5, 7]
-    assert seeds == [7, 0, 5]
-    at_once, _, _ = run(tmp_path / "at once.nc", spec, [7, 0, 5])
+    assert seeds == [0, 5, 7]
+    at_once, _, _ = run(tmp_path / "at once.nc", spec, seeds)
     for name, values in at_once.items():
         np.testing.assert_array_equal(grown[name], values)
 
 
-def test_seeds_that_are_no_longer_asked_for_are_dropped(tmp_path, spec, simulated):
-    run(tmp_path / "chain.nc", spec, [0, 1, 2])
-    _, seeds, _ = run(tmp_path / "chain.nc", spec, [2, 0])
-    assert seeds == [2, 0]
-    assert simulated == [0, 1, 2]
+def test_seeds_that_are_no_longer_asked_for_are_kept(tmp_path, spec, simulated):
+    path = tmp_path / "chain.nc"
+    before, _, identity = run(path, spec, [0, 1, 2])
+    after, seeds, _ = run(path, spec, [2, 0])
+    assert seeds == chain_file.seeds_of(path, identity) == simulated == [0, 1, 2]
+    assert chain_file.seeds_of(path, {**identity, "version": 2}) == []
+    for name, values in before.items():
+        np.testing.assert_array_equal(after[name], values)
+
+
+def test_a_forced_chain_runs_all_its_seeds_again(tmp_path, spec, simulated):
+    path = tmp_path / "chain.nc"
+    before, seeds, identity = run(path, spec, [0, 1])
+    wrong = {name: values + 1 for name, values in before.items()}
+    chain_file.write_chain(path, wrong, seeds=seeds, iterations=[1, 2, 3], identity=identity)
+    after, _, _ = run(path, spec, [1], afresh=True)
+    assert simulated == [0, 1, 0, 1]
+    for name, values in before.items():
+        np.testing.assert_array_equal(after[name], values)
 
 
 def test_a_damaged_file_is_run_again(tmp_path, spec, simulated):

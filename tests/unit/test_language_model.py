@@ -361,6 +361,7 @@ class Loop(stepping.Loop):
     def evaluate(self, *records):
         steps.evaluate(
             "metrics.json",
+            "evaluation.json",
             self.step(1, "evaluation"),
             model=str(self.model),
             data=str(self.data),

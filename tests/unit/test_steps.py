@@ -570,7 +570,8 @@ def test_metrics_are_collected_seed_by_seed():
     loop.collect()
     collected, seeds, identity = chain_file.read_chain("collected.nc")
     assert seeds == [3, 1]
-    assert identity == loop.study.chain("loop", loop.point, "replace").as_dict()
+    spec = loop.study.chain("loop", loop.point, "replace").as_dict()
+    assert identity.items() >= spec.items()
     for row, seed in enumerate((3, 1)):
         for column, one in enumerate(metrics(loop, seed=seed)):
             assert {name: values[row, column] for name, values in collected.items()} == one

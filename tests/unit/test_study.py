@@ -180,7 +180,7 @@ def test_a_study_comes_through_json(shipped):
     plain = json.loads(json.dumps(studies.plain(shipped)))
     assert studies.Study.model_validate(plain) == shipped
     name = next(iter(shipped.experiments))
-    part = studies.Study.model_validate(studies.plain(shipped, [name]))
+    part = studies.Study.model_validate(studies.of_results(shipped, [name]))
     assert list(part.experiments) == [name]
     assert list(part.chains(name)) == list(shipped.chains(name))
 

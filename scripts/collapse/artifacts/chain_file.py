@@ -74,6 +74,41 @@ def read_chain(
     return arrays, seeds, identity
 
 
+def seeds_of(path: str | Path, identity: Mapping[str, Any]) -> list[int]:
+    """Return the seeds in the file of a chain; empty without a file of this identity."""
+    if not Path(path).exists():
+        return []
+    try:
+        with netCDF4.Dataset(path) as dataset:
+            same = is_of(json.loads(dataset.getncattr("identity")), identity)
+            return [int(seed) for seed in dataset["seed"][:]] if same else []
+    except (OSError, RuntimeError, AttributeError, LookupError, ValueError):
+        return []
+
+
+def is_of(written: Mapping[str, Any], identity: Mapping[str, Any]) -> bool:
+    """Tell whether the identity in a chain's file is this one.
+
+    They are compared as JSON, in which tuples become lists and numpy scalars numbers.
+    """
+    return bool(written == json.loads(json.dumps(identity)))
+
+
+def identity_of(path: str | Path) -> dict[str, Any]:
+    """Return the identity in the file of a chain; raise `DamagedFileError` if it has none."""
+    return read_chain(path)[2]
+
+
+def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    """Say in which parts the identity in a chain's file differs from the one that is expected."""
+    plain = json.loads(json.dumps(expected))
+    return [
+        f"{key} {found.get(key, 'nothing')} -> {plain.get(key, 'nothing')}"
+        for key in dict.fromkeys([*plain, *found])
+        if found.get(key) != plain.get(key)
+    ]
+
+
 def is_damaged(path: str | Path) -> bool:
     """Tell whether an existing NetCDF file can't be opened; a truncated one can't."""
     try:

@@ -24,6 +24,12 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class _Artifact(_Record):
+    """A record of an artifact, which also says what the artifact is made of."""
+
+    made_of: dict[str, Any] = {}
+
+
 class ShardFile(_Record):
     """A file that holds samples ``start`` to ``stop`` of their source, and its SHA-256."""
 
@@ -33,14 +39,14 @@ class ShardFile(_Record):
     sha256: str
 
 
-class ShardRecord(_Record):
+class ShardRecord(_Artifact):
     """The record beside a shard: its file, and details of how it was made."""
 
     shard: ShardFile
     details: dict[str, Any] = {}
 
 
-class Dataset(_Record):
+class Dataset(_Artifact):
     """The files of the real data, training and test, and details that the family records."""
 
     train: tuple[ShardFile, ...]
@@ -62,7 +68,7 @@ class SourceRecord(_Record):
     files: tuple[ShardFile, ...] = ()
 
 
-class TrainingSet(_Record):
+class TrainingSet(_Artifact):
     """The training set of one iteration; ``real`` are the files of all real training data.
 
     Families whose real data is drawn, not read, have no such files.

@@ -19,8 +19,8 @@ from collapse.seeding import REAL
 #: Name of a point whose parameters don't matter at all.
 ANY = "any"
 
-#: File name of the record of a training, which is beside its checkpoint.
-TRAINING = "training.json"
+#: File names of the records of the real data, in its folder, and of a training, beside its model.
+DATASET, TRAINING = "dataset.json", "training.json"
 
 
 class Shard(NamedTuple):
@@ -60,6 +60,11 @@ class Branch:
         """Folder of the real data, training and test."""
         return f"results/{self.experiment}/data/{self.points.data}"
 
+    @property
+    def dataset(self) -> str:
+        """Path of the record of the real data."""
+        return f"{self.data}/{DATASET}"
+
     def training_set(self, t: int) -> str:
         """Return the path of the manifest of the training set of iteration t."""
         return f"{self._folder(t, self.points.training)}/training_set.json"
@@ -80,6 +85,10 @@ class Branch:
     def metrics(self, t: int) -> str:
         """Return the path of the metrics of the model of iteration t and of its samples."""
         return f"{self._folder(t, self.points.evaluation)}/metrics.json"
+
+    def evaluation(self, t: int) -> str:
+        """Return the path of the record of an evaluation, which is beside its metrics."""
+        return f"{self._folder(t, self.points.evaluation)}/evaluation.json"
 
     def portrait(self, t: int) -> str:
         """Return the path of the portrait of iteration t, of a family that draws pictures."""
@@ -104,11 +113,14 @@ class Branch:
         cuts = {*range(0, written, self.shard_size), written}
         if t == 1:
             cuts.add(self.samples)
-        folder = f"{self._folder(t, self.points.generation)}/synthetic"
         for start, stop in itertools.pairwise(sorted(cuts)):
             if start < count:
-                name = f"{folder}/{start}-{stop}"
-                yield Shard(start, stop, f"{name}.parquet", f"{name}.json")
+                yield self.shard(t, start, stop)
+
+    def shard(self, t: int, start: int, stop: int) -> Shard:
+        """Return the shard that holds samples ``start`` to ``stop`` of the model of iteration t."""
+        name = f"{self._folder(t, self.points.generation)}/synthetic/{start}-{stop}"
+        return Shard(start, stop, f"{name}.parquet", f"{name}.json")
 
     def _folder(self, t: int, shared_point: str) -> str:
         point, regime = (shared_point, REAL) if t == 1 else (self.points.later, self.regime_name)

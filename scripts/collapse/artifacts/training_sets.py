@@ -14,15 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collapse import seeding
-from collapse.artifacts import manifest, restoring
+from collapse.artifacts import identity, manifest, restoring
 from collapse.artifacts.files import DamagedFileError
+from collapse.artifacts.identity import MadeOf
 from collapse.artifacts.manifest import ShardFile, SourceRecord, TrainingSet
+from collapse.artifacts.paths import DATASET
 from collapse.artifacts.step import Step
 from collapse.errors import JobError
 from collapse.regimes import Regime, Source, draw_counts
-
-#: File name of the record of the real data, in its folder.
-DATASET = "dataset.json"
 
 
 class Selection(NamedTuple):
@@ -47,6 +46,7 @@ def assemble(
     data: str | Path | None,
     previous: str | Path | None,
     records: Sequence[str],
+    made_of: MadeOf | None = None,
 ) -> None:
     """Write the manifest of a training set; remove the kept outputs of the iteration before.
 
@@ -64,12 +64,15 @@ def assemble(
         Manifest of the iteration before; None at iteration 1.
     records : sequence of path
         Records of the shards that the iteration before wrote.
+    made_of : mapping or None
+        What the training set is made of, if a study says it; the inputs are compared with it.
 
     Raises
     ------
     JobError
         If a source has too few samples, or a file is damaged or of another chain.
     """
+    identity.verify_inputs(made_of)
     t, n = step.iteration, step.samples
     if previous is None:
         real = manifest.read_dataset(Path(data, DATASET)).train if data is not None else ()
@@ -115,6 +118,7 @@ def assemble(
         iteration=t,
         real=real,
         sources=tuple(sources),
+        made_of=made_of or {},
     )
     manifest.write(output, training_set)
     if previous is not None:

@@ -17,7 +17,7 @@ from collapse.study import Study
 from collapse.study.experiment import Point, point_name
 
 #: The regime of iteration 1, which trains on the same real data under every regime.
-_ANY_REGIME = Regime(keep_real=True)
+ANY_REGIME = Regime(keep_real=True)
 
 
 class Branches:
@@ -52,7 +52,7 @@ class Branches:
             experiment=self.name,
             points=self._points[point],
             regime_name=regime,
-            regime=_ANY_REGIME if regime == REAL else self._study.regime_table[regime],
+            regime=ANY_REGIME if regime == REAL else self._study.regime_table[regime],
             seed=int(seed),
             samples=samples,
             shard_size=self.experiment.shard_size or samples,

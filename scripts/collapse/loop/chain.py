@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,25 +16,32 @@ from collapse.study.chain_spec import ChainSpec
 
 
 def run(
-    path: Path, *, specification: Mapping[str, Any], version: int, seeds: Sequence[int]
+    path: Path,
+    *,
+    specification: Mapping[str, Any],
+    version: int,
+    seeds: Sequence[int],
+    afresh: bool = False,
 ) -> None:
-    """Write the metrics of a chain for all seeds, running only those that are not in its file.
+    """Add the metrics of a chain for those of its seeds that are not in its file yet.
 
-    A file that is damaged, or of another specification or version, is not used. The chain runs
-    in one thread, so that chains that run at the same time don't compete for cores, and sums in
-    BLAS don't depend on the machine.
+    The file keeps all seeds that it ever had. With ``afresh``, all of them run again. A file that
+    is damaged, or of another specification or version, is not used. The chain runs in one thread,
+    so that chains that run at the same time don't compete for cores, and sums in BLAS don't depend
+    on the machine.
     """
     identity = {**specification, "version": version}
     found = _previous(path, identity)
-    missing = [seed for seed in seeds if seed not in found]
+    kept = list(dict.fromkeys([*found, *seeds]))
+    missing = [seed for seed in kept if afresh or seed not in found]
     spec = ChainSpec.parse(specification)
     if missing:
         with threadpool_limits(1):
             new = closed_form.run_chain(spec, missing)
         for row, seed in enumerate(missing):
             found[seed] = {name: values[row] for name, values in new.items()}
-    metrics = {name: np.stack([found[seed][name] for seed in seeds]) for name in found[seeds[0]]}
-    chain_file.write_chain(path, metrics, seeds=seeds, iterations=spec.evaluated, identity=identity)
+    metrics = {name: np.stack([found[seed][name] for seed in kept]) for name in found[kept[0]]}
+    chain_file.write_chain(path, metrics, seeds=kept, iterations=spec.evaluated, identity=identity)
 
 
 def _previous(path: Path, identity: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
@@ -44,8 +50,7 @@ def _previous(path: Path, identity: Mapping[str, Any]) -> dict[int, dict[str, An
         metrics, seeds, written = chain_file.read_chain(path)
     except DamagedFileError:
         return {}
-    # The identity is compared as JSON, in which tuples become lists and numpy scalars numbers.
-    if written != json.loads(json.dumps(identity)):
+    if not chain_file.is_of(written, identity):
         return {}
     return {
         seed: {name: values[row] for name, values in metrics.items()}

@@ -6,16 +6,19 @@ are methods of one object, so that tests can import them without Snakemake.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from collapse import families
 from collapse import study as studies
+from collapse.artifacts import chain_file, identity
 from collapse.families.contract import Family
 from collapse.families.declarations import Parameters
 from collapse.loop.branches import Branches
+from collapse.loop.lineage import Lineage
+from collapse.loop.uncompared import Uncompared
 from collapse.study import Study, mixtures
 from collapse.study.chain_spec import ChainSpec
 
@@ -37,16 +40,33 @@ class Inputs:
         ``other`` jobs: a YAML file in the project, or the name or folder of an environment.
     project : Path
         The folder of the Snakefile.
+    sources : mapping of str to str
+        The checksums of the files and folders that the study names.
+    forced : collection of str
+        The rules, or paths of outputs, that run again whatever exists; ``*`` stands for all.
     """
 
-    def __init__(self, study: Study, environments: Mapping[str, str], project: Path) -> None:
+    def __init__(
+        self,
+        study: Study,
+        environments: Mapping[str, str],
+        project: Path,
+        *,
+        sources: Mapping[str, str] | None = None,
+        forced: Collection[str] = (),
+    ) -> None:
         self.study = study
+        self.sources = sources or {}
+        self._forced = forced
         self._environments = environments
         self._project = project
         self.branches = {
             name: Branches(study, name)
             for name, experiment in study.experiments.items()
             if experiment.by_iteration
+        }
+        self.lineages = {
+            name: Lineage(branches, self.sources) for name, branches in self.branches.items()
         }
 
     @cached_property
@@ -107,7 +127,7 @@ class Inputs:
         return [f"results/{name}/metrics.nc" for name in self.published]
 
     def _chain_files(self, experiment: str) -> list[str]:
-        return [chain_file(spec) for spec in self.study.chains(experiment)]
+        return [chain_path(spec) for spec in self.study.chains(experiment)]
 
     def chains_of(self, wildcards: Any) -> list[str]:
         """Return the paths of the results of all chains of an experiment."""
@@ -117,6 +137,28 @@ class Inputs:
         """Return the specification of a chain as plain values."""
         spec = self.study.chain(wildcards.experiment, wildcards.point, wildcards.regime)
         return spec.as_dict()
+
+    def afresh(self, wildcards: Any) -> Uncompared:
+        """Return whether a chain runs all its seeds again, because the user forces it."""
+        path = self.chain_path_of(wildcards)
+        return Uncompared(not {"*", "chain", path}.isdisjoint(self._forced))
+
+    def kept_seeds_of(self, wildcards: Any) -> list[int]:
+        """Return the seeds that a chain's file has after the run: those it has, and new ones.
+
+        They change, so that the job runs again, only if the study has a seed that is not there.
+        """
+        wanted = self.seeds_of(wildcards)
+        found = chain_file.seeds_of(self.chain_path_of(wildcards), self.identity_of(wildcards))
+        return [*found, *(seed for seed in wanted if seed not in found)]
+
+    def chain_path_of(self, wildcards: Any) -> str:
+        """Return the path of the file of a chain."""
+        return f"results/{wildcards.experiment}/{wildcards.point}/{wildcards.regime}.nc"
+
+    def identity_of(self, wildcards: Any) -> dict[str, Any]:
+        """Return what the file of a closed-form chain says that it is made of."""
+        return {**self.chain_of(wildcards), "version": self.version_of(wildcards)}
 
     def seeds_of(self, wildcards: Any) -> list[int]:
         """Return the seeds of an experiment."""
@@ -134,6 +176,24 @@ class Inputs:
             for spec in self.study.chains(wildcards.experiment)
         ]
 
+    def specifications_of(self, wildcards: Any) -> list[dict[str, Any]]:
+        """Return what the file of each chain of an experiment must say that it is made of."""
+        name = wildcards.experiment
+        specifications = []
+        for spec in self.study.chains(name):
+            made_of: dict[str, Any] = {"version": self.version_of(wildcards)}
+            if name in self.lineages:
+                evaluations = self.evaluations(name, spec.point, spec.regime_name)
+                made_of = {"evaluations": identity.identity(evaluations)}
+            specifications.append({**spec.as_dict(), **made_of})
+        return specifications
+
+    def evaluations(self, experiment: str, point: str, regime: str) -> dict[str, str]:
+        """Return the identities that the evaluations of a chain must have, by record."""
+        branches = self.branches[experiment]
+        chains = [branches.branch(point, regime, s) for s in branches.experiment.seed_list]
+        return self.lineages[experiment].collect(chains, branches.experiment.evaluated)
+
     def layout_of(self, wildcards: Any) -> dict[str, Any]:
         """Return the family, the axes and the other coordinates of an experiment's dataset."""
         experiment = self.study.experiments[wildcards.experiment]
@@ -145,13 +205,18 @@ class Inputs:
             "iterations": experiment.evaluated,
         }
 
-    def resolved_study_of(self, wildcards: Any) -> dict[str, Any]:
+    def resolved_study_of(self, wildcards: Any) -> Uncompared:
         """Return an experiment and its regimes with all defaults, as stored in its dataset."""
-        return studies.resolved(self.study, wildcards.experiment)
+        return Uncompared(studies.resolved(self.study, wildcards.experiment))
 
     def study_of(self, wildcards: Any) -> dict[str, Any]:
         """Return the study reduced to one experiment, as plain values."""
-        return studies.plain(self.study, [wildcards.experiment])
+        return studies.of_results(self.study, [wildcards.experiment])
+
+    @property
+    def study_of_results(self) -> dict[str, Any]:
+        """What the results of the whole study depend on, as plain values."""
+        return studies.of_results(self.study, list(self.study.experiments))
 
     @property
     def whole_study(self) -> dict[str, Any]:
@@ -180,6 +245,6 @@ class Inputs:
         return int(self.family(wildcards).wants_gpu)
 
 
-def chain_file(spec: ChainSpec) -> str:
+def chain_path(spec: ChainSpec) -> str:
     """Return the path of a chain's results."""
     return f"results/{spec.experiment}/{spec.point}/{spec.regime_name}.nc"

@@ -1,29 +1,140 @@
-"""Before and after a run: read its configuration, set damaged results aside, report its end."""
+"""Before and after a run: its study, whether jobs are forced, and what is printed at its end."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from collapse import families
 from collapse import study as studies
-from collapse.artifacts import chain_file
+from collapse.artifacts import chain_file, files, sources
+from collapse.errors import JobError
 from collapse.study import Study, yaml_file
 
+#: The variable with which a run tells its jobs where the snapshot of its study is.
+SNAPSHOT = "COLLAPSE_SNAPSHOT"
 
-def configuration(
-    config: Mapping[str, Any], folders: Sequence[Path]
-) -> tuple[Study, dict[str, str]]:
-    """Return the study and the conda environments that Snakemake's ``config`` names.
+#: Folder of the snapshots in a working directory.
+FOLDER = Path(".snakemake", "collapse")
 
-    The study file is looked for in the ``folders`` in turn. A mistake in the configuration or
-    the study ends the process with one line.
+#: Where the summary of a study is.
+SUMMARY = Path("results/tables/summary.txt")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run and all its jobs work on: a study as it was when the run began.
+
+    Attributes
+    ----------
+    study : Study
+        The study.
+    sources : dict of str to str
+        The checksums of the files and folders that the study names.
+    forced : tuple of str
+        The rules, or paths of outputs, that the user forces; ``*`` stands for all jobs.
+    environments : dict of str to str
+        The conda environments of jobs, by their kind.
+    """
+
+    study: Study
+    sources: dict[str, str]
+    forced: tuple[str, ...]
+    environments: dict[str, str]
+
+    @property
+    def _content(self) -> str:
+        plain = {
+            "study": studies.plain(self.study),
+            "sources": self.sources,
+            "forced": sorted(self.forced),
+        }
+        return json.dumps(plain, indent=1) + "\n"
+
+    @property
+    def snapshot(self) -> Path:
+        """The path of the snapshot, which names its content."""
+        name = hashlib.sha256(self._content.encode()).hexdigest()[:16]
+        return FOLDER / f"study-{name}.json"
+
+    def write_snapshot(self) -> None:
+        """Write the snapshot, which the jobs of this run read instead of the study's file."""
+        files.write_text(self.snapshot, self._content)
+
+
+def begin(
+    config: Mapping[str, Any], folders: Sequence[Path], *, main: bool, forced: Sequence[str]
+) -> Run:
+    """Return what a run works on; a mistake of the user ends the process with one line.
+
+    Parameters
+    ----------
+    config : mapping
+        Snakemake's configuration, which names the study.
+    folders : sequence of path
+        The folders in which the study's file is looked for, in turn.
+    main : bool
+        Whether this process plans the run; the processes of its jobs read its snapshot.
+    forced : sequence of str
+        The rules, or paths of outputs, that the user forces.
     """
     try:
-        return studies.load(yaml_file.find(config, folders)), yaml_file.environments(config)
-    except studies.StudyError as error:
+        environments = yaml_file.environments(config)
+        if not main:
+            return _of_snapshot(environments)
+        study = studies.load(yaml_file.find(config, folders))
+        run = Run(study, sources.checksums(named_sources(study)), tuple(forced), environments)
+    except (studies.StudyError, JobError) as error:
         sys.exit(f"error: {error}")
+    os.environ[SNAPSHOT] = str(run.snapshot)
+    return run
+
+
+def _of_snapshot(environments: dict[str, str]) -> Run:
+    path = os.environ.get(SNAPSHOT, "")
+    try:
+        plain = json.loads(Path(path).read_text(encoding="utf-8"))
+        study = Study.model_validate(plain["study"])
+        return Run(study, plain["sources"], tuple(plain["forced"]), environments)
+    except (OSError, ValueError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise JobError(
+            f"{SNAPSHOT}: found no snapshot of the run's study at {path or 'no path'} ({reason}), "
+            "expected the file that the run wrote; start the run again"
+        ) from None
+
+
+def named_sources(study: Study) -> list[str]:
+    """Return the local files and folders that a study names as data or pretrained models."""
+    named = []
+    for name, experiment in study.experiments.items():
+        if experiment.by_iteration:
+            family = families.load(experiment.family)
+            for point in study.cells[name].values():
+                parameters = family.parameters(**point.parameters)
+                named += family.by_steps.source_files(parameters)
+    return list(dict.fromkeys(named))
+
+
+def forced_by(settings: Any) -> tuple[str, ...]:
+    """Return what a user forces (``--forceall``, ``--forcerun``, ``--force``); ``*`` is all.
+
+    Parameters
+    ----------
+    settings : DAGSettings or None
+        Snakemake's settings.
+    """
+    if settings is None:
+        return ()
+    if settings.forceall:
+        return ("*",)
+    return tuple({*settings.forcerun, *(settings.targets if settings.forcetargets else ())})
 
 
 def set_damaged_results_aside() -> None:
@@ -34,11 +145,28 @@ def set_damaged_results_aside() -> None:
             chain_file.set_aside(path)
 
 
-def print_summary() -> None:
-    """Print the summary of the study, if there is one, to standard error."""
-    text = Path("results/tables/summary.txt")
-    if text.exists():
-        print(f"\n{text.read_text(encoding='utf-8')}", file=sys.stderr)
+def summary_state() -> tuple[int, int] | None:
+    """Return the state of the summary's file, by which `print_summary` tells whether it is new."""
+    try:
+        found = SUMMARY.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino
+
+
+def print_summary(before: tuple[int, int] | None, whole: bool) -> None:
+    """Print the summary to standard error if it belongs to this run.
+
+    Parameters
+    ----------
+    before : tuple or None
+        The state of its file when the run began.
+    whole : bool
+        Whether the run's target was the whole study, so that an older summary is up to date.
+    """
+    now = summary_state()
+    if now is not None and (whole or now != before):
+        print(f"\n{SUMMARY.read_text(encoding='utf-8')}", file=sys.stderr)
 
 
 def print_errors(since: float) -> None:

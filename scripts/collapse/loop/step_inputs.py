@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from snakemake.io import ancient
 
-from collapse.artifacts.paths import Branch, Shard
+from collapse.artifacts import identity
+from collapse.artifacts.identity import MadeOf
+from collapse.artifacts.paths import Branch
 from collapse.loop.inputs import Inputs, any_of
-from collapse.seeding import REAL
+from collapse.loop.uncompared import Uncompared
 
 #: The point, regime and iteration of a file that figures, pictures or tables show.
 Place = tuple[str, str, int]
 
 
 class StepInputs:
-    """The functions that rules of iterations call for inputs, parameters and resources."""
+    """The functions that rules of iterations call for inputs, parameters and resources.
 
-    def __init__(self, inputs: Inputs) -> None:
+    Whether a step runs again is decided by what it is made of (`made_of`), which Snakemake
+    compares with that of the last run, and not by the age of its inputs. If a checkpoint that was
+    not kept is trained again for a new temperature, nothing that was made of it is made again.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        The functions that all rules share.
+    finish : bool
+        Whether steps may count as finished: in the process that plans a run, and unless the user
+        forces jobs.
+    """
+
+    def __init__(self, inputs: Inputs, *, finish: bool = False) -> None:
         self._inputs = inputs
         self._branches = inputs.branches
+        self._finish = finish
 
     @cached_property
     def unkept(self) -> str:
@@ -41,79 +58,111 @@ class StepInputs:
         experiment = self._branches[wildcards.experiment].experiment
         return self._inputs.gpus_of(wildcards) * experiment.gpus
 
-    def step_at(self, stage: str) -> Callable[[Any], dict[str, Any]]:
-        """Return the function that returns a step's key, with what matters up to its stage."""
+    def made_of(self, rule: str) -> Callable[[Any], MadeOf]:
+        """Return the function that returns what a step of a rule is made of."""
 
-        def step(wildcards: Any) -> dict[str, Any]:
-            found = self._branches[wildcards.experiment].step(
-                wildcards.point,
-                wildcards.get("regime", REAL),
-                int(wildcards.get("seed", 0)),
-                int(wildcards.get("iteration", 1)),
-                stage,
-            )
-            return found.as_dict()
+        def made_of(wildcards: Any) -> MadeOf:
+            lineage = self._inputs.lineages[wildcards.experiment]
+            if rule == "prepare":
+                return lineage.prepare(wildcards.point)
+            branch, t = self.branch_of(wildcards), int(wildcards.iteration)
+            if rule == "generate":
+                return lineage.generate(branch, t, int(wildcards.start), int(wildcards.stop))
+            by_rule = {
+                "assemble": lineage.assemble,
+                "train": lineage.train,
+                "evaluate": lineage.evaluate,
+            }
+            return by_rule[rule](branch, t)
 
-        return step
-
-    def versions_of(self, step: str) -> Callable[[Any], int]:
-        """Return the function that returns the version of a family's step."""
-        return lambda wildcards: self._inputs.family(wildcards).by_steps.version(step)
+        return made_of
 
     def branch_of(self, wildcards: Any) -> Branch:
         """Return the chain that a step belongs to."""
         branches = self._branches[wildcards.experiment]
         return branches.branch(wildcards.point, wildcards.regime, int(wildcards.seed))
 
-    def regime_of(self, wildcards: Any) -> dict[str, Any]:
-        """Return the regime of a step as plain values, the same for all at iteration 1."""
-        return self.branch_of(wildcards).regime.model_dump()
-
-    def source_files(self, wildcards: Any) -> list[str]:
-        """Return the local files that a study names as real data or pretrained models."""
-        branches = self._branches[wildcards.experiment]
-        return branches.family.by_steps.source_files(branches.parameters(wildcards.point))
-
     def _data(self, wildcards: Any, branch: Branch) -> dict[str, Any]:
         return {"data": branch.data} if self._inputs.family(wildcards).by_steps.has_dataset else {}
+
+    def _asked(
+        self, rule: str, wildcards: Any, outputs: Sequence[str], files: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return what a job asks for.
+
+        If its record, the last of its outputs, says that they are made of what the study says, the
+        age of the inputs does not count. If moreover all outputs exist, the job is finished, and
+        asks only for those inputs that exist.
+        """
+        found = identity.recorded(outputs[-1]) if self._finish else None
+        current = found is not None and (
+            identity.identity(found) == identity.identity(self.made_of(rule)(wildcards))
+        )
+        finished = current and all(map(os.path.exists, outputs))
+
+        def asked(path: str) -> Any:
+            return ancient(path) if current else path
+
+        inputs: dict[str, Any] = {}
+        for name, paths in files.items():
+            if isinstance(paths, str):
+                if not finished or os.path.exists(paths):
+                    inputs[name] = asked(paths)
+            else:
+                inputs[name] = [asked(one) for one in paths if not finished or os.path.exists(one)]
+        return inputs
 
     def sources_of(self, wildcards: Any) -> dict[str, Any]:
         """Return the inputs of assemble: the previous training set and the newest shards."""
         branch, t = self.branch_of(wildcards), int(wildcards.iteration)
         if t == 1:
-            return self._data(wildcards, branch)
-        return {
-            "previous": branch.training_set(t - 1),
-            "shards": _shard_files(branch.shards(t - 1)),
-            "records": [shard.record for shard in branch.shards(t - 1)],
-        }
+            files = self._data(wildcards, branch)
+        else:
+            shards = branch.shards(t - 1)
+            files = {
+                "previous": branch.training_set(t - 1),
+                "shards": [shard.path for shard in shards],
+                "records": [shard.record for shard in shards],
+            }
+        return self._asked("assemble", wildcards, [branch.training_set(t)], files)
 
     def training_data_of(self, wildcards: Any) -> dict[str, Any]:
         """Return the inputs of train; the manifest names the older shards, which are no inputs."""
         branch, t = self.branch_of(wildcards), int(wildcards.iteration)
-        newest = branch.shards(t - 1) if t > 1 else []
-        return {
+        files = {
             "training_set": branch.training_set(t),
-            "shards": _shard_files(newest),
+            "shards": [shard.path for shard in branch.shards(t - 1)] if t > 1 else [],
             **self._data(wildcards, branch),
         }
+        return self._asked("train", wildcards, [branch.model(t), branch.training(t)], files)
 
     def model_of(self, wildcards: Any) -> dict[str, Any]:
         """Return the inputs of generate: the model, and the real data if the family has any."""
         branch, t = self.branch_of(wildcards), int(wildcards.iteration)
-        return {"model": branch.model(t), **self._data(wildcards, branch)}
+        shard = branch.shard(t, int(wildcards.start), int(wildcards.stop))
+        files = {
+            "model": branch.model(t),
+            "training": branch.training(t),
+            **self._data(wildcards, branch),
+        }
+        return self._asked("generate", wildcards, [shard.path, shard.record], files)
 
     def evaluated_of(self, wildcards: Any) -> dict[str, Any]:
         """Return the inputs of evaluate."""
         branch, t = self.branch_of(wildcards), int(wildcards.iteration)
         shards = branch.evaluated_shards(t)
-        return {
+        files = {
             "model": branch.model(t),
+            "training": branch.training(t),
             "training_set": branch.training_set(t),
-            "shards": _shard_files(shards),
+            "shards": [shard.path for shard in shards],
             "records": [shard.record for shard in shards],
             **self._data(wildcards, branch),
         }
+        outputs = [branch.metrics(t), branch.evaluation(t)]
+        if self._inputs.family(wildcards).by_steps.pictures is not None:
+            outputs.insert(0, branch.portrait(t))
+        return self._asked("evaluate", wildcards, outputs, files)
 
     def _seeds_branches(self, wildcards: Any) -> list[Branch]:
         branches = self._branches[wildcards.experiment]
@@ -127,17 +176,20 @@ class StepInputs:
         evaluated = self._branches[wildcards.experiment].experiment.evaluated
         return [branch.metrics(t) for branch in self._seeds_branches(wildcards) for t in evaluated]
 
-    def folders_of(self, wildcards: Any) -> list[str]:
+    def evaluations_of(self, wildcards: Any) -> dict[str, str]:
+        """Return the identities that the evaluations of a chain must have, by record."""
+        place = (wildcards.experiment, wildcards.point, wildcards.regime)
+        return self._inputs.evaluations(*place)
+
+    def folders_of(self, wildcards: Any) -> Uncompared:
         """Return the folders of all iterations of a chain, for all its seeds."""
         iterations = range(1, self._branches[wildcards.experiment].experiment.iterations + 1)
-        return [
-            folder
-            for branch in self._seeds_branches(wildcards)
-            for t in iterations
-            for folder in branch.folders(t)
-        ]
+        branches = self._seeds_branches(wildcards)
+        return Uncompared(
+            [folder for branch in branches for t in iterations for folder in branch.folders(t)]
+        )
 
-    def done_with(self, wildcards: Any) -> list[str]:
+    def done_with(self, wildcards: Any) -> Uncompared:
         """Return the folders of an iteration if nothing needs its model once it is evaluated.
 
         A grid of mixtures has hundreds of last iterations, whose metrics are collected late.
@@ -145,8 +197,8 @@ class StepInputs:
         experiment = self._branches[wildcards.experiment].experiment
         t = int(wildcards.iteration)
         if experiment.keep_models != "none" or t < experiment.iterations:
-            return []
-        return self.branch_of(wildcards).folders(t)
+            return Uncompared([])
+        return Uncompared(self.branch_of(wildcards).folders(t))
 
     def _shown(self, wildcards: Any, written: bool) -> Iterator[tuple[Place, Branch]]:
         branches = self._branches.get(wildcards.experiment)
@@ -179,11 +231,3 @@ class StepInputs:
         """Return the first shard at each of `written_places`."""
         shown = self._shown(wildcards, written=True)
         return [branch.evaluated_shards(place[2])[0].path for place, branch in shown]
-
-
-def _shard_files(shards: Sequence[Shard]) -> list[Any]:
-    """Return shards as inputs whose age does not count, since their records have checksums.
-
-    If a lost shard is generated again with the same contents, no job that reads it runs again.
-    """
-    return [ancient(shard.path) for shard in shards]

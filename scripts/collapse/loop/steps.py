@@ -15,21 +15,32 @@ from typing import Any
 import numpy as np
 
 from collapse import families
-from collapse.artifacts import chain_file, files, manifest, restoring, training_sets
+from collapse.artifacts import (
+    chain_file,
+    files,
+    identity,
+    manifest,
+    restoring,
+    sources,
+    training_sets,
+)
 from collapse.artifacts.files import DamagedFileError
+from collapse.artifacts.identity import MadeOf
 from collapse.artifacts.manifest import Dataset, ShardFile, ShardRecord, TrainingSet
-from collapse.artifacts.paths import TRAINING
+from collapse.artifacts.paths import DATASET, TRAINING
 from collapse.artifacts.step import Step
 from collapse.errors import JobError
 from collapse.families.step_jobs import EvaluateJob, GenerateJob, PortrayJob, StepJob
 from collapse.loop import fitting
 
 
-def prepare(directory: str | Path, step: Step) -> None:
+def prepare(directory: str | Path, step: Step, made_of: MadeOf | None = None) -> None:
     """Write the real data of an experiment into a folder, with a record of its files.
 
-    Raises TypeError if the family has no data set, and JobError if the data can't be read.
+    Raises TypeError if the family has no data set, and JobError if the data can't be read or is
+    other data than when the run began.
     """
+    sources.verify(made_of)
     family = families.load(step.family)
     write_real_data = families.load_steps(family).prepare
     if write_real_data is None:
@@ -53,9 +64,9 @@ def prepare(directory: str | Path, step: Step) -> None:
             )
             for split, parts in (("train", prepared.train), ("test", prepared.test))
         }
-        manifest.write(
-            partial / training_sets.DATASET, Dataset(**written, details=prepared.details)
-        )
+        sources.verify(made_of)
+        record = Dataset(**written, details=prepared.details, made_of=made_of or {})
+        manifest.write(partial / DATASET, record)
 
 
 def train(
@@ -68,6 +79,7 @@ def train(
     scratch: Path,
     ranks: int = 1,
     nodes: int = 1,
+    made_of: MadeOf | None = None,
 ) -> None:
     """Train the model of an iteration, after verifying the checksums of its training data.
 
@@ -85,6 +97,8 @@ def train(
         Folder of the state from which an interrupted training continues; removed after success.
     ranks, nodes : int
         Number of processes that train together, one for each GPU, and of their nodes.
+    made_of : mapping or None
+        What the model is made of, if a study says it; the inputs are compared with it.
 
     Raises
     ------
@@ -92,6 +106,8 @@ def train(
         If a file of the training set is damaged or of another chain, or the training fails.
     """
     started = time.perf_counter()
+    identity.verify_inputs(made_of)
+    sources.verify(made_of)
     read_verified(step, training_set)
     work = _work(step, "train", [model, record], Path(model).parent, training_set)
     if work.restore():
@@ -100,6 +116,7 @@ def train(
         task = fitting.Fitting(step, training_set, data, str(scratch), str(partial))
         details = task.run() if ranks == 1 else task.run_in_ranks(ranks, nodes)
     details |= {"ranks": ranks, "seconds": time.perf_counter() - started}
+    details[identity.KEY] = made_of or {}
     files.write_text(record, json.dumps(details, indent=1) + "\n")
     files.remove_directory(scratch)
     work.keep()
@@ -135,9 +152,18 @@ def read_verified(step: Step, path: str) -> TrainingSet:
 
 
 def generate(
-    shard: str, record: str, step: Step, *, start: int, stop: int, model: str, data: str | None
+    shard: str,
+    record: str,
+    step: Step,
+    *,
+    start: int,
+    stop: int,
+    model: str,
+    data: str | None,
+    made_of: MadeOf | None = None,
 ) -> None:
     """Write samples ``start`` to ``stop`` of a model as a Parquet file, and the shard's record."""
+    identity.verify_inputs(made_of)
     # The record of the training, which is beside the model, identifies the model.
     training, folder = Path(model).with_name(TRAINING), Path(shard).parent.parent
     work = _work(step, f"generate-{start}-{stop}", [shard, record], folder, training)
@@ -160,12 +186,13 @@ def generate(
             raise DamagedFileError(f"{shard}: found {found} samples, expected {len(slots)}")
     # The record holds no times, so that a shard that is generated again has the same record.
     written = ShardFile(path=shard, start=start, stop=stop, sha256=manifest.checksum(shard))
-    manifest.write(record, ShardRecord(shard=written, details=details))
+    manifest.write(record, ShardRecord(shard=written, details=details, made_of=made_of or {}))
     work.keep()
 
 
 def evaluate(
     output: str | Path,
+    record: str | Path,
     step: Step,
     *,
     model: str,
@@ -175,18 +202,21 @@ def evaluate(
     portrait: str | None = None,
     threads: int = 1,
     done_with: Sequence[str] = (),
+    made_of: MadeOf | None = None,
 ) -> None:
-    """Write the metrics of a model on real test data, and those of its samples.
+    """Write the metrics of a model on real test data and of its samples, and the record of them.
 
     For a family with pictures, also write the portrait of the iteration. Afterwards, remove the
     kept outputs of the folders ``done_with``, whose checkpoints nothing needs any more.
     """
+    started = time.perf_counter()
+    identity.verify_inputs(made_of)
     described = training_sets.read_own(training_set, step, step.iteration)
     shards = [manifest.read_shard_record(path) for path in records]
     for each in shards:
         manifest.verify(each.shard)
     if data is not None:
-        for part in manifest.read_dataset(Path(data, training_sets.DATASET)).test:
+        for part in manifest.read_dataset(Path(data, DATASET)).test:
             manifest.verify(part)
     family = families.load(step.family)
     steps = families.load_steps(family)
@@ -214,6 +244,8 @@ def evaluate(
     metrics = steps.evaluate(job)
     written = {name: float(metrics.get(name, np.nan)) for name in family.metrics}
     files.write_text(output, json.dumps(written, indent=1) + "\n")
+    about = {"seconds": time.perf_counter() - started, identity.KEY: made_of or {}}
+    files.write_text(record, json.dumps(about, indent=1) + "\n")
     restoring.discard(done_with)
 
 
@@ -223,6 +255,7 @@ def collect(
     *,
     seeds: Sequence[int],
     specification: Mapping[str, Any],
+    evaluations: Mapping[str, str] | None = None,
     folders: Sequence[str] = (),
 ) -> None:
     """Write the metrics of a chain for all its seeds, in the format of closed-form chains.
@@ -237,16 +270,19 @@ def collect(
         The seeds, in this order.
     specification : mapping
         The `collapse.study.chain_spec.ChainSpec` as plain values.
+    evaluations : mapping of str to str, or None
+        The identities that the study expects of the records of all evaluations.
     folders : sequence of path
         The folders of the chain's iterations; the outputs kept in them are removed.
     """
+    for record, expected in (evaluations or {}).items():
+        identity.verify(record, expected)
     iterations = specification["evaluated"]
     found = [_read_metrics(path) for path in metrics]
     shape = (len(seeds), len(iterations))
     arrays = {name: np.array([one[name] for one in found]).reshape(shape) for name in found[0]}
-    chain_file.write_chain(
-        output, arrays, seeds=seeds, iterations=iterations, identity=specification
-    )
+    made_of = {**specification, "evaluations": identity.identity(evaluations or {})}
+    chain_file.write_chain(output, arrays, seeds=seeds, iterations=iterations, identity=made_of)
     restoring.forget(folders)
 
 

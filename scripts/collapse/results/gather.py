@@ -23,6 +23,7 @@ def write(
     path: Path,
     *,
     chains: Sequence[tuple[Mapping[str, Any], str]],
+    specifications: Sequence[Mapping[str, Any]],
     layout: Mapping[str, Any],
     study: Mapping[str, Any],
     project: Path,
@@ -30,6 +31,11 @@ def write(
     """Write the dataset of an experiment: its chains, with their provenance.
 
     A chain's file that fails its checksums is set aside, so that the next run makes it again.
+
+    Raises
+    ------
+    DamagedFileError
+        If a chain's file is damaged, or is not made of what its specification says.
     """
     family = families.load(layout["family"])
     descriptions = {name: (m.long_name, m.units) for name, m in family.metrics.items()}
@@ -41,12 +47,18 @@ def write(
         "seed": ("random seed", "1"),
         "regime": ("regime: what iteration t >= 2 trains on", "1"),
     }
-    for _, chain in chains:
+    for (_, chain), expected in zip(chains, specifications, strict=True):
         try:
-            chain_file.read_chain(chain)
+            _, _, found = chain_file.read_chain(chain)
         except DamagedFileError as error:
             chain_file.set_aside(chain)
             raise DamagedFileError(f"{error}; run again to make it again") from None
+        if not chain_file.is_of(found, expected):
+            differs = "; ".join(chain_file.differences(found, expected))
+            raise DamagedFileError(
+                f"{chain}: found a chain of another study ({differs}), expected one of this study; "
+                f"delete {chain} and run again"
+            )
     attributes = {
         "family": layout["family"],
         "study": study,

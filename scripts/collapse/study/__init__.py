@@ -20,6 +20,7 @@ from collapse.study import errors, mistakes, yaml_file
 from collapse.study.chain_spec import ChainSpec
 from collapse.study.errors import StudyError
 from collapse.study.experiment import (
+    HOUSEKEEPING,
     JOINT,
     EitherExperiment,
     Experiment,
@@ -165,12 +166,23 @@ def _known_keys(path: tuple[Any, ...], content: Any) -> list[str]:
     return list(model.model_fields)
 
 
-def plain(study: Study, only: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return a study, or some of its experiments, as plain values for `Study.model_validate`."""
-    written = study.model_dump(mode="json", exclude_unset=True)
-    if only is not None:
-        written["experiments"] = {name: written["experiments"][name] for name in only}
-    return written
+def plain(study: Study) -> dict[str, Any]:
+    """Return a study as plain values for `Study.model_validate`."""
+    return study.model_dump(mode="json", exclude_unset=True)
+
+
+def of_results(study: Study, only: Sequence[str]) -> dict[str, Any]:
+    """Return what the results of some experiments depend on, as plain values for `Study`.
+
+    Regimes that none of them has are left out, and so are `HOUSEKEEPING` keys.
+    """
+    written = plain(study)
+    chosen = {name: written["experiments"][name] for name in only}
+    for name, experiment in chosen.items():
+        chosen[name] = {key: experiment[key] for key in experiment if key not in HOUSEKEEPING}
+    used = {regime for experiment in chosen.values() for regime in experiment["regimes"]}
+    defined = {name: each for name, each in written.get("regimes", {}).items() if name in used}
+    return {"experiments": chosen, "regimes": defined}
 
 
 def resolved(study: Study, experiment: str) -> dict[str, Any]:

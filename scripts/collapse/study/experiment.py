@@ -24,6 +24,10 @@ Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 JOINT = "__"
 
 
+#: Keys of an experiment that say how it runs and what it keeps, and that change no result.
+HOUSEKEEPING = frozenset({"gpus", "keep_models"})
+
+
 class Point(NamedTuple):
     """A cell of an experiment's parameter grid.
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from collapse.artifacts import manifest
-from collapse.artifacts.training_sets import DATASET
+from collapse.artifacts.paths import DATASET
 from collapse.data.text import pairs, questions, tokens
 from collapse.families.fine_tuning import base, training
 from collapse.families.fine_tuning.evaluation import of_questions

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from collapse.artifacts import manifest
-from collapse.artifacts.training_sets import DATASET
+from collapse.artifacts.paths import DATASET
 from collapse.data.text import stories, tokenizing, tokens
 from collapse.data.text.corpus import open_corpus
 from collapse.data.text.tokenizing import BOS, EOS

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from collapse.artifacts import manifest, shard_rows
 from collapse.artifacts.manifest import ShardRecord
+from collapse.artifacts.paths import DATASET
 from collapse.artifacts.step import Step
-from collapse.artifacts.training_sets import DATASET
 from collapse.data.molecules import conformations
 from collapse.data.molecules import sources as molecule_sources
 from collapse.data.molecules.conformations import Conformations

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from collapse.artifacts import manifest, shard_rows
 from collapse.artifacts.manifest import ShardRecord
+from collapse.artifacts.paths import DATASET
 from collapse.artifacts.step import Step
-from collapse.artifacts.training_sets import DATASET, Selection
+from collapse.artifacts.training_sets import Selection
 from collapse.data import evenly
 from collapse.data.images import shards as image_shards
 from collapse.data.images import sources as images

@@ -1,0 +1,155 @@
+"""Why each job of a run would run, in words.
+
+Snakemake's ``--summary`` lists which outputs it would make; why is said here, by comparing what an
+output's record says that it is made of with what the study would make it of.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from collapse.artifacts import chain_file, identity
+from collapse.errors import JobError
+from collapse.loop.inputs import Inputs
+from collapse.loop.step_inputs import StepInputs
+
+#: The paths of what steps and chains write, without the name of a file.
+_STEP = re.compile(
+    r"results/(?P<experiment>[^/]+)/(?P<point>[^/]+)/(?P<regime>[^/]+)"
+    r"/seed(?P<seed>\d+)/iter(?P<iteration>\d+)/(?:synthetic/(?P<start>\d+)-(?P<stop>\d+))?"
+)
+_CHAIN = re.compile(r"results/(?P<experiment>[^/]+)/(?P<point>[^/]+)/(?P<regime>[^/]+)\.nc$")
+_DATA = re.compile(r"results/(?P<experiment>[^/]+)/data/(?P<point>[^/]+)$")
+
+#: The name of the record that says what a step's outputs are made of; a shard's has its own name.
+_RECORDS = {
+    "assemble": "training_set.json",
+    "train": "training.json",
+    "evaluate": "evaluation.json",
+}
+
+#: Why an output is made of which nothing exists.
+NEW = "not made yet"
+
+
+def pending(snakefile: Path, study: str) -> str:
+    """Return Snakemake's summary of a study's outputs in the working directory, as a table.
+
+    Raises
+    ------
+    JobError
+        If Snakemake fails; its last line is the message.
+    """
+    command = [
+        *(sys.executable, "-m", "snakemake", "--summary", "--snakefile", str(snakefile)),
+        *("--config", f"study={study}", "--rerun-triggers", "params"),
+        *("--max-checksum-file-size", "50000000"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise JobError((done.stderr.strip() or "snakemake failed").splitlines()[-1])
+    return done.stdout
+
+
+def explain(summary: str, inputs: Inputs, steps: StepInputs) -> str:
+    """Say for each job that would run why.
+
+    Parameters
+    ----------
+    summary : str
+        The table of `pending`.
+    inputs, steps : Inputs, StepInputs
+        What the rules ask for.
+
+    Returns
+    -------
+    str
+        A line for each job; jobs whose outputs don't exist yet are counted by rule.
+    """
+    new: Counter[str] = Counter()
+    lines = []
+    seen = set()
+    for rule, output, status in _rows(summary):
+        why = _reason(rule, output, status, inputs, steps)
+        job = (rule, _job_of(output))
+        if job in seen:
+            continue
+        seen.add(job)
+        if why == NEW:
+            new[rule] += 1
+        else:
+            lines.append(f"{rule}: {output}: {why}")
+    counted = [f"{rule}: {count} {NEW}" for rule, count in new.items()]
+    return "\n".join([*lines, *counted]) or "Nothing would run: everything is up to date."
+
+
+def _rows(summary: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the rule, path and state of each output that would be made."""
+    for row in csv.DictReader(summary.splitlines(), delimiter="\t"):
+        if row["plan"] == "update pending":
+            yield row["rule"].split("_unkept")[0].split("_pictured")[0], *_named(row)
+
+
+def _named(row: dict[str, Any]) -> tuple[str, str]:
+    return row["output_file"], row["status"]
+
+
+def _job_of(output: str) -> str:
+    """Return what the outputs of a job have in common: a shard's name, a folder, or themselves."""
+    if "/synthetic/" in output:
+        return output.rpartition(".")[0]
+    return output if output.endswith(".nc") else str(Path(output).parent)
+
+
+def _reason(rule: str, output: str, status: str, inputs: Inputs, steps: StepInputs) -> str:
+    if rule == "chain":
+        return _of_chain(output, inputs)
+    record, place = _record_of(rule, output)
+    if record is None:
+        return NEW if status == "missing" else "what it shows is made anew, or the study changed"
+    found = identity.recorded(record)
+    if found is None:
+        return NEW if not Path(record).exists() else "made by a version that noted no identities"
+    changed = identity.differences(found, steps.made_of(rule)(place))
+    if changed:
+        return "; ".join(changed)
+    if status == "removed temp file" or not Path(output).exists():
+        return "it is not there any more, and a job that would run needs it"
+    return "it is incomplete, or made in one job with what is needed"
+
+
+def _of_chain(output: str, inputs: Inputs) -> str:
+    place = _CHAIN.match(output)
+    if place is None or not Path(output).exists():
+        return NEW
+    wildcards = SimpleNamespace(**place.groupdict())
+    found = chain_file.identity_of(output)
+    expected = inputs.identity_of(wildcards)
+    if not chain_file.is_of(found, expected):
+        return "; ".join(chain_file.differences(found, expected))
+    there = chain_file.seeds_of(output, expected)
+    missing = [str(seed) for seed in inputs.seeds_of(wildcards) if seed not in there]
+    return f"new seeds {', '.join(missing)}" if missing else "it is incomplete"
+
+
+def _record_of(rule: str, output: str) -> tuple[str | None, SimpleNamespace]:
+    """Return the record that describes an output, if any, and the wildcards of its job."""
+    data = _DATA.match(output)
+    if rule == "prepare" and data is not None:
+        return f"{output}/dataset.json", SimpleNamespace(**data.groupdict())
+    step = _STEP.match(output)
+    if step is None:
+        return None, SimpleNamespace()
+    place = SimpleNamespace(**step.groupdict())
+    if rule == "generate":
+        return f"{output.rpartition('.')[0]}.json", place
+    folder = step[0]
+    return (f"{folder}{_RECORDS[rule]}" if rule in _RECORDS else None), place

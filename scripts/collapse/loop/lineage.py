@@ -1,0 +1,141 @@
+"""What each step of an experiment is made of, as its study says, before anything has run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from collapse.artifacts import identity
+from collapse.artifacts.identity import MadeOf
+from collapse.artifacts.paths import Branch
+from collapse.loop.branches import ANY_REGIME, Branches
+from collapse.seeding import REAL
+
+
+class Lineage:
+    """What the artifacts of an experiment that runs by steps are made of.
+
+    Everything that an artifact depends on is in the identity of the artifact: the parameters that
+    matter to its step, the versions of this step and of all before it, and the contents of the
+    files that the study names. So a changed parameter or version, or another content of a file,
+    changes the identities of all that follows from it, and of nothing else.
+
+    Parameters
+    ----------
+    branches : Branches
+        The chains of the experiment.
+    sources : mapping of str to str
+        The checksums of the files and folders that the study names; see
+        `collapse.artifacts.sources`.
+    """
+
+    def __init__(self, branches: Branches, sources: Mapping[str, str]) -> None:
+        self._branches = branches
+        self._sources = sources
+        self._has_dataset = branches.family.by_steps.has_dataset
+        self._known: dict[str, str] = {}
+
+    def prepare(self, point: str) -> MadeOf:
+        """Return what the real data of a point is made of."""
+        step = self._branches.step(point, REAL, 0, 1, "data").as_dict()
+        return self._made_of("prepare", step, {}, sources=self._named(point))
+
+    def assemble(self, branch: Branch, t: int) -> MadeOf:
+        """Return what the training set of an iteration is made of."""
+        if t == 1:
+            inputs = self._data(branch)
+            regime = ANY_REGIME
+        else:
+            self._follow(branch, t - 1)
+            inputs = {branch.training_set(t - 1): self._training_set(branch, t - 1)}
+            for shard in branch.shards(t - 1):
+                inputs[shard.record] = self._shard(branch, t - 1, shard.start, shard.stop)
+            regime = branch.regime
+        step = self._step(branch, t, "training")
+        # A field that later versions add to regimes must not change the identity of what exists.
+        return self._made_of(
+            "assemble", step, inputs, settings=regime.model_dump(exclude_defaults=True)
+        )
+
+    def train(self, branch: Branch, t: int) -> MadeOf:
+        """Return what the model of an iteration is made of."""
+        self._follow(branch, t)
+        inputs = {branch.training_set(t): self._training_set(branch, t), **self._data(branch)}
+        # The pretrained model, from which a training may start, is among the sources.
+        sources = self._named(branch.points.training)
+        return self._made_of("train", self._step(branch, t, "training"), inputs, sources=sources)
+
+    def generate(self, branch: Branch, t: int, start: int, stop: int) -> MadeOf:
+        """Return what a shard is made of."""
+        inputs = {branch.training(t): self._training(branch, t), **self._data(branch)}
+        settings = {"start": start, "stop": stop}
+        step = self._step(branch, t, "generation")
+        return self._made_of("generate", step, inputs, settings=settings)
+
+    def evaluate(self, branch: Branch, t: int) -> MadeOf:
+        """Return what the metrics of an iteration are made of."""
+        inputs = {
+            branch.training_set(t): self._training_set(branch, t),
+            branch.training(t): self._training(branch, t),
+            **{
+                shard.record: self._shard(branch, t, shard.start, shard.stop)
+                for shard in branch.evaluated_shards(t)
+            },
+            **self._data(branch),
+        }
+        return self._made_of("evaluate", self._step(branch, t, "evaluation"), inputs)
+
+    def collect(self, branches: Sequence[Branch], iterations: Sequence[int]) -> dict[str, str]:
+        """Return the identities of the evaluations of chains at these iterations, by record."""
+        return {
+            branch.evaluation(t): self._identity(branch.evaluation(t), self.evaluate, branch, t)
+            for branch in branches
+            for t in iterations
+        }
+
+    def _made_of(
+        self, rule: str, step: Mapping[str, Any], inputs: Mapping[str, str], **others: Any
+    ) -> MadeOf:
+        version = self._branches.family.by_steps.version(rule)
+        return {"rule": rule, "version": version, "step": step, "inputs": inputs, **others}
+
+    def _named(self, point: str) -> dict[str, str]:
+        """Return the checksums of the files and folders that a point names."""
+        by_steps = self._branches.family.by_steps
+        named = by_steps.source_files(self._branches.parameters(point))
+        return {path: self._sources[path] for path in named}
+
+    def _step(self, branch: Branch, t: int, stage: str) -> dict[str, Any]:
+        """Return the key of a step, which at iteration 1 is the same for all regimes."""
+        point = getattr(branch.points, stage) if t == 1 else branch.points.later
+        regime = REAL if t == 1 else branch.regime_name
+        return self._branches.step(point, regime, branch.seed, t, stage).as_dict()
+
+    def _follow(self, branch: Branch, t: int) -> None:
+        """Find the identities up to a training set in ascending order, without recursion."""
+        first = t
+        while first > 1 and branch.training_set(first - 1) not in self._known:
+            first -= 1
+        for earlier in range(first, t):
+            self._training_set(branch, earlier)
+
+    def _identity(self, record: str, made_of: Any, *given: Any) -> str:
+        if record not in self._known:
+            self._known[record] = identity.identity(made_of(*given))
+        return self._known[record]
+
+    def _data(self, branch: Branch) -> dict[str, str]:
+        if not self._has_dataset:
+            return {}
+        record = branch.dataset
+        return {record: self._identity(record, self.prepare, branch.points.data)}
+
+    def _training_set(self, branch: Branch, t: int) -> str:
+        return self._identity(branch.training_set(t), self.assemble, branch, t)
+
+    def _training(self, branch: Branch, t: int) -> str:
+        return self._identity(branch.training(t), self.train, branch, t)
+
+    def _shard(self, branch: Branch, t: int, start: int, stop: int) -> str:
+        record = branch.shard(t, start, stop).record
+        return self._identity(record, self.generate, branch, t, start, stop)

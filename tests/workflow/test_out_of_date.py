@@ -1,0 +1,309 @@
+"""What runs again after a change: only what the change concerns (docs/out-of-date.md).
+
+The table there has a row for each test here, and Snakemake's dry run is the witness.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from collapse.artifacts import chain_file, sources
+from collapse.loop.inputs import Inputs
+from collapse.loop.run import named_sources
+from collapse.study import load
+from running import PROJECT, Workflow
+
+CLOSED = {
+    "family": "gaussian",
+    "regimes": ["replace", "accumulate"],
+    "iterations": 3,
+    "seeds": 3,
+    "samples": 10,
+    "grid": {"dimension": [2]},
+}
+STEPS = {**CLOSED, "per_iteration": True, "seeds": 1, "keep_models": "none"}
+#: The jobs that make results of one experiment anew, and those of all experiments together.
+OWN, TOGETHER = {"gather": 1, "figures": 1}, {"theory_check": 1, "summary": 1, "all": 1}
+RESULTS = OWN | TOGETHER
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    return Workflow.ran(tmp_path_factory.mktemp("out-of-date"), closed=CLOSED, steps=STEPS)
+
+
+def planned(ran, *arguments, closed=None, steps=None, **others):
+    """Return the jobs that a changed study would run."""
+    ran.write(closed=CLOSED | (closed or {}), steps=STEPS | (steps or {}), **others)
+    try:
+        return ran.planned(*arguments)
+    finally:
+        ran.write(closed=CLOSED, steps=STEPS)
+
+
+def test_nothing_runs_again_without_a_change(ran):
+    before = files(ran)
+    assert planned(ran) == {}
+    assert files(ran) == before  # a dry run changes nothing
+
+
+def files(ran):
+    return {
+        path: path.stat().st_mtime_ns
+        for folder in ("results", "logs")
+        for path in (ran.directory / folder).rglob("*")
+    }
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """A copy of the project, whose files are newer than all results."""
+    parts = ("Snakefile", "rules", "scripts", "config", "profiles", "docs", "envs")
+    subprocess.run(["cp", "-r", *(PROJECT / part for part in parts), tmp_path], check=True)
+    monkeypatch.setattr("running.PROJECT", tmp_path)
+    return tmp_path
+
+
+def test_nothing_runs_again_in_a_fresh_clone_or_after_a_comment_in_a_script(ran, clone):
+    for script in (clone / "scripts").glob("*.py"):
+        script.write_text(f"# A comment.\n{script.read_text()}")
+    assert planned(ran) == {}
+
+
+GAUSSIAN = "gaussian/__init__.py"
+VERSIONS = {
+    "another family": ("discrete.py", "version=2", "0", {}),
+    "closed form": (GAUSSIAN, "version=2", "0", {"chain": 2, **RESULTS}),
+    # The models that an evaluation reads are not kept, so they are trained again.
+    "evaluate": (
+        GAUSSIAN,
+        "Iterative(",
+        'versions={"evaluate": 2}, ',
+        {"train_unkept": 5, "evaluate": 5, "collect": 2, **RESULTS},
+    ),
+}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_version_runs_what_it_concerns(ran, clone, version):
+    module, before, added, jobs = VERSIONS[version]
+    path = clone / "scripts" / "collapse" / "families" / module
+    text = path.read_text()
+    assert text.count(before) == 1
+    path.write_text(text.replace(before, before + added))
+    assert planned(ran) == jobs
+
+
+def test_nothing_runs_again_after_a_comment_in_the_study(ran):
+    text = ran.study.read_text()
+    try:
+        ran.study.write_text(f"# A comment.\n{text}")
+        assert ran.planned() == {}
+    finally:
+        ran.study.write_text(text)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_nothing_runs_again_if_a_clock_was_wrong(ran, hours):
+    """Some files are then newer than what was made of them."""
+    found = sorted(path for path in (ran.directory / "results").rglob("*") if path.is_file())
+    times = {path: path.stat().st_mtime_ns for path in found}
+    for path in found[::2]:
+        os.utime(path, (time.time() + hours * 3600,) * 2)
+    assert planned(ran) == {}
+    for path, when in times.items():
+        os.utime(path, ns=(when, when))
+
+
+def test_nothing_runs_again_in_another_folder(ran, tmp_path):
+    moved = Workflow(tmp_path / "moved")
+    shutil.copytree(ran.directory, moved.directory)
+    assert moved.planned() == {}
+
+
+@pytest.mark.parametrize("metadata", [True, False])
+def test_resources_retention_and_deployment_change_nothing(ran, metadata):
+    assert planned(ran, "--default-resources", "mem_mb=5000", steps={"keep_models": "all"}) == {}
+    assert planned(ran, "--set-resources", "train:mem_mb=1", steps={"keep_models": "last"}) == {}
+
+
+CHANGES = {
+    "new seed": (
+        {"closed": {"seeds": 4}},
+        {"chain": 2, **RESULTS},
+    ),
+    "fewer seeds": ({"closed": {"seeds": 2}}, RESULTS),
+    "new regime": (
+        {"closed": {"regimes": ["replace", "accumulate", "accumulate-subsample"]}},
+        {"chain": 1, **RESULTS},
+    ),
+    "new seed by steps": (
+        {"steps": {"seeds": 2}},
+        {
+            "assemble": 5, "train_unkept": 5, "generate": 5, "evaluate": 5, "collect": 2,
+            **RESULTS,
+        },
+    ),
+    "new regime by steps": (
+        {"steps": {"regimes": ["replace", "accumulate", "accumulate-subsample"]}},
+        {
+            "assemble": 2, "train_unkept": 2, "generate": 2, "evaluate": 2, "collect": 1,
+            **RESULTS,
+        },
+    ),
+    "more iterations by steps": (
+        {"steps": {"iterations": 4}},
+        {
+            "assemble": 2, "train_unkept": 2, "generate": 2, "evaluate": 2, "collect": 2,
+            **RESULTS,
+        },
+    ),
+    "another experiment": (
+        {"more": {**CLOSED, "regimes": ["replace"]}},
+        {"chain": 1, **RESULTS},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_runs_what_it_concerns(ran, change):
+    study, jobs = CHANGES[change]
+    assert planned(ran, **study) == jobs
+
+
+def test_all_jobs_run_if_all_are_forced(ran):
+    forced = planned(ran, "--forceall")
+    assert forced["chain"] == 2 and forced["train_unkept"] == 5 and forced["gather"] == 2
+    assert planned(ran, "--forcerun", "chain") == {"chain": 2, **RESULTS}
+
+
+def test_what_is_lost_is_made_again_and_nothing_else(ran, tmp_path):
+    lost = Workflow(tmp_path / "lost")
+    shutil.copytree(ran.directory, lost.directory)
+    for name in ("theory_verdicts.csv", "summary.csv"):
+        kept = lost.path(f"tables/{name}").read_bytes()
+        lost.path(f"tables/{name}").unlink()
+        assert set(lost.planned()) <= {"theory_check", "summary", "all"}
+        lost.run()
+        assert lost.path(f"tables/{name}").read_bytes() == kept
+    # Shards that were trained on are not wanted any more, unless a chain goes on from them.
+    for shard in lost.directory.glob("results/steps/*/*/seed0/iter*/synthetic/*"):
+        shard.unlink()
+    assert lost.planned() == {}
+
+
+TEXT = {
+    "family": "language_model",
+    "regimes": ["replace"],
+    "iterations": 2,
+    "seeds": 1,
+    "samples": 40,
+    "keep_models": "none",
+    "grid": {"model": ["tiny"], "temperature": [1.0]},
+}
+
+
+@pytest.fixture
+def text(tmp_path, monkeypatch):
+    """All steps of an experiment with text as if they had run, without the unkept models."""
+    monkeypatch.chdir(tmp_path)
+    Path("data.txt").write_text("Once upon a time.\n\nThe end.\n")
+    TEXT["settings"] = {"data": str(tmp_path / "data.txt")}
+    workflow = Workflow(tmp_path)
+    workflow.write(text=TEXT)
+    study = load(workflow.study)
+    inputs = Inputs(study, {}, PROJECT, sources=sources.checksums(named_sources(study)))
+    lineage = inputs.lineages["text"]
+    for chain in inputs.branches["text"].all():
+        records = {chain.dataset: lineage.prepare(chain.points.data)}
+        for t in (1, 2):
+            records[chain.training_set(t)] = lineage.assemble(chain, t)
+            records[chain.training(t)] = lineage.train(chain, t)
+            records[chain.evaluation(t)] = lineage.evaluate(chain, t)
+            for shard in {*chain.shards(t), *chain.evaluated_shards(t)}:
+                records[shard.record] = lineage.generate(chain, t, shard.start, shard.stop)
+        for path, made_of in records.items():
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).write_text(json.dumps({"made_of": made_of}))
+        for path in [*map(chain.metrics, (1, 2)), *(each.path for each in chain.shards(1))]:
+            Path(path).touch()
+        for shard in chain.evaluated_shards(2):
+            Path(shard.path).touch()
+    workflow.run("--touch", "--forceall", chain.metrics(2))
+    return workflow
+
+
+def steps_planned(workflow, **changed):
+    workflow.write(text=TEXT | changed)
+    steps = ("prepare", "assemble", "train_unkept", "generate", "evaluate")
+    found = workflow.planned()
+    return {step: found[step] for step in steps if step in found}
+
+
+def test_a_new_temperature_trains_no_old_chain_again(text):
+    """The model of iteration 1 was not kept; it is trained again, and the old chain is not."""
+    assert steps_planned(text) == {}
+    grid = {"model": ["tiny"], "temperature": [1.0, 0.5]}
+    assert steps_planned(text, grid=grid) == {
+        "assemble": 1, "train_unkept": 2, "generate": 2, "evaluate": 2
+    }  # fmt: skip
+
+
+def test_data_counts_by_its_content(text):
+    data = Path(TEXT["settings"]["data"])
+    os.utime(data, (time.time() + 3600,) * 2)
+    assert steps_planned(text) == {}
+    data.write_text(data.read_text() + "\nAnother end.\n")
+    assert steps_planned(text) == {
+        "prepare": 1, "assemble": 2, "train_unkept": 2, "generate": 2, "evaluate": 2
+    }  # fmt: skip
+    printed = text.run("explain", "--quiet", "all")
+    assert f"prepare: results/text/data/any: another {data}" in printed
+
+
+# Two studies, one folder.
+
+
+def test_seeds_that_a_study_has_no_more_are_kept(tmp_path):
+    workflow = Workflow.ran(tmp_path, closed=CLOSED)
+    path = workflow.path("closed/dimension=2__samples=10/replace.nc")
+    first, seeds, _ = chain_file.read_chain(path)
+    written = path.stat().st_mtime_ns
+    workflow.write(closed=CLOSED | {"seeds": [1]})
+    workflow.run()
+    assert path.stat().st_mtime_ns == written
+    assert xr.load_dataset(workflow.path("closed/metrics.nc"))["seed"].values.tolist() == [1]
+    workflow.write(closed=CLOSED | {"seeds": [7, 1]})
+    workflow.run()
+    both, kept, _ = chain_file.read_chain(path)
+    assert (seeds, kept) == ([0, 1, 2], [0, 1, 2, 7])
+    for name in first:
+        assert np.array_equal(both[name][:3], first[name], equal_nan=True)
+    # What is printed at the end belongs to the run: a part of this study makes no summary.
+    workflow.write(closed=CLOSED, other=CLOSED)
+    assert "experiment" not in workflow.run("results/other/metrics.nc")
+
+
+def test_a_study_that_is_edited_meanwhile_changes_nothing_of_the_run(tmp_path):
+    """Jobs read the snapshot of the study that their driver read."""
+    many = CLOSED | {"samples": [10, 11, 12, 13, 14, 15], "iterations": 5}
+    workflow = Workflow(tmp_path)
+    workflow.write(closed=many)
+    driver = subprocess.Popen(
+        workflow.command(cores=1), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    while not list(tmp_path.glob("results/closed/*/*.nc")) and driver.poll() is None:
+        time.sleep(0.05)
+    workflow.write(closed=many | {"iterations": 7})
+    printed, _ = driver.communicate(timeout=600)
+    assert driver.returncode == 0, printed
+    with xr.open_dataset(workflow.path("closed/metrics.nc")) as dataset:
+        assert dataset.sizes["iteration"] == 5
+    assert workflow.planned()["chain"] == 12
