@@ -532,7 +532,7 @@ def test_fewer_images_than_a_batch_are_refused_in_one_line(tmp_path, monkeypatch
         ({"size": 72}, {}, "found 72 pixels a side, expected a multiple of 32; or set size"),
         ({"test": 5}, {"test_images": 6}, "images: found 5 test images, expected at least 6"),
         ({"train": 1}, {}, "images: found 1 training images, expected at least 2"),
-        ({"size": 8}, {"size": 16}, "0000.png: 8 x 8 pixels; expected at least 16 x 16"),
+        ({"size": 8}, {"size": 16}, "0000.png: found 8 x 8 pixels, expected at least 16 x 16"),
     ],
 )
 def test_images_that_no_network_takes_are_refused_in_one_line(tmp_path, made_of, settings, said):
@@ -546,7 +546,7 @@ def test_splits_and_sides_must_agree(tmp_path):
     folder = made.folder(tmp_path / "images", train=4, test=0)
     made.folder(tmp_path / "others", train=0, test=4, channels=3)
     (tmp_path / "others" / "test").rename(folder / "test")
-    with pytest.raises(JobError, match=r"test/0000.png: .* in RGB, but .*train/0000.png: .* grey"):
+    with pytest.raises(JobError, match=r"test/0000.png: .* in RGB, expected .* grey as in .*train"):
         prepared(folder)
     shutil.rmtree(folder)
     for split in ("train", "test"):
