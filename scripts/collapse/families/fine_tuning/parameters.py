@@ -7,23 +7,9 @@ from typing import Literal
 from pydantic import Field
 
 from collapse.families import declarations
+from collapse.families import parameters as common
 from collapse.families.declarations import parameter
 from collapse.families.fine_tuning import architectures
-from collapse.families.parameters import (
-    Backend,
-    Batch,
-    CurvePoints,
-    DataName,
-    DataSize,
-    Epochs,
-    LearningRate,
-    Precision,
-    Schedule,
-    Temperature,
-    Vocabulary,
-    Warmup,
-    WeightDecay,
-)
 
 
 class Parameters(declarations.Parameters):
@@ -54,22 +40,24 @@ class Parameters(declarations.Parameters):
         default=5000,
         ge=100,
     )
-    vocabulary: Vocabulary = Field(
+    vocabulary: common.Vocabulary = Field(
         default=768,
         description="Size of the built-in base's byte-pair vocabulary; other bases have their own.",
     )
-    data: DataName = Field(
+    data: common.DataName = Field(
         default="questions",
         description="Real pairs: questions (built in), helpsteer2, hub:<owner>/<name>, or a file "
         "or folder of JSON lines or Parquet.",
     )
-    prompt_column: DataName = Field(default="prompt", description="Column with the prompts.")
-    response_column: DataName = Field(default="response", description="Column with the responses.")
-    pairs: DataSize = Field(
+    prompt_column: common.DataName = Field(default="prompt", description="Column with the prompts.")
+    response_column: common.DataName = Field(
+        default="response", description="Column with the responses."
+    )
+    pairs: common.DataSize = Field(
         default=None,
         description="Number of training pairs to read; null: all (10000 built-in questions).",
     )
-    test_pairs: DataSize = Field(
+    test_pairs: common.DataSize = Field(
         default=None,
         description="Number of test pairs; null: the source's whole test split or, if it has "
         "none, 5 % of its pairs (500 built-in questions).",
@@ -93,8 +81,8 @@ class Parameters(declarations.Parameters):
     loss: Literal["whole", "response"] = parameter(
         "Which tokens the loss counts: all of a pair, or those of its response.", default="whole"
     )
-    epochs: Epochs = 1.0
-    batch: Batch = Field(default=16, description="Number of pairs per update.")
+    epochs: common.Epochs = 1.0
+    batch: common.Batch = Field(default=16, description="Number of pairs per update.")
     micro_batch: int | None = parameter(
         "Number of pairs that a GPU processes at once; null: its share of the batch.",
         default=None,
@@ -110,17 +98,17 @@ class Parameters(declarations.Parameters):
         "training, for models that do not fit on one.",
         default=False,
     )
-    learning_rate: LearningRate = 1e-3
-    schedule: Schedule = "constant"
-    warmup: Warmup = 0.05
-    weight_decay: WeightDecay = 0.0
-    precision: Precision = "auto"
+    learning_rate: common.LearningRate = 1e-3
+    schedule: common.Schedule = "constant"
+    warmup: common.Warmup = 0.05
+    weight_decay: common.WeightDecay = 0.0
+    precision: common.Precision = "auto"
     weights: Literal["float32", "bfloat16"] = parameter(
         "Precision of weights and of the optimiser's state; bfloat16 loses small "
         "updates to rounding, as in the published code (docs/reproduction.md, mistake 5).",
         default="float32",
     )
-    curve_points: CurvePoints = 10
+    curve_points: common.CurvePoints = 10
     later_steps: int | None = parameter(
         "Number of updates in every iteration from 2 on, whatever the size of its "
         "training set, as a control of a mixture grid (docs/reproduction.md, mistake 7); "
@@ -135,7 +123,7 @@ class Parameters(declarations.Parameters):
         default=None,
         ge=0,
     )
-    temperature: Temperature = 1.0
+    temperature: common.Temperature = 1.0
     attempts: int = parameter(
         "Largest number of draws for a well-formed sample before generation fails.",
         stage="generation",
@@ -162,7 +150,7 @@ class Parameters(declarations.Parameters):
         default=1,
         ge=1,
     )
-    backend: Backend = "auto"
+    backend: common.Backend = "auto"
     evaluation_precision: Literal["float32", "bfloat16"] = parameter(
         "Precision of weights and arithmetic in evaluation; a GPU of 80 GB holds a "
         "model of 27 billion parameters only in bfloat16.",

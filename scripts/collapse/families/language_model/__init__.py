@@ -14,26 +14,11 @@ from pydantic import Field
 
 from collapse.data.hub_names import datasets_of
 from collapse.families import declarations, text
+from collapse.families import parameters as common
 from collapse.families.contract import Family, Iterative
 from collapse.families.declarations import Figure, Headline, Metric, SampleCost, parameter
 from collapse.families.language_model.architectures import ARCHITECTURES
 from collapse.families.language_model.published import TABLE_2
-from collapse.families.parameters import (
-    Backend,
-    Batch,
-    CurvePoints,
-    DataName,
-    DataSize,
-    Epochs,
-    Judged,
-    LearningRate,
-    Precision,
-    Schedule,
-    Temperature,
-    Vocabulary,
-    Warmup,
-    WeightDecay,
-)
 from collapse.text.sampling.interface import LOWEST_TEMPERATURE
 
 #: Mean number of tokens of a document, by source (TinyStories has 470 M in 2.12 M stories).
@@ -50,27 +35,27 @@ class Parameters(declarations.Parameters):
     are ours (docs/reproduction.md, "Language-model pretraining").
     """
 
-    data: DataName = Field(
+    data: common.DataName = Field(
         default="stories",
         description="Real data: stories (built in), tinystories, hub:<owner>/<name>, or a file "
         "or folder of text, JSON lines or Parquet.",
     )
-    separator: DataName = Field(
+    separator: common.DataName = Field(
         default="\n\n", description="Separator between the documents of a text file."
     )
-    column: DataName = Field(
+    column: common.DataName = Field(
         default="text", description="Column with the text, for JSON lines and Parquet."
     )
-    documents: DataSize = Field(
+    documents: common.DataSize = Field(
         default=None,
         description="Number of training documents to read; null: all (20000 built-in stories).",
     )
-    test_documents: DataSize = Field(
+    test_documents: common.DataSize = Field(
         default=None,
         description="Number of test documents; null: the source's whole test split or, if it has "
         "none, 5 % of its documents (1000 built-in stories).",
     )
-    vocabulary: Vocabulary = Field(
+    vocabulary: common.Vocabulary = Field(
         default=768,
         description="Size of the byte-pair vocabulary, including 256 bytes and 3 special tokens.",
     )
@@ -85,18 +70,18 @@ class Parameters(declarations.Parameters):
         "What to do with a document longer than the context.", stage="data", default="refuse"
     )
     model: ModelName = Field(default="tiny", description="Architecture and size of the model.")
-    epochs: Epochs = 1.0
+    epochs: common.Epochs = 1.0
     first_epochs: float | None = parameter(
         "Number of passes over the real data at iteration 1; null: as epochs.", default=None, gt=0
     )
-    batch: Batch = Field(default=4, description="Number of packed sequences per update.")
-    learning_rate: LearningRate = 3e-3
-    schedule: Schedule = "cosine"
-    warmup: Warmup = 0.05
-    weight_decay: WeightDecay = 0.1
-    precision: Precision = "auto"
-    curve_points: CurvePoints = 20
-    temperature: Temperature = 1.0
+    batch: common.Batch = Field(default=4, description="Number of packed sequences per update.")
+    learning_rate: common.LearningRate = 3e-3
+    schedule: common.Schedule = "cosine"
+    warmup: common.Warmup = 0.05
+    weight_decay: common.WeightDecay = 0.1
+    precision: common.Precision = "auto"
+    curve_points: common.CurvePoints = 20
+    temperature: common.Temperature = 1.0
     start: Literal["bos", "first-token"] = parameter(
         "How a sample begins: with a token that the model generates after BOS, or "
         "with one drawn from the first tokens of its training set.",
@@ -114,8 +99,8 @@ class Parameters(declarations.Parameters):
         default=None,
         ge=1,
     )
-    backend: Backend = "auto"
-    judged: Judged = 1000
+    backend: common.Backend = "auto"
+    judged: common.Judged = 1000
 
 
 def source_files(parameters: Parameters) -> list[str]:

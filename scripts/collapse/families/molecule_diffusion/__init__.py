@@ -13,20 +13,10 @@ from typing import Literal
 from pydantic import Field
 
 from collapse.families import declarations
+from collapse.families import parameters as common
 from collapse.families.contract import Family, Iterative
 from collapse.families.declarations import Headline, Metric, SampleCost, curves, parameter
 from collapse.families.molecule_diffusion.architectures import ARCHITECTURES
-from collapse.families.parameters import (
-    Batch,
-    CurvePoints,
-    DataName,
-    DataSize,
-    Epochs,
-    Judged,
-    LearningRate,
-    Schedule,
-    Warmup,
-)
 
 #: Name of the built-in source, and prefix of a folder of GEOM-Drugs.
 BUILT_IN, GEOM_DRUGS = "drug-like", "geom-drugs:"
@@ -42,7 +32,7 @@ class Parameters(declarations.Parameters):
     GEOM-Drugs").
     """
 
-    data: DataName = Field(
+    data: common.DataName = Field(
         default=BUILT_IN,
         description="Real conformations: drug-like (built in, made by RDKit), an SDF file, a "
         "folder with train.sdf and test.sdf, or geom-drugs:<folder> of the converted files.",
@@ -56,7 +46,7 @@ class Parameters(declarations.Parameters):
     conformations: int = parameter(
         "Number of conformations to make of each built-in molecule.", stage="data", default=5, ge=1
     )
-    test_molecules: DataSize = Field(
+    test_molecules: common.DataSize = Field(
         default=None,
         description="Number of test molecules; null: the source's whole test split or, if it has "
         "none, 10 % of its molecules.",
@@ -76,12 +66,12 @@ class Parameters(declarations.Parameters):
         default="refuse",
     )
     model: Literal["small", "geodiff"] = Field(default="small", description="Size of the network.")
-    epochs: Epochs = 30.0
-    batch: Batch = Field(default=32, description="Number of conformations per update.")
-    learning_rate: LearningRate = 1e-3
-    schedule: Schedule = "cosine"
-    warmup: Warmup = 0.02
-    curve_points: CurvePoints = 10
+    epochs: common.Epochs = 30.0
+    batch: common.Batch = Field(default=32, description="Number of conformations per update.")
+    learning_rate: common.LearningRate = 1e-3
+    schedule: common.Schedule = "cosine"
+    warmup: common.Warmup = 0.02
+    curve_points: common.CurvePoints = 10
     diffusion_steps: int = parameter(
         "Number of the 5000 noise levels that sampling a conformation steps through.",
         stage="generation",
@@ -103,7 +93,7 @@ class Parameters(declarations.Parameters):
         default=1.25,
         gt=0,
     )
-    judged: Judged = Field(
+    judged: common.Judged = Field(
         default=1000,
         description="Largest number of samples that the evaluation of an iteration uses, and of "
         "conformations that it generates of test molecules.",

@@ -13,20 +13,9 @@ from pydantic import Field
 
 from collapse.data.hub_names import datasets_of
 from collapse.families import declarations
+from collapse.families import parameters as common
 from collapse.families.contract import Family, Iterative
 from collapse.families.declarations import Headline, Metric, SampleCost, curves, parameter
-from collapse.families.parameters import (
-    Batch,
-    CurvePoints,
-    DataName,
-    Epochs,
-    Judged,
-    LearningRate,
-    Precision,
-    Schedule,
-    Warmup,
-    WeightDecay,
-)
 from collapse.families.vae.architectures import PUBLISHED_SIZE, architecture
 
 #: Side in pixels and channels of the images of sources for which they are known.
@@ -40,7 +29,7 @@ class Parameters(declarations.Parameters):
     (docs/reproduction.md, "VAE on CelebA"); the defaults are ours, and suit the built-in digits.
     """
 
-    data: DataName = Field(
+    data: common.DataName = Field(
         default="digits",
         description="Real images: digits (built in), celeba (from the Hub), celeba:<folder>, "
         "hub:<owner>/<name>, or a folder with the folders train and test.",
@@ -53,7 +42,7 @@ class Parameters(declarations.Parameters):
         ge=4,
         le=1024,
     )
-    column: DataName = Field(
+    column: common.DataName = Field(
         default="image", description="Column with the images, for a data set of the Hub."
     )
     label: str | None = parameter(
@@ -81,15 +70,15 @@ class Parameters(declarations.Parameters):
         ge=1,
         le=4096,
     )
-    epochs: Epochs = 30.0
-    batch: Batch = Field(default=64, description="Number of images per update.")
-    learning_rate: LearningRate = 3e-3
-    schedule: Schedule = "cosine"
-    warmup: Warmup = 0.05
-    weight_decay: WeightDecay = 0.0
-    precision: Precision = "auto"
-    curve_points: CurvePoints = 20
-    judged: Judged = 1000
+    epochs: common.Epochs = 30.0
+    batch: common.Batch = Field(default=64, description="Number of images per update.")
+    learning_rate: common.LearningRate = 3e-3
+    schedule: common.Schedule = "cosine"
+    warmup: common.Warmup = 0.05
+    weight_decay: common.WeightDecay = 0.0
+    precision: common.Precision = "auto"
+    curve_points: common.CurvePoints = 20
+    judged: common.Judged = 1000
 
 
 def source_files(parameters: Parameters) -> list[str]:
