@@ -52,7 +52,7 @@ def write(path, pairs=PAIRS, columns=("prompt", "response")):
 
 def split(pairs, test=None, *, test_pairs=None):
     official = None if test is None else lambda: iter(test)
-    return Corpus("pairs", lambda: iter(pairs), official, limit=None, test_pairs=test_pairs)
+    return Corpus("pairs", lambda: iter(pairs), official, limit=None, size=test_pairs)
 
 
 def prompts(pairs):
