@@ -104,9 +104,7 @@ def gemma(tmp_path_factory):
     path = folder / "tokenizer.json"
     described = json.loads(path.read_text())
     # As in Gemma, where EOS is 1 and BOS is 2.
-    for one, other in (("<s>", "</s>"),):
-        vocabulary = described["model"]["vocab"]
-        vocabulary[one], vocabulary[other] = vocabulary[other], vocabulary[one]
+    described["model"]["vocab"] |= {"</s>": 1, "<s>": 2}
     for token in described["added_tokens"]:
         token["id"] = described["model"]["vocab"][token["content"]]
     described["added_tokens"].sort(key=lambda token: token["id"])
@@ -152,7 +150,12 @@ def configured(name, **changes):
     return change
 
 
-TOKENIZER = "tokenizer_config.json"
+def cut_off(name):
+    return lambda folder: (folder / name).write_text("{")
+
+
+TOKENIZER, WEIGHTS = "tokenizer_config.json", "model.safetensors"
+NO_WEIGHTS = "found no weights, expected at least one file *.safetensors"
 
 
 @pytest.mark.parametrize(
@@ -163,21 +166,9 @@ TOKENIZER = "tokenizer_config.json"
         (configured(TOKENIZER, chat_template="{{ x }}"), {}, "the base has a chat template, so it"),
         (configured("config.json", vocab_size=399), {}, "the tokenizer has 400 tokens, expected"),
         (lambda folder: None, {"context": 257}, "context is 257, expected at most the model's 256"),
-        (
-            lambda folder: (folder / "model.safetensors").unlink(),
-            {},
-            "found no weights, expected at least one file *.safetensors",
-        ),
-        (
-            lambda folder: (folder / "tokenizer.json").write_text("{"),
-            {},
-            "the tokenizer can't be loaded",
-        ),
-        (
-            lambda folder: (folder / "config.json").write_text("{"),
-            {},
-            "the configuration can't be loaded",
-        ),
+        (lambda folder: (folder / WEIGHTS).unlink(), {}, NO_WEIGHTS),
+        (cut_off("tokenizer.json"), {}, "the tokenizer can't be loaded"),
+        (cut_off("config.json"), {}, "the configuration can't be loaded"),
     ],
 )
 def test_a_base_that_cannot_be_tuned_is_refused_in_one_line(
@@ -371,17 +362,16 @@ def test_samples_too_long_when_tokenised_again_are_drawn_anew_or_left_out(ran, m
 # Tuning.
 
 
-def stored(count=10, length=12, head=4):
-    lengths = np.arange(count) % 3 + length
-    generator = np.random.default_rng(0)
-    table = pa.table(
-        {
-            "tokens": [generator.integers(3, 400, size).tolist() for size in lengths],
-            "ended": [True] * count,
-            "head_tokens": pa.array([head] * count, pa.int32()),
-        }
-    )
-    return stored_tokens.in_memory([table], Special(0, 2, 1))
+def rows(lengths):
+    """Return pairs of random tokens, whose prompts have 4."""
+    generator, count = np.random.default_rng(0), len(lengths)
+    ids = [generator.integers(3, 400, size).tolist() for size in lengths]
+    heads = pa.array([4] * count, pa.int32())
+    return [pa.table({"tokens": ids, "ended": [True] * count, "head_tokens": heads})]
+
+
+def stored(count):
+    return stored_tokens.in_memory(rows(np.arange(count) % 3 + 12), Special(0, 2, 1))
 
 
 def task(model, documents, batch=4, responses=False):
@@ -443,22 +433,9 @@ def tuned(base, tmp_path, documents, t=2, **settings):
     )  # fmt: skip
     record = training.train(
         job, documents, base=Base(base, Special(0, 2, 1), "x"),
-        test=documents or rows(4), tokenizer=tmp_path / "tokenizer",
+        test=documents or rows([9] * 4), tokenizer=tmp_path / "tokenizer",
     )  # fmt: skip
     return record, weights(base), weights(tmp_path / "model")
-
-
-def rows(count):
-    generator = np.random.default_rng(1)
-    return [
-        pa.table(
-            {
-                "tokens": pa.array(generator.integers(3, 400, (count, 9)).tolist()),
-                "ended": [True] * count,
-                "head_tokens": pa.array([4] * count, pa.int32()),
-            }
-        )
-    ]
 
 
 def test_trained_on_nothing_a_model_is_the_base(gemma, tmp_path):
@@ -491,7 +468,7 @@ def test_weights_in_16_bits_lose_small_updates(gemma, tmp_path):
     for kind in ("float32", "bfloat16"):
         folder = tmp_path / kind
         _, before, after = tuned(
-            gemma, folder, rows(32), weights=kind, learning_rate=8e-6, epochs=4.0, batch=8
+            gemma, folder, rows([9] * 32), weights=kind, learning_rate=8e-6, epochs=4.0, batch=8
         )
         name = "model.layers.0.mlp.up_proj.weight"
         moved[kind] = float((before[name].to(after[name].dtype) != after[name]).float().mean())
@@ -504,7 +481,7 @@ def test_checkpointing_changes_no_number(gemma, tmp_path):
     for number, checkpointing in enumerate((False, True)):
         folder = tmp_path / str(number)
         settings = {"gradient_checkpointing": checkpointing, "micro_batch": 3, "batch": 8}
-        found.append(tuned(gemma, folder, rows(16), **settings)[2])
+        found.append(tuned(gemma, folder, rows([9] * 16), **settings)[2])
     for name, one in found[0].items():
         torch.testing.assert_close(one, found[1][name], rtol=1e-5, atol=1e-7)
 
