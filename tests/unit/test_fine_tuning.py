@@ -30,7 +30,7 @@ from collapse.text import checkpoints, stored_tokens  # noqa: E402
 from collapse.text.evaluation import cross_entropy  # noqa: E402
 from collapse.text.sampling import Sample, SamplingError  # noqa: E402
 from collapse.text.stored_tokens import IGNORED  # noqa: E402
-from refusing import load, refused  # noqa: E402
+from refusing import configured, load, refused  # noqa: E402
 from stepping import Loop  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -139,15 +139,6 @@ def test_attention_keeps_the_soft_capping_of_gemma(gemma):
     assert network.config._attn_implementation == "eager"
     network.config.attn_logit_softcapping = None
     assert checkpoints.attention(network.config) == "sdpa"
-
-
-def configured(name, **changes):
-    def change(folder):
-        path = folder / name
-        content = json.loads(path.read_text())
-        path.write_text(json.dumps({**content, **changes}))
-
-    return change
 
 
 def cut_off(name):

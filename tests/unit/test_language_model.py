@@ -1,5 +1,6 @@
 """Language models: shapes, packing, losses, and the steps of an iteration on a few stories."""
 
+import functools
 import itertools
 import json
 import math
@@ -17,6 +18,7 @@ from scipy import stats
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+import refusing  # noqa: E402
 import stepping  # noqa: E402
 from collapse.artifacts import training_sets  # noqa: E402
 from collapse.data.text import stories, tokenizing, tokens  # noqa: E402
@@ -576,12 +578,7 @@ def test_the_floor_is_unknown_where_stories_are_cut(tmp_path, monkeypatch):
 # Interruptions and damage.
 
 
-def configured(**changes):
-    def change(model):
-        path = model / "config.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-    return change
+configured = functools.partial(refusing.configured, "config.json")
 
 
 def shortened(size):

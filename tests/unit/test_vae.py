@@ -37,7 +37,7 @@ from collapse.families.vae.training import Batches  # noqa: E402
 from collapse.plotting import portraits  # noqa: E402
 from collapse.plotting.portraits import IterationFile  # noqa: E402
 from collapse.training import trainer  # noqa: E402
-from refusing import load, refused  # noqa: E402
+from refusing import configured, load, refused  # noqa: E402
 from stepping import Loop  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -459,21 +459,13 @@ def test_copies_of_test_images_are_not_trained_on(tmp_path, monkeypatch):
     assert len(train) == 40 and len(test) == 20 and not train & test
 
 
-def configured(**changes):
-    def change(model):
-        path = model / models.CONFIGURATION
-        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-    return change
-
-
 @pytest.mark.parametrize(
     "damage",
     [
-        configured(latent=5),
-        configured(size=16),
-        configured(widths=[32]),
-        configured(another=1),
+        configured(models.CONFIGURATION, latent=5),
+        configured(models.CONFIGURATION, size=16),
+        configured(models.CONFIGURATION, widths=[32]),
+        configured(models.CONFIGURATION, another=1),
         lambda model: (model / models.CONFIGURATION).write_text("{"),
         lambda model: (model / models.CONFIGURATION).unlink(),
         lambda model: (model / models.WEIGHTS).unlink(),
