@@ -61,7 +61,7 @@ def test_nothing_is_on_both_sides_and_the_order_does_not_matter(kind, data, size
     usable = [item for item in items if kind.usable(item)]
     distinct = {*map(kind.whole, usable)}
     if len(distinct) <= size:
-        said = r"no training \w+s|one distinct|test_\w+s is"
+        said = r"no training \w+s|one distinct|test_\w+s: found"
         with pytest.raises(DataError, match=said):
             kind.split(items, size=size)
         return

@@ -120,7 +120,7 @@ def open_corpus(
         return Corpus(source, train, test, limit=limit, size=test_pairs)
     if prompt_column == response_column:
         raise DataError(
-            f"{source}: prompt_column and response_column are both {prompt_column!r}; "
+            f"{source}: found {prompt_column!r} as prompt_column and as response_column, "
             "expected two columns"
         )
     columns = [prompt_column, response_column]
@@ -160,7 +160,7 @@ def _pairs(records: Iterable[Record], columns: Sequence[str], unusable: Unusable
 def _complaint(where: str, pair: Pair, fault: str, columns: Sequence[str]) -> str:
     prompt_column, response_column = columns
     if fault == "ambiguous":
-        found = f"the prompt in {prompt_column!r} contains {dialogue.DELIMITER!r}, which ends a"
-        return f"{where}: {found} prompt; expected one without it (unusable: drop leaves it out)"
+        found = f"found {dialogue.DELIMITER!r}, which ends a prompt, in {prompt_column!r}"
+        return f"{where}: {found}, expected none (unusable: drop leaves the pair out)"
     column = response_column if pair.prompt.strip() else prompt_column
-    return f"{where}: nothing in {column!r}; expected some text (unusable: drop leaves it out)"
+    return f"{where}: found nothing in {column!r}, expected text (unusable: drop leaves it out)"
