@@ -51,6 +51,7 @@ def each(names):
 
 EVERY = each(families.MODULES)
 BY_STEPS = each(examples.declaring(lambda family: family.iterative))
+WITH_DATA = each(examples.declaring(lambda one: one.iterative and one.by_steps.has_dataset))
 TRAINED = each(examples.declaring(lambda family: family.wants_gpu))
 
 
@@ -336,7 +337,7 @@ def outputs_of(chain):
     return [chain.training_set(1), chain.model(1), *shards, chain.metrics(1)]
 
 
-@each(examples.declaring(lambda family: family.iterative and family.iterative.has_dataset))
+@WITH_DATA
 def test_damaged_real_data_is_told_in_one_line(name, tmp_path, monkeypatch):
     installed(name)
     monkeypatch.chdir(tmp_path)
@@ -472,7 +473,7 @@ def test_a_training_records_its_learning_curve(name, loop):
         assert len(curve) > 1 and all(map(math.isfinite, losses))
 
 
-@each(examples.declaring(lambda family: family.iterative and family.iterative.has_dataset))
+@WITH_DATA
 def test_no_test_data_is_trained_on(name, loop):
     described = manifest.read_dataset(Path(loop.data, DATASET))
     splits = []
