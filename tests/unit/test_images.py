@@ -341,5 +341,7 @@ def test_stored_images_are_read_by_place_from_disk(tmp_path):
     # A copy, not a view of the file.
     found[:] = 0
     assert np.array_equal(stored.at(rows), expected[rows])
-    with pytest.raises(DamagedFileError, match=r"shapes \(8, 8, 1\) and \(8, 8, 3\)"):
+    with pytest.raises(
+        DamagedFileError, match=r"found \(8, 8, 3\), expected the shape \(8, 8, 1\)"
+    ):
         image_shards.store([expected, np.repeat(expected, 3, axis=3)], tmp_path / "images.bin")
