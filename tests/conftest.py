@@ -1,7 +1,9 @@
 """Settings and fixtures of all tests."""
 
 import os
+import shutil
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -18,6 +20,23 @@ def at_home(tmp_path, monkeypatch):
     """Work in the test's own folder, and don't wait for small files to reach the disk."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture(scope="module")
+def first(request, tmp_path_factory):
+    """Run `first_run` of a test's module, once; return its folder, and what it returns."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("first"))
+        return Path.cwd(), request.module.first_run()
+
+
+@pytest.fixture
+def ran(first, tmp_path, monkeypatch):
+    """Work in a copy of the folder of `first_run`; return what it returned."""
+    folder, returned = first
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return returned
 
 
 @pytest.fixture(scope="module")

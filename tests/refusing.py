@@ -1,4 +1,6 @@
-"""Studies of one experiment, as files, and what is said of those that are refused."""
+"""Studies that are refused, with what is said of them, and files that are damaged."""
+
+import json
 
 import pytest
 import yaml
@@ -20,3 +22,13 @@ def refused(folder, family, **experiment):
         load(folder, family, **experiment)
     assert "\n" not in str(error.value)
     return str(error.value).partition("experiments.e.")[2]
+
+
+def configured(name, **changes):
+    """Return a function that changes keys of a JSON file in a folder."""
+
+    def change(folder):
+        content = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps(content | changes))
+
+    return change

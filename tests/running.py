@@ -75,5 +75,14 @@ class Workflow:
         counts.pop("total", None)
         return counts
 
+    def planned_with(self, *targets: str, **experiments: dict) -> dict[str, int]:
+        """Count the jobs that a run of other experiments would start, by rule."""
+        before = self.study.read_text()
+        self.write(**experiments)
+        try:
+            return self.planned(*targets)
+        finally:
+            self.study.write_text(before)
+
     def path(self, name: str) -> Path:
         return self.directory / "results" / name

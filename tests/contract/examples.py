@@ -47,6 +47,14 @@ class Chains(NamedTuple):
     infinite: tuple[str, ...] = ()
 
 
+class Damaged(NamedTuple):
+    """The name of real data, and a damaged file of it."""
+
+    data: str
+    file: str
+    content: bytes
+
+
 @dataclass(frozen=True, kw_only=True)
 class Example:
     """What the checks run of a family.
@@ -67,6 +75,8 @@ class Example:
         Relative difference of metrics that are evaluated at other iterations.
     distinct : float
         Share of the samples, at least, that are no copies of others.
+    damaged : Damaged or None
+        Real data that can't be read, of a family that has a data set.
     """
 
     chains: tuple[Chains, ...] = ()
@@ -76,6 +86,7 @@ class Example:
     unknown: tuple[str, ...] = ()
     rounding: float = 0.0
     distinct: float = 0.9
+    damaged: Damaged | None = None
 
 
 EXAMPLES = {
@@ -112,6 +123,7 @@ EXAMPLES = {
         }},
         libraries=("torch", "transformers"),
         unknown=("mode_distance",),
+        damaged=Damaged("damaged.jsonl", "damaged.jsonl", b'{"text": "cut'),
     ),
     "fine_tuning": Example(
         steps={"samples": 40, "settings": {
@@ -120,6 +132,7 @@ EXAMPLES = {
         }},
         libraries=("torch", "transformers"),
         unknown=("correct_share", "mode_distance"),
+        damaged=Damaged("damaged.jsonl", "damaged.jsonl", b'{"prompt": "cut'),
     ),
     "vae": Example(
         steps={"samples": 60, "settings": {
@@ -127,6 +140,7 @@ EXAMPLES = {
         }},
         files=lambda: pictures.folder(Path("images"), train=80, test=30, classes=("a", "b")),
         libraries=("torch", "sklearn"),
+        damaged=Damaged("images", "images/train/b/0003.png", b"\x89PNG\r\n\x1a\n cut"),
     ),
     "molecule_diffusion": Example(
         steps={"samples": 12, "grid": {"diffusion_steps": [4]}, "settings": {
@@ -134,6 +148,7 @@ EXAMPLES = {
             "epochs": 3.0, "batch": 5, "curve_points": 3, "judged": 8,
         }},
         libraries=("torch", "torch_geometric", "rdkit"),
+        damaged=Damaged("damaged.sdf", "damaged.sdf", b"nonsense\n\n\nM  END\n$$$$\n"),
     ),
 }  # fmt: skip
 

@@ -25,11 +25,12 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from collapse import families
+from collapse import families, job
 from collapse import study as studies
 from collapse.artifacts import manifest
 from collapse.artifacts.training_sets import DATASET
 from collapse.errors import JobError
+from collapse.families.declarations import STAGES
 from collapse.loop import steps
 from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED
@@ -50,6 +51,7 @@ def each(names):
 
 EVERY = each(families.MODULES)
 BY_STEPS = each(examples.declaring(lambda family: family.iterative))
+WITH_DATA = each(examples.declaring(lambda one: one.iterative and one.by_steps.has_dataset))
 TRAINED = each(examples.declaring(lambda family: family.wants_gpu))
 
 
@@ -233,9 +235,11 @@ def test_chains_have_the_metrics_that_are_declared(name, number, regime):
 @CHAINS
 def test_a_seed_does_not_depend_on_the_others(name, number, regime):
     """To the last bit, so that seeds may be added to a study and chains run in batches."""
-    alone = at_once(name, number, regime, seeds=SEEDS[-1:])
-    for metric, values in at_once(name, number, regime).items():
-        np.testing.assert_array_equal(alone[metric], values[-1:], err_msg=metric)
+    together = at_once(name, number, regime)
+    for row, seed in enumerate(SEEDS):
+        alone = at_once(name, number, regime, seeds=(seed,))
+        for metric, values in together.items():
+            np.testing.assert_array_equal(alone[metric], values[[row]], err_msg=metric)
 
 
 @CHAINS
@@ -327,6 +331,41 @@ def shards_of(chain, t):
     return list(dict.fromkeys([*chain.shards(t), *chain.evaluated_shards(t)]))
 
 
+def outputs_of(chain):
+    """Return the files and folders of iteration 1."""
+    shards = [path for shard in chain.evaluated_shards(1) for path in (shard.path, shard.record)]
+    return [chain.training_set(1), chain.model(1), *shards, chain.metrics(1)]
+
+
+@WITH_DATA
+def test_damaged_real_data_is_told_in_one_line(name, tmp_path, monkeypatch):
+    installed(name)
+    monkeypatch.chdir(tmp_path)
+    example = examples.of(name)
+    example.files()
+    data, file, content = example.damaged
+    Path(file).write_bytes(content)
+    loop = examples.loop_of(name, settings={**example.steps["settings"], "data": data})
+    with pytest.raises(SystemExit) as stopped, job.guarded("log"):
+        loop.prepare()
+    line = Path("log").read_text()
+    assert line.startswith(f"error: {file}: ") and line == f"{stopped.value.code}\n"
+    assert line.count("\n") == 1 and not list(Path("results").rglob("*.*"))
+
+
+@BY_STEPS
+def test_iteration_1_is_the_same_under_every_regime(name, loop):
+    """Its files are stored once, so that all regimes start from the same model."""
+    outputs = outputs_of(loop.chain())
+    before = contents(*outputs)
+    for regime in NAMED:
+        other = examples.loop_of(name, regime=regime)
+        assert outputs_of(other.chain()) == outputs
+        assert [other.step(1, stage) for stage in STAGES] == [loop.step(1, s) for s in STAGES]
+        other.assemble(1) if families.load(name).wants_gpu else other.iterate(1)
+        assert contents(*outputs) == before
+
+
 @BY_STEPS
 def test_an_evaluation_has_the_metrics_that_are_declared(name, loop, monkeypatch):
     family, unknown = families.load(name), examples.of(name).unknown
@@ -390,13 +429,13 @@ def stopped_halfway(monkeypatch):
 
 @BY_STEPS
 def test_steps_that_run_again_end_in_the_same_bytes(name, loop, monkeypatch):
-    """Also where the training is stopped halfway, if it can be: it goes on from there."""
+    """Also under another regime, and where a training is stopped halfway: it goes on from there."""
+    loop = examples.loop_of(name, regime="replace")
     chain = loop.chain()
-    shards = [path for shard in shards_of(chain, 1) for path in (shard.path, shard.record)]
-    outputs = [chain.training_set(1), chain.model(1), *shards, chain.metrics(1)]
+    _, model, *others = outputs = outputs_of(chain)
     before, record = contents(*outputs), record_of(chain, 1)
-    shutil.rmtree(chain.model(1))
-    for path in (*shards, chain.metrics(1)):
+    shutil.rmtree(model)
+    for path in others:
         Path(path).unlink()
     trained = families.load(name).wants_gpu
     loop.assemble(1)
@@ -404,7 +443,7 @@ def test_steps_that_run_again_end_in_the_same_bytes(name, loop, monkeypatch):
         begun = stopped_halfway(monkeypatch)
         with pytest.raises(JobError, match=r"stopped by SIGTERM after step \d+ of \d+; saved in"):
             loop.train(1)
-        assert not Path(chain.model(1)).exists()
+        assert not Path(model).exists()
     loop.train(1)
     assert not trained or begun == [*range(record["curve"][-1]["step"])]
     loop.generate(1)
@@ -434,7 +473,7 @@ def test_a_training_records_its_learning_curve(name, loop):
         assert len(curve) > 1 and all(map(math.isfinite, losses))
 
 
-@each(examples.declaring(lambda family: family.iterative and family.iterative.has_dataset))
+@WITH_DATA
 def test_no_test_data_is_trained_on(name, loop):
     described = manifest.read_dataset(Path(loop.data, DATASET))
     splits = []

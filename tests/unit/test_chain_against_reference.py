@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from collapse.loop.closed_form import run_chain
+from closed_form_chains import run
 from collapse.regimes import NAMED, Regime, mixture
-from collapse.study.chain_spec import ChainSpec
 from reference import reference_chain
 
 RUNS, ITERATIONS = 250, 6
@@ -24,51 +23,43 @@ GAUSSIAN = {"dimension": 3, "variance": 2.0}
 UNBIASED = {"dimension": 3, "estimator": "unbiased"}
 REGRESSION = {"dimension": 3, "noise_variance": 0.5}
 FRESH_DESIGN = {**REGRESSION, "design": "fresh"}
+DECAYING = {**REGRESSION, "dimension": 15, "covariance_decay": 1.5}
 MOONS = {"dataset": "moons", "bandwidth": 0.5}
 SCALED = {"dataset": "swiss_roll", "bandwidth": "scott-scaled"}
 TOPHAT = {"dataset": "circles", "bandwidth": 3.0, "kernel": "tophat"}
 
+#: Of each family with these parameters and n, the regimes.
+COMPARED = [
+    (
+        *("gaussian", GAUSSIAN, 8),
+        (REPLACE, ACCUMULATE, SUBSAMPLE, MULTIPLE, FRESH, FRESH_BUDGET, GROWING, ONE_REAL),
+    ),
+    ("gaussian", UNBIASED, 8, (REPLACE, SUBSAMPLE)),
+    ("gaussian", {"dimension": 12}, 8, (ACCUMULATE, SUBSAMPLE, FRESH)),
+    (
+        *("linear_regression", REGRESSION, 10),
+        (REPLACE, ACCUMULATE, SUBSAMPLE, MULTIPLE, FRESH, SHRINKING),
+    ),
+    ("linear_regression", FRESH_DESIGN, 10, (REPLACE, SUBSAMPLE, WINDOW)),
+    ("linear_regression", {**REGRESSION, "dimension": 15}, 10, (ACCUMULATE, SUBSAMPLE)),
+    ("linear_regression", {**FRESH_DESIGN, "dimension": 15}, 10, (ACCUMULATE,)),
+    (
+        "linear_regression",
+        {**REGRESSION, "dimension": 15, "covariance_decay": 1.5},
+        10,
+        (SUBSAMPLE,),
+    ),
+    ("kernel_density", MOONS, 12, (REPLACE, ACCUMULATE, WINDOW)),
+    ("kernel_density", {**MOONS, "dataset": "blobs"}, 12, (SUBSAMPLE, FRESH_BUDGET)),
+    ("kernel_density", {**MOONS, "bandwidth": "silverman"}, 12, (ACCUMULATE,)),
+    ("kernel_density", SCALED, 12, (ACCUMULATE, SUBSAMPLE)),
+    ("kernel_density", TOPHAT, 12, (REPLACE, ACCUMULATE)),
+    ("discrete", {"outcomes": 4}, 8, (REPLACE, ACCUMULATE, SUBSAMPLE, FRESH)),
+]
 CASES = [
-    ("gaussian", GAUSSIAN, REPLACE, 8),
-    ("gaussian", GAUSSIAN, ACCUMULATE, 8),
-    ("gaussian", GAUSSIAN, SUBSAMPLE, 8),
-    ("gaussian", GAUSSIAN, MULTIPLE, 8),
-    ("gaussian", GAUSSIAN, FRESH, 8),
-    ("gaussian", GAUSSIAN, FRESH_BUDGET, 8),
-    ("gaussian", GAUSSIAN, GROWING, 8),
-    ("gaussian", GAUSSIAN, ONE_REAL, 8),
-    ("gaussian", UNBIASED, REPLACE, 8),
-    ("gaussian", UNBIASED, SUBSAMPLE, 8),
-    ("gaussian", {"dimension": 12}, ACCUMULATE, 8),
-    ("gaussian", {"dimension": 12}, SUBSAMPLE, 8),
-    ("gaussian", {"dimension": 12}, FRESH, 8),
-    ("linear_regression", REGRESSION, REPLACE, 10),
-    ("linear_regression", REGRESSION, ACCUMULATE, 10),
-    ("linear_regression", REGRESSION, SUBSAMPLE, 10),
-    ("linear_regression", REGRESSION, MULTIPLE, 10),
-    ("linear_regression", REGRESSION, FRESH, 10),
-    ("linear_regression", REGRESSION, SHRINKING, 10),
-    ("linear_regression", FRESH_DESIGN, REPLACE, 10),
-    ("linear_regression", FRESH_DESIGN, SUBSAMPLE, 10),
-    ("linear_regression", FRESH_DESIGN, WINDOW, 10),
-    ("linear_regression", {**REGRESSION, "dimension": 15}, ACCUMULATE, 10),
-    ("linear_regression", {**REGRESSION, "dimension": 15}, SUBSAMPLE, 10),
-    ("linear_regression", {**FRESH_DESIGN, "dimension": 15}, ACCUMULATE, 10),
-    ("linear_regression", {**REGRESSION, "dimension": 15, "covariance_decay": 1.5}, SUBSAMPLE, 10),
-    ("kernel_density", MOONS, REPLACE, 12),
-    ("kernel_density", MOONS, ACCUMULATE, 12),
-    ("kernel_density", {**MOONS, "dataset": "blobs"}, SUBSAMPLE, 12),
-    ("kernel_density", {**MOONS, "dataset": "blobs"}, FRESH_BUDGET, 12),
-    ("kernel_density", MOONS, WINDOW, 12),
-    ("kernel_density", {**MOONS, "bandwidth": "silverman"}, ACCUMULATE, 12),
-    ("kernel_density", SCALED, ACCUMULATE, 12),
-    ("kernel_density", SCALED, SUBSAMPLE, 12),
-    ("kernel_density", TOPHAT, REPLACE, 12),
-    ("kernel_density", TOPHAT, ACCUMULATE, 12),
-    ("discrete", {"outcomes": 4}, REPLACE, 8),
-    ("discrete", {"outcomes": 4}, ACCUMULATE, 8),
-    ("discrete", {"outcomes": 4}, SUBSAMPLE, 8),
-    ("discrete", {"outcomes": 4}, FRESH, 8),
+    (family, parameters, regime, n)
+    for family, parameters, n, regimes in COMPARED
+    for regime in regimes
 ]
 
 
@@ -97,18 +88,8 @@ def test_same_law_as_the_plain_loop(case):
         for _ in range(RUNS)
     ]
     expected = {metric: np.stack([run[metric] for run in runs]) for metric in runs[0]}
-    spec = ChainSpec(
-        experiment="against the reference",
-        point="p",
-        regime_name="r",
-        regime=regime,
-        family=family,
-        parameters=parameters,
-        samples=samples,
-        iterations=ITERATIONS,
-        evaluated=tuple(range(1, ITERATIONS + 1)),
-    )
-    actual = run_chain(spec, range(RUNS))
+    where = {"experiment": "against the reference", **parameters}
+    actual = run(family, regime, samples, ITERATIONS, RUNS, **where)
     if family == "gaussian" and parameters["dimension"] >= samples:
         # The plain loop takes the logarithm of rounding errors where this is -inf.
         assert np.all(np.isneginf(actual["log_determinant_ratio"][:, 0]))

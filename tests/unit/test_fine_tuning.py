@@ -30,7 +30,7 @@ from collapse.text import checkpoints, stored_tokens  # noqa: E402
 from collapse.text.evaluation import cross_entropy  # noqa: E402
 from collapse.text.sampling import Sample, SamplingError  # noqa: E402
 from collapse.text.stored_tokens import IGNORED  # noqa: E402
-from refusing import load, refused  # noqa: E402
+from refusing import configured, load, refused  # noqa: E402
 from stepping import Loop  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -104,9 +104,7 @@ def gemma(tmp_path_factory):
     path = folder / "tokenizer.json"
     described = json.loads(path.read_text())
     # As in Gemma, where EOS is 1 and BOS is 2.
-    for one, other in (("<s>", "</s>"),):
-        vocabulary = described["model"]["vocab"]
-        vocabulary[one], vocabulary[other] = vocabulary[other], vocabulary[one]
+    described["model"]["vocab"] |= {"</s>": 1, "<s>": 2}
     for token in described["added_tokens"]:
         token["id"] = described["model"]["vocab"][token["content"]]
     described["added_tokens"].sort(key=lambda token: token["id"])
@@ -143,16 +141,12 @@ def test_attention_keeps_the_soft_capping_of_gemma(gemma):
     assert checkpoints.attention(network.config) == "sdpa"
 
 
-def configured(name, **changes):
-    def change(folder):
-        path = folder / name
-        content = json.loads(path.read_text())
-        path.write_text(json.dumps({**content, **changes}))
-
-    return change
+def cut_off(name):
+    return lambda folder: (folder / name).write_text("{")
 
 
-TOKENIZER = "tokenizer_config.json"
+TOKENIZER, WEIGHTS = "tokenizer_config.json", "model.safetensors"
+NO_WEIGHTS = "found no weights, expected at least one file *.safetensors"
 
 
 @pytest.mark.parametrize(
@@ -163,21 +157,9 @@ TOKENIZER = "tokenizer_config.json"
         (configured(TOKENIZER, chat_template="{{ x }}"), {}, "the base has a chat template, so it"),
         (configured("config.json", vocab_size=399), {}, "the tokenizer has 400 tokens, expected"),
         (lambda folder: None, {"context": 257}, "context is 257, expected at most the model's 256"),
-        (
-            lambda folder: (folder / "model.safetensors").unlink(),
-            {},
-            "found no weights, expected at least one file *.safetensors",
-        ),
-        (
-            lambda folder: (folder / "tokenizer.json").write_text("{"),
-            {},
-            "the tokenizer can't be loaded",
-        ),
-        (
-            lambda folder: (folder / "config.json").write_text("{"),
-            {},
-            "the configuration can't be loaded",
-        ),
+        (lambda folder: (folder / WEIGHTS).unlink(), {}, NO_WEIGHTS),
+        (cut_off("tokenizer.json"), {}, "the tokenizer can't be loaded"),
+        (cut_off("config.json"), {}, "the configuration can't be loaded"),
     ],
 )
 def test_a_base_that_cannot_be_tuned_is_refused_in_one_line(
@@ -209,44 +191,22 @@ def test_a_base_that_is_not_there_is_said_in_one_line(monkeypatch, tmp_path):
         loop(settings={"base": "gemma-2-2b"}).prepare()
 
 
-def test_a_base_that_is_gone_is_missed(trained, copied):
-    (Path(copied.data) / "base" / "config.json").unlink()
-    with pytest.raises(
-        JobError, match=r"results/loop/data/any/base: the base model is missing; restore it"
-    ):
-        copied.train(1)
+def test_a_base_that_is_gone_is_missed(ran):
+    (Path(ran.data) / "base" / "config.json").unlink()
+    with pytest.raises(JobError, match="data/any/base: the base model is missing; restore it"):
+        ran.train(1)
 
 
 # A chain on the built-in base.
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
-def trained(home):
-    """An iteration up to its model, in a directory that tests may add files to."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(home)
-        tuned = loop()
-        tuned.prepare()
-        tuned.assemble(1)
-        tuned.train(1)
-        return json.loads(Path(tuned.chain().training(1)).read_text())
-
-
-@pytest.fixture
-def here(home, trained, monkeypatch):
-    monkeypatch.chdir(home)
-
-
-@pytest.fixture
-def copied(home, trained, tmp_path, monkeypatch):
-    shutil.copytree(home / "results", tmp_path / "results")
-    monkeypatch.chdir(tmp_path)
-    return loop()
+def first_run():
+    """Run an iteration up to its model."""
+    tuned = loop()
+    tuned.prepare()
+    tuned.assemble(1)
+    tuned.train(1)
+    return tuned
 
 
 def weights(folder):
@@ -257,18 +217,19 @@ def details():
     return json.loads(Path("results/loop/data/any/dataset.json").read_text())["details"]
 
 
-def test_the_built_in_base_has_read_stories_and_not_yet_questions(here, trained):
+def test_the_built_in_base_has_read_stories_and_not_yet_questions(ran):
     base = Base(Path("results/loop/data/any/base"), OWN, "")
     network = checkpoints.load(base.path)
     test = stored_tokens.in_memory(tokens.read(Path("results/loop/data/any/test.parquet")))
     before = cross_entropy(network, test)
-    after = cross_entropy(checkpoints.load(Path(loop().chain().model(1))), test)
+    after = cross_entropy(checkpoints.load(Path(ran.chain().model(1))), test)
     assert details()["entropy_floor"] < after < before - 1
     assert before < math.log(400)
     assert not list(Path("results/loop/data/any").glob("tmp*"))
 
 
-def test_the_record_of_a_training_tells_its_curve_and_what_it_used(here, trained):
+def test_the_record_of_a_training_tells_its_curve_and_what_it_used(ran):
+    trained = json.loads(Path(ran.chain().training(1)).read_text())
     assert trained["pairs"] == 120 and trained["left_out"] == 0
     assert trained["steps"] == 8 * math.ceil(120 / 8)
     assert trained["base"] == details()["base"]["sha256"]
@@ -276,24 +237,22 @@ def test_the_record_of_a_training_tells_its_curve_and_what_it_used(here, trained
     assert len(losses) == 3 and losses[-1] < losses[0]
 
 
-def test_metrics_are_within_their_bounds(here):
-    tuned = loop()
-    tuned.generate(1)
-    tuned.evaluate(1)
-    found = json.loads(Path(tuned.chain().metrics(1)).read_text())
+def test_metrics_are_within_their_bounds(ran):
+    ran.generate(1)
+    ran.evaluate(1)
+    found = json.loads(Path(ran.chain().metrics(1)).read_text())
     assert found["perplexity"] == pytest.approx(math.exp(found["test_cross_entropy"]))
     assert found["entropy_floor"] < found["test_cross_entropy"]
     assert 0 < found["acceptance_rate"] <= 1 and found["truncated_share"] == 0
 
 
-def test_samples_are_well_formed_pairs_tokenised_as_real_ones(here):
-    tuned = loop()
-    tuned.generate(1)
-    (shard,) = tuned.chain().shards(1)
+def test_samples_are_well_formed_pairs_tokenised_as_real_ones(ran):
+    ran.generate(1)
+    (shard,) = ran.chain().shards(1)
     table = parquet.read_table(shard.path)
-    assert table.schema.equals(parquet.read_schema(Path(tuned.data) / "train.parquet"))
+    assert table.schema.equals(parquet.read_schema(Path(ran.data) / "train.parquet"))
     assert len(table) == 120
-    decoder = tokenizing.load(Path(tuned.data) / "tokenizer")
+    decoder = tokenizing.load(Path(ran.data) / "tokenizer")
     for row in table.to_pylist():
         assert pairs.parse(row["text"]) is not None and row["ended"]
         assert tokenizing.encode(decoder, row["text"], pairs.head) == (
@@ -306,21 +265,17 @@ def test_samples_are_well_formed_pairs_tokenised_as_real_ones(here):
     assert record["drawn"] == 120 + sum(record["refused"].values())
 
 
-def test_seeds_that_are_shared_make_copies(here, tmp_path, monkeypatch):
+def test_seeds_that_are_shared_make_copies(ran):
     """Mistake 2 of the published code."""
     tuned = loop(settings={"samples_per_seed": 4})
-    shutil.copytree("results", tmp_path / "results")
-    monkeypatch.chdir(tmp_path)
     tuned.generate(1)
     texts = parquet.read_table(tuned.chain().shards(1)[0].path)["text"].to_pylist()
     assert all(len(set(texts[first : first + 4])) == 1 for first in range(0, 120, 4))
     assert len(set(texts)) > 25
 
 
-def test_cut_off_samples_may_be_given_an_end(here, tmp_path, monkeypatch):
+def test_cut_off_samples_may_be_given_an_end(ran):
     """Mistake 4 of the published code; by default they are drawn anew."""
-    shutil.copytree("results", tmp_path / "results")
-    monkeypatch.chdir(tmp_path)
     short = {"context": 52}  # shorter than many pairs; the tests of data have refused them
     found = {}
     for truncated in ("redraw", "end"):
@@ -350,8 +305,8 @@ def test_a_model_that_writes_no_pair_is_given_up_in_one_line(gemma, monkeypatch,
     assert not list(Path().rglob("*.partial"))
 
 
-def test_every_kind_of_bad_sample_is_refused_and_counted(trained, here):
-    tokenizer = Path(loop().data) / "tokenizer"
+def test_every_kind_of_bad_sample_is_refused_and_counted(ran):
+    tokenizer = Path(ran.data) / "tokenizer"
     encode = tokenizing.load(tokenizer).encode
 
     def sample(text, ended=True, extra=()):
@@ -374,9 +329,9 @@ def test_every_kind_of_bad_sample_is_refused_and_counted(trained, here):
     assert writer.refused == {"malformed": 7, "truncated": 1}
 
 
-def test_samples_too_long_when_tokenised_again_are_drawn_anew_or_left_out(here, monkeypatch):
+def test_samples_too_long_when_tokenised_again_are_drawn_anew_or_left_out(ran, monkeypatch):
     """Mistake 4 of the published code, its other half."""
-    tokenizer = Path(loop().data) / "tokenizer"
+    tokenizer = Path(ran.data) / "tokenizer"
     text = "user: Hi.\nassistant: Yes."
     ids = tokenizing.load(tokenizer).encode(text, add_special_tokens=False).ids
     sample = Sample(np.array(ids, np.int32), True)
@@ -398,17 +353,16 @@ def test_samples_too_long_when_tokenised_again_are_drawn_anew_or_left_out(here, 
 # Tuning.
 
 
-def stored(count=10, length=12, head=4):
-    lengths = np.arange(count) % 3 + length
-    generator = np.random.default_rng(0)
-    table = pa.table(
-        {
-            "tokens": [generator.integers(3, 400, size).tolist() for size in lengths],
-            "ended": [True] * count,
-            "head_tokens": pa.array([head] * count, pa.int32()),
-        }
-    )
-    return stored_tokens.in_memory([table], Special(0, 2, 1))
+def rows(lengths):
+    """Return pairs of random tokens, whose prompts have 4."""
+    generator, count = np.random.default_rng(0), len(lengths)
+    ids = [generator.integers(3, 400, size).tolist() for size in lengths]
+    heads = pa.array([4] * count, pa.int32())
+    return [pa.table({"tokens": ids, "ended": [True] * count, "head_tokens": heads})]
+
+
+def stored(count):
+    return stored_tokens.in_memory(rows(np.arange(count) % 3 + 12), Special(0, 2, 1))
 
 
 def task(model, documents, batch=4, responses=False):
@@ -470,22 +424,9 @@ def tuned(base, tmp_path, documents, t=2, **settings):
     )  # fmt: skip
     record = training.train(
         job, documents, base=Base(base, Special(0, 2, 1), "x"),
-        test=documents or rows(4), tokenizer=tmp_path / "tokenizer",
+        test=documents or rows([9] * 4), tokenizer=tmp_path / "tokenizer",
     )  # fmt: skip
     return record, weights(base), weights(tmp_path / "model")
-
-
-def rows(count):
-    generator = np.random.default_rng(1)
-    return [
-        pa.table(
-            {
-                "tokens": pa.array(generator.integers(3, 400, (count, 9)).tolist()),
-                "ended": [True] * count,
-                "head_tokens": pa.array([4] * count, pa.int32()),
-            }
-        )
-    ]
 
 
 def test_trained_on_nothing_a_model_is_the_base(gemma, tmp_path):
@@ -518,7 +459,7 @@ def test_weights_in_16_bits_lose_small_updates(gemma, tmp_path):
     for kind in ("float32", "bfloat16"):
         folder = tmp_path / kind
         _, before, after = tuned(
-            gemma, folder, rows(32), weights=kind, learning_rate=8e-6, epochs=4.0, batch=8
+            gemma, folder, rows([9] * 32), weights=kind, learning_rate=8e-6, epochs=4.0, batch=8
         )
         name = "model.layers.0.mlp.up_proj.weight"
         moved[kind] = float((before[name].to(after[name].dtype) != after[name]).float().mean())
@@ -531,7 +472,7 @@ def test_checkpointing_changes_no_number(gemma, tmp_path):
     for number, checkpointing in enumerate((False, True)):
         folder = tmp_path / str(number)
         settings = {"gradient_checkpointing": checkpointing, "micro_batch": 3, "batch": 8}
-        found.append(tuned(gemma, folder, rows(16), **settings)[2])
+        found.append(tuned(gemma, folder, rows([9] * 16), **settings)[2])
     for name, one in found[0].items():
         torch.testing.assert_close(one, found[1][name], rtol=1e-5, atol=1e-7)
 
@@ -597,9 +538,7 @@ def test_steps_of_later_iterations_matter_to_no_first_one(tmp_path):
         assert second.parameters["later_steps"] == later
 
 
-def test_a_mixture_of_no_data_is_allowed_and_trains_nothing(here, tmp_path, monkeypatch):
-    shutil.copytree("results", tmp_path / "results")
-    monkeypatch.chdir(tmp_path)
+def test_a_mixture_of_no_data_is_allowed_and_trains_nothing(ran):
     nothing = {"mixture": {"keep_real": 0, "memory": 1, "generate": 0}}
     mixed = loop("mixture", {"judged": 0}, regimes=nothing)
     assert mixed.chain().shards(1) == [] and mixed.chain().evaluated_shards(2) == []
@@ -610,9 +549,7 @@ def test_a_mixture_of_no_data_is_allowed_and_trains_nothing(here, tmp_path, monk
     assert all(torch.equal(base[name], after[name]) for name in base)
 
 
-def test_a_mixture_trains_on_so_much_of_either(here, tmp_path, monkeypatch):
-    shutil.copytree("results", tmp_path / "results")
-    monkeypatch.chdir(tmp_path)
+def test_a_mixture_trains_on_so_much_of_either(ran):
     mixed = loop("mixture", regimes=MIXTURE)
     mixed.generate(1)
     mixed.assemble(2)

@@ -1,9 +1,9 @@
 """Language models: shapes, packing, losses, and the steps of an iteration on a few stories."""
 
+import functools
 import itertools
 import json
 import math
-import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from scipy import stats
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+import refusing  # noqa: E402
 import stepping  # noqa: E402
 from collapse.artifacts import training_sets  # noqa: E402
 from collapse.data.text import stories, tokenizing, tokens  # noqa: E402
@@ -341,9 +342,11 @@ class Loop(stepping.Loop):
         self.parameters = Parameters(**given)
         self.data, self.model = Path(self.data), Path(self.chain().model(1))
 
-    def prepare(self):
-        super().prepare()
+    def details(self):
         return json.loads((self.data / "dataset.json").read_text())["details"]
+
+    def record(self):
+        return json.loads(Path(self.chain().training(1)).read_text())
 
     def generate(self, start, stop, name="shard"):
         steps.generate(
@@ -371,45 +374,24 @@ class Loop(stepping.Loop):
         return json.loads(Path("metrics.json").read_text())
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
-def trained(home):
-    """An iteration up to its model, in a directory that tests may add files to."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(home)
-        loop = Loop()
-        details = loop.prepare()
-        loop.assemble(1)
-        loop.train(1)
-        return details, json.loads(Path(loop.chain().training(1)).read_text())
-
-
-@pytest.fixture
-def here(home, trained, monkeypatch):
-    monkeypatch.chdir(home)
-
-
-@pytest.fixture
-def copied(home, trained, tmp_path, monkeypatch):
-    shutil.copytree(home / "results", tmp_path / "results")
-    monkeypatch.chdir(tmp_path)
-    return Loop()
-
-
-def test_the_checkpoint_is_of_hugging_face(here, trained):
-    _, record = trained
+def first_run():
+    """Run an iteration up to its model."""
     loop = Loop()
-    network = transformers.AutoModelForCausalLM.from_pretrained(loop.model)
+    loop.prepare()
+    loop.assemble(1)
+    loop.train(1)
+    return loop
+
+
+def test_the_checkpoint_is_of_hugging_face(ran):
+    record = ran.record()
+    network = transformers.AutoModelForCausalLM.from_pretrained(ran.model)
     assert checkpoints.parameter_count(network) == ARCHITECTURES["tiny"].parameters(400)
     assert record["parameters"] == checkpoints.parameter_count(network)
-    assert {path.suffix for path in loop.model.iterdir()} == {".json", ".safetensors"}
-    decoder = transformers.AutoTokenizer.from_pretrained(loop.model)
+    assert {path.suffix for path in ran.model.iterdir()} == {".json", ".safetensors"}
+    decoder = transformers.AutoTokenizer.from_pretrained(ran.model)
     assert (decoder.pad_token_id, decoder.bos_token_id, decoder.eos_token_id) == (PAD, BOS, EOS)
-    table, _ = loop.generate(0, 5)
+    table, _ = ran.generate(0, 5)
     for row in table.to_pylist():
         assert decoder.decode(row["tokens"]) == row["text"]
         assert decoder(row["text"], add_special_tokens=False)["input_ids"]
@@ -418,8 +400,8 @@ def test_the_checkpoint_is_of_hugging_face(here, trained):
     assert "friend" in decoder.decode(drawn[0]) or " the " in decoder.decode(drawn[0])
 
 
-def test_the_record_of_a_training_tells_its_curve_and_its_size(here, trained):
-    details, record = trained
+def test_the_record_of_a_training_tells_its_curve_and_its_size(ran):
+    details, record = ran.details(), ran.record()
     assert record["documents"] == 300
     documents = stored_tokens.in_memory(_training_documents())
     assert record["tokens"] == documents.lengths.sum()
@@ -442,7 +424,7 @@ def _training_documents():
         yield from tokens.read(Path(selection.path), selection.rows)
 
 
-def test_exactly_so_many_samples_with_the_schema_of_all_text(here):
+def test_exactly_so_many_samples_with_the_schema_of_all_text(ran):
     table, details = Loop().generate(0, 150)
     assert table.schema.equals(tokens.schema(400))
     assert len(table) == 150
@@ -459,7 +441,7 @@ def test_exactly_so_many_samples_with_the_schema_of_all_text(here):
     assert len(set(table["text"].to_pylist())) == 150
 
 
-def test_a_sample_with_a_first_token_does_not_depend_on_how_they_are_split(here):
+def test_a_sample_with_a_first_token_does_not_depend_on_how_they_are_split(ran):
     loop = Loop(start="first-token", truncated="keep")
     whole, _ = loop.generate(0, 40)
     parts = [loop.generate(start, stop)[0] for start, stop in ((0, 13), (13, 40), (39, 40))]
@@ -467,7 +449,7 @@ def test_a_sample_with_a_first_token_does_not_depend_on_how_they_are_split(here)
     assert parts[2].equals(whole.slice(39))
 
 
-def test_truncated_samples_are_drawn_again_or_kept(here):
+def test_truncated_samples_are_drawn_again_or_kept(ran):
     # Half of the stories are longer than this, and tests of data have refused them long ago.
     settings = {"context": 84}
     kept, details = Loop(**settings, truncated="keep").generate(0, 100)
@@ -485,14 +467,14 @@ def test_truncated_samples_are_drawn_again_or_kept(here):
         assert one == other or not one["ended"]
 
 
-def test_samples_that_never_end_are_given_up_in_one_line(here, monkeypatch):
+def test_samples_that_never_end_are_given_up_in_one_line(ran, monkeypatch):
     monkeypatch.setattr("collapse.families.language_model.steps.MOST_ATTEMPTS", 2)
     with pytest.raises(SamplingError, match=r"^sample 0: none accepted in 2 attempts.*\(0.0%\)$"):
         Loop(context=10).generate(0, 5)
     assert not list(Path().glob("*.partial"))
 
 
-def test_samples_of_a_fixed_length(here):
+def test_samples_of_a_fixed_length(ran):
     table, details = Loop(fixed_length=100).generate(0, 60)
     assert {len(row) for row in table["tokens"].to_pylist()} == {100}
     assert not any(table["ended"].to_pylist())
@@ -500,7 +482,7 @@ def test_samples_of_a_fixed_length(here):
     assert details["drawn"] == 60
 
 
-def test_first_tokens_are_those_of_the_training_set(here):
+def test_first_tokens_are_those_of_the_training_set(ran):
     first = Counter(
         row[0] for table in _training_documents() for row in table["tokens"].to_pylist()
     )
@@ -525,7 +507,7 @@ def test_first_tokens_at_the_ends_of_the_distribution(tmp_path):
     assert found == [5, 5, 9, 9]
 
 
-def test_metrics_are_within_their_bounds(here):
+def test_metrics_are_within_their_bounds(ran):
     loop = Loop()
     loop.generate(0, 150, "evaluated")
     found = loop.evaluate("evaluated.json")
@@ -541,7 +523,7 @@ def test_metrics_are_within_their_bounds(here):
     assert math.isnan(without["distinct_2"]) and math.isnan(without["acceptance_rate"])
 
 
-def test_copies_of_the_training_set_are_counted(here, tmp_path):
+def test_copies_of_the_training_set_are_counted(ran, tmp_path):
     real = pa.concat_tables(_training_documents())
     test = parquet.read_table(Loop().data / "test.parquet")
     mixed = pa.concat_tables([real.slice(0, 30), real.slice(0, 10), test.slice(0, 60)])
@@ -555,7 +537,7 @@ def test_copies_of_the_training_set_are_counted(here, tmp_path):
     assert evaluation.of_samples(copies, training_set=[], test=[test])["copied_share"] == 0
 
 
-def test_a_low_temperature_repeats_itself(here):
+def test_a_low_temperature_repeats_itself(ran):
     found = {}
     for temperature in (1.0, 0.3):
         # Of equal lengths, on which these metrics depend.
@@ -569,9 +551,9 @@ def test_a_low_temperature_repeats_itself(here):
 # What is known of stories.
 
 
-def test_no_model_beats_the_entropy_floor(here, trained):
+def test_no_model_beats_the_entropy_floor(ran):
     """The true distribution attains it, within the error of so many test stories."""
-    details, record = trained
+    details, record = ran.details(), ran.record()
     texts = parquet.read_table(Loop().data / "test.parquet")["text"].to_pylist()
     test = stored_tokens.in_memory(tokens.read(Loop().data / "test.parquet"))
     surprise = -np.array([stories.log_probability(text) for text in texts])
@@ -587,7 +569,9 @@ def test_no_model_beats_the_entropy_floor(here, trained):
 def test_the_floor_is_unknown_where_stories_are_cut(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for treatment in ("drop", "truncate"):
-        details = Loop(context=90, long_documents=treatment).prepare()
+        loop = Loop(context=90, long_documents=treatment)
+        loop.prepare()
+        details = loop.details()
         assert 0 < details["train"]["dropped"] + details["train"]["truncated"] < 600
         assert "entropy_floor" not in details
 
@@ -595,12 +579,7 @@ def test_the_floor_is_unknown_where_stories_are_cut(tmp_path, monkeypatch):
 # Interruptions and damage.
 
 
-def configured(**changes):
-    def change(model):
-        path = model / "config.json"
-        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-    return change
+configured = functools.partial(refusing.configured, "config.json")
 
 
 def shortened(size):
@@ -632,20 +611,20 @@ UNKNOWN = "the configuration can't be loaded"
         (lambda model: (model / "config.json").write_text("{"), UNKNOWN),
     ],
 )
-def test_a_checkpoint_that_does_not_fit_is_refused_in_one_line(copied, damage, said):
-    damage(copied.model)
-    with pytest.raises(JobError, match=rf"^{copied.model}: {said}") as refused:
-        copied.evaluate()
+def test_a_checkpoint_that_does_not_fit_is_refused_in_one_line(ran, damage, said):
+    damage(ran.model)
+    with pytest.raises(JobError, match=rf"^{ran.model}: {said}") as refused:
+        ran.evaluate()
     assert "\n" not in str(refused.value)
     assert not Path("metrics.json").exists()
 
 
-def test_pickled_weights_are_not_read(copied):
-    network = checkpoints.load(copied.model)
-    torch.save(network.state_dict(), copied.model / "pytorch_model.bin")
-    (copied.model / "model.safetensors").unlink()
+def test_pickled_weights_are_not_read(ran):
+    network = checkpoints.load(ran.model)
+    torch.save(network.state_dict(), ran.model / "pytorch_model.bin")
+    (ran.model / "model.safetensors").unlink()
     with pytest.raises(JobError, match=r"no file named model\.safetensors"):
-        checkpoints.load(copied.model)
+        checkpoints.load(ran.model)
 
 
 # Studies.

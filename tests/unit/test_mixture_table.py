@@ -122,7 +122,7 @@ NUMBERS = {
 def test_the_table_has_the_best_amount_for_each_number_of_real_samples(grid):
     plan, grids = grid
     found = worth.tabulate("loop", dataset(plan, NUMBERS), grids)
-    assert tuple(found.columns) == worth.COLUMNS
+    assert list(found.columns) == worth.COLUMNS
     assert list(found["num_real"]) == [0, 8, 16] * 2
     assert list(found["best_num_synthetic"]) == [8, 4, 4] * 2
     assert list(found["beats_none"]) == ["-", "yes", "undecided"] * 2

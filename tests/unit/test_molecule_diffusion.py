@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -507,28 +506,16 @@ EXPERIMENT = {
 }
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """Two iterations, in a directory of their own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("home"))
-        loop = Loop(regime="accumulate", **EXPERIMENT)
-        loop.prepare()
-        loop.run()
-        yield Path.cwd()
+def first_run():
+    """Run two iterations."""
+    loop = Loop(regime="accumulate", **EXPERIMENT)
+    loop.run()
+    return loop
 
 
-@pytest.fixture
-def loop(home, monkeypatch, tmp_path):
-    """The same, in a directory that a test may change."""
-    shutil.copytree(home / "results", tmp_path / "results")
-    monkeypatch.chdir(tmp_path)
-    return Loop(regime="accumulate", **EXPERIMENT)
-
-
-def test_samples_are_of_the_molecules_that_the_seed_trains_on(loop):
-    chain, step = loop.chain(), loop.step(1, "generation")
-    real = molecules.read(Path(loop.data, "train.parquet"))
+def test_samples_are_of_the_molecules_that_the_seed_trains_on(ran):
+    chain, step = ran.chain(), ran.step(1, "generation")
+    real = molecules.read(Path(ran.data, "train.parquet"))
     order = step.order_of_real_data(real.size)[:12]
     (shard,) = chain.shards(1)
     samples = molecules.read(Path(shard.path))
@@ -538,16 +525,16 @@ def test_samples_are_of_the_molecules_that_the_seed_trains_on(loop):
     assert not np.isclose(samples.positions, real.take(order).positions).all(axis=1).any()
 
 
-def test_records_and_portraits_are_of_all_that_is_trained_and_shown(loop):
+def test_records_and_portraits_are_of_all_that_is_trained_and_shown(ran):
     for t in (1, 2):
-        metrics = json.loads(Path(loop.chain().metrics(t)).read_text())
-        record = json.loads(Path(loop.chain().training(t)).read_text())
+        metrics = json.loads(Path(ran.chain().metrics(t)).read_text())
+        record = json.loads(Path(ran.chain().training(t)).read_text())
         assert record["conformations"] == 12 * t and record["steps"] == round(3 * -(-12 * t // 5))
         assert record["parameters"] == ARCHITECTURES["small"].parameters
         assert [point["step"] for point in record["curve"]][-1] == record["steps"]
         # Of so few test conformations the learning curve takes all, as the metric does.
         assert record["curve"][-1]["test_loss"] == pytest.approx(metrics["test_loss"], rel=1e-6)
-        assert len(portraits.read(loop.chain().portrait(t), Portrait).smiles) == 3
+        assert len(portraits.read(ran.chain().portrait(t), Portrait).smiles) == 3
 
 
 @pytest.mark.parametrize(
@@ -559,10 +546,10 @@ def test_records_and_portraits_are_of_all_that_is_trained_and_shown(loop):
     ],
     ids=["weights", "no configuration", "another configuration"],
 )
-def test_a_checkpoint_that_cannot_be_is_refused_in_one_line(loop, damage):
-    damage(Path(loop.chain().model(1)))
+def test_a_checkpoint_that_cannot_be_is_refused_in_one_line(ran, damage):
+    damage(Path(ran.chain().model(1)))
     with pytest.raises(JobError, match="iter1/model: the checkpoint can't be loaded") as refused:
-        loop.evaluate(1)
+        ran.evaluate(1)
     assert "\n" not in str(refused.value)
 
 

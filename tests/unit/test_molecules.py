@@ -211,7 +211,7 @@ def test_a_file_is_split_by_molecule_and_stereoisomers_stay_together(tmp_path):
             for part in (found.train, found.test)
         )
         assert len(test) == count and len(train) == 4 - count and not train & test
-    with pytest.raises(DataError, match="4 usable molecules; expected more than the 4 for testing"):
+    with pytest.raises(DataError, match="found 4 usable molecules, expected more than the 4 "):
         collection(str(path), Reading(test_molecules=4), streams)
 
 
@@ -257,9 +257,9 @@ def test_conformations_of_a_molecule_have_its_number(tmp_path):
     [
         (lambda here: here / "gone.sdf", "gone.sdf: no such file or folder"),
         (lambda here: f"geom-drugs:{here / 'gone'}", r"no such folder; .* scripts/convert_geom.py"),
-        (lambda here: here, "expected train.sdf and test.sdf, found an empty folder"),
-        (lambda here: write(here / "some.sdf"), "some.sdf: no entries; expected molecules in SDF"),
-        (lambda here: write(here / "some.mol"), "unknown kind of file; expected .sdf or .sdf.gz"),
+        (lambda here: here, "found an empty folder, expected train.sdf and test.sdf"),
+        (lambda here: write(here / "some.sdf"), "found no entries, expected molecules in SDF"),
+        (lambda here: write(here / "a.mol"), "a.mol: found an unknown kind of file, expected .sdf"),
         (lambda here: cut_short(here / "some.sdf.gz"), "damaged or truncated gzip file"),
     ],
     ids=["gone", "not converted", "empty folder", "empty file", "another kind", "cut short"],

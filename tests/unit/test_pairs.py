@@ -52,7 +52,7 @@ def write(path, pairs=PAIRS, columns=("prompt", "response")):
 
 def split(pairs, test=None, *, test_pairs=None):
     official = None if test is None else lambda: iter(test)
-    return Corpus("pairs", lambda: iter(pairs), official, limit=None, test_pairs=test_pairs)
+    return Corpus("pairs", lambda: iter(pairs), official, limit=None, size=test_pairs)
 
 
 def prompts(pairs):
@@ -74,9 +74,9 @@ def test_all_responses_to_a_prompt_are_held_out_with_it():
 def test_one_prompt_alone_can_not_be_split():
     with pytest.raises(DataError, match="every training pair has the prompt of a test pair"):
         split([Pair("a", "b"), Pair(" a", "c")])
-    with pytest.raises(DataError, match="one distinct pair; expected at least two"):
+    with pytest.raises(DataError, match="found one distinct pair, expected two"):
         split([Pair("a", "b"), Pair("a ", "b\n")])
-    with pytest.raises(DataError, match="test_pairs is 40; expected less than the 40 distinct pa"):
+    with pytest.raises(DataError, match="test_pairs: found 40, expected less than the 40 "):
         split(PAIRS, test_pairs=40)
     with pytest.raises(DataError, match="2 pairs in the test split, test_pairs is 3"):
         split(PAIRS, PAIRS[:2], test_pairs=3)
@@ -134,11 +134,10 @@ FAULTY = {
 def test_unusable_pairs_are_refused_by_file_entry_and_column(name, fault, tmp_path):
     path = write(tmp_path / name, [*PAIRS * 30, FAULTY[fault], PAIRS[0]])
     column = "prompt" if "prompt" in fault else "response"
-    refuses(
-        path, f"{'row' if 'parquet' in name else 'line'} 1201: ", repr(column), "unusable: drop"
-    )
+    where = f"{'row' if 'parquet' in name else 'line'} 1201: "
+    refuses(path, where, repr(column), "unusable: drop")
     if "ambiguous" in fault:
-        refuses(path, r"contains '\nassistant: '")
+        refuses(path, r"found '\nassistant: '")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -152,7 +151,7 @@ def test_unusable_pairs_are_dropped_and_counted(name, tmp_path):
 def test_unusable_test_pairs_are_refused_or_dropped_too(tmp_path):
     write(tmp_path / "train.jsonl")
     test = write(tmp_path / "validation.jsonl", [Pair("new", "b"), *FAULTY.values()])
-    with pytest.raises(DataError, match=rf"{test}: line 2: nothing in 'prompt'"):
+    with pytest.raises(DataError, match=rf"{test}: line 2: found nothing in 'prompt'"):
         opened(tmp_path)
     assert opened(tmp_path, unusable="drop").counts == Counts(40, 1, 3, 1, 0)
 
@@ -174,17 +173,25 @@ def refuses(source, *parts, **options):
         assert part in message
 
 
-def test_files_that_do_not_fit_are_refused(tmp_path):
-    text = tmp_path / "a.txt"
-    text.write_text("user: a\nassistant: b")
-    refuses(text, "a text file has no columns; expected .jsonl, .json or .parquet", "'response'")
-    lines = write(tmp_path / "a.jsonl")
-    refuses(lines, "line 1: no column 'answer'; found score, ", columns=("prompt", "answer"))
-    refuses(lines, "line 1: expected text in 'score', found '4'", columns=("score", "response"))
-    table = write(tmp_path / "a.parquet")
-    refuses(table, "no column 'question'; found score, ", columns=("question", "response"))
-    refuses(table, "expected text in 'score', found int64", columns=("prompt", "score"))
-    refuses(table, "are both 'prompt'; expected two columns", columns=("prompt", "prompt"))
+@pytest.mark.parametrize(
+    ("name", "prompt", "response", "said"),
+    [
+        ("a.jsonl", "prompt", "answer", "line 1: found the columns score, "),
+        ("a.jsonl", "score", "response", "line 1: found '4' in 'score', expected text"),
+        ("a.parquet", "question", "response", "a.parquet: found the columns score, "),
+        ("a.parquet", "prompt", "score", "found int64 in 'score', expected text"),
+        ("a.parquet", "prompt", "prompt", "found 'prompt' as prompt_column and as response_col"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(tmp_path, name, prompt, response, said):
+    lacking = [repr(column) for column in (prompt, response) if column in ("answer", "question")]
+    refuses(write(tmp_path / name), said, "expected ", *lacking, columns=(prompt, response))
+
+
+def test_a_text_file_is_refused(tmp_path):
+    (tmp_path / "a.txt").write_text("user: a\nassistant: b")
+    said = "found a text file without columns, expected .jsonl, .json or .parquet"
+    refuses(tmp_path / "a.txt", said, "'response'")
 
 
 # The Hub
@@ -212,12 +219,11 @@ def test_helpsteer2_comes_from_the_hub_with_its_own_split():
 def test_a_data_set_of_the_hub_that_does_not_fit_is_refused():
     with hub(train=PAIRS):
         assert opened("hub:owner/name").counts.test == 2
-        refuses("hub:owner/name", "no column 'answer'; found pro", columns=("prompt", "answer"))
-        refuses(
-            "hub:owner/name", "in 'helpfulness', found int64", columns=("prompt", "helpfulness")
-        )
+        said = "found the columns prompt, response, helpfulness, expected 'answer'"
+        refuses("hub:owner/name", said, columns=("prompt", "answer"))
+        refuses("hub:owner/name", "found int64 in 'helpfulness'", columns=("prompt", "helpfulness"))
     with hub(train=PAIRS, test=[*PAIRS, *FAULTY.values()]):
-        refuses("hub:owner/name", "split test, row 41: nothing in 'prompt'")
+        refuses("hub:owner/name", "split test, row 41: found nothing in 'prompt'")
     refuses("hub:HelpSteer2", "expected hub:<owner>/<name>")
 
 

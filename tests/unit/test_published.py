@@ -82,7 +82,7 @@ def test_a_study_under_published_conditions_has_the_published_values_beside(row)
     expected = {place: value for place, value in expected.items() if value is not None}
     found = table(plan)
     assert published_values(found) == expected
-    assert list(found.columns) == list(published.COLUMNS)
+    assert list(found.columns) == published.COLUMNS
     assert set(found["source"].dropna()) == {"P1 Table 2"}
     # Of the fixed budget P1 has nothing but iteration 1.
     assert set(found[found["regime"] == "accumulate-subsample"]["iteration"]) == {1}
@@ -164,4 +164,4 @@ def test_an_axis_may_have_a_value_of_nothing(values, tmp_path):
 def test_families_of_which_nothing_is_published_have_no_rows():
     other = gathering.study(regimes=["replace"], iterations=4, samples=10)
     found = published.compare(other.chains("loop"), {"loop": xr.Dataset()})
-    assert found.empty and list(found.columns) == list(published.COLUMNS)
+    assert found.empty and list(found.columns) == published.COLUMNS

@@ -15,25 +15,19 @@ from collapse.data.text.pairs import Pair
 from collapse.errors import DataError
 
 
-def text_corpus(train, test=None, *, limit=None, size=None):
-    official = None if test is None else lambda: iter(test)
-    return corpus.Corpus("a", lambda: iter(train), official, limit=limit, test_documents=size)
-
-
-def pair_corpus(train, test=None, *, limit=None, size=None):
-    official = None if test is None else lambda: iter(test)
-    return pairs.Corpus("a", lambda: iter(train), official, limit=limit, test_pairs=size)
-
-
 class Kind(NamedTuple):
     """A kind of items: how they are split, and what is told of each without the splits."""
 
-    split: Callable
+    corpus: Callable
     items: st.SearchStrategy
     usable: Callable
     #: What may not be on both sides, and the whole item, without the white space around it.
     shared: Callable
     whole: Callable
+
+    def split(self, train, test=None, *, limit=None, size=None):
+        official = None if test is None else lambda: iter(test)
+        return self.corpus("a", lambda: iter(train), official, limit=limit, size=size)
 
     def some(self):
         """Return a strategy of several items, few of which are distinct."""
@@ -43,14 +37,14 @@ class Kind(NamedTuple):
 part = st.sampled_from(["a", "b", "c", "d", " a", "b\n", "", " "])
 KINDS = {
     "texts": Kind(
-        split=text_corpus,
+        corpus=corpus.Corpus,
         items=st.text(alphabet="ab \n", max_size=3),
         usable=lambda text: text.strip() != "",
         shared=str.strip,
         whole=str.strip,
     ),
     "pairs": Kind(
-        split=pair_corpus,
+        corpus=pairs.Corpus,
         items=st.builds(Pair, part, part),
         usable=lambda pair: dialogue.fault(pair) is None,
         shared=lambda pair: pair.prompt.strip(),
@@ -67,7 +61,7 @@ def test_nothing_is_on_both_sides_and_the_order_does_not_matter(kind, data, size
     usable = [item for item in items if kind.usable(item)]
     distinct = {*map(kind.whole, usable)}
     if len(distinct) <= size:
-        said = r"no training \w+s|one distinct|test_\w+s is"
+        said = r"no training \w+s|one distinct|test_\w+s: found"
         with pytest.raises(DataError, match=said):
             kind.split(items, size=size)
         return

@@ -378,9 +378,10 @@ def test_a_manifest_of_another_chain_is_refused(tmp_path, key):
     assert not chain.path(3).exists()
 
 
+@pytest.mark.parametrize("regime", ["accumulate", "replace"])
 @pytest.mark.parametrize("which", ["manifest", "record", "description of the real data"])
-def test_what_is_damaged_is_refused(tmp_path, which):
-    chain = Chain(tmp_path, NAMED["accumulate"], 10, real=[20])
+def test_what_is_damaged_is_refused(tmp_path, which, regime):
+    chain = Chain(tmp_path, NAMED[regime], 10, real=[20])
     chain.all(2)
     (record,) = chain.records(2)
     of_data = which == "description of the real data"
@@ -404,15 +405,17 @@ def values_of(shards):
     )
 
 
-@pytest.mark.parametrize("regime", NAMED)
+@pytest.mark.parametrize(
+    ("regime", "dimension"), [*((name, 2) for name in NAMED), ("replace", 1), ("replace", 40)]
+)
 def test_a_chain_again_gives_the_same_numbers_however_its_shards_are_cut(
-    tmp_path, monkeypatch, regime
+    tmp_path, monkeypatch, regime, dimension
 ):
     found = []
     for size in (1, 7, None):
         (tmp_path / str(size)).mkdir()
         monkeypatch.chdir(tmp_path / str(size))
-        loop = Loop(regime=regime, shard_size=size)
+        loop = Loop(regime=regime, shard_size=size, grid={"dimension": [dimension]})
         loop.run()
         assert not list(Path().rglob(".*"))
         shards = [values_of(loop.chain().shards(t)).tolist() for t in (1, 2, 3)]

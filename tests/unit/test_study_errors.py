@@ -54,16 +54,16 @@ seeds: 3 -> ~: 3 => 8: experiments.first.null: found an unknown key, expected on
     molecule_diffusion
 keep_real: true,  -> => 2: regimes.window.keep_real: found nothing, expected this key
 (all) -> regimes: {} => 1: experiments: found nothing, expected this key
-seeds: 3 -> seeds: 3\n    seeds: 4 => 9: found a mistake in the YAML (the key seeds is in line 8
-    too), expected each key once
-memory: 2 -> memory: 2, memory: 3 => 2: found a mistake in the YAML (the key memory is in line 2
-    too), expected each key once
+seeds: 3 -> seeds: 3\n    seeds: 4 => 9: found a mistake in the YAML (the key
+    experiments.first.seeds is in line 8 too), expected each key once
+memory: 2 -> memory: 2, memory: 3 => 2: found a mistake in the YAML (the key
+    regimes.window.memory is in line 2 too), expected each key once
 seeds: 3 -> <<: {seeds: 4}\n    seeds: 3\n    seeds: 5 => 10: found a mistake in the YAML (the key
-    seeds is in line 9 too), expected each key once
-seeds: 3 -> <<: {seeds: 4, seeds: 5} => 8: found a mistake in the YAML (the key seeds is in line 8
-    too), expected each key once
-seeds: 3 -> <<: {seeds: 4}\n    <<: {iterations: 3} => 9: found a mistake in the YAML (the key '<<'
-    is in line 8 too), expected each key once
+    experiments.first.seeds is in line 9 too), expected each key once
+seeds: 3 -> <<: {seeds: 4, seeds: 5} => 8: found a mistake in the YAML (the key
+    experiments.first.seeds is in line 8 too), expected each key once
+seeds: 3 -> <<: {seeds: 4}\n    <<: {iterations: 3} => 9: found a mistake in the YAML (the key
+    experiments.first.'<<' is in line 8 too), expected each key once
 seeds: 3 -> <<: {sed: 3}\n    seeds: 3 => 8: experiments.first.sed: found an unknown key, expected
     one of family, ... (did you mean seeds?)
 

@@ -227,7 +227,7 @@ def test_what_is_missing_or_of_an_unknown_kind_is_refused(tmp_path):
         refuses(file(tmp_path, name, b"x"), "unknown kind of file", ".jsonl", ".parquet")
     directory = tmp_path / "directory"
     directory.mkdir()
-    refuses(directory, "expected a directory with train{.txt", "an empty one")
+    refuses(directory, "found an empty one, expected a directory with train{.txt")
     write(directory / "stories.txt")
     refuses(directory, "stories.txt")
     write(directory / "train.txt")
@@ -249,9 +249,8 @@ def test_an_empty_corpus_is_refused(tmp_path):
 
 def test_a_corpus_too_small_for_its_test_set_is_refused(tmp_path):
     refuses(write(tmp_path / "a.jsonl", ["a", " a"]), "one distinct document")
-    refuses(
-        write(tmp_path / "b.jsonl"), "test_documents is 40", "less than the 40", test_documents=40
-    )
+    said = "test_documents: found 40, expected less than the 40 "
+    refuses(write(tmp_path / "b.jsonl"), said, test_documents=40)
     write(tmp_path / "train.jsonl")
     write(tmp_path / "test.jsonl", ["a"])
     refuses(tmp_path, "1 documents in the test split, test_documents is 2", test_documents=2)
@@ -259,7 +258,7 @@ def test_a_corpus_too_small_for_its_test_set_is_refused(tmp_path):
 
 def test_a_text_without_its_separator_is_refused(tmp_path):
     path = file(tmp_path, "a.txt", b"one\n\ntwo")
-    refuses(path, "no separator '<|endoftext|>' found", "one single document")
+    refuses(path, "found no separator '<|endoftext|>'", "one single document")
     assert opened(path, separator="\n\n").counts.train == 1
 
 
@@ -278,11 +277,11 @@ def test_text_that_is_not_utf_8_is_refused_with_the_byte(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "parts"),
     [
-        ('{"text": "b"', ["line 2 is not JSON", "at column 13", "one object a line"]),
-        ('["b"]', ["line 2: expected a JSON object"]),
-        ('{"title": "b", "body": ""}', ["line 2: no column 'text'; found title, body"]),
-        ("{}", ["line 2: no column 'text'; found none"]),
-        ('{"text": ["b"]}', ["line 2: expected text in 'text', found \"['b']\""]),
+        ('{"text": "b"', ["line 2: found '{", "at column 13", "expected one JSON object a line"]),
+        ('["b"]', ["line 2: found '[\"b\"]', expected a JSON object"]),
+        ('{"title": "b", "body": ""}', ["line 2: found the columns title, body, expected 'text'"]),
+        ("{}", ["line 2: found no columns, expected 'text'"]),
+        ('{"text": ["b"]}', ["line 2: found \"['b']\" in 'text', expected text"]),
         (r'{"text": "\ud800"}', ["line 2: not Unicode", r"lone surrogate '\ud800'"]),
     ],
 )
@@ -292,8 +291,8 @@ def test_a_line_that_is_no_record_is_refused_with_its_number(line, parts, tmp_pa
 
 def test_a_missing_column_is_refused_with_those_that_there_are(tmp_path):
     path = write(tmp_path / "a.parquet", column="story")
-    refuses(path, "no column 'text'; found id, story")
-    refuses(path, "expected text in 'id', found int64", column="id")
+    refuses(path, "found the columns id, story, expected 'text'")
+    refuses(path, "found int64 in 'id', expected text", column="id")
     assert opened(path, column="story").counts.test == 2
 
 
@@ -371,13 +370,13 @@ def test_a_data_set_of_the_hub_may_have_a_test_split_or_none():
 
 def test_a_data_set_of_the_hub_that_does_not_fit_is_refused():
     with hub(train=TEXTS):
-        refuses("hub:owner/name", "no column 'story'; found text", column="story")
+        refuses("hub:owner/name", "found the columns text, expected 'story'", column="story")
     with hub(all=TEXTS):
-        refuses("hub:owner/name", "no split train; found all")
+        refuses("hub:owner/name", "found the splits all, expected train")
     with hub(train=[1, 2]):
-        refuses("hub:owner/name", "expected text in 'text', found int64")
+        refuses("hub:owner/name", "found int64 in 'text', expected text")
     with hub(train=[["a"], ["b"]]):
-        refuses("hub:owner/name", "expected text in 'text'")
+        refuses("hub:owner/name", "in 'text', expected text")
     refuses("hub:TinyStories", "expected hub:<owner>/<name>")
 
 

@@ -15,7 +15,15 @@ from collapse.text.metrics import Documents
 # Few tokens and short documents, so that n-grams and whole documents recur.
 SETS = st.lists(st.lists(st.integers(0, 2), max_size=6), max_size=8)
 N = st.integers(1, 5)
-EMPTY = Documents.from_lists([])
+
+
+def documents_of(lists):
+    """Return lists of tokens as documents end to end."""
+    tokens = [token for document in lists for token in document]
+    return Documents(np.array(tokens, np.int64), np.array([*map(len, lists)], np.int64))
+
+
+EMPTY = documents_of([])
 
 
 def grams_of(document, n):
@@ -41,7 +49,7 @@ def plain_duplicate_rate(documents):
 
 @given(SETS, N)
 def test_repetition_is_that_of_plain_python(lists, n):
-    documents = Documents.from_lists(lists)
+    documents = documents_of(lists)
     found = [metrics.distinct(documents, n), metrics.self_overlap(documents, n)]
     plain = [plain_distinct(lists, n), plain_self_overlap(lists, n)]
     assert found == pytest.approx(plain, nan_ok=True)
@@ -51,7 +59,7 @@ def test_repetition_is_that_of_plain_python(lists, n):
 
 @given(SETS, SETS)
 def test_copies_and_lengths_are_those_of_plain_python(lists, others):
-    documents, reference = Documents.from_lists(lists), Documents.from_lists(others)
+    documents, reference = documents_of(lists), documents_of(others)
     copied = metrics.copied_share(documents, metrics.digests(reference))
     distance = metrics.length_distance(documents, reference)
     lengths, their_lengths = ([len(document) for document in found] for found in (lists, others))
@@ -67,11 +75,11 @@ def test_copies_and_lengths_are_those_of_plain_python(lists, others):
 
 @given(SETS, st.integers(1, 12))
 def test_digests_do_not_depend_on_blocks_or_on_neighbours(lists, block):
-    whole = metrics.digests(Documents.from_lists(lists))
+    whole = metrics.digests(documents_of(lists))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(metrics, "_BLOCK", block)
-        np.testing.assert_array_equal(metrics.digests(Documents.from_lists(lists)), whole)
-    alone = [metrics.digests(Documents.from_lists([document]))[0] for document in lists]
+        np.testing.assert_array_equal(metrics.digests(documents_of(lists)), whole)
+    alone = [metrics.digests(documents_of([document]))[0] for document in lists]
     np.testing.assert_array_equal(np.array(alone, dtype=np.uint64), whole)
 
 
@@ -79,7 +87,7 @@ def test_digests_of_documents_that_nearly_agree_differ():
     """Documents differ in order, in length, in a token 0 at an end, or in a high identifier."""
     documents = [[], [0], [0, 0], [0, 0, 0], [1, 2], [2, 1], [1, 2, 0], [0, 1, 2], [2**32 - 1]]
     pairs = [[a, b] for a in range(300) for b in range(300)]
-    found = metrics.digests(Documents.from_lists(documents + pairs))
+    found = metrics.digests(documents_of(documents + pairs))
     # [0, 0], [1, 2] and [2, 1] are among the pairs too.
     assert len(np.unique(found)) == len(documents) + len(pairs) - 3
 
@@ -87,7 +95,7 @@ def test_digests_of_documents_that_nearly_agree_differ():
 @pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.uint32, np.int64])
 def test_the_type_of_the_tokens_does_not_matter(dtype):
     lists = [[5, 6, 7, 5, 6], [], [5, 6, 7, 8], [65535]]
-    documents = Documents.from_lists(lists)
+    documents = documents_of(lists)
     typed = Documents(documents.tokens.astype(dtype), documents.lengths.astype(np.int32))
     np.testing.assert_array_equal(metrics.digests(typed), metrics.digests(documents))
     for n in range(1, 6):
@@ -102,31 +110,31 @@ def test_an_empty_set_has_no_metrics():
         metrics.distinct(EMPTY, 2),
         metrics.self_overlap(EMPTY),
         metrics.duplicate_rate(EMPTY),
-        metrics.copied_share(EMPTY, metrics.digests(Documents.from_lists([[1]]))),
+        metrics.copied_share(EMPTY, metrics.digests(documents_of([[1]]))),
         metrics.mean_length(EMPTY),
     ):
         assert np.isnan(value)
 
 
 def test_documents_that_are_too_short_have_no_ngrams():
-    short = Documents.from_lists([[1, 2], [], [3]])
+    short = documents_of([[1, 2], [], [3]])
     assert np.isnan(metrics.distinct(short, 3)) and np.isnan(metrics.self_overlap(short, 3))
     # Beside longer ones they do not count, and n-grams do not cross from one to the next.
-    documents = Documents.from_lists([[1, 2, 3], [1, 2], [], [3], [1, 2, 3]])
+    documents = documents_of([[1, 2, 3], [1, 2], [], [3], [1, 2, 3]])
     assert metrics.self_overlap(documents, 3) == 1
     assert metrics.distinct(documents, 3) == 0.5
 
 
 @pytest.mark.parametrize("copies", [2, 3, 10])
 def test_copies_of_one_document(copies):
-    documents = Documents.from_lists([[4, 8, 15, 16, 23, 42]] * copies)
+    documents = documents_of([[4, 8, 15, 16, 23, 42]] * copies)
     assert metrics.duplicate_rate(documents) == pytest.approx((copies - 1) / copies)
     assert metrics.self_overlap(documents) == 1
     assert metrics.distinct(documents, 2) == pytest.approx(1 / copies)
 
 
 def test_what_recurs_in_its_own_document_alone_is_no_overlap():
-    assert metrics.self_overlap(Documents.from_lists([[1, 1, 1, 1, 1, 1], [2, 3, 4, 5]])) == 0
+    assert metrics.self_overlap(documents_of([[1, 1, 1, 1, 1, 1], [2, 3, 4, 5]])) == 0
 
 
 def test_bad_input_is_refused():

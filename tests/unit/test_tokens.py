@@ -119,7 +119,7 @@ def test_a_vocabulary_that_the_documents_do_not_allow_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"vocabulary of 8,000, but .* allow 262$"):
         tokenizing.train(["aaa", "aaab"], 8000, tmp_path)
     tokenizing.train(["aaa", "aaab"], 262, tmp_path)
-    with pytest.raises(DataError, match="a vocabulary of 258; expected at least 259"):
+    with pytest.raises(DataError, match="found a vocabulary of 258, expected at least 259"):
         tokenizing.train(["a"], 258, tmp_path)
 
 
@@ -130,7 +130,7 @@ def test_a_mistake_in_the_data_is_seen_through_the_tokenizer(tmp_path):
 
     with pytest.raises(DataError, match=r"a\.txt: a mistake"):
         tokenizing.train(documents(), 300, tmp_path)
-    with pytest.raises(DataError, match=r"no such file; expected a saved tokenizer"):
+    with pytest.raises(DataError, match=r"found no such file, expected a saved tokenizer"):
         tokenizing.load(tmp_path)
 
 

@@ -117,11 +117,7 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_study_runs_only_what_is_missing(ran, change):
     edit, expected = CHANGES[change]
-    try:
-        ran.write(lm={**EXPERIMENT, **edit})
-        assert ran.planned(DATASET) == expected
-    finally:
-        ran.write(lm=EXPERIMENT)
+    assert ran.planned_with(DATASET, lm={**EXPERIMENT, **edit}) == expected
 
 
 # Interruptions.

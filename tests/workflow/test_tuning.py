@@ -63,6 +63,8 @@ def test_the_dataset_keeps_the_contract(chains):
         assert set(dataset.data_vars) == set(FAMILY.metrics)
         for name in ("test_cross_entropy", "response_cross_entropy", "acceptance_rate"):
             assert np.isfinite(dataset[name]).all()
+        first = dataset["test_cross_entropy"].sel(iteration=1)
+        assert (first == first.isel(regime=0)).all()
         assert (dataset["test_cross_entropy"] > dataset["entropy_floor"]).all()
 
 
@@ -75,11 +77,19 @@ def test_figures_and_tables_are_there(chains):
     assert list(published["iteration"]) == [1, 1]
 
 
-def test_fewer_samples_for_evaluation_only_evaluate(chains):
-    chains.write(tuning={**CHAINS, "settings": {**CHAINS["settings"], "judged": 30}})
-    counted = chains.planned(TUNING)
-    assert counted["evaluate"] == 3 and "train" not in counted and "generate" not in counted
-    chains.write(tuning=CHAINS)
+@pytest.mark.parametrize(
+    ("changes", "run", "kept"),
+    [
+        # Iteration 2 has written its evaluated shard, which is all of its samples.
+        ({"iterations": 3}, {"assemble": 2, "train": 2, "generate": 2, "evaluate": 2}, ["prepare"]),
+        ({"seeds": 2}, {"train": 3}, ["prepare"]),
+        ({"settings": {**SETTINGS, "judged": 30}}, {"evaluate": 3}, ["train", "generate"]),
+    ],
+    ids=["iterations", "seeds", "evaluated samples"],
+)
+def test_changes_run_only_what_is_missing(chains, changes, run, kept):
+    counted = chains.planned_with(TUNING, tuning={**CHAINS, **changes})
+    assert run.items() <= counted.items() and not counted.keys() & {*kept}
 
 
 def test_a_grid_of_mixtures_is_so_many_jobs_and_one_pool(mixture):

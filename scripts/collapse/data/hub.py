@@ -28,7 +28,7 @@ class Split:
                 documents.no_column(source, column, dataset.column_names)
             kind = getattr(dataset.features[column], "dtype", "a list or a structure")
             if kind not in ("string", "large_string"):
-                raise DataError(f"{source}: expected text in {column!r}, found {kind}")
+                raise DataError(f"{source}: found {kind} in {column!r}, expected text")
         self._where = f"{source}: split {name}"
         self._columns = columns
         self._selected = dataset.select_columns(list(dict.fromkeys(columns)))
@@ -92,7 +92,7 @@ def load(source: str) -> Any:
             "data at local files"
         ) from error
     if "train" not in splits:
-        raise DataError(f"{source}: no split train; found {', '.join(splits)}")
+        raise DataError(f"{source}: found the splits {', '.join(splits)}, expected train")
     return splits
 
 

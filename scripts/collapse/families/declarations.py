@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 
 class Parameters(BaseModel):
     """The parameters of a family, each a field with a default; a study sets them by name.
 
-    A field without the extra of `matters_from` first matters to training, and is a dimension of
-    the results of every study.
+    Values have the type of their field, and numbers are finite. A field that is not declared by
+    `parameter` first matters to training, and is a dimension of the results of every study.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 #: The stages of a chain to which a parameter can matter first, in order; "later" is the training
@@ -27,18 +27,27 @@ class Parameters(BaseModel):
 STAGES = ("data", "training", "generation", "evaluation", "later")
 
 
-def matters_from(stage: str = "training", *, always_an_axis: bool = False) -> dict[str, Any]:
-    """Return the ``json_schema_extra`` of a field: from which stage on a parameter matters.
+def parameter(
+    description: str | None = None,
+    *,
+    stage: str = "training",
+    always_an_axis: bool = False,
+    **field: Any,
+) -> Any:
+    """Return a field of `Parameters`, with what `pydantic.Field` takes besides.
 
     Parameters
     ----------
+    description : str or None
+        A sentence on the parameter; None if the type has one or each family gives its own.
     stage : str
         The first of `STAGES` to which the parameter matters.
     always_an_axis : bool
         Whether the parameter is a dimension of the results of every study, or only of studies
         whose grid names it.
     """
-    return {"stage": stage, "optional_axis": not always_an_axis}
+    extra: dict[str, Any] = {"stage": stage, "optional_axis": not always_an_axis}
+    return Field(description=description, json_schema_extra=extra, **field)
 
 
 def extra_of(described: FieldInfo | None) -> dict[str, Any]:
@@ -88,6 +97,17 @@ class Figure(NamedTuple):
     average: Literal["mean", "median"] = "mean"
     reference: str | None = None
     compares: bool = False
+
+
+def curves(colour: str, metrics: Sequence[str], **references: str) -> list[Figure]:
+    """Return a figure of each metric, with a colour for each value of a parameter.
+
+    A figure has the name of its metric. Keywords give metrics the variables of their references.
+    """
+    return [
+        Figure(metric.replace("_", "-"), metric, None, colour, reference=references.get(metric))
+        for metric in metrics
+    ]
 
 
 class Published(NamedTuple):

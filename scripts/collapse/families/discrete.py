@@ -16,7 +16,7 @@ from pydantic import Field
 
 from collapse.families import declarations
 from collapse.families.contract import ClosedForm, Family
-from collapse.families.declarations import Expectation, Figure, Headline, Metric, matters_from
+from collapse.families.declarations import Expectation, Figure, Headline, Metric, parameter
 from collapse.families.simulator import Samples
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
@@ -30,15 +30,13 @@ class Parameters(declarations.Parameters):
     """Parameters of the discrete family."""
 
     outcomes: int = Field(
-        default=10, ge=2, strict=True, description="Number K of outcomes, which are equally likely."
+        default=10, ge=2, description="Number K of outcomes, which are equally likely."
     )
-    cap: int = Field(
+    cap: int = parameter(
+        "Number of iterations up to which a replace chain is followed until it "
+        "collapses; chains of other regimes end with the last recorded iteration.",
         default=10_000_000,
         ge=1,
-        strict=True,
-        description="Number of iterations up to which a replace chain is followed until it "
-        "collapses; chains of other regimes end with the last recorded iteration.",
-        json_schema_extra=matters_from(),
     )
 
 

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from collapse.families import declarations
 from collapse.families.contract import ClosedForm, Family
-from collapse.families.declarations import Expectation, Figure, Headline, Metric, matters_from
+from collapse.families.declarations import Expectation, Figure, Headline, Metric, parameter
 from collapse.families.simulator import Samples
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
@@ -28,21 +28,15 @@ Array = NDArray[np.float64]
 class Parameters(declarations.Parameters):
     """Parameters of the linear_regression family."""
 
-    dimension: int = Field(default=1, ge=1, strict=True, description="Number of features d.")
-    noise_variance: float = Field(
-        default=1.0, ge=0, allow_inf_nan=False, description="Variance σ² of the label noise."
+    dimension: int = Field(default=1, ge=1, description="Number of features d.")
+    noise_variance: float = Field(default=1.0, ge=0, description="Variance σ² of the label noise.")
+    design: Literal["reused", "fresh"] = parameter(
+        "Whether all shards share one design matrix, or each draws its own.", default="reused"
     )
-    design: Literal["reused", "fresh"] = Field(
-        default="reused",
-        description="Whether all shards share one design matrix, or each draws its own.",
-        json_schema_extra=matters_from(),
-    )
-    covariance_decay: float = Field(
+    covariance_decay: float = parameter(
+        "Decay of the diagonal of the features' covariance, i^-decay for i = 1..d.",
         default=0.0,
         ge=0,
-        allow_inf_nan=False,
-        description="Decay of the diagonal of the features' covariance, i^-decay for i = 1..d.",
-        json_schema_extra=matters_from(),
     )
 
 

@@ -8,100 +8,55 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
-
-from collapse.families.declarations import matters_from
+from collapse.families.declarations import parameter
 
 #: What real data is read: the name of a source or of a column, or a separator of documents.
-DataName = Annotated[str, Field(min_length=1, json_schema_extra=matters_from("data"))]
+DataName = Annotated[str, parameter(stage="data", min_length=1)]
 #: Number of real samples to read; null means all.
-DataSize = Annotated[int | None, Field(ge=1, strict=True, json_schema_extra=matters_from("data"))]
-Vocabulary = Annotated[
-    int, Field(ge=260, le=2**20, strict=True, json_schema_extra=matters_from("data"))
-]
-Batch = Annotated[int, Field(ge=1, strict=True, json_schema_extra=matters_from())]
-Epochs = Annotated[
-    float,
-    Field(
-        gt=0,
-        allow_inf_nan=False,
-        description="Number of passes over the training set.",
-        json_schema_extra=matters_from(),
-    ),
-]
-LearningRate = Annotated[
-    float,
-    Field(
-        gt=0,
-        allow_inf_nan=False,
-        description="Peak learning rate of AdamW.",
-        json_schema_extra=matters_from(),
-    ),
-]
+DataSize = Annotated[int | None, parameter(stage="data", ge=1)]
+Vocabulary = Annotated[int, parameter(stage="data", ge=260, le=2**20)]
+Batch = Annotated[int, parameter(ge=1)]
+Epochs = Annotated[float, parameter("Number of passes over the training set.", gt=0)]
+LearningRate = Annotated[float, parameter("Peak learning rate of AdamW.", gt=0)]
 Schedule = Annotated[
     Literal["constant", "cosine", "linear"],
-    Field(
-        description="How the learning rate changes after the warm-up.",
-        json_schema_extra=matters_from(),
-    ),
+    parameter("How the learning rate changes after the warm-up."),
 ]
 Warmup = Annotated[
     float,
-    Field(
-        ge=0,
-        lt=1,
-        allow_inf_nan=False,
-        description="Share of the updates during which the learning rate rises to its peak.",
-        json_schema_extra=matters_from(),
-    ),
+    parameter("Share of the updates during which the learning rate rises to its peak.", ge=0, lt=1),
 ]
 WeightDecay = Annotated[
-    float,
-    Field(
-        ge=0,
-        allow_inf_nan=False,
-        description="Weight decay of AdamW; biases and norms have none.",
-        json_schema_extra=matters_from(),
-    ),
+    float, parameter("Weight decay of AdamW; biases and norms have none.", ge=0)
 ]
 Precision = Annotated[
     Literal["auto", "float32", "bfloat16"],
-    Field(
-        description="Floating-point precision of training; auto: bfloat16 on GPUs that have it.",
-        json_schema_extra=matters_from(),
-    ),
+    parameter("Floating-point precision of training; auto: bfloat16 on GPUs that have it."),
 ]
 CurvePoints = Annotated[
-    int,
-    Field(
-        ge=0,
-        strict=True,
-        description="Number of test losses along the learning curve of an iteration.",
-        json_schema_extra=matters_from(),
-    ),
+    int, parameter("Number of test losses along the learning curve of an iteration.", ge=0)
 ]
 Temperature = Annotated[
     float,
-    Field(
+    parameter(
+        "Temperature of sampling; 0 takes the likeliest token.",
+        stage="generation",
+        always_an_axis=True,
         ge=0,
-        allow_inf_nan=False,
-        description="Temperature of sampling; 0 takes the likeliest token.",
-        json_schema_extra=matters_from("generation", always_an_axis=True),
     ),
 ]
 Backend = Annotated[
     Literal["auto", "vllm", "transformers"],
-    Field(
-        description="Backend of generation; auto: vLLM if it is installed and a GPU is present.",
-        json_schema_extra=matters_from("generation"),
+    parameter(
+        "Backend of generation; auto: vLLM if it is installed and a GPU is present.",
+        stage="generation",
     ),
 ]
 Judged = Annotated[
     int,
-    Field(
+    parameter(
+        "Largest number of samples that the evaluation of an iteration uses.",
+        stage="evaluation",
         ge=2,
-        strict=True,
-        description="Largest number of samples that the evaluation of an iteration uses.",
-        json_schema_extra=matters_from("evaluation"),
     ),
 ]

@@ -1,11 +1,11 @@
-"""What the families that generate text share: names of files, metrics, the record of data."""
+"""What families that generate text share: names of files, metrics, figures, records of data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from collapse.families.declarations import Metric
+from collapse.families.declarations import Figure, Metric, curves
 from collapse.families.step_jobs import Prepared
 
 if TYPE_CHECKING:
@@ -27,6 +27,16 @@ METRICS = {
     "truncated_share": Metric("share of samples that were cut off at the limit"),
     "acceptance_rate": Metric("samples kept over samples drawn"),
 }
+
+
+def figures(colour: str, *metrics: str) -> list[Figure]:
+    """Return the figures of any family of text, and those of further metrics.
+
+    Curves have a colour for each value of the parameter ``colour``.
+    """
+    loss = Figure("cross-entropy", "test_cross_entropy", None, colour, reference="entropy_floor")
+    shared = ("distinct_2", "duplicate_rate", "mode_coverage")
+    return [loss, *curves(colour, [*shared, *metrics])]
 
 
 def prepared(

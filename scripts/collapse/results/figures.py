@@ -38,7 +38,7 @@ def draw(dataset: xr.Dataset, chains: Sequence[ChainSpec], directory: Path) -> l
     figure for each of its values, which the file is named after.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    by_cell = {(spec.regime_name, _cell(dataset, spec)): spec for spec in chains}
+    by_curve = _Chains(dataset, chains)
     written = []
     for figure in families.load(dataset.attrs["family"]).figures:
         if not _has_something_to_show(dataset, figure):
@@ -46,7 +46,7 @@ def draw(dataset: xr.Dataset, chains: Sequence[ChainSpec], directory: Path) -> l
         for suffix, page in _pages(dataset, figure):
             path = directory / (figure.name + suffix)
             with plt.rc_context(style.STYLE):
-                style.save(_page(page, figure, by_cell, dataset), path)
+                style.save(_page(page, figure, by_curve), path)
             written.append(path)
     return written
 
@@ -58,10 +58,23 @@ def _has_something_to_show(dataset: xr.Dataset, figure: Figure) -> bool:
     return not figure.compares or dataset.sizes.get(figure.colour, 1) > 1
 
 
-def _cell(dataset: xr.Dataset, spec: ChainSpec) -> tuple[tuple[str, str], ...]:
-    """Return a chain's values on the parameter axes, as text, to look it up by."""
-    cell = {**spec.parameters, "samples": spec.samples}
-    return tuple(sorted((name, str(cell[name])) for name in _parameters(dataset)))
+class _Chains:
+    """The chains of a dataset, by the regime and the parameters of their curves."""
+
+    def __init__(self, dataset: xr.Dataset, chains: Sequence[ChainSpec]) -> None:
+        self._names = _parameters(dataset)
+        self._chains = {
+            self._place(spec.regime_name, {**spec.parameters, "samples": spec.samples}): spec
+            for spec in chains
+        }
+
+    def of(self, shown: xr.Dataset, **at: Any) -> ChainSpec | None:
+        """Return the chain behind a curve; ``at`` gives the place on the axis it runs along."""
+        cell = {name: shown[name].values.ravel()[0] for name in self._names if name not in at}
+        return self._chains.get(self._place(shown["regime"].item(), {**cell, **at}))
+
+    def _place(self, regime: str, cell: Mapping[str, Any]) -> tuple[str, ...]:
+        return (regime, *(str(cell[name]) for name in self._names))
 
 
 def _parameters(dataset: xr.Dataset) -> list[str]:
@@ -78,7 +91,7 @@ def _pages(dataset: xr.Dataset, figure: Figure) -> Iterator[tuple[str, xr.Datase
         yield suffix, dataset.sel({name: [value] for name, value in chosen.items()})
 
 
-def _page(page: xr.Dataset, figure: Figure, by_cell: Any, dataset: xr.Dataset) -> Drawing:
+def _page(page: xr.Dataset, figure: Figure, chains: _Chains) -> Drawing:
     regimes = [str(regime) for regime in page["regime"].values]
     rows = list(page[figure.rows].values) if figure.rows else [None]
     drawing, panels = plt.subplots(
@@ -99,8 +112,8 @@ def _page(page: xr.Dataset, figure: Figure, by_cell: Any, dataset: xr.Dataset) -
             shown = shown.sel({figure.rows: row})
         for value, colour in colours.items():
             curve = shown.sel({figure.colour: value})
-            theory[regime] += _curve(axes, curve, figure, colour, regime, by_cell, dataset)
-            published |= _publications(axes, curve, figure, colour, regime, by_cell, dataset)
+            theory[regime] += _curve(axes, curve, figure, colour, chains)
+            published |= _publications(axes, curve, figure, colour, chains)
         axes.set_xscale(figure.xscale)
         if figure.yscale == "log":
             axes.set_yscale("log", nonpositive="mask")
@@ -122,13 +135,7 @@ def _page(page: xr.Dataset, figure: Figure, by_cell: Any, dataset: xr.Dataset) -
 
 
 def _curve(
-    axes: Axes,
-    shown: xr.Dataset,
-    figure: Figure,
-    colour: Any,
-    regime: str,
-    by_cell: Any,
-    dataset: xr.Dataset,
+    axes: Axes, shown: xr.Dataset, figure: Figure, colour: Any, chains: _Chains
 ) -> list[Expectation]:
     """Draw the average over seeds with its band, and theory over it, which is returned."""
     array = shown[figure.metric]
@@ -140,7 +147,7 @@ def _curve(
     axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
     if figure.reference is not None:
         axes.axhline(float(shown[figure.reference].mean()), **style.REFERENCE)
-    found = _expected(shown, figure, regime, by_cell, dataset)
+    found = _expected(shown, figure, chains)
     if found:
         means = np.concatenate([np.atleast_1d(one.mean) for one in found])
         line = style.THEORY[all(one.exact for one in found)][0]
@@ -149,16 +156,10 @@ def _curve(
 
 
 def _publications(
-    axes: Axes,
-    shown: xr.Dataset,
-    figure: Figure,
-    colour: Any,
-    regime: str,
-    by_cell: Any,
-    dataset: xr.Dataset,
+    axes: Axes, shown: xr.Dataset, figure: Figure, colour: Any, chains: _Chains
 ) -> bool:
     """Mark the values published for a curve over iterations; return whether there are any."""
-    spec = _spec(shown, {}, regime, by_cell, dataset) if figure.x == "iteration" else None
+    spec = chains.of(shown) if figure.x == "iteration" else None
     if spec is None:
         return False
     places = {
@@ -171,15 +172,12 @@ def _publications(
     return bool(places)
 
 
-def _expected(
-    shown: xr.Dataset, figure: Figure, regime: str, by_cell: Any, dataset: xr.Dataset
-) -> list[Expectation]:
+def _expected(shown: xr.Dataset, figure: Figure, chains: _Chains) -> list[Expectation]:
     """Return the theory of a curve: one expectation, or one for each number of samples."""
-    points = np.atleast_1d(shown[figure.x].values) if figure.x == "samples" else [None]
+    points = np.atleast_1d(shown["samples"].values) if figure.x == "samples" else [None]
     found = []
     for point in points:
-        at: dict[str, Any] = {} if point is None else {figure.x: point}
-        spec = _spec(shown, at, regime, by_cell, dataset)
+        spec = chains.of(shown) if point is None else chains.of(shown, samples=point)
         expectation = theory_check.expectations(spec).get(figure.metric) if spec else None
         if expectation is None or expectation.above_first:
             return []
@@ -197,20 +195,6 @@ def _sources(theory: Mapping[str, Sequence[Expectation]]) -> list[str]:
         f"theory of {', '.join(of)}: {source}".replace("eq. (", "eq.\N{NO-BREAK SPACE}(")
         for source, of in regimes.items()
     ]
-
-
-def _spec(
-    shown: xr.Dataset, at: dict[str, Any], regime: str, by_cell: Any, dataset: xr.Dataset
-) -> ChainSpec | None:
-    """Return the chain behind a curve; ``at`` gives the place on the axis that it runs along."""
-    cell = {
-        name: at[name] if name in at else shown[name].values.ravel()[0]
-        for name in _parameters(dataset)
-    }
-    found: ChainSpec | None = by_cell.get(
-        (regime, tuple(sorted((n, str(v)) for n, v in cell.items())))
-    )
-    return found
 
 
 def _limit(axes: Axes) -> None:

@@ -35,23 +35,10 @@ Array = NDArray[np.float64]
 #: Joint confidence of the intervals of all amounts beside one number of real samples.
 CONFIDENCE = 0.95
 
-COLUMNS = (
-    "experiment",
-    "point",
-    "metric",
-    "num_real",
-    "best_num_synthetic",
-    "value",
-    "standard_error",
-    "none",
-    "none_standard_error",
-    "difference",
-    "low",
-    "high",
-    "amounts",
-    "seeds",
-    "beats_none",
-)
+COLUMNS = [
+    *("experiment", "point", "metric", "num_real", "best_num_synthetic", "value", "standard_error"),
+    *("none", "none_standard_error", "difference", "low", "high", "amounts", "seeds", "beats_none"),
+]
 
 
 class Effect(NamedTuple):
@@ -155,24 +142,11 @@ def tabulate(experiment: str, dataset: xr.Dataset, grids: Sequence[Grid]) -> pd.
             value, error = mean(values[best])
             none, none_error = mean(values.get(Mixture(real, 0), np.array([])))
             effect = compared.get(best, Effect(np.nan, np.nan, np.nan))
-            rows.append(
-                {
-                    "experiment": experiment,
-                    "point": grid.point,
-                    "metric": headline.metric,
-                    "num_real": real,
-                    "best_num_synthetic": best.synthetic,
-                    "value": value,
-                    "standard_error": error,
-                    "none": none,
-                    "none_standard_error": none_error,
-                    **effect._asdict(),
-                    "amounts": len(amounts),
-                    "seeds": len(values[best]),
-                    "beats_none": verdict(effect, headline) if best in compared else "-",
-                }
-            )
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+            place = experiment, grid.point, headline.metric, real, best.synthetic
+            numbers = len(amounts), len(values[best])
+            beats_none = verdict(effect, headline) if best in compared else "-"
+            rows.append((*place, value, error, none, none_error, *effect, *numbers, beats_none))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def best_of(values: Mapping[Mixture, Array], headline: Headline) -> Mixture:

@@ -19,19 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-COLUMNS = (
-    "experiment",
-    "point",
-    "regime",
-    "iteration",
-    "metric",
-    "ours",
-    "standard_error",
-    "change_from_first",
-    "published",
-    "difference",
-    "source",
-)
+COLUMNS = [
+    *("experiment", "point", "regime", "iteration", "metric", "ours", "standard_error"),
+    *("change_from_first", "published", "difference", "source"),
+]
 
 
 def compare(chains: Iterable[ChainSpec], datasets: Mapping[str, xr.Dataset]) -> pd.DataFrame:
@@ -66,34 +57,17 @@ def compare(chains: Iterable[ChainSpec], datasets: Mapping[str, xr.Dataset]) -> 
                 continue
             values = values_of(datasets[spec.experiment], spec, metric)
             first, value = (values[:, spec.evaluated.index(t)] for t in (1, iteration))
-            known: list[Published | None] = [
-                one
+            ours, several = float(value.mean()), len(value) > 1
+            error = float(value.std(ddof=1) / np.sqrt(len(value))) if several else np.nan
+            place = spec.experiment, spec.point, spec.regime_name, iteration, metric
+            row = *place, ours, error, float((value - first).mean())
+            beside: list[tuple[Any, ...]] = [
+                (one.value, ours - one.value, one.source)
                 for one in published_of(spec)
                 if (one.iteration, one.metric) == (iteration, metric)
             ]
-            ours = float(value.mean())
-            row = {
-                "experiment": spec.experiment,
-                "point": spec.point,
-                "regime": spec.regime_name,
-                "iteration": iteration,
-                "metric": metric,
-                "ours": ours,
-                "standard_error": float(value.std(ddof=1) / np.sqrt(len(value)))
-                if len(value) > 1
-                else np.nan,
-                "change_from_first": float((value - first).mean()),
-            }
-            for one in known or [None]:
-                beside = {}
-                if one is not None:
-                    beside = {
-                        "published": one.value,
-                        "difference": ours - one.value,
-                        "source": one.source,
-                    }
-                rows.append({**row, **beside})
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+            rows += [(*row, *known) for known in beside or [(np.nan, np.nan, np.nan)]]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def published_of(spec: ChainSpec) -> list[Published]:

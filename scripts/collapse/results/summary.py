@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+COLUMNS = ["experiment", "regime", "metric", "first", "last", "verdict", "theory"]
 #: A metric has collapsed if at most this share of its first value is left.
 LOST = 0.01
 #: A metric has levelled off if at most this share of its change is in the second half.
@@ -64,19 +65,9 @@ def summarise(experiment: str, dataset: xr.Dataset, agreement: dict[str, bool]) 
         curves = _curves(array.transpose("point", "seed", "iteration").values, headline.scale)
         verdicts = [verdict(curve, headline) for curve in curves]
         first, last = np.median(curves, axis=0)[[0, -1]]
-        theory = agreement.get(regime)
-        rows.append(
-            {
-                "experiment": experiment,
-                "regime": regime,
-                "metric": headline.metric,
-                "first": first,
-                "last": last,
-                "verdict": max(VERDICTS, key=verdicts.count),
-                "theory": THEORY[theory],
-            }
-        )
-    return pd.DataFrame(rows)
+        usual, theory = max(VERDICTS, key=verdicts.count), THEORY[agreement.get(regime)]
+        rows.append((experiment, regime, headline.metric, first, last, usual, theory))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def summarise_mixtures(
@@ -116,18 +107,12 @@ def summarise_mixtures(
             for spec in grid.chains.values()
             if spec.regime_name in agreement
         ]
-        rows.append(
-            {
-                "experiment": experiment,
-                "regime": f"{len(values)} mixtures {distinction}".rstrip(),
-                "metric": headline.metric,
-                "first": mean(first)[0],
-                "last": mean(values[best])[0],
-                "verdict": _findings(compared[compared["point"] == grid.point]),
-                "theory": THEORY[all(agreed) if agreed else None],
-            }
-        )
-    return pd.DataFrame(rows)
+        named = f"{len(values)} mixtures {distinction}".rstrip()
+        findings = _findings(compared[compared["point"] == grid.point])
+        theory = THEORY[all(agreed) if agreed else None]
+        averages = mean(first)[0], mean(values[best])[0]
+        rows.append((experiment, named, headline.metric, *averages, findings, theory))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _findings(table: pd.DataFrame) -> str:

@@ -56,9 +56,9 @@ def one_or_several(annotation: Any) -> Any:
 
 
 class Strict(BaseModel):
-    """A model that refuses unknown keys and values of another type."""
+    """A model that refuses unknown keys, values of another type, and numbers that aren't finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Experiment(Strict):

@@ -160,6 +160,8 @@ class _Constructor(SafeConstructor):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.lines: Lines = {}
+        #: The paths of nodes in mappings, by their `id`.
+        self.paths: dict[int, Key] = {}
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         try:
@@ -181,13 +183,15 @@ class _Constructor(SafeConstructor):
     def flatten_mapping(self, node: Any) -> None:
         """Refuse repeated keys, which ruamel.yaml allows in a mapping that merges another."""
         lines: dict[Any, int] = {}
-        for key, _ in node.value if node.merge is None else ():
+        for key, value in node.value if node.merge is None else ():
             if not isinstance(key, ScalarNode):
                 raise _mistake(key, f"a key is a {key.id}")
             merges = key.tag == "tag:yaml.org,2002:merge"
             name = key.value if merges else self.construct_object(key)
+            above = self.paths.get(id(node), ())
+            self.paths[id(value)] = above if merges else (*above, name)
             if name in lines:
-                found = f"the key {shown(name, 40)} is in line {lines[name]} too"
+                found = f"the key {shown_path((*above, name))} is in line {lines[name]} too"
                 raise _mistake(key, found, "each key once")
             lines[name] = _line(key)
         super().flatten_mapping(node)

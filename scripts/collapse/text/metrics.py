@@ -8,7 +8,7 @@ probability of about 2**-64, hence any two of N with about N**2 / 2**65: 3e-6 fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -26,13 +26,6 @@ class Documents(NamedTuple):
 
     tokens: Integers
     lengths: Integers
-
-    @classmethod
-    def from_lists(cls, documents: Iterable[Sequence[int]]) -> Documents:
-        """Return lists of token identifiers as documents end to end."""
-        arrays = [np.asarray(document, dtype=np.int64) for document in documents]
-        lengths = np.array([len(array) for array in arrays], dtype=np.int64)
-        return cls(np.concatenate([np.empty(0, dtype=np.int64), *arrays]), lengths)
 
 
 def distinct(documents: Documents, n: int) -> float:

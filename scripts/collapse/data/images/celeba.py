@@ -49,14 +49,16 @@ def find(folder: Path, attribute: str | None) -> Found:
     """
     for name in (IMAGES, PARTITION):
         if not (folder / name).exists():
-            raise DataError(f"{folder}: no {name}; expected CelebA's {IMAGES} and {PARTITION}")
+            raise DataError(
+                f"{folder}: found no {name}, expected CelebA's {IMAGES} and {PARTITION}"
+            )
     parts: dict[str, list[str]] = {part: [] for part in PARTS}
     for number, line in enumerate(_lines(folder / PARTITION), start=1):
         words = line.split()
         if len(words) != 2 or words[1] not in parts:
             raise DataError(
-                f"{folder / PARTITION}: line {number}: expected a file and one of "
-                f"{', '.join(PARTS)}, found {line[:40]!r}"
+                f"{folder / PARTITION}: line {number}: found {line[:40]!r}, "
+                f"expected a file and one of {', '.join(PARTS)}"
             )
         parts[words[1]].append(words[0])
     labels = _labels(folder / ATTRIBUTES, attribute) if attribute else None
@@ -64,9 +66,11 @@ def find(folder: Path, attribute: str | None) -> Found:
     for what, part in (("training", TRAIN), ("test", TEST)):
         names = parts[part]
         if not names:
-            raise DataError(f"{folder / PARTITION}: no {what} images, marked {part}")
+            raise DataError(
+                f"{folder / PARTITION}: found no {what} images, expected {part} for some"
+            )
         if labels is not None and (missing := next((n for n in names if n not in labels), None)):
-            raise DataError(f"{folder / ATTRIBUTES}: no attributes of {missing}")
+            raise DataError(f"{folder / ATTRIBUTES}: found no {missing}, expected its attributes")
         splits.append(
             (
                 [folder / IMAGES / name for name in names],
@@ -79,12 +83,12 @@ def find(folder: Path, attribute: str | None) -> Found:
 def _labels(path: Path, attribute: str) -> dict[str, int]:
     """Return 1 for every image that has the attribute, 0 for every other."""
     if not path.exists():
-        raise DataError(f"{path}: no such file; expected it for the label {attribute}")
+        raise DataError(f"{path}: found no such file, expected it for the label {attribute}")
     # The first line is the number of images, the second the names of the attributes.
     _, head, *rows = [*_lines(path), "", ""]
     names = head.split()
     if attribute not in names:
-        raise DataError(f"{path}: no attribute {attribute}; found {', '.join(names)}")
+        raise DataError(f"{path}: found {', '.join(names)}, expected the attribute {attribute}")
     place = names.index(attribute) + 1
     labels = {}
     for number, row in enumerate(rows, start=3):
@@ -93,8 +97,8 @@ def _labels(path: Path, attribute: str) -> dict[str, int]:
             continue
         if len(words) != len(names) + 1 or words[place] not in ("1", "-1"):
             raise DataError(
-                f"{path}: line {number}: expected a file and {len(names)} times 1 or -1, found "
-                f"{row[:40]!r}"
+                f"{path}: line {number}: found {row[:40]!r}, "
+                f"expected a file and {len(names)} times 1 or -1"
             )
         labels[words[0]] = int(words[place] == "1")
     return labels

@@ -50,7 +50,7 @@ def decode(file: Path | IO[bytes], where: str, scaling: Scaling) -> NDArray[np.u
     except Exception as error:  # damage raises errors of many types
         raise DataError(f"{where}: can't be read as an image ({in_one_line(error)})") from None
     if image.mode not in MODES:
-        raise DataError(f"{where}: mode {image.mode}; expected {' or '.join(MODES)}")
+        raise DataError(f"{where}: found mode {image.mode}, expected {' or '.join(MODES)}")
     if scaling.size is not None:
         image = _scaled(image, where, scaling.size, scaling.crop or min(image.size))
     return np.asarray(image).reshape(image.height, image.width, MODES[image.mode])
@@ -60,7 +60,8 @@ def _scaled(image: Image.Image, where: str, size: int, crop: int) -> Image.Image
     least = max(size, crop)
     if min(image.size) < least:
         raise DataError(
-            f"{where}: {image.width} x {image.height} pixels; expected at least {least} x {least}"
+            f"{where}: found {image.width} x {image.height} pixels, "
+            f"expected at least {least} x {least}"
         )
     left, top = (image.width - crop) // 2, (image.height - crop) // 2
     box = (left, top, left + crop, top + crop)

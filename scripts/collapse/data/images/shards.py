@@ -66,7 +66,7 @@ def read(path: Path, rows: NDArray[np.integer[Any]] | None = None) -> Iterator[I
         column = table[IMAGE].combine_chunks()
         shape = _shape(path, table.schema)
         if column.type != pa.binary(int(np.prod(shape))):
-            raise DamagedFileError(f"{path}: expected images of shape {shape}, found {column.type}")
+            raise DamagedFileError(f"{path}: found {column.type}, expected images of shape {shape}")
         width = column.type.byte_width
         flat = np.frombuffer(column.buffers()[1], np.uint8)[column.offset * width :]
         yield flat[: len(column) * width].reshape(-1, *shape)
@@ -126,6 +126,6 @@ def store(parts: Iterable[Images], path: Path) -> None:
             first = first or part.shape[1:]
             if part.shape[1:] != first:
                 raise DamagedFileError(
-                    f"training images of shapes {tuple(first)} and {part.shape[1:]}; expected one"
+                    f"training images: found {part.shape[1:]}, expected the shape {tuple(first)}"
                 )
             file.write(part.data)

@@ -54,11 +54,7 @@ class Split(NamedTuple):
         for number in range(count):
             found = self.at(number * self.length // count)
             first = first or found
-            if found.image.shape != first.image.shape:
-                raise DataError(
-                    f"{found.where}: {described(found.image)}, but {first.where}: "
-                    f"{described(first.image)}; expected images of one size and mode"
-                )
+            check_same_shape(first, found)
             yield found
 
 
@@ -74,6 +70,13 @@ def described(image: NDArray[np.uint8]) -> str:
     """Return the size and the mode of an image in words."""
     height, width, channels = image.shape
     return f"{width} x {height} pixels in {'grey' if channels == 1 else 'RGB'}"
+
+
+def check_same_shape(first: Labelled, other: Labelled) -> None:
+    """Raise `DataError` if an image has another size or mode than the first one."""
+    if other.image.shape != first.image.shape:
+        expected = f"{described(first.image)} as in {first.where}"
+        raise DataError(f"{other.where}: found {described(other.image)}, expected {expected}")
 
 
 def fingerprint(image: NDArray[np.uint8]) -> int:
@@ -148,13 +151,13 @@ def _files(paths: Sequence[Path], labels: Sequence[int] | None, scaling: Scaling
 
 def _folder(folder: Path, scaling: Scaling) -> Collection:
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
+        raise DataError(f"{folder}: found no folder, expected one with {TRAIN} and {TEST[0]}")
     test = next((name for name in TEST if (folder / name).is_dir()), None)
     if not (folder / TRAIN).is_dir() or test is None:
         missing = "test" if (folder / TRAIN).is_dir() else "train"
         raise DataError(
-            f"{folder}: no {missing} split; expected folders {TRAIN} and {TEST[0]} with images, "
-            "or with a folder of images for each class"
+            f"{folder}: found no {missing} split, expected folders {TRAIN} and {TEST[0]} with "
+            "images, or with a folder of images for each class"
         )
     train_paths, train_classes = _listed(folder / TRAIN)
     test_paths, test_classes = _listed(folder / test)
@@ -162,7 +165,7 @@ def _folder(folder: Path, scaling: Scaling) -> Collection:
     other = sorted(set(test_classes) ^ set(classes))
     if other:
         raise DataError(
-            f"{folder}: class {other[0]} is in one of {TRAIN} and {test} alone; "
+            f"{folder}: found class {other[0]} in one of {TRAIN} and {test} alone, "
             "expected the same classes in both"
         )
     number = {name: place for place, name in enumerate(classes)}
@@ -178,21 +181,19 @@ def _listed(split: Path) -> tuple[list[Path], list[str]]:
     folders, files = _entries(split)
     if folders and files:
         raise DataError(
-            f"{split}: both images ({files[0].name}) and folders ({folders[0].name}); "
+            f"{split}: found both images ({files[0].name}) and folders ({folders[0].name}), "
             "expected images, or a folder of images for each class"
         )
     paths, classes = files, []
     for folder in folders:
         inner, found = _entries(folder)
         if inner or not found:
-            raise DataError(
-                f"{folder}: {f'a folder {inner[0].name}' if inner else 'no images'}; expected the "
-                "images of a class"
-            )
+            other = f"a folder {inner[0].name}" if inner else "no images"
+            raise DataError(f"{folder}: found {other}, expected the images of a class")
         paths += found
         classes += [folder.name] * len(found)
     if not paths:
-        raise DataError(f"{split}: no images; expected some of {', '.join(SUFFIXES)}")
+        raise DataError(f"{split}: found no images, expected some of {', '.join(SUFFIXES)}")
     return paths, classes
 
 
@@ -203,7 +204,7 @@ def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
     files = [entry for entry in entries if not entry.is_dir()]
     for file in files:
         if file.suffix.lower() not in SUFFIXES:
-            raise DataError(f"{file}: not an image; expected one of {', '.join(SUFFIXES)}")
+            raise DataError(f"{file}: found no image, expected one of {', '.join(SUFFIXES)}")
     return folders, files
 
 
@@ -211,12 +212,13 @@ def _hub(source: str, column: str, label: str | None, scaling: Scaling) -> Colle
     splits = hub.load(source)
     test = next((splits[name] for name in TEST if name in splits), None)
     if test is None:
-        raise DataError(f"{source}: no test split; found {', '.join(splits)}")
+        found = ", ".join(splits)
+        raise DataError(f"{source}: found the splits {found}, expected one of {', '.join(TEST)}")
     train = splits[TRAIN]
     if label is None and LABEL_COLUMN in train.column_names:
         label = LABEL_COLUMN
-    found = [_columns(source, split, column, label, scaling) for split in (train, test)]
-    return Collection(found[0][0], found[1][0], found[0][1])
+    opened = [_columns(source, split, column, label, scaling) for split in (train, test)]
+    return Collection(opened[0][0], opened[1][0], opened[0][1])
 
 
 def _columns(
@@ -227,9 +229,10 @@ def _columns(
     for name in filter(None, (column, label)):
         if name not in dataset.column_names:
             found = ", ".join(dataset.column_names)
-            raise DataError(f"{source}: no column {name!r}; found {found}")
+            raise DataError(f"{source}: found the columns {found}, expected {name}")
     if not isinstance(dataset.features[column], datasets.Image):
-        raise DataError(f"{source}: expected images in {column!r}")
+        kind = type(dataset.features[column]).__name__
+        raise DataError(f"{source}: found {kind} in the column {column}, expected images")
     classes = () if label is None else _classes(source, dataset.features[label], label)
     encoded = dataset.cast_column(column, datasets.Image(decode=False))
 
@@ -249,4 +252,4 @@ def _classes(source: str, feature: Any, label: str) -> tuple[str, ...]:
         return tuple(feature.names)
     if getattr(feature, "dtype", None) == "bool":
         return (f"no {label}", label)
-    raise DataError(f"{source}: expected classes in {label!r}, found {feature}")
+    raise DataError(f"{source}: found {feature} in the column {label}, expected classes")

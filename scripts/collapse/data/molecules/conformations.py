@@ -176,7 +176,7 @@ def read(path: Path, rows: NDArray[np.int64] | None = None) -> Conformations:
     """
     table = pa.concat_tables(shard_rows.read(path, None, SCHEMA.names))
     if table.schema != SCHEMA:
-        raise DamagedFileError(f"{path}: holds no conformations; found {table.schema}")
+        raise DamagedFileError(f"{path}: found {table.schema}, expected conformations")
     flat, bounds = {}, {}
     for name in SCHEMA.names[2:]:
         column = table[name].combine_chunks()

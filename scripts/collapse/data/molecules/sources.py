@@ -129,7 +129,7 @@ def _find(source: str) -> tuple[list[Path], list[Path]]:
     ]
     if not splits[0] or (converted and not splits[1]):
         found = ", ".join(sorted(file.name for file in path.iterdir())[:5]) or "an empty folder"
-        raise DataError(f"{path}: expected train.sdf and test.sdf, found {found}{converted}")
+        raise DataError(f"{path}: found {found}, expected train.sdf and test.sdf{converted}")
     return splits[0], splits[1]
 
 
@@ -140,14 +140,14 @@ def _is_sdf(file: Path) -> bool:
 def _read(files: Iterable[Path]) -> Iterator[_Entry]:
     for file in files:
         if not _is_sdf(file):
-            raise DataError(f"{file}: unknown kind of file; expected .sdf or .sdf.gz")
+            raise DataError(f"{file}: found an unknown kind of file, expected .sdf or .sdf.gz")
         number = 0
         with _opened(file) as content, rdBase.BlockLogs():
             for number, block in enumerate(_blocks(content), start=1):
                 molecule = Chem.MolFromMolBlock(block, removeHs=False)
                 yield _Entry(f"{file}: entry {number}", molecule)
         if number == 0:
-            raise DataError(f"{file}: no entries; expected molecules in SDF")
+            raise DataError(f"{file}: found no entries, expected molecules in SDF")
 
 
 def _blocks(content: IO[bytes]) -> Iterator[str]:
@@ -236,7 +236,8 @@ def _split(
     size = max(1, round(TEST_FRACTION * len(distinct))) if wanted is None else wanted
     if found is None or size >= len(distinct):
         raise DataError(
-            f"{source}: {len(distinct)} usable molecules; expected more than the {size} for testing"
+            f"{source}: found {len(distinct)} usable molecules, "
+            f"expected more than the {size} for testing"
         )
     held_out = set(distinct[:size])
     tested = [graph in held_out for graph in found.graphs]

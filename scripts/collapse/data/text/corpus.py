@@ -34,19 +34,7 @@ class Counts(NamedTuple):
 
 
 class Corpus(splits.Split[str]):
-    """Real documents, split into train and test.
-
-    Parameters
-    ----------
-    source, train, test, limit
-        As in `collapse.data.text.splits.Split`.
-    test_documents : int or None
-        Number of test documents, ``size`` in `collapse.data.text.splits.Split`.
-
-    Attributes
-    ----------
-    counts : Counts
-    """
+    """Real documents, split into train and test, with the parameters of `splits.Split`."""
 
     noun = "document"
     relation = "is also"
@@ -61,17 +49,10 @@ class Corpus(splits.Split[str]):
         """Return the fingerprint of the whole text, since documents have no other part."""
         return splits.fingerprint(item), 0
 
-    def __init__(
-        self,
-        source: str,
-        train: Stream[str],
-        test: Stream[str] | None,
-        *,
-        limit: int | None,
-        test_documents: int | None,
-    ) -> None:
-        super().__init__(source, train, test, limit=limit, size=test_documents)
-        self.counts = Counts(
+    @property
+    def counts(self) -> Counts:
+        """The numbers of documents of each kind."""
+        return Counts(
             train=self.sizes["train"],
             test=self.sizes["test"],
             empty=self.faults.total(),
@@ -100,7 +81,8 @@ def open_corpus(
     column : str
         Column of the text in a table.
     limit, test_documents : int or None
-        As in `Corpus`; for stories the defaults are 20,000 and 1,000.
+        Largest number of training documents, and number of test documents, as in
+        `splits.Split`; for stories the defaults are 20,000 and 1,000.
     generator_of : callable
         Returns a new generator at the beginning of the stream of a purpose, ``train stories``
         or ``test stories``.
@@ -133,7 +115,7 @@ def open_corpus(
         files, test_files = documents.find(Path(source))
         train = _files(files, separator, column)
         test = _files(test_files, separator, column) if test_files else None
-    return Corpus(source, train, test, limit=limit, test_documents=test_documents)
+    return Corpus(source, train, test, limit=limit, size=test_documents)
 
 
 def _files(paths: list[Path], separator: str, column: str) -> Stream[str]:

@@ -60,7 +60,7 @@ def find(path: Path) -> tuple[list[Path], list[Path]]:
     if not train:
         found = ", ".join(sorted(entry.name for entry in path.iterdir())[:5]) or "an empty one"
         raise DataError(
-            f"{path}: expected a directory with train{{{','.join(SUFFIXES)}}}, found {found}"
+            f"{path}: found {found}, expected a directory with train{{{','.join(SUFFIXES)}}}"
         )
     return train, _split(path, TEST)
 
@@ -108,7 +108,7 @@ def records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
     kind = _kind(path)
     if kind == ".txt":
         raise DataError(
-            f"{path}: a text file has no columns; expected .jsonl, .json or .parquet "
+            f"{path}: found a text file without columns, expected .jsonl, .json or .parquet "
             f"with {', '.join(map(repr, columns))}"
         )
     return _parquet(path, columns) if kind == ".parquet" else _json_lines(path, columns)
@@ -116,7 +116,8 @@ def records(path: Path, columns: Sequence[str]) -> Iterator[Record]:
 
 def no_column(where: object, column: str, found: list[str]) -> NoReturn:
     """Raise the error of a missing column."""
-    raise DataError(f"{where}: no column {column!r}; found {', '.join(found) or 'none'}")
+    columns = f"the columns {', '.join(found)}" if found else "no columns"
+    raise DataError(f"{where}: found {columns}, expected {column!r}")
 
 
 def _kind(path: Path) -> str:
@@ -124,7 +125,7 @@ def _kind(path: Path) -> str:
     suffix = Path(name).suffix
     if suffix not in SUFFIXES or (suffix == ".parquet" and name != path.name):
         raise DataError(
-            f"{path}: unknown kind of file; expected one of {', '.join(SUFFIXES)}, "
+            f"{path}: found an unknown kind of file, expected one of {', '.join(SUFFIXES)}, "
             "text and JSON maybe with .gz"
         )
     return suffix
@@ -178,13 +179,13 @@ def _separated(path: Path, separator: str) -> Iterator[str]:
             yield document.strip()
         if len(rest) > LONGEST:
             raise DataError(
-                f"{path}: no separator {separator!r} within {LONGEST:,} characters; "
+                f"{path}: found no separator {separator!r} within {LONGEST:,} characters, "
                 "expected documents separated by it"
             )
     if rest.strip():
         if not separated:
             raise DataError(
-                f"{path}: no separator {separator!r} found, so it is one single document; "
+                f"{path}: found no separator {separator!r}, so it is one single document, "
                 "expected several separated by it"
             )
         yield rest.strip()
@@ -204,7 +205,7 @@ def _decoded(path: Path) -> Iterator[str]:
             except UnicodeDecodeError as error:
                 raise _not_utf8(path, offset - undecoded, error) from None
             if (null := chunk.find(b"\0")) >= 0:
-                raise DataError(f"{path}: a NUL at byte {offset + null}; expected plain text")
+                raise DataError(f"{path}: found a NUL at byte {offset + null}, expected plain text")
             yield text if offset else text.removeprefix("\ufeff")
             offset += len(chunk)
             if not chunk:
@@ -236,11 +237,11 @@ def _object(where: str, line: str) -> dict[str, object]:
         found = json.loads(line.rstrip())
     except json.JSONDecodeError as error:
         raise DataError(
-            f"{where} is not JSON ({error.msg} at column {error.colno}); "
-            f"expected one object a line, found {line.strip()[:40]!r}"
+            f"{where}: found {line.strip()[:40]!r}, expected one JSON object a line "
+            f"({error.msg} at column {error.colno})"
         ) from None
     if not isinstance(found, dict):
-        raise DataError(f"{where}: expected a JSON object, found {line.strip()[:40]!r}")
+        raise DataError(f"{where}: found {line.strip()[:40]!r}, expected a JSON object")
     return found
 
 
@@ -252,7 +253,7 @@ def _field(where: str, found: dict[str, object], column: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise DataError(f"{where}: expected text in {column!r}, found {str(value)[:40]!r}")
+        raise DataError(f"{where}: found {str(value)[:40]!r} in {column!r}, expected text")
     # JSON can contain half of a surrogate pair, which no encoding of text can write.
     try:
         value.encode()
@@ -274,7 +275,7 @@ def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Record]:
                     no_column(path, column, schema.names)
                 kind = schema.field(column).type
                 if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-                    raise DataError(f"{path}: expected text in {column!r}, found {kind}")
+                    raise DataError(f"{path}: found {kind} in {column!r}, expected text")
             number = 0
             for batch in file.iter_batches(BATCH, columns=list(columns)):
                 values = (batch.column(column).to_pylist() for column in columns)

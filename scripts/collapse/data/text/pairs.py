@@ -43,19 +43,7 @@ class Counts(NamedTuple):
 
 
 class Corpus(splits.Split[Pair]):
-    """Real pairs, split into train and test.
-
-    Parameters
-    ----------
-    source, train, test, limit
-        As in `collapse.data.text.splits.Split`.
-    test_pairs : int or None
-        Number of test pairs, ``size`` in `collapse.data.text.splits.Split`.
-
-    Attributes
-    ----------
-    counts : Counts
-    """
+    """Real pairs, split into train and test, with the parameters of `splits.Split`."""
 
     noun = "pair"
     relation = "has the prompt of"
@@ -70,17 +58,10 @@ class Corpus(splits.Split[Pair]):
         """Return the fingerprints of the prompt, which is on one side only, and the response."""
         return splits.fingerprint(item.prompt), splits.fingerprint(item.response)
 
-    def __init__(
-        self,
-        source: str,
-        train: Stream[Pair],
-        test: Stream[Pair] | None,
-        *,
-        limit: int | None,
-        test_pairs: int | None,
-    ) -> None:
-        super().__init__(source, train, test, limit=limit, size=test_pairs)
-        self.counts = Counts(
+    @property
+    def counts(self) -> Counts:
+        """The numbers of pairs of each kind."""
+        return Counts(
             train=self.sizes["train"],
             test=self.sizes["test"],
             empty=self.faults["empty"],
@@ -110,7 +91,8 @@ def open_corpus(
     prompt_column, response_column : str
         Columns of the two in a table.
     limit, test_pairs : int or None
-        As in `Corpus`; for questions the defaults are 10,000 and 500.
+        Largest number of training pairs, and number of test pairs, as in `splits.Split`; for
+        questions the defaults are 10,000 and 500.
     unusable : {"refuse", "drop"}
         Whether a pair that is empty or ambiguous is an error, or is dropped and counted.
     generator_of : callable
@@ -135,10 +117,10 @@ def open_corpus(
             shared=lambda pair: pair.prompt,
             generator_of=generator_of,
         )
-        return Corpus(source, train, test, limit=limit, test_pairs=test_pairs)
+        return Corpus(source, train, test, limit=limit, size=test_pairs)
     if prompt_column == response_column:
         raise DataError(
-            f"{source}: prompt_column and response_column are both {prompt_column!r}; "
+            f"{source}: found {prompt_column!r} as prompt_column and as response_column, "
             "expected two columns"
         )
     columns = [prompt_column, response_column]
@@ -151,7 +133,7 @@ def open_corpus(
         files, test_files = documents.find(Path(source))
         train = _pairs(_Files(files, columns), columns, unusable)
         test = _pairs(_Files(test_files, columns), columns, unusable) if test_files else None
-    return Corpus(source, train, test, limit=limit, test_pairs=test_pairs)
+    return Corpus(source, train, test, limit=limit, size=test_pairs)
 
 
 class _Files:
@@ -178,7 +160,7 @@ def _pairs(records: Iterable[Record], columns: Sequence[str], unusable: Unusable
 def _complaint(where: str, pair: Pair, fault: str, columns: Sequence[str]) -> str:
     prompt_column, response_column = columns
     if fault == "ambiguous":
-        found = f"the prompt in {prompt_column!r} contains {dialogue.DELIMITER!r}, which ends a"
-        return f"{where}: {found} prompt; expected one without it (unusable: drop leaves it out)"
+        found = f"found {dialogue.DELIMITER!r}, which ends a prompt, in {prompt_column!r}"
+        return f"{where}: {found}, expected none (unusable: drop leaves the pair out)"
     column = response_column if pair.prompt.strip() else prompt_column
-    return f"{where}: nothing in {column!r}; expected some text (unusable: drop leaves it out)"
+    return f"{where}: found nothing in {column!r}, expected text (unusable: drop leaves it out)"

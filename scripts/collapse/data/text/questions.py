@@ -256,19 +256,6 @@ def entropy() -> float:
     return grammar.entropy(probabilities) + math.fsum(probabilities * given_kind)
 
 
-def number_of_pairs() -> int:
-    """Return how many different pairs there are."""
-    total = 0
-    for mode, form in _forms():
-        asked = _asked(_FORMS[mode][form][1])
-        decisive = _RIGHT[asked].slots if asked else ()
-        free = math.prod(
-            len(_SLOTS[name]) for name in _slots_of(mode, form) if name not in decisive
-        )
-        total += free * sum(right for _, right in _numbers_right(mode, form))
-    return total
-
-
 def _forms() -> Iterator[tuple[int, int]]:
     return ((mode, form) for mode, forms in enumerate(_FORMS) for form in range(len(forms)))
 

@@ -154,12 +154,12 @@ class Split(ABC, Generic[Item]):
         """Return the size of the test set to split off."""
         if distinct < 2:
             raise DataError(
-                f"{source}: one distinct {self.noun}; expected at least two, to train and to test"
+                f"{source}: found one distinct {self.noun}, expected two, to train and to test"
             )
         size = max(1, round(TEST_FRACTION * distinct)) if wanted is None else wanted
         if size >= distinct:
             raise DataError(
-                f"{source}: test_{self.noun}s is {size}; expected less than the {distinct} "
+                f"{source}: test_{self.noun}s: found {size}, expected less than the {distinct} "
                 f"distinct {self.noun}s that there are"
             )
         return size

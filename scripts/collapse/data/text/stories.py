@@ -185,11 +185,6 @@ def entropy() -> float:
     return grammar.entropy(mode_probabilities()) + math.fsum(mode_probabilities() * given_mode)
 
 
-def number_of_stories() -> int:
-    """Return how many different stories there are."""
-    return sum(math.prod(len(_SLOTS[name]) for name in _slots_of(mode)) for mode in range(MODES))
-
-
 def parse(text: str) -> Story | None:
     """Return the one story that has this text, or None if there is none."""
     for opening, start, first in _matches(_SENTENCES["opening"], text, 0):

@@ -72,7 +72,7 @@ def train(documents: Iterable[str], vocabulary: int, path: Path) -> None:
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     least = len(SPECIAL) + len(alphabet)
     if vocabulary < least:
-        raise DataError(f"{path}: a vocabulary of {vocabulary}; expected at least {least}")
+        raise DataError(f"{path}: found a vocabulary of {vocabulary}, expected at least {least}")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -115,7 +115,7 @@ def load(path: Path) -> Tokenizer:
 
     file = path / "tokenizer.json"
     if not file.is_file():
-        raise DataError(f"{file}: no such file; expected a saved tokenizer")
+        raise DataError(f"{file}: found no such file, expected a saved tokenizer")
     try:
         tokenizer = Tokenizer.from_file(str(file))
     except Exception as error:  # the library raises no type of its own

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from collapse.data.hub_names import datasets_of
 from collapse.families import text
 from collapse.families.contract import Family, Iterative
-from collapse.families.declarations import Figure, Headline, Metric, SampleCost
+from collapse.families.declarations import Headline, Metric, SampleCost
 from collapse.families.fine_tuning import architectures
 from collapse.families.fine_tuning.parameters import Parameters
 from collapse.families.fine_tuning.published import CURVES
@@ -113,20 +113,7 @@ FAMILY = Family(
         "mode_distance": Metric("distance of kinds of questions from real ones (total variation)"),
     },
     headline=Headline("test_cross_entropy", worse="higher", stable=0.03),
-    figures=(
-        Figure(
-            "cross-entropy",
-            "test_cross_entropy",
-            rows=None,
-            colour="base",
-            reference="entropy_floor",
-        ),
-        Figure("response-cross-entropy", "response_cross_entropy", rows=None, colour="base"),
-        Figure("correct-share", "correct_share", rows=None, colour="base"),
-        Figure("distinct-2", "distinct_2", rows=None, colour="base"),
-        Figure("duplicate-rate", "duplicate_rate", rows=None, colour="base"),
-        Figure("mode-coverage", "mode_coverage", rows=None, colour="base"),
-    ),
+    figures=text.figures("base", "response_cross_entropy", "correct_share"),
     published=CURVES,
     # In the (0, 0) cell of a mixture grid a model is trained on nothing and remains the base.
     minimum_samples=0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from collapse.families.language_model.architectures import ARCHITECTURES
 
@@ -16,7 +16,7 @@ BUILT_IN = "stories"
 PUBLISHED = {name: f"hub:google/{name}" for name in ("gemma-2-2b", "gemma-2-9b", "gemma-2-27b")}
 
 #: Name of the built-in base's architecture.
-TINY = "tiny"
+TINY: Final = "tiny"
 
 
 class Shape(NamedTuple):

@@ -185,11 +185,7 @@ def _checked(parameters: Parameters, path: Path, tokenizer: Path) -> Special:
             f"{path}: the base has a chat template, so it was fine-tuned before; choose a base "
             "without one, or set chat_template: ignore (the template is not used)"
         )
-    ids = {
-        "pad": found.pad_token_id,
-        "bos": found.bos_token_id,
-        "eos": found.eos_token_id,
-    }
+    ids = {"pad": found.pad_token_id, "bos": found.bos_token_id, "eos": found.eos_token_id}
     for kind, number in ids.items():
         if number is None:
             raise JobError(

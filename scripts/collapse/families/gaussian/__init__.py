@@ -16,7 +16,7 @@ from pydantic import Field
 
 from collapse.families import declarations
 from collapse.families.contract import ClosedForm, Family, Iterative
-from collapse.families.declarations import Expectation, Figure, Headline, Metric, matters_from
+from collapse.families.declarations import Expectation, Figure, Headline, Metric, parameter
 from collapse.families.simulator import Samples
 from collapse.regimes import Regime
 from collapse.seeding import Streams
@@ -31,14 +31,10 @@ _BLOCK = 64
 class Parameters(declarations.Parameters):
     """Parameters of the gaussian family."""
 
-    dimension: int = Field(default=1, ge=1, strict=True, description="Dimension d of the data.")
-    variance: float = Field(
-        default=1.0, gt=0, allow_inf_nan=False, description="True variance: Σ0 = variance · I."
-    )
-    estimator: Literal["maximum-likelihood", "unbiased"] = Field(
-        default="maximum-likelihood",
-        description="Estimator of the covariance, which divides by n or by n - 1.",
-        json_schema_extra=matters_from(),
+    dimension: int = Field(default=1, ge=1, description="Dimension d of the data.")
+    variance: float = Field(default=1.0, gt=0, description="True variance: Σ0 = variance · I.")
+    estimator: Literal["maximum-likelihood", "unbiased"] = parameter(
+        "Estimator of the covariance, which divides by n or by n - 1.", default="maximum-likelihood"
     )
 
 

@@ -40,7 +40,7 @@ class Parameters(declarations.Parameters):
     dataset: Literal["blobs", "circles", "moons", "swiss_roll"] = Field(
         default="moons", description="Data set of scikit-learn, with noise 0.05."
     )
-    bandwidth: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Rule = Field(
+    bandwidth: Annotated[float, Field(gt=0)] | Rule = Field(
         default=0.5,
         description="Bandwidth h, or a rule: scikit-learn's scott and silverman depend on the "
         "number of points and the dimension; -scaled multiplies them by the spread of the data.",

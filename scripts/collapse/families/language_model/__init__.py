@@ -14,26 +14,11 @@ from pydantic import Field
 
 from collapse.data.hub_names import datasets_of
 from collapse.families import declarations, text
+from collapse.families import parameters as common
 from collapse.families.contract import Family, Iterative
-from collapse.families.declarations import Figure, Headline, Metric, SampleCost, matters_from
+from collapse.families.declarations import Figure, Headline, Metric, SampleCost, parameter
 from collapse.families.language_model.architectures import ARCHITECTURES
 from collapse.families.language_model.published import TABLE_2
-from collapse.families.parameters import (
-    Backend,
-    Batch,
-    CurvePoints,
-    DataName,
-    DataSize,
-    Epochs,
-    Judged,
-    LearningRate,
-    Precision,
-    Schedule,
-    Temperature,
-    Vocabulary,
-    Warmup,
-    WeightDecay,
-)
 from collapse.text.sampling.interface import LOWEST_TEMPERATURE
 
 #: Mean number of tokens of a document, by source (TinyStories has 470 M in 2.12 M stories).
@@ -50,81 +35,72 @@ class Parameters(declarations.Parameters):
     are ours (docs/reproduction.md, "Language-model pretraining").
     """
 
-    data: DataName = Field(
+    data: common.DataName = Field(
         default="stories",
         description="Real data: stories (built in), tinystories, hub:<owner>/<name>, or a file "
         "or folder of text, JSON lines or Parquet.",
     )
-    separator: DataName = Field(
+    separator: common.DataName = Field(
         default="\n\n", description="Separator between the documents of a text file."
     )
-    column: DataName = Field(
+    column: common.DataName = Field(
         default="text", description="Column with the text, for JSON lines and Parquet."
     )
-    documents: DataSize = Field(
+    documents: common.DataSize = Field(
         default=None,
         description="Number of training documents to read; null: all (20000 built-in stories).",
     )
-    test_documents: DataSize = Field(
+    test_documents: common.DataSize = Field(
         default=None,
         description="Number of test documents; null: the source's whole test split or, if it has "
         "none, 5 % of its documents (1000 built-in stories).",
     )
-    vocabulary: Vocabulary = Field(
+    vocabulary: common.Vocabulary = Field(
         default=768,
         description="Size of the byte-pair vocabulary, including 256 bytes and 3 special tokens.",
     )
-    context: int = Field(
+    context: int = parameter(
+        "Tokens of a training sequence, and of the longest document with its BOS and EOS.",
+        stage="data",
         default=128,
         ge=8,
         le=2048,
-        strict=True,
-        description="Tokens of a training sequence, and of the longest document with its BOS and "
-        "EOS.",
-        json_schema_extra=matters_from("data"),
     )
-    long_documents: Literal["refuse", "drop", "truncate"] = Field(
-        default="refuse",
-        description="What to do with a document longer than the context.",
-        json_schema_extra=matters_from("data"),
+    long_documents: Literal["refuse", "drop", "truncate"] = parameter(
+        "What to do with a document longer than the context.", stage="data", default="refuse"
     )
     model: ModelName = Field(default="tiny", description="Architecture and size of the model.")
-    epochs: Epochs = 1.0
-    first_epochs: float | None = Field(
-        default=None,
-        gt=0,
-        allow_inf_nan=False,
-        description="Number of passes over the real data at iteration 1; null: as epochs.",
-        json_schema_extra=matters_from(),
+    epochs: common.Epochs = 1.0
+    first_epochs: float | None = parameter(
+        "Number of passes over the real data at iteration 1; null: as epochs.", default=None, gt=0
     )
-    batch: Batch = Field(default=4, description="Number of packed sequences per update.")
-    learning_rate: LearningRate = 3e-3
-    schedule: Schedule = "cosine"
-    warmup: Warmup = 0.05
-    weight_decay: WeightDecay = 0.1
-    precision: Precision = "auto"
-    curve_points: CurvePoints = 20
-    temperature: Temperature = 1.0
-    start: Literal["bos", "first-token"] = Field(
-        default="bos",
-        description="How a sample begins: with a token that the model generates after BOS, or "
+    batch: common.Batch = Field(default=4, description="Number of packed sequences per update.")
+    learning_rate: common.LearningRate = 3e-3
+    schedule: common.Schedule = "cosine"
+    warmup: common.Warmup = 0.05
+    weight_decay: common.WeightDecay = 0.1
+    precision: common.Precision = "auto"
+    curve_points: common.CurvePoints = 20
+    temperature: common.Temperature = 1.0
+    start: Literal["bos", "first-token"] = parameter(
+        "How a sample begins: with a token that the model generates after BOS, or "
         "with one drawn from the first tokens of its training set.",
-        json_schema_extra=matters_from("generation"),
+        stage="generation",
+        default="bos",
     )
-    truncated: Literal["redraw", "keep"] = Field(
+    truncated: Literal["redraw", "keep"] = parameter(
+        "What to do with a sample that is cut off at the context, without an EOS.",
+        stage="generation",
         default="redraw",
-        description="What to do with a sample that is cut off at the context, without an EOS.",
-        json_schema_extra=matters_from("generation"),
     )
-    fixed_length: int | None = Field(
+    fixed_length: int | None = parameter(
+        "Length of every sample in tokens, regardless of an EOS; null: until its EOS.",
+        stage="generation",
         default=None,
         ge=1,
-        strict=True,
-        description="Length of every sample in tokens, regardless of an EOS; null: until its EOS.",
-        json_schema_extra=matters_from("generation"),
     )
-    backend: Backend = "auto"
-    judged: Judged = 1000
+    backend: common.Backend = "auto"
+    judged: common.Judged = 1000
 
 
 def source_files(parameters: Parameters) -> list[str]:
@@ -179,32 +155,11 @@ FAMILY = Family(
     },
     headline=Headline("test_cross_entropy", worse="higher", stable=0.03),
     figures=(
-        Figure(
-            "cross-entropy",
-            "test_cross_entropy",
-            rows=None,
-            colour="model",
-            reference="entropy_floor",
+        *text.figures("model", "self_overlap", "grammatical_share"),
+        *(
+            Figure(f"cross-entropy-by-{what}", "test_cross_entropy", None, colour, compares=True)
+            for what, colour in (("temperature", "temperature"), ("first-training", "first_epochs"))
         ),
-        Figure(
-            "cross-entropy-by-temperature",
-            "test_cross_entropy",
-            rows=None,
-            colour="temperature",
-            compares=True,
-        ),
-        Figure(
-            "cross-entropy-by-first-training",
-            "test_cross_entropy",
-            rows=None,
-            colour="first_epochs",
-            compares=True,
-        ),
-        Figure("distinct-2", "distinct_2", rows=None, colour="model"),
-        Figure("duplicate-rate", "duplicate_rate", rows=None, colour="model"),
-        Figure("self-overlap", "self_overlap", rows=None, colour="model"),
-        Figure("grammatical-share", "grammatical_share", rows=None, colour="model"),
-        Figure("mode-coverage", "mode_coverage", rows=None, colour="model"),
     ),
     published=TABLE_2,
     minimum_samples=2,

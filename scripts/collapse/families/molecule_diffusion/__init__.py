@@ -13,20 +13,10 @@ from typing import Literal
 from pydantic import Field
 
 from collapse.families import declarations
+from collapse.families import parameters as common
 from collapse.families.contract import Family, Iterative
-from collapse.families.declarations import Figure, Headline, Metric, SampleCost, matters_from
+from collapse.families.declarations import Headline, Metric, SampleCost, curves, parameter
 from collapse.families.molecule_diffusion.architectures import ARCHITECTURES
-from collapse.families.parameters import (
-    Batch,
-    CurvePoints,
-    DataName,
-    DataSize,
-    Epochs,
-    Judged,
-    LearningRate,
-    Schedule,
-    Warmup,
-)
 
 #: Name of the built-in source, and prefix of a folder of GEOM-Drugs.
 BUILT_IN, GEOM_DRUGS = "drug-like", "geom-drugs:"
@@ -42,80 +32,68 @@ class Parameters(declarations.Parameters):
     GEOM-Drugs").
     """
 
-    data: DataName = Field(
+    data: common.DataName = Field(
         default=BUILT_IN,
         description="Real conformations: drug-like (built in, made by RDKit), an SDF file, a "
         "folder with train.sdf and test.sdf, or geom-drugs:<folder> of the converted files.",
     )
-    molecules: int | None = Field(
+    molecules: int | None = parameter(
+        "Number of molecules to read, from the first one; null: all.",
+        stage="data",
         default=None,
         ge=2,
-        strict=True,
-        description="Number of molecules to read, from the first one; null: all.",
-        json_schema_extra=matters_from("data"),
     )
-    conformations: int = Field(
-        default=5,
-        ge=1,
-        strict=True,
-        description="Number of conformations to make of each built-in molecule.",
-        json_schema_extra=matters_from("data"),
+    conformations: int = parameter(
+        "Number of conformations to make of each built-in molecule.", stage="data", default=5, ge=1
     )
-    test_molecules: DataSize = Field(
+    test_molecules: common.DataSize = Field(
         default=None,
         description="Number of test molecules; null: the source's whole test split or, if it has "
         "none, 10 % of its molecules.",
     )
-    hydrogens: bool = Field(
+    hydrogens: bool = parameter(
+        "Whether to keep hydrogens; without them a molecule is half as large.",
+        stage="data",
         default=True,
-        description="Whether to keep hydrogens; without them a molecule is half as large.",
-        json_schema_extra=matters_from("data"),
     )
-    most_atoms: int = Field(
-        default=200,
-        ge=2,
-        le=1000,
-        strict=True,
-        description="Largest number of atoms of a molecule.",
-        json_schema_extra=matters_from("data"),
+    most_atoms: int = parameter(
+        "Largest number of atoms of a molecule.", stage="data", default=200, ge=2, le=1000
     )
-    unusable: Literal["refuse", "skip"] = Field(
-        default="refuse",
-        description="What to do with an entry that RDKit can't parse or that has no positions, "
+    unusable: Literal["refuse", "skip"] = parameter(
+        "What to do with an entry that RDKit can't parse or that has no positions, "
         "several fragments, unknown elements or too many atoms; skipped entries are counted.",
-        json_schema_extra=matters_from("data"),
+        stage="data",
+        default="refuse",
     )
     model: Literal["small", "geodiff"] = Field(default="small", description="Size of the network.")
-    epochs: Epochs = 30.0
-    batch: Batch = Field(default=32, description="Number of conformations per update.")
-    learning_rate: LearningRate = 1e-3
-    schedule: Schedule = "cosine"
-    warmup: Warmup = 0.02
-    curve_points: CurvePoints = 10
-    diffusion_steps: int = Field(
+    epochs: common.Epochs = 30.0
+    batch: common.Batch = Field(default=32, description="Number of conformations per update.")
+    learning_rate: common.LearningRate = 1e-3
+    schedule: common.Schedule = "cosine"
+    warmup: common.Warmup = 0.02
+    curve_points: common.CurvePoints = 10
+    diffusion_steps: int = parameter(
+        "Number of the 5000 noise levels that sampling a conformation steps through.",
+        stage="generation",
+        always_an_axis=True,
         default=50,
         ge=1,
         le=5000,
-        strict=True,
-        description="Number of the 5000 noise levels that sampling a conformation steps through.",
-        json_schema_extra=matters_from("generation", always_an_axis=True),
     )
-    stochasticity: float = Field(
+    stochasticity: float = parameter(
+        "Share of fresh noise in each step of sampling: 1 is DDPM, 0 is DDIM.",
+        stage="generation",
         default=1.0,
         ge=0,
         le=1,
-        allow_inf_nan=False,
-        description="Share of fresh noise in each step of sampling: 1 is DDPM, 0 is DDIM.",
-        json_schema_extra=matters_from("generation"),
     )
-    threshold: float = Field(
+    threshold: float = parameter(
+        "Distance in ångström within which a conformation counts as covered.",
+        stage="evaluation",
         default=1.25,
         gt=0,
-        allow_inf_nan=False,
-        description="Distance in ångström within which a conformation counts as covered.",
-        json_schema_extra=matters_from("evaluation"),
     )
-    judged: Judged = Field(
+    judged: common.Judged = Field(
         default=1000,
         description="Largest number of samples that the evaluation of an iteration uses, and of "
         "conformations that it generates of test molecules.",
@@ -153,36 +131,27 @@ def cost(parameters: Parameters) -> SampleCost:
     )
 
 
+METRICS = {
+    "test_loss": Metric("squared error of the predicted noise on real test data"),
+    "coverage_recall": Metric("share of real test conformations near a generated one (COV-R)"),
+    "matching_recall": Metric(
+        "distance of real test conformations to the nearest generated one (MAT-R)", "Å"
+    ),
+    "coverage_precision": Metric("share of generated conformations near a real one (COV-P)"),
+    "matching_precision": Metric(
+        "distance of generated conformations to the nearest real one (MAT-P)", "Å"
+    ),
+    "bond_length_distance": Metric("distance of bond lengths from real ones (Wasserstein)", "Å"),
+    "angle_distance": Metric("distance of bond angles from real ones (Wasserstein)", "degrees"),
+    "sane_share": Metric("share of chemically sane conformations"),
+}
+
 FAMILY = Family(
     name="molecule_diffusion",
     parameters=Parameters,
-    metrics={
-        "test_loss": Metric("squared error of the predicted noise on real test data"),
-        "coverage_recall": Metric("share of real test conformations near a generated one (COV-R)"),
-        "matching_recall": Metric(
-            "distance of real test conformations to the nearest generated one (MAT-R)", "Å"
-        ),
-        "coverage_precision": Metric("share of generated conformations near a real one (COV-P)"),
-        "matching_precision": Metric(
-            "distance of generated conformations to the nearest real one (MAT-P)", "Å"
-        ),
-        "bond_length_distance": Metric(
-            "distance of bond lengths from real ones (Wasserstein)", "Å"
-        ),
-        "angle_distance": Metric("distance of bond angles from real ones (Wasserstein)", "degrees"),
-        "sane_share": Metric("share of chemically sane conformations"),
-    },
+    metrics=METRICS,
     headline=Headline("test_loss", worse="higher", stable=0.05),
-    figures=(
-        Figure("test-loss", "test_loss", rows=None, colour="model"),
-        Figure("coverage-recall", "coverage_recall", rows=None, colour="model"),
-        Figure("matching-recall", "matching_recall", rows=None, colour="model"),
-        Figure("coverage-precision", "coverage_precision", rows=None, colour="model"),
-        Figure("matching-precision", "matching_precision", rows=None, colour="model"),
-        Figure("bond-length-distance", "bond_length_distance", rows=None, colour="model"),
-        Figure("angle-distance", "angle_distance", rows=None, colour="model"),
-        Figure("sane-share", "sane_share", rows=None, colour="model"),
-    ),
+    figures=curves("model", [*METRICS]),
     minimum_samples=1,
     problems=problems,
     iterative=Iterative(

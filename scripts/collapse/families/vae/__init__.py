@@ -13,20 +13,9 @@ from pydantic import Field
 
 from collapse.data.hub_names import datasets_of
 from collapse.families import declarations
+from collapse.families import parameters as common
 from collapse.families.contract import Family, Iterative
-from collapse.families.declarations import Figure, Headline, Metric, SampleCost, matters_from
-from collapse.families.parameters import (
-    Batch,
-    CurvePoints,
-    DataName,
-    Epochs,
-    Judged,
-    LearningRate,
-    Precision,
-    Schedule,
-    Warmup,
-    WeightDecay,
-)
+from collapse.families.declarations import Headline, Metric, SampleCost, curves, parameter
 from collapse.families.vae.architectures import PUBLISHED_SIZE, architecture
 
 #: Side in pixels and channels of the images of sources for which they are known.
@@ -40,68 +29,56 @@ class Parameters(declarations.Parameters):
     (docs/reproduction.md, "VAE on CelebA"); the defaults are ours, and suit the built-in digits.
     """
 
-    data: DataName = Field(
+    data: common.DataName = Field(
         default="digits",
         description="Real images: digits (built in), celeba (from the Hub), celeba:<folder>, "
         "hub:<owner>/<name>, or a folder with the folders train and test.",
     )
-    size: int | None = Field(
+    size: int | None = parameter(
+        "Pixels per side to which the central square of every image is scaled down; "
+        "null: 64 for CelebA, unscaled for other images.",
+        stage="data",
         default=None,
         ge=4,
         le=1024,
-        strict=True,
-        description="Pixels per side to which the central square of every image is scaled down; "
-        "null: 64 for CelebA, unscaled for other images.",
-        json_schema_extra=matters_from("data"),
     )
-    column: DataName = Field(
+    column: common.DataName = Field(
         default="image", description="Column with the images, for a data set of the Hub."
     )
-    label: str | None = Field(
+    label: str | None = parameter(
+        "Column with the classes, for a data set of the Hub, or attribute of CelebA; "
+        "null: the column label, if there is one.",
+        stage="data",
         default=None,
         min_length=1,
-        description="Column with the classes, for a data set of the Hub, or attribute of CelebA; "
-        "null: the column label, if there is one.",
-        json_schema_extra=matters_from("data"),
     )
-    images: int | None = Field(
-        default=None,
-        ge=2,
-        strict=True,
-        description="Number of training images to read; null: all.",
-        json_schema_extra=matters_from("data"),
+    images: int | None = parameter(
+        "Number of training images to read; null: all.", stage="data", default=None, ge=2
     )
-    test_images: int | None = Field(
-        default=None,
-        ge=2,
-        strict=True,
-        description="Number of test images to read; null: all.",
-        json_schema_extra=matters_from("data"),
+    test_images: int | None = parameter(
+        "Number of test images to read; null: all.", stage="data", default=None, ge=2
     )
     noise: float = Field(
         default=0.2,
         gt=0,
-        allow_inf_nan=False,
         description="Standard deviation of pixels, in [0, 1], around the decoder's mean; details "
         "weaker than this are not learned.",
     )
-    latent: int | None = Field(
+    latent: int | None = parameter(
+        "Number of latent dimensions; null: 128 from 64 pixels per side on, else 16.",
         default=None,
         ge=1,
         le=4096,
-        strict=True,
-        description="Number of latent dimensions; null: 128 from 64 pixels per side on, else 16.",
-        json_schema_extra=matters_from(),
     )
-    epochs: Epochs = 30.0
-    batch: Batch = Field(default=64, description="Number of images per update.")
-    learning_rate: LearningRate = 3e-3
-    schedule: Schedule = "cosine"
-    warmup: Warmup = 0.05
-    weight_decay: WeightDecay = 0.0
-    precision: Precision = "auto"
-    curve_points: CurvePoints = 20
-    judged: Judged = 1000
+    epochs: common.Epochs = 30.0
+    batch: common.Batch = Field(default=64, description="Number of images per update.")
+    learning_rate: common.LearningRate = 3e-3
+    schedule: common.Schedule = "cosine"
+    warmup: common.Warmup = 0.05
+    weight_decay: common.WeightDecay = 0.0
+    precision: common.Precision = "auto"
+    curve_points: common.CurvePoints = 20
+    judged: common.Judged = 1000
 
 
 def source_files(parameters: Parameters) -> list[str]:
@@ -121,10 +98,7 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
     """Yield each parameter that does not fit the others, and what was expected of it."""
     folder = folder_of(parameters.data)
     if folder is not None and not os.path.isdir(folder):
-        yield (
-            "data",
-            "digits, celeba, celeba:<folder>, hub:<owner>/<name>, or an existing folder",
-        )
+        yield ("data", "digits, celeba, celeba:<folder>, hub:<owner>/<name>, or an existing folder")
     size, channels = _shape(parameters)
     try:
         architecture(size, channels, parameters.latent)
@@ -179,34 +153,15 @@ FAMILY = Family(
         ),
     },
     headline=Headline("test_loss", worse="higher", stable=0.03),
-    figures=(
-        Figure("test-loss", "test_loss", rows=None, colour="noise"),
-        Figure("test-reconstruction", "test_reconstruction", rows=None, colour="noise"),
-        Figure("test-kl", "test_kl", rows=None, colour="noise"),
-        Figure("active-units", "active_units", rows=None, colour="noise"),
-        Figure("variance-ratio", "variance_ratio", rows=None, colour="noise"),
-        Figure(
-            "effective-modes",
-            "effective_modes",
-            rows=None,
-            colour="noise",
-            reference="effective_modes_of_data",
+    figures=curves(
+        "noise",
+        (
+            *("test_loss", "test_reconstruction", "test_kl", "active_units", "variance_ratio"),
+            *("effective_modes", "effective_classes", "largest_class_share", "nearest_distance"),
         ),
-        Figure(
-            "effective-classes",
-            "effective_classes",
-            rows=None,
-            colour="noise",
-            reference="effective_classes_of_data",
-        ),
-        Figure("largest-class-share", "largest_class_share", rows=None, colour="noise"),
-        Figure(
-            "nearest-distance",
-            "nearest_distance",
-            rows=None,
-            colour="noise",
-            reference="nearest_distance_of_data",
-        ),
+        effective_modes="effective_modes_of_data",
+        effective_classes="effective_classes_of_data",
+        nearest_distance="nearest_distance_of_data",
     ),
     minimum_samples=2,
     problems=problems,

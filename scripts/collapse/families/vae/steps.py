@@ -92,11 +92,7 @@ def _checked_shape(source: str, first: Sequence[Labelled]) -> image_shards.Shape
     """Return the shape of the images; raise `DataError` if no network takes it."""
     train, test = first
     height, width, channels = train.image.shape
-    if train.image.shape != test.image.shape:
-        raise DataError(
-            f"{test.where}: {images.described(test.image)}, but {train.where}: "
-            f"{images.described(train.image)}; expected images of one size and mode"
-        )
+    images.check_same_shape(train, test)
     if height != width:
         raise DataError(
             f"{train.where}: found {images.described(train.image)}, expected a square; or set size"
