@@ -29,7 +29,7 @@ def configuration(
 def set_damaged_results_aside() -> None:
     """Rename result files that can't be opened, so that Snakemake makes them again."""
     for path in sorted(Path("results").glob("*/**/*.nc")):
-        if chain_file.is_damaged(path):
+        if path.is_file() and chain_file.is_damaged(path):
             print(f"{path} is damaged: it will be made again", file=sys.stderr)
             chain_file.set_aside(path)
 

@@ -23,7 +23,7 @@ from collapse.results import learning_curves, mixture_figures, theory_check
 from collapse.results.published import published_of
 from collapse.study import Study, mixtures
 from collapse.study.chain_spec import ChainSpec
-from collapse.study.experiment import JOINT
+from collapse.study.names import JOINT, decoded, encoded
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -73,7 +73,11 @@ def _pages(dataset: xr.Dataset, figure: Figure) -> Iterator[tuple[str, xr.Datase
     others = [name for name in _parameters(dataset) if name not in placed]
     for values in itertools.product(*(dataset[name].values for name in others)):
         chosen = dict(zip(others, values, strict=True))
-        varied = [f"{name}={value}" for name, value in chosen.items() if dataset.sizes[name] > 1]
+        varied = [
+            f"{name}={encoded(str(value))}"
+            for name, value in chosen.items()
+            if dataset.sizes[name] > 1
+        ]
         suffix = "".join(JOINT + part for part in varied)
         yield suffix, dataset.sel({name: [value] for name, value in chosen.items()})
 
@@ -105,11 +109,10 @@ def _page(page: xr.Dataset, figure: Figure, by_cell: Any, dataset: xr.Dataset) -
         if figure.yscale == "log":
             axes.set_yscale("log", nonpositive="mask")
         if i == 0:
-            axes.set_title(
-                regime.replace(JOINT, "\n"), color=style.REGIME_COLOURS.get(regime, "black")
-            )
+            title = decoded(regime).replace(JOINT, "\n")
+            axes.set_title(title, color=style.REGIME_COLOURS.get(regime, "black"))
         if j == 0 and row is not None:
-            axes.set_ylabel(f"{figure.rows} = {row}")
+            axes.set_ylabel(style.verbatim(f"{figure.rows} = {row}"))
         _limit(axes)
     wrapped = textwrap.fill(style.label(page[figure.metric]), 22 * len(rows) + 8)
     drawing.supylabel(wrapped, fontsize=9)
@@ -228,7 +231,10 @@ def _legend(
     reference: str | None,
     published: bool,
 ) -> None:
-    handles = [Line2D([], [], color=c, label=f"{name} = {value}") for value, c in colours.items()]
+    handles = [
+        Line2D([], [], color=colour, label=style.verbatim(f"{name} = {value}"))
+        for value, colour in colours.items()
+    ]
     for line, label in (style.THEORY[exact] for exact in sorted(theories, reverse=True)):
         handles.append(Line2D([], [], color="black", linestyle=line, linewidth=0.9, label=label))
     if published:
