@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,14 +13,29 @@ from collapse.artifacts import chain_file
 from collapse.study import Study, yaml_file
 
 
+def path_mistake(project: Path) -> str | None:
+    """Return in one line why Snakemake can't run jobs from these paths; None if it can."""
+    if re.search(r"[^\w@%+=:,./-]", sys.executable):
+        return (
+            f"{sys.executable}: found a path that Snakemake does not quote for the shell, "
+            "expected a Python elsewhere (make VENV=PATH)"
+        )
+    if set(str(project)) & set("{}"):
+        return f"{project}: found braces, which Snakemake takes for wildcards, expected none"
+    return None
+
+
 def configuration(
     config: Mapping[str, Any], folders: Sequence[Path]
 ) -> tuple[Study, dict[str, str]]:
     """Return the study and the conda environments that Snakemake's ``config`` names.
 
     The study file is looked for in the ``folders`` in turn. A mistake in the configuration or
-    the study ends the process with one line.
+    the study, or a path that Snakemake can't take, ends the process with one line.
     """
+    mistake = path_mistake(Path(folders[-1]))
+    if mistake is not None:
+        sys.exit(f"error: {mistake}")
     try:
         return studies.load(yaml_file.find(config, folders)), yaml_file.environments(config)
     except studies.StudyError as error:

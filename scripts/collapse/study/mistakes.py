@@ -109,8 +109,8 @@ def _in_chains(here: Key, study: Study, name: str) -> Iterator[Mistake]:
     names = study.regimes_of(name)
     yield from _too_many(here, points * len(names), "chains")
     yield from _too_long((*here, "regimes"), LONGEST_PAIR, name, max(names, key=len))
-    points = max((point.name for point in experiment.points()), key=len)
-    yield from _too_long((*here, "grid"), LONGEST_NAMES, name, max(names, key=len), points)
+    longest = max((point.name for point in experiment.points()), key=len)
+    yield from _too_long((*here, "grid"), LONGEST_NAMES, name, max(names, key=len), longest)
     for index, written in enumerate(experiment.regimes):
         for regime_name, regime in study.expansions[written].items():
             for n in experiment.samples:
