@@ -197,7 +197,9 @@ def _sources(theory: Mapping[str, Sequence[Expectation]]) -> list[str]:
         for source in dict.fromkeys(one.source for one in found):
             regimes.setdefault(source, []).append(regime)
     return [
-        f"theory of {', '.join(of)}: {source}".replace("eq. (", "eq.\N{NO-BREAK SPACE}(")
+        f"theory of {', '.join(map(decoded, of))}: {source}".replace(
+            "eq. (", "eq.\N{NO-BREAK SPACE}("
+        )
         for source, of in regimes.items()
     ]
 
