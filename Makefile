@@ -10,8 +10,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SNAKEMAKE := $(BIN)/snakemake --profile profiles/local
+SNAKEMAKE := $(BIN)/python -m snakemake --profile profiles/local
 PIP := $(BIN)/python -m pip install --quiet --no-deps --disable-pip-version-check
+# The value of a variable as one word of the shell.
+quoted = '$(subst ','\'',$(value $(1)))'
 
 .PHONY: run test slurm-test doctor lint bench plan schema lock clean
 
@@ -31,7 +33,8 @@ slurm-test: $(VENV)/dev $(VENV)/models
 	  tests/slurm/cluster stop $(VENV)/slurm; exit $$status
 
 doctor: $(VENV)/core
-	@PYTHONPATH=scripts $(BIN)/python -m collapse.cluster.preflight --node $(if $(STUDY),study=$(STUDY))
+	@PYTHONPATH=scripts $(BIN)/python -m collapse.cluster.preflight --node \
+	  $(if $(value STUDY),--config study=$(call quoted,STUDY))
 
 lint: $(VENV)/dev $(VENV)/models
 	$(BIN)/ruff check .

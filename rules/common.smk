@@ -15,7 +15,7 @@ from collapse.loop.step_inputs import StepInputs
 
 wildcard_constraints:
     experiment=r"[A-Za-z][A-Za-z0-9_-]*",
-    point=r"[^/]+",
+    point=r"any|[^/]*=[^/]*",  # no other folder, such as data
     regime=r"[^/]+",
     seed=r"\d+",
     iteration=r"[1-9]\d*",

@@ -11,7 +11,7 @@ from running import PROJECT
 def doctor(directory, profile):
     command = [
         *(sys.executable, "-m", "collapse.cluster.preflight", "--node", "--profile", str(profile)),
-        *("--directory", str(directory), f"study={CI}"),
+        *("--directory", str(directory), "--config", f"study={CI}"),
     ]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT / "scripts")}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)

@@ -201,4 +201,4 @@ def test_doctor_knows_what_a_study_takes_from_the_hub(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     found = preflight._cached("model c/d", *preflight._MODEL, "c/d")
     assert found.found == "is not in the offline cache"
-    assert "huggingface_hub.snapshot_download('c/d')" in found.remedy
+    assert 'huggingface_hub.snapshot_download("c/d")' in found.remedy

@@ -99,6 +99,23 @@ window: -> replace: => 2: regimes.replace: found replace, expected a name other 
     real
 window: -> real: => 2: regimes.real: found real, expected a name other than replace, ..., real
 
+# names that something else reads in its own way
+window: -> Replace: => 2: regimes.Replace: found Replace, expected a name other than replace, ...
+window: -> REAL: => 2: regimes.REAL: found REAL, expected a name other than replace, ...
+first: -> Tables: => 4: experiments.Tables: found Tables, expected a name other than figures, ...
+second: -> First: => 11: experiments.First: found First beside first, expected names that differ by
+    more than upper and lower case
+{keep_real: true, memory: 2} -> &w {keep_real: [1, 2]}\n  Window: *w => 3:
+    regimes.Window: found Window beside window, expected names that differ by more than ...
+first: -> NA: => 4: experiments.NA: found NA, expected a name that tables and file systems take for
+    nothing else
+first: -> "null": => 4: experiments.'null': found 'null', expected a name that tables ...
+first: -> "True": => 4: experiments.'True': found 'True', expected a name that tables ...
+window: -> nan: => 2: regimes.nan: found nan, expected a name that tables ...
+window: -> Infinity: => 2: regimes.Infinity: found Infinity, expected a name that tables ...
+first: -> aux: => 4: experiments.aux: found aux, expected a name that tables ...
+first: -> 1e5: => 4: experiments.100000.0: found 100000.0, expected a name of at most 100 ...
+
 # family
 gaussian -> gausian => 5: experiments.first.family: found gausian, expected one of gaussian, ...
     (did you mean gaussian?)
@@ -223,8 +240,13 @@ seeds: 3 -> seeds: 010 => 8: found a mistake in the YAML (YAML 1.1 and YAML 1.2 
     differently), expected a number without leading zeros
 [10, 20] -> [10, -0_20] => 9: found a mistake in the YAML (YAML 1.1 and YAML 1.2 read -0_20
     differently), expected a number without leading zeros
-seeds: 3 -> seeds: 1:30 => 8: experiments.first.seeds: found '1:30', expected an integer or a list
-1.0 -> 1:30.5 => 10: experiments.first.grid.variance: found '1:30.5', expected a number
+seeds: 3 -> seeds: 1:30 => 8: found a mistake in the YAML (YAML 1.1 and YAML 1.2 read 1:30
+    differently), expected a number, or a text in quotes
+seeds: 3 -> seeds: "1:30" => 8: experiments.first.seeds: found '1:30', expected an integer or a list
+[10, 20] -> [10, +1:30] => 9: found a mistake in the YAML (YAML 1.1 and YAML 1.2 read +1:30 ...
+1.0 -> 1_0:30.5 => 10: found a mistake in the YAML (YAML 1.1 and YAML 1.2 read 1_0:30.5 ...
+first: -> 1:30:00: => 4: found a mistake in the YAML (YAML 1.1 and YAML 1.2 read 1:30:00 ...
+regimes: [replace, window] -> regimes: [1:30] => 6: found a mistake in the YAML (YAML 1.1 and ...
 al: true -> al: yes => 2: regimes.window.keep_real: found 'yes', expected an integer or a multiple
     of the samples n, ...
 seeds: 3 -> seeds: 3\n    per_iteration: off => 9: experiments.first.per_iteration: found 'off',
@@ -249,6 +271,10 @@ seeds: 3 -> seeds: !!python/name:os.system => 8: found a mistake in the YAML (co
     constructor for the tag 'tag:yaml.org,2002:python/name:os.system'), expected one YAML document
 seeds: 3 -> seeds: 2020-13-45 => 8: found a mistake in the YAML ('2020-13-45' is no timestamp),
     expected one YAML document
+seeds: 3 -> seeds: "\uD83D" => 8: found a mistake in the YAML ('\ud83d' is no str), expected one YAML
+    document
+seeds: 3 -> seeds: "\0" => 8: found a mistake in the YAML (a NUL character), expected one YAML
+    document
 seeds: 3 -> seeds: !!int x => 8: found a mistake in the YAML ('x' is no int), expected one YAML
     document
 seeds: 3 -> seeds: !!bool x => 8: found a mistake in the YAML ('x' is no bool), expected one YAML
@@ -302,8 +328,8 @@ LONG = [
     ("seeds: 3", "seeds: " + "x" * 500, "8: experiments.first.seeds: found xxx", ", expected an"),
     ("seeds: 3", "x" * 500 + ": 3", "8: experiments.first.xxx", "found an unknown key"),
     ("[10, 20]", str(["x"] * 500), "9: experiments.first.samples[0]: found x", "an integer"),
-    ("[1, 2]", "9" * 200, "10: experiments.first.grid: found dimension=9", "at most 200"),
-    ("memory: 2", f"budget: [5, {'9' * 200}n]", "6: experiments.first.regimes[1]:", "at most 200"),
+    ("[1, 2]", "9" * 190, "10: experiments.first.grid: found names of 238 bytes", "at most 195"),
+    ("memory: 2", f"budget: [5, {'9' * 130}n]", "6: experiments.first.regimes: found", "most 150"),
     ("memory: 2", f"generate: n*{'9' * 200}^(t-1)", "6: experiments.first.regimes[1]:", "pools"),
     ("memory: 2", f"generate: {'9' * 400}", "6: experiments.first.regimes[1]:", "pools"),
     ("[1, 2]", str(list(range(1, 30_000))), "4: experiments.first: found 119996 chains", "100000"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,10 +18,11 @@ import yaml
 
 from collapse import families
 from collapse.cluster import slurm_checks
+from collapse.cluster.configuration import configuration
 from collapse.cluster.findings import Finding, report
 from collapse.families.contract import Iterative
 from collapse.families.declarations import Parameters
-from collapse.loop import plan
+from collapse.loop import plan, run
 from collapse.study import Study, load, yaml_file
 from collapse.study.errors import StudyError
 
@@ -31,12 +34,11 @@ def read_profile(path: str | Path) -> dict[str, Any]:
     return dict(yaml.safe_load(Path(path, "config.yaml").read_text(encoding="utf-8")) or {})
 
 
-def study_of(arguments: Sequence[str], directory: Path) -> Study:
+def study_of(arguments: Sequence[str], directory: Path, profile: str | Path) -> Study:
     """Return the study that Snakemake would run with these arguments."""
-    default = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text(encoding="utf-8"))
-    named = [word.partition("=")[2] for word in arguments if word.startswith("study=")]
-    config = {"study": named[-1]} if named else default
-    return load(yaml_file.find(config, [directory, PROJECT]))
+    default = PROJECT / "config" / "config.yaml"
+    found = configuration(arguments, default=default, directory=directory, profile=profile)
+    return load(yaml_file.find(found, [directory, PROJECT]))
 
 
 def examine(
@@ -51,16 +53,17 @@ def examine(
     directory : Path
         The working directory of the run.
     arguments : sequence of str
-        Snakemake's arguments, of which ``study=PATH`` is read.
+        Snakemake's arguments, of which those that configure the workflow are read.
     on_node : bool
         Whether to submit small jobs that check what a compute node can read.
     """
     settings = read_profile(profile)
     try:
-        study = study_of(arguments, directory)
+        study = study_of(arguments, directory, profile)
     except StudyError as error:
         yield Finding("study", str(error), "Correct the study")
         return
+    yield from _paths(directory, settings.get("executor") == "slurm")
     families_used = {experiment.family for experiment in study.experiments.values()}
     neural = any(families.load(name).wants_gpu for name in families_used)
     points = list(_points(study))
@@ -76,6 +79,18 @@ def examine(
         yield _cached(f"data set {name}", *_DATA_SET, name)
     for name in sorted({name for family, each in points for name in family.hub_models(each)}):
         yield _cached(f"model {name}", *_MODEL, name)
+
+
+def _paths(directory: Path, submits: bool) -> Iterator[Finding]:
+    """Find folders whose names Snakemake or SLURM would read as something else."""
+    mistake = run.path_mistake(PROJECT)
+    if mistake is not None:
+        yield Finding("path", mistake, "Move or rename it")
+    for place in dict.fromkeys((directory, PROJECT)) if submits else ():
+        odd = sorted(set(str(place)) & set("$`\\%{}"))
+        if odd:
+            found = f"{place} has {' '.join(odd)}, which sbatch would not take as it is"
+            yield Finding("path", found, "Move or rename it, or use --directory elsewhere")
 
 
 def _space(study: Study, directory: Path) -> Finding:
@@ -106,34 +121,39 @@ def _points(study: Study) -> Iterator[tuple[Iterative[Parameters], Parameters]]:
 
 #: Python code that fails offline unless a data set or model is in the cache, and that fetches it.
 _DATA_SET = (
-    "import datasets; datasets.load_dataset_builder({!r})",
-    "import datasets; datasets.load_dataset({!r})",
+    "import datasets; datasets.load_dataset_builder({})",
+    "import datasets; datasets.load_dataset({})",
 )
 _MODEL = (
-    "import huggingface_hub; huggingface_hub.snapshot_download({!r})",
-    "import huggingface_hub; huggingface_hub.snapshot_download({!r})",
+    "import huggingface_hub; huggingface_hub.snapshot_download({})",
+    "import huggingface_hub; huggingface_hub.snapshot_download({})",
 )
 
 
 def _cached(subject: str, look: str, fetch: str, name: str) -> Finding:
     """Check that a data set or model can be read without a network, as on most compute nodes."""
     offline = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
-    command = [sys.executable, "-c", look.format(name)]
+    command = [sys.executable, "-c", look.format(json.dumps(name))]
     if subprocess.run(command, env=offline, capture_output=True).returncode == 0:
         return Finding(subject, "is in the offline cache")
-    remedy = f'Run once, where there is a network: {sys.executable} -c "{fetch.format(name)}"'
+    once = shlex.join([sys.executable, "-c", fetch.format(json.dumps(name))])
+    remedy = f"Run once, where there is a network: {once}"
     return Finding(subject, "is not in the offline cache", remedy)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Print all findings, and return the exit status: 1 if there is a fault, else 0."""
-    parser = argparse.ArgumentParser(prog="make doctor", description="Check a cluster before a run")
+    parser = argparse.ArgumentParser(
+        prog="make doctor",
+        description="Check a cluster before a run",
+        epilog="Other arguments are for Snakemake, such as --config study=PATH.",
+        allow_abbrev=False,
+    )
     parser.add_argument("--profile", default=str(PROJECT / "profiles" / "slurm"))
     parser.add_argument("--directory", type=Path, default=Path())
     parser.add_argument("--node", action="store_true", help="also submit small jobs")
-    parser.add_argument("arguments", nargs="*", help="study=PATH")
-    chosen = parser.parse_args(words)
-    found = examine(chosen.profile, chosen.directory.resolve(), chosen.arguments, chosen.node)
+    chosen, arguments = parser.parse_known_args(words)
+    found = examine(chosen.profile, chosen.directory.resolve(), arguments, chosen.node)
     return 1 if report(found) else 0
 
 

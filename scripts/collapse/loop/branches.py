@@ -14,7 +14,8 @@ from collapse.families.declarations import STAGES, Parameters
 from collapse.regimes import Regime
 from collapse.seeding import REAL
 from collapse.study import Study
-from collapse.study.experiment import Point, point_name
+from collapse.study.experiment import Point
+from collapse.study.names import point_name
 
 #: The regime of iteration 1, which trains on the same real data under every regime.
 ANY_REGIME = Regime(keep_real=True)

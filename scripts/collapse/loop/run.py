@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -68,6 +69,18 @@ class Run:
         files.write_text(self.snapshot, self._content)
 
 
+def path_mistake(project: Path) -> str | None:
+    """Return in one line why Snakemake can't run jobs from these paths; None if it can."""
+    if re.search(r"[^\w@%+=:,./-]", sys.executable):
+        return (
+            f"{sys.executable}: found a path that Snakemake does not quote for the shell, "
+            "expected a Python elsewhere (make VENV=PATH)"
+        )
+    if set(str(project)) & set("{}"):
+        return f"{project}: found braces, which Snakemake takes for wildcards, expected none"
+    return None
+
+
 def begin(
     config: Mapping[str, Any], folders: Sequence[Path], *, main: bool, forced: Sequence[str]
 ) -> Run:
@@ -84,6 +97,9 @@ def begin(
     forced : sequence of str
         The rules, or paths of outputs, that the user forces.
     """
+    mistake = path_mistake(Path(folders[-1]))
+    if mistake is not None:
+        sys.exit(f"error: {mistake}")
     try:
         environments = yaml_file.environments(config)
         if not main:
@@ -140,7 +156,7 @@ def forced_by(settings: Any) -> tuple[str, ...]:
 def set_damaged_results_aside() -> None:
     """Rename result files that can't be opened, so that Snakemake makes them again."""
     for path in sorted(Path("results").glob("*/**/*.nc")):
-        if chain_file.is_damaged(path):
+        if path.is_file() and chain_file.is_damaged(path):
             print(f"{path} is damaged: it will be made again", file=sys.stderr)
             chain_file.set_aside(path)
 

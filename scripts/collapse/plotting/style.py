@@ -67,6 +67,12 @@ def label(variable: xr.DataArray) -> str:
     return f"{variable.attrs['long_name']}{units}"
 
 
+def verbatim(text: str) -> str:
+    """Return a text as matplotlib shows it in one line, without mathematics between dollars."""
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(shown).replace("$", r"\$")
+
+
 def colours_of(values: Sequence[Any] | NDArray[Any]) -> dict[Any, Any]:
     """Return a colour for each of the values by which curves differ, in order."""
     shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.88, len(values)))

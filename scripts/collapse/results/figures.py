@@ -23,7 +23,7 @@ from collapse.results import learning_curves, mixture_figures, theory_check
 from collapse.results.published import published_of
 from collapse.study import Study, mixtures
 from collapse.study.chain_spec import ChainSpec
-from collapse.study.experiment import JOINT
+from collapse.study.names import JOINT, decoded, encoded
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -86,7 +86,11 @@ def _pages(dataset: xr.Dataset, figure: Figure) -> Iterator[tuple[str, xr.Datase
     others = [name for name in _parameters(dataset) if name not in placed]
     for values in itertools.product(*(dataset[name].values for name in others)):
         chosen = dict(zip(others, values, strict=True))
-        varied = [f"{name}={value}" for name, value in chosen.items() if dataset.sizes[name] > 1]
+        varied = [
+            f"{name}={encoded(str(value))}"
+            for name, value in chosen.items()
+            if dataset.sizes[name] > 1
+        ]
         suffix = "".join(JOINT + part for part in varied)
         yield suffix, dataset.sel({name: [value] for name, value in chosen.items()})
 
@@ -118,11 +122,10 @@ def _page(page: xr.Dataset, figure: Figure, chains: _Chains) -> Drawing:
         if figure.yscale == "log":
             axes.set_yscale("log", nonpositive="mask")
         if i == 0:
-            axes.set_title(
-                regime.replace(JOINT, "\n"), color=style.REGIME_COLOURS.get(regime, "black")
-            )
+            title = decoded(regime).replace(JOINT, "\n")
+            axes.set_title(title, color=style.REGIME_COLOURS.get(regime, "black"))
         if j == 0 and row is not None:
-            axes.set_ylabel(f"{figure.rows} = {row}")
+            axes.set_ylabel(style.verbatim(f"{figure.rows} = {row}"))
         _limit(axes)
     wrapped = textwrap.fill(style.label(page[figure.metric]), 22 * len(rows) + 8)
     drawing.supylabel(wrapped, fontsize=9)
@@ -192,7 +195,9 @@ def _sources(theory: Mapping[str, Sequence[Expectation]]) -> list[str]:
         for source in dict.fromkeys(one.source for one in found):
             regimes.setdefault(source, []).append(regime)
     return [
-        f"theory of {', '.join(of)}: {source}".replace("eq. (", "eq.\N{NO-BREAK SPACE}(")
+        f"theory of {', '.join(map(decoded, of))}: {source}".replace(
+            "eq. (", "eq.\N{NO-BREAK SPACE}("
+        )
         for source, of in regimes.items()
     ]
 
@@ -212,7 +217,10 @@ def _legend(
     reference: str | None,
     published: bool,
 ) -> None:
-    handles = [Line2D([], [], color=c, label=f"{name} = {value}") for value, c in colours.items()]
+    handles = [
+        Line2D([], [], color=colour, label=style.verbatim(f"{name} = {value}"))
+        for value, colour in colours.items()
+    ]
     for line, label in (style.THEORY[exact] for exact in sorted(theories, reverse=True)):
         handles.append(Line2D([], [], color="black", linestyle=line, linewidth=0.9, label=label))
     if published:

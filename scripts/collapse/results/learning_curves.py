@@ -13,6 +13,7 @@ from matplotlib.figure import Figure as Drawing
 
 from collapse.plotting import style
 from collapse.plotting.portraits import IterationFile
+from collapse.study.names import decoded
 
 
 def draw(records: Sequence[IterationFile], directory: Path) -> list[Path]:
@@ -53,7 +54,7 @@ def _page(regimes: dict[str, dict[int, Any]]) -> Drawing:
     shades = plt.get_cmap("viridis")(np.linspace(0, 0.88, len(iterations)))
     colours = dict(zip(iterations, shades, strict=True))
     for column, (regime, curves) in zip(panels.T, regimes.items(), strict=True):
-        column[0].set_title(regime, color=style.REGIME_COLOURS.get(regime, "black"))
+        column[0].set_title(decoded(regime), color=style.REGIME_COLOURS.get(regime, "black"))
         for iteration, curve in sorted(curves.items()):
             steps = [point["step"] for point in curve]
             for axes, loss in zip(column, ("train_loss", "test_loss"), strict=True):

@@ -27,8 +27,8 @@ from collapse.families.declarations import Figure, Headline
 from collapse.plotting import style
 from collapse.results.mixtures import Effect, best_of, effects, last_values, mean
 from collapse.study import mixtures
-from collapse.study.experiment import JOINT
 from collapse.study.mixtures import Grid, Mixture
+from collapse.study.names import JOINT
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -12,6 +12,11 @@ def write(
     """Draw the portraits of one seed, each with its point, regime and iteration."""
     from collapse import families
     from collapse.plotting.portraits import IterationFile
+    from collapse.study.names import decoded
 
     draw = families.load_pictures(families.load(family))
-    draw([IterationFile(*place, path) for place, path in portraits], directory)
+    shown = [
+        IterationFile(point, decoded(regime), iteration, path)
+        for (point, regime, iteration), path in portraits
+    ]
+    draw(shown, directory)

@@ -21,15 +21,14 @@ from collapse.study.chain_spec import ChainSpec
 from collapse.study.errors import StudyError
 from collapse.study.experiment import (
     HOUSEKEEPING,
-    JOINT,
     EitherExperiment,
     Experiment,
     Point,
     Strict,
     axes_of,
     experiment_model,
-    text_of,
 )
+from collapse.study.names import JOINT, text_of
 
 __all__ = ["Experiment", "Point", "Study", "StudyError", "json_schema", "load", "resolved"]
 

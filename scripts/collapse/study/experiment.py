@@ -6,8 +6,6 @@ The schema of a family's experiments is built from its `collapse.families.declar
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -15,13 +13,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from collapse import families, regimes
 from collapse.families.declarations import extra_of
+from collapse.study.names import point_name
 
 Samples = Annotated[int, Field(ge=1, le=10**9)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
-
-#: What separates the parameters in the name of a point or a regime. It is no comma because
-#: Snakemake splits the wildcards of a job on a cluster at commas (its issue 2366).
-JOINT = "__"
 
 
 #: Keys of an experiment that say how it runs and what it keeps, and that change no result.
@@ -176,17 +171,6 @@ class EitherExperiment(IterativeExperiment):
     def by_iteration(self) -> bool:
         """Whether every step of every iteration is a job with files, as the study chooses."""
         return self.per_iteration
-
-
-def point_name(cell: Mapping[str, Any]) -> str:
-    """Return the name of a cell of a grid, as it stands in paths and names of random streams."""
-    return JOINT.join(f"{key}={text_of(value)}" for key, value in cell.items())
-
-
-def text_of(value: Any) -> str:
-    """Write a value for the names of points and regimes, without characters unsafe in paths."""
-    written = value if isinstance(value, str) else json.dumps(value)
-    return written.translate(str.maketrans("*/", "x+", "()"))
 
 
 def axes_of(model: type[BaseModel]) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from collapse import families, regimes
 from collapse.regimes import Regime
 from collapse.seeding import REAL
 from collapse.study.errors import Key, Mistake, Words, one_of, shown
+from collapse.study.names import is_misread
 
 if TYPE_CHECKING:
     from collapse.study import Study
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 #: Names of folders and files in results/ that no experiment may have.
 RESERVED = ("figures", "pictures", "tables", "report")
 
-#: Longest name in bytes: names become file names with suffixes, of at most 255 bytes.
-LONGEST_NAME = 200
+#: Largest number of bytes in the names of an experiment and a regime, and in these and a point's.
+#: For the logs of SLURM, Snakemake makes folders whose names join them with the names of rules,
+#: or with the numbers of a seed, an iteration and samples: file systems allow 255 bytes.
+LONGEST_PAIR, LONGEST_NAMES = 150, 195
 
 #: Largest number of regimes of a definition, and of chains of an experiment.
 MOST = 100_000
@@ -30,6 +33,8 @@ LARGEST_POOL = 10**12
 
 def mistakes(study: Study) -> Iterator[Mistake]:
     """Yield the mistakes in a study; later checks are only valid if earlier ones found none."""
+    yield from _in_names("regimes", study.regimes, [*regimes.NAMED, REAL])
+    yield from _in_names("experiments", study.experiments, RESERVED)
     for name, definition in study.regimes.items():
         yield from _in_regime(("regimes", name), definition)
     for name, experiment in study.experiments.items():
@@ -38,10 +43,28 @@ def mistakes(study: Study) -> Iterator[Mistake]:
         yield from _in_chains(here, study, name)
 
 
+def _in_names(section: str, names: Iterable[str], reserved: Sequence[str]) -> Iterator[Mistake]:
+    """Yield the names of experiments or regimes that are taken, or taken for another thing."""
+    for name in names:
+        if name.lower() in reserved:
+            yield Mistake((section, name), name, f"a name other than {', '.join(reserved)}")
+        if is_misread(name):
+            expected = "a name that tables and file systems take for nothing else"
+            yield Mistake((section, name), name, expected)
+    yield from _alike({(section, name): name for name in names})
+
+
+def _alike(values: Mapping[Key, Any]) -> Iterator[Mistake]:
+    """Yield the values, by their keys, that would share files on a disk without case."""
+    seen: dict[str, Any] = {}
+    for path, value in values.items():
+        other = seen.setdefault(str(value).lower(), value)
+        if other is not value:
+            found = Words(f"{shown(value)} beside {shown(other)}")
+            yield Mistake(path, found, "names that differ by more than upper and lower case")
+
+
 def _in_regime(here: Key, definition: Any) -> Iterator[Mistake]:
-    taken = [*regimes.NAMED, REAL]
-    if here[-1] in taken:
-        yield Mistake(here, here[-1], f"a name other than {', '.join(taken)}")
     axes = {key: getattr(definition, key) for key in Regime.model_fields}
     for key, values in axes.items():
         yield from _repeated((*here, key), values)
@@ -49,8 +72,6 @@ def _in_regime(here: Key, definition: Any) -> Iterator[Mistake]:
 
 
 def _in_experiment(here: Key, experiment: Experiment, known: list[str]) -> Iterator[Mistake]:
-    if here[-1] in RESERVED:
-        yield Mistake(here, here[-1], f"a name other than {', '.join(RESERVED)}")
     for index, regime in enumerate(experiment.regimes):
         if regime not in known:
             yield Mistake((*here, "regimes", index), regime, one_of(known, regime))
@@ -59,6 +80,7 @@ def _in_experiment(here: Key, experiment: Experiment, known: list[str]) -> Itera
     for key, values in experiment.axes.items():
         place = ("samples",) if key == "samples" else ("grid", key)
         yield from _repeated((*here, *place), values)
+        yield from _alike({(*here, *place, index): value for index, value in enumerate(values)})
     for key in experiment.fixed:
         if key in experiment.axes:
             expected = "it in grid or in settings, not in both"
@@ -86,21 +108,17 @@ def _in_chains(here: Key, study: Study, name: str) -> Iterator[Mistake]:
     points = math.prod(map(len, experiment.axes.values()))
     names = study.regimes_of(name)
     yield from _too_many(here, points * len(names), "chains")
-    named = set()
-    for point in experiment.points():
-        yield from _too_long((*here, "grid"), point.name)
-        if point.name in named:  # names have + in place of /
-            yield Mistake((*here, "grid"), Words(f"two points {point.name}"), "different names")
-        named.add(point.name)
+    yield from _too_long((*here, "regimes"), LONGEST_PAIR, name, max(names, key=len))
+    longest = max((point.name for point in experiment.points()), key=len)
+    yield from _too_long((*here, "grid"), LONGEST_NAMES, name, max(names, key=len), longest)
     for index, written in enumerate(experiment.regimes):
         for regime_name, regime in study.expansions[written].items():
-            path = (*here, "regimes", index)
-            yield from _too_long(path, regime_name)
             for n in experiment.samples:
                 problem = _impossible(regime, experiment, n)
                 if problem:
                     found = Words(f"{regime_name}, where {problem}")
-                    yield Mistake(path, found, "training sets that its pools can provide")
+                    expected = "training sets that its pools can provide"
+                    yield Mistake((*here, "regimes", index), found, expected)
 
 
 def _impossible(regime: Regime, experiment: Experiment, n: int) -> str | None:
@@ -126,7 +144,8 @@ def _too_many(path: Key, count: int, what: str) -> Iterator[Mistake]:
         yield Mistake(path, Words(f"{count} {what}"), f"at most {MOST}")
 
 
-def _too_long(path: Key, name: str) -> Iterator[Mistake]:
-    if len(name.encode()) > LONGEST_NAME:
-        expected = f"values that make a name of at most {LONGEST_NAME} bytes"
-        yield Mistake(path, name, expected)
+def _too_long(path: Key, most: int, *names: str) -> Iterator[Mistake]:
+    length = sum(map(len, names))
+    if length > most:
+        found = Words(f"names of {length} bytes, {', '.join(names)}")
+        yield Mistake(path, found, f"at most {most} bytes together")

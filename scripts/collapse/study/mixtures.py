@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from collapse.regimes import NAMED, Regime
 from collapse.study.chain_spec import ChainSpec
-from collapse.study.experiment import point_name
+from collapse.study.names import point_name
 
 if TYPE_CHECKING:
     from collapse.study import Study

@@ -23,6 +23,12 @@ SOURCE, KEYS = "config/config.yaml or --config", ("study", "environments")
 #: Kinds of jobs, by conda environment: jobs of neural families, and all others.
 KINDS = ("neural", "other")
 
+#: What is said of numbers in the forms of YAML 1.1.
+_DIFFERENT = "YAML 1.1 and YAML 1.2 read {} differently"
+
+#: Texts that are numbers in base 60 in YAML 1.1, where 1:30 is 90, or look like these.
+_SEXAGESIMAL = re.compile(r"[-+]?[0-9][0-9_]*(:[0-9]+)+(\.[0-9_]*)?")
+
 #: The lines of the keys or indices of each mapping or list, by its `id`.
 Lines = dict[int, dict[Any, int]]
 
@@ -198,9 +204,16 @@ class _Constructor(SafeConstructor):
 
     def construct_yaml_int(self, node: Any) -> int:
         if re.fullmatch("[-+]?0[0-9_]+", node.value):
-            found = f"YAML 1.1 and YAML 1.2 read {node.value} differently"
-            raise _mistake(node, found, "a number without leading zeros")
+            raise _mistake(node, _DIFFERENT.format(node.value), "a number without leading zeros")
         return super().construct_yaml_int(node)
+
+    def construct_yaml_str(self, node: Any) -> str:
+        if node.style is None and _SEXAGESIMAL.fullmatch(node.value):
+            raise _mistake(node, _DIFFERENT.format(node.value), "a number, or a text in quotes")
+        if "\0" in node.value:  # ends a text in NetCDF files
+            raise _mistake(node, "a NUL character")
+        # JSON writes some characters as a pair of surrogates.
+        return str(node.value).encode("utf-16", "surrogatepass").decode("utf-16")
 
 
 # A study has no values of other kinds, such as sets, ordered mappings or bytes.

@@ -86,7 +86,8 @@ def _page(regimes: Mapping[str, Mapping[int, Portrait]], number: int) -> Drawing
             _panel(axes, found.get(t), number, view)
     for axes, t in zip(panels[0], shown, strict=True):
         axes.set_title(f"t = {t}")
-    drawing.suptitle(f"{first.smiles[number]}\ngenerated in colour, real in grey", fontsize=8)
+    smiles = style.verbatim(first.smiles[number])
+    drawing.suptitle(f"{smiles}\ngenerated in colour, real in grey", fontsize=8)
     return drawing
 
 
