@@ -128,8 +128,7 @@ def test_nothing_runs_again_in_another_folder(ran, tmp_path):
     assert moved.planned() == {}
 
 
-@pytest.mark.parametrize("metadata", [True, False])
-def test_resources_retention_and_deployment_change_nothing(ran, metadata):
+def test_resources_and_retention_change_nothing(ran):
     assert planned(ran, "--default-resources", "mem_mb=5000", steps={"keep_models": "all"}) == {}
     assert planned(ran, "--set-resources", "train:mem_mb=1", steps={"keep_models": "last"}) == {}
 
