@@ -59,5 +59,4 @@ onsuccess:
 
 
 onerror:
-    if not workflow.local_exec:
-        run.print_errors(STARTED)
+    run.print_errors(STARTED)

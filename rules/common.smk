@@ -8,6 +8,7 @@ import time
 
 sys.path.insert(0, str(PROJECT / "scripts"))
 
+from collapse.cluster import executor
 from collapse.loop import run
 from collapse.loop.inputs import Inputs, any_of
 from collapse.loop.step_inputs import StepInputs
@@ -46,3 +47,4 @@ if workflow.is_main_process:
     run.set_damaged_results_aside()
     if not workflow.output_settings.dryrun:
         RUN.write_snapshot()
+    executor.use()  # what "executor: slurm" of a profile means (docs/slurm.md)

@@ -45,7 +45,10 @@ def arguments() -> argparse.Namespace:
         help="await or cancel the jobs that an earlier driver left in the queue",
     )
     parser.add_argument(
-        "--minutes", type=int, default=1440, help="time limit of the driver's job, then requeued"
+        "--minutes",
+        type=int,
+        default=driver.MINUTES,
+        help="time limit of the driver's job, after which it queues again",
     )
     parser.add_argument("--partition", help="partition of the driver's job")
     parser.add_argument("--account", help="account of the driver's job")
@@ -66,7 +69,8 @@ def main() -> int:
     profile = str(Path(profile).resolve())
     submits = preflight.read_profile(profile).get("executor") == "slurm"
     if submits and not chosen.unchecked:
-        findings = preflight.examine(profile, directory, chosen.snakemake)
+        itself = (chosen.minutes if chosen.cluster == "slurm" else 0, chosen.partition or "")
+        findings = preflight.examine(profile, directory, chosen.snakemake, driver=itself)
         if report([finding for finding in findings if finding.remedy]):
             return 1
     plan = driver.Driver(
@@ -90,11 +94,13 @@ def main() -> int:
     if chosen.cluster == "slurm":
         print(f"the driver is job {job.job_id}; its log: {job.paths.stderr}")
         return driver.wait(job) if chosen.wait else 0
+    if chosen.cluster == "local":
+        print(f"the driver's log: {job.paths.stderr}")
     return driver.wait(job)
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except JobError as error:
+    except (JobError, OSError) as error:
         sys.exit(f"error: {error}")

@@ -37,6 +37,27 @@ def state(job):
     return re.search(r"JobState=(\w+)", slurm("scontrol", "show", "job", job))[1]
 
 
+def state_folder():
+    """Return the folder of the cluster's files, which has the process numbers of its daemons."""
+    shown = slurm("scontrol", "show", "config")
+    return Path(shown.partition("StateSaveLocation")[2].split()[1]).parent
+
+
+@contextlib.contextmanager
+def controller_away(seconds):
+    """Stop SLURM's controller for some seconds, or for as long as what is done meanwhile takes."""
+    number = int((state_folder() / "slurmctld.pid").read_text())
+    os.kill(number, signal.SIGTERM)
+    until(lambda: not Path(f"/proc/{number}").exists())
+    away = time.monotonic()
+    try:
+        yield
+        time.sleep(max(0, away + seconds - time.monotonic()))
+    finally:
+        subprocess.run(["slurmctld"], check=True)
+        until(lambda: subprocess.run(["sinfo"], capture_output=True).returncode == 0)
+
+
 def start_at_once(job):
     """Start a job that SLURM queued again at once, without the usual wait of two minutes."""
     until(lambda: state(job) == "PENDING")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from snakemake_executor_plugin_slurm.partitions import read_partition_file
 
-from collapse.cluster import driver_lock, preflight, slurm_checks, waiting
+from collapse.cluster import driver, driver_lock, preflight, slurm_checks, waiting
 from collapse.cluster.findings import Finding, report
 from collapse.study import Study
 from running import PROJECT, Workflow
@@ -202,3 +202,64 @@ def test_doctor_knows_what_a_study_takes_from_the_hub(monkeypatch, tmp_path):
     found = preflight._cached("model c/d", *preflight._MODEL, "c/d")
     assert found.found == "is not in the offline cache"
     assert 'huggingface_hub.snapshot_download("c/d")' in found.remedy
+
+
+def launched(directory, *arguments, **variables):
+    """Run the launcher, and return its status and the lines of what it printed as an error."""
+    done = subprocess.run(
+        [sys.executable, PROJECT / "scripts" / "launch.py", "--directory", directory, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **variables},
+    )
+    return done.returncode, done.stderr.splitlines()
+
+
+def test_a_driver_that_sbatch_refuses_is_told_in_one_line(tmp_path):
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    for name in ("sbatch", "srun"):
+        (commands / name).write_text("#!/bin/sh\necho 'sbatch: error: no such account' >&2; exit 1")
+        (commands / name).chmod(0o755)
+    path = os.pathsep.join([str(commands), os.environ["PATH"]])
+    found = launched(tmp_path, "--unchecked", PATH=path)
+    assert found == (1, ["error: the driver can't be submitted: sbatch: error: no such account"])
+    assert not (tmp_path / driver_lock.LOCK).exists()
+
+
+@pytest.mark.parametrize("where", ["slurm", "local"])
+def test_a_home_that_cannot_be_written_is_told_in_one_line(tmp_path, where):
+    arguments = ("--cluster", where, "--unchecked")
+    status, (line,) = launched(tmp_path, *arguments, HOME="/dev/null", XDG_CACHE_HOME="")
+    assert status == 1 and "can't be written" in line and "set XDG_CACHE_HOME" in line
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    status, (line,) = launched(tmp_path / "file" / "here", "--unchecked")
+    assert status == 1 and line.startswith("error: ") and "Not a directory" in line
+
+
+def test_a_file_system_without_hard_links_has_locks_too(lock, monkeypatch):
+    def refuse(*paths):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    lock.acquire(ME)
+    assert lock.holder() == ME
+    with pytest.raises(driver_lock.DriverError, match="is driving here already"):
+        lock.acquire(replace(ME, pid=os.getppid(), started=1.0))
+    lock.release()
+    lock.acquire(replace(ME, started=ME.started - 1000))
+    lock.acquire(ME)
+    assert lock.holder() == ME
+
+
+def test_jobs_inherit_what_the_user_set_and_not_what_the_driver_job_did(monkeypatch):
+    users = {"SBATCH_ACCOUNT": "mine", "SBATCH_QOS": "long", "SLURM_CONF": "/etc/slurm.conf"}
+    others = ["SLURM_JOB_ID", "SBATCH_MEM_BIND", "SRUN_DEBUG", "SUBMITIT_EXECUTOR", "SQUEUE_FORMAT"]
+    for name, value in {**users, **dict.fromkeys(others, "1")}.items():
+        monkeypatch.setenv(name, value)
+    kept = driver._clean()
+    assert {name: kept.get(name) for name in users} == users
+    assert not set(others) & set(kept)

@@ -8,6 +8,7 @@ steps that they finished are not run again.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shlex
@@ -15,14 +16,16 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import psutil
+from snakemake.common import get_appdirs
 
 from collapse.cluster import slurm
 from collapse.cluster.driver_lock import DriverError, Holder, Lock, running_here
@@ -31,6 +34,13 @@ from collapse.errors import JobError
 #: Snakemake's own files in a working directory, and the driver's logs.
 STATE = Path(".snakemake")
 LOGS = STATE / "driver"
+
+#: Time limit of the driver's job in minutes, after which it queues again.
+MINUTES = 1440
+
+#: Variables that SLURM and submitit set in the driver's own job. Others that begin with SBATCH are
+#: the user's defaults for sbatch, and hold for jobs.
+OWN = re.compile(r"SLURM_(?!CONF$)|SBATCH_(CPU|MEM)_BIND|SRUN_|SUBMITIT_")
 
 #: The folder of this package, which submitit needs on its path to import it.
 PACKAGE = Path(__file__).resolve().parents[2]
@@ -61,15 +71,16 @@ class Driver:
     launcher: Holder | None = None
 
     def __call__(self) -> int:
-        """Run Snakemake and return its exit status; print a `JobError` in one line and return 1."""
+        """Run Snakemake and return its exit status, or 1 after an error, told in one line."""
         try:
             return self._drive()
-        except JobError as error:
+        except (JobError, OSError) as error:
             _say(f"error: {error}")
             return 1
 
     def _drive(self) -> int:
         directory = Path(self.directory)
+        check_cache()
         with _held(directory, self.launcher):
             _say(f"driver on {socket.gethostname()} in {directory}")
             if self.submits:
@@ -107,6 +118,20 @@ def _held(directory: Path, launcher: Holder | None) -> Iterator[None]:
         lock.release()
 
 
+def check_cache() -> None:
+    """Raise `DriverError` if Snakemake's cache of the user can't be written, as without a home."""
+    folder = Path(get_appdirs().user_cache_dir, "snakemake")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise DriverError(
+            f"Snakemake's cache {folder} can't be written ({error.strerror}); "
+            "set XDG_CACHE_HOME to a folder that can, on the nodes too"
+        ) from None
+
+
 def _own_job() -> str:
     """Return the number of the SLURM job in which submitit started this process, if it did."""
     inside = os.environ.get("SUBMITIT_EXECUTOR") == "slurm"
@@ -115,8 +140,8 @@ def _own_job() -> str:
 
 def _clean() -> Mapping[str, str]:
     """Return the environment without what the driver's own job set, as its jobs inherit it."""
-    own = re.compile(r"SLURM_(?!CONF$)|SBATCH_|SRUN_|SUBMITIT_")
-    kept = {name: value for name, value in os.environ.items() if not own.match(name)}
+    kept = {name: value for name, value in os.environ.items() if not OWN.match(name)}
+    slurm.forget_preferences(kept)
     paths = kept.get("PYTHONPATH", "").split(os.pathsep)
     kept["PYTHONPATH"] = os.pathsep.join(path for path in paths if path and path != str(PACKAGE))
     return kept
@@ -146,6 +171,7 @@ def launch(driver: Driver, place: Literal["slurm", "local", "debug"], **paramete
     """
     import submitit
 
+    check_cache()
     folder = Path(driver.directory, LOGS)
     folder.mkdir(parents=True, exist_ok=True)
     before = filter(None, [os.environ.get("PYTHONPATH")])
@@ -162,9 +188,13 @@ def launch(driver: Driver, place: Literal["slurm", "local", "debug"], **paramete
         executor = submitit.SlurmExecutor(folder, max_num_timeout=10_000)
         setup = [f"export PYTHONPATH={shlex.quote(os.environ['PYTHONPATH'])}"]
         executor.update_parameters(setup=setup, **parameters)
-        job = executor.submit(replace(driver, launcher=launcher))
-    except BaseException:
+        with redirect_stderr(io.StringIO()):  # submitit prints what sbatch said, too
+            job = executor.submit(replace(driver, launcher=launcher))
+    except BaseException as error:
         lock.release()
+        if isinstance(error, RuntimeError):  # submitit's, with what sbatch said
+            words = "; ".join(filter(None, str(error).splitlines()))
+            raise DriverError(f"the driver can't be submitted: {words}") from None
         raise
     lock.hand_over(replace(launcher, job=job.job_id))
     return job
@@ -179,7 +209,7 @@ def wait(job: Any) -> int:
         If it ended without an exit status.
     """
     if job.job_id.isdigit() and type(job).__name__ == "SlurmJob":
-        while slurm.is_active(job.job_id):
+        while slurm.patiently(lambda: slurm.is_active(job.job_id), _say):
             time.sleep(slurm.INTERVAL)
     try:
         return int(job.result())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -71,7 +72,11 @@ class Lock:
     def holder(self) -> Holder | None:
         """Return the holder, or None if the lock is free."""
         try:
-            return Holder(**json.loads(self.path.read_text(encoding="utf-8")))
+            text = self.path.read_text(encoding="utf-8")
+            if not text:  # it may be on its way (`_place`)
+                time.sleep(1)
+                text = self.path.read_text(encoding="utf-8")
+            return Holder(**json.loads(text))
         except FileNotFoundError:
             return None
         except (ValueError, TypeError):
@@ -89,7 +94,7 @@ class Lock:
         """
         while True:
             with suppress(FileExistsError):
-                return self._write(holder, os.link)
+                return self._write(holder, _place)
             present = self.holder()
             if present is None:
                 continue
@@ -125,8 +130,23 @@ class Lock:
             os.rename(self.path, aside)
             if Holder(**json.loads(aside.read_text(encoding="utf-8"))) != dead:
                 with suppress(FileExistsError):
-                    os.link(aside, self.path)
+                    _place(aside, self.path)
             aside.unlink()
+
+
+def _place(whole: Path, path: Path) -> None:
+    """Put a file at a path; raise `FileExistsError` if another is there already.
+
+    Some file systems have no hard links. There the file is created empty, and another driver may
+    see it so for a moment.
+    """
+    try:
+        os.link(whole, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        with path.open("x", encoding="utf-8") as lock:
+            lock.write(whole.read_text(encoding="utf-8"))
 
 
 def running_here(directory: Path) -> int | None:

@@ -17,8 +17,9 @@ from typing import Any
 import yaml
 
 from collapse import families
-from collapse.cluster import slurm_checks
+from collapse.cluster import limit_checks, slurm_checks
 from collapse.cluster.configuration import configuration
+from collapse.cluster.driver import MINUTES
 from collapse.cluster.findings import Finding, report
 from collapse.families.contract import Iterative
 from collapse.families.declarations import Parameters
@@ -42,7 +43,11 @@ def study_of(arguments: Sequence[str], directory: Path, profile: str | Path) -> 
 
 
 def examine(
-    profile: str | Path, directory: Path, arguments: Sequence[str] = (), on_node: bool = False
+    profile: str | Path,
+    directory: Path,
+    arguments: Sequence[str] = (),
+    on_node: bool = False,
+    driver: tuple[int, str] = (MINUTES, ""),
 ) -> Iterator[Finding]:
     """Check everything that a run needs, and yield what is found.
 
@@ -56,6 +61,9 @@ def examine(
         Snakemake's arguments, of which those that configure the workflow are read.
     on_node : bool
         Whether to submit small jobs that check what a compute node can read.
+    driver : tuple of int and str
+        The time limit of the driver's job in minutes, 0 if it is no job, and its partition, if one
+        is named.
     """
     settings = read_profile(profile)
     try:
@@ -70,6 +78,7 @@ def examine(
     may_use_vllm = any(family.may_use_vllm(parameters) for family, parameters in points)
     if settings.get("executor") == "slurm":
         yield from slurm_checks.queue(settings, neural)
+        yield from limit_checks.check(settings, study, directory, driver)
         if on_node:
             yield from slurm_checks.node(settings, directory, may_use_vllm)
     yield _space(study, directory)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import psutil
 
@@ -26,9 +27,27 @@ JOB_LOGS = Path(".snakemake", "slurm_logs")
 #: Seconds between two looks at the queue, and time limit of a SLURM command in seconds.
 INTERVAL, PATIENCE = 5.0, 60.0
 
+#: Variables with which a user changes what SLURM's commands list, and in which form.
+PREFERENCES = re.compile(r"(SQUEUE|SINFO|SACCT|SACCTMGR|SCONTROL)_")
+
+#: What SLURM says if the controller is away or overloaded. A submission may have arrived for all
+#: that: only its answer is lost.
+UNANSWERED = re.compile(
+    r"unable to contact slurm controller|slurm controller not responding|socket timed out"
+    r"|zero bytes were transmitted|connection (refused|timed out|reset)|broken pipe"
+    r"|backup controller in standby|temporarily un(available|able)|no answer in",
+    re.IGNORECASE,
+)
+
 
 class SlurmError(JobError):
     """A SLURM command failed; the message is one line."""
+
+
+def forget_preferences(environment: MutableMapping[str, str]) -> None:
+    """Remove the variables that change what SLURM's commands list, for example SQUEUE_PARTITION."""
+    for name in [name for name in environment if PREFERENCES.match(name)]:
+        del environment[name]
 
 
 def slurm(*command: str) -> str:
@@ -39,8 +58,12 @@ def slurm(*command: str) -> str:
     SlurmError
         If the command does not exist, fails, or exceeds its time limit.
     """
+    environment = dict(os.environ)
+    forget_preferences(environment)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE, env=environment
+        )
     except FileNotFoundError:
         raise SlurmError(f"{command[0]}: not found; is this a login node of a cluster?") from None
     except subprocess.TimeoutExpired:
@@ -52,10 +75,12 @@ def slurm(*command: str) -> str:
 
 
 class Job(NamedTuple):
-    """A SLURM job: its number (``123`` or ``123_4``), its state, and the path of its log."""
+    """A SLURM job: its number (``123`` or ``123_4``), what the queue says, path of its log."""
 
     number: str
     state: str
+    reason: str
+    name: str
     log: str
 
 
@@ -73,19 +98,35 @@ def is_active(number: str) -> bool:
     return any(job.number == number and job.state not in ENDED for job in queue())
 
 
+Found = TypeVar("Found")
+
+
+def patiently(look: Callable[[], Found], say: Callable[[str], None] = print) -> Found:
+    """Look at the queue until SLURM answers, and say so if it does not at once."""
+    told = False
+    while True:
+        try:
+            return look()
+        except SlurmError as error:
+            if not UNANSWERED.search(str(error)):
+                raise
+            if not told:
+                say(f"{error}; waiting until SLURM answers")
+        told = True
+        time.sleep(INTERVAL)
+
+
 def queue() -> list[Job]:
     """Return all jobs of this user; squeue would fail if asked for a job that it has forgotten."""
-    widths = (32, 32, 4096)
-    fields = ",".join(
-        f"{name}:{width}"
-        for name, width in zip(("JobArrayID", "State", "StdOut"), widths, strict=True)
-    )
+    columns = {"JobArrayID": 32, "State": 32, "Reason": 64, "Name": 128, "StdOut": 4096}
+    widths = columns.values()
+    fields = ",".join(f"{name}:{width}" for name, width in columns.items())
     user = psutil.Process().username()
     listed = slurm(
         *("squeue", "--noheader", "--array", "--states=all"),
         *("--user", user, "--Format", fields),
     )
-    edges = [sum(widths[:i]) for i in range(len(widths) + 1)]
+    edges = [0, *itertools.accumulate(widths)]
     return [
         Job(*(line[a:b].strip() for a, b in itertools.pairwise(edges)))
         for line in listed.splitlines()
@@ -98,7 +139,8 @@ def settle(
     """Wait for the jobs that an earlier driver left in the queue, or cancel them."""
     told = False
     while True:
-        active = [job.number for job in jobs_of(directory) if job.state not in ENDED]
+        jobs = patiently(lambda: jobs_of(directory), say)
+        active = [job.number for job in jobs if job.state not in ENDED]
         if not active:
             return
         if not told:

@@ -79,13 +79,13 @@ def _memory(settings: Mapping[str, Any], most: int) -> Iterator[Finding]:
 
 def _accounts(settings: Mapping[str, Any], config: str) -> Iterator[Finding]:
     asked = _asked(settings, "slurm_account")
-    if _configured(config, "AccountingStorageType").endswith("none"):
+    if configured(config, "AccountingStorageType").endswith("none"):
         if asked:
             yield Finding("account", "the cluster keeps no accounts, so none is checked")
         else:
             yield Finding("account", "the cluster keeps no accounts, and the profile names none")
         return
-    user, cluster = psutil.Process().username(), _configured(config, "ClusterName")
+    user, cluster = psutil.Process().username(), configured(config, "ClusterName")
     try:
         listed = slurm(
             *("sacctmgr", "--noheader", "--parsable2", "show", "associations"),
@@ -98,7 +98,7 @@ def _accounts(settings: Mapping[str, Any], config: str) -> Iterator[Finding]:
     for line in listed.splitlines():
         name, _, partition = line.partition("|")
         yours.setdefault(name, set()).add(partition)
-    enforced = "associations" in _configured(config, "AccountingStorageEnforce")
+    enforced = "associations" in configured(config, "AccountingStorageEnforce")
     if not asked and not yours and enforced:
         yield Finding("account", f"{user} has none", "Ask the cluster's administrators for one")
     elif not asked:
@@ -119,9 +119,9 @@ def _accounts(settings: Mapping[str, Any], config: str) -> Iterator[Finding]:
 def _polling(settings: Mapping[str, Any], config: str) -> Iterator[Finding]:
     """Check that Snakemake learns that a job has ended before SLURM forgets the job."""
     first = int(settings.get("slurm-init-seconds-before-status-checks", 40))
-    age = int(re.sub(r"\D.*", "", _configured(config, "MinJobAge")) or 0)
+    age = int(re.sub(r"\D.*", "", configured(config, "MinJobAge")) or 0)
     command = settings.get("slurm-status-command", "sacct")
-    accounted = not _configured(config, "AccountingStorageType").endswith("none")
+    accounted = not configured(config, "AccountingStorageType").endswith("none")
     if command == "sacct" and not accounted:
         remedy = "Set slurm-status-command: squeue in the profile, or the run waits for ever"
         yield Finding("status of jobs", "sacct is asked, but the cluster keeps no accounts", remedy)
@@ -135,7 +135,8 @@ def _polling(settings: Mapping[str, Any], config: str) -> Iterator[Finding]:
         yield Finding("status of jobs", f"{command}, first after {first} s; kept for {age} s")
 
 
-def _configured(config: str, key: str) -> str:
+def configured(config: str, key: str) -> str:
+    """Return the value of a key in what ``scontrol show config`` printed, or an empty string."""
     found = re.search(rf"^{key}\s*=\s*(.*)$", config, re.MULTILINE)
     return found[1].strip() if found else ""
 

@@ -188,7 +188,7 @@ def print_summary(before: tuple[int, int] | None, whole: bool) -> None:
 def print_errors(since: float) -> None:
     """Print the errors of jobs that failed since a time, in seconds since the epoch.
 
-    Jobs on a cluster write their errors to logs alone.
+    The path of a log names the rule and the job, which Snakemake is quiet about under our profiles.
     """
     for path in sorted(Path("logs").rglob("*.log")):
         if path.stat().st_mtime >= since:

@@ -1,0 +1,161 @@
+"""What a profile asks of SLURM for the jobs of a study: submissions, and their resources."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from snakemake.resources import Resources
+
+from collapse import families
+from collapse.artifacts.paths import Branch
+from collapse.families.contract import Iterative
+from collapse.loop.branches import Branches
+from collapse.seeding import REAL
+from collapse.study import Study, mixtures
+
+
+class Submission(NamedTuple):
+    """The largest submission of a kind: its name, and how many jobs of each rule it holds."""
+
+    name: str
+    rules: Mapping[str, int]
+
+    @property
+    def folder(self) -> str:
+        """The folder that Snakemake's executor names after it, for its logs."""
+        names = sorted(self.rules)
+        listed = "_".join(names[:5] + ["..."] * (len(names) > 5))
+        return f"group_{self.name}_{listed}" if self.name else f"rule_{listed}"
+
+    def minutes(self, settings: Mapping[str, Any], attempt: int) -> int:
+        """Return the time limit at an attempt: the sum over its jobs, which run in turn."""
+        return sum(self.share(settings, rule, attempt) for rule in self.rules)
+
+    def share(self, settings: Mapping[str, Any], rule: str, attempt: int) -> int:
+        """Return the part of the time limit at an attempt that jobs of a rule have."""
+        return int(resources(settings, rule, attempt).get("runtime", 0)) * self.rules[rule]
+
+    def __str__(self) -> str:
+        jobs = ", ".join(f"{n} {rule}" if n > 1 else rule for rule, n in sorted(self.rules.items()))
+        return f"submission {self.name} ({jobs})" if self.name else f"rule {jobs}"
+
+
+def resources(settings: Mapping[str, Any], rule: str, attempt: int = 1) -> dict[str, Any]:
+    """Return what a profile asks for a job of a rule at an attempt, as Snakemake reads it.
+
+    Raises
+    ------
+    WorkflowError
+        If a value can't be evaluated.
+    """
+    asked = dict(settings.get("default-resources") or {})
+    asked |= (settings.get("set-resources") or {}).get(rule) or {}
+    parsed = Resources.parse(
+        [f"{key}={value}" for key, value in asked.items()], allow_expressions=True
+    )
+    known = {"input": [], "attempt": attempt, "threads": 1, "rulename": rule, "async_run": None}
+    return {
+        key: found.evaluate(None, **known).value if found.is_evaluable() else found.value
+        for key, found in parsed.items()
+    }
+
+
+def all_of(settings: Mapping[str, Any], study: Study) -> list[Submission]:
+    """Return the largest submission of each kind that a study makes under a profile.
+
+    A kind is a group of the profile, or a rule that is in none.
+    """
+    groups = dict(str(line).split("=", 1) for line in settings.get("groups") or [])
+    several = dict(str(line).split("=", 1) for line in settings.get("group-components") or [])
+    held: dict[tuple[str, str, str], Counter[str]] = {}
+    for rule, wildcards, connected in _jobs(study):
+        template = groups.get(rule)
+        if template is None:
+            held[rule, "", ""] = Counter([rule])
+        else:
+            name = template.format(**wildcards)
+            held.setdefault((template, name, connected), Counter())[rule] += 1
+    used = sorted(set().union(*held.values()))
+    each = {rule: int(resources(settings, rule).get("runtime", 0)) for rule in used}
+
+    def minutes(submission: Submission) -> int:
+        return sum(each[rule] * n for rule, n in submission.rules.items())
+
+    alike = Counter((template, name) for template, name, _ in held)
+    kinds: dict[str, Submission] = {}
+    for (template, name, _), rules in held.items():
+        count = min(int(several.get(template, 1)), alike[template, name])
+        whole = Submission(name, {rule: n * count for rule, n in rules.items()})
+        if template not in kinds or minutes(whole) > minutes(kinds[template]):
+            kinds[template] = whole
+    return list(kinds.values())
+
+
+Described = tuple[str, dict[str, Any], str]
+
+
+def _jobs(study: Study) -> Iterator[Described]:
+    """Yield the rule, the wildcards and the connected part of the graph of every job."""
+    for name, experiment in study.experiments.items():
+        chains = list(study.chains(name))
+        here = {"experiment": name}
+        if experiment.by_iteration:
+            yield from _steps(Branches(study, name))
+        for spec in chains:
+            rule = "collect" if experiment.by_iteration else "chain"
+            place = {**here, "point": spec.point, "regime": spec.regime_name}
+            alone = f"{name}/{spec.point}/{spec.regime_name}"
+            yield rule, place, name if experiment.by_iteration else alone
+        yield "gather", here, name
+        yield "figures", here, name
+        if mixtures.among(study, name):
+            yield "mixtures", here, name
+    for rule in ("theory_check", "summary"):
+        yield rule, {}, ""
+    if any(families.load(each.family).published for each in study.experiments.values()):
+        yield "published", {}, ""
+
+
+def _steps(branches: Branches) -> Iterator[Described]:
+    """Yield the jobs of all iterations of an experiment; chains share those of iteration 1."""
+    experiment, iterative = branches.experiment, branches.family.by_steps
+    found: dict[str, Described] = {}
+    for branch in branches.all():
+        if iterative.has_dataset:
+            found[branch.data] = ("prepare", {"experiment": branches.name}, branch.data)
+        for t in range(1, experiment.iterations + 1):
+            last = t == experiment.iterations
+            found |= _iteration(branch, t, last, iterative, experiment)
+    yield from found.values()
+    if iterative.writes_text and branches.evaluates_samples:
+        yield "samples", {"experiment": branches.name}, branches.name
+    if iterative.pictures is not None:
+        yield "pictures", {"experiment": branches.name}, branches.name
+
+
+def _iteration(
+    branch: Branch, t: int, last: bool, iterative: Iterative[Any], experiment: Any
+) -> dict[str, Described]:
+    """Return the jobs of an iteration by their outputs."""
+    regime = REAL if t == 1 else branch.regime_name
+    place = {
+        "experiment": branch.experiment, "regime": regime, "seed": branch.seed, "iteration": t,
+    }  # fmt: skip
+    kept = experiment.keep_models == "all" or (experiment.keep_models == "last" and last)
+    connected = (
+        f"{branch.points.training if t == 1 else branch.points.later}/{regime}/{branch.seed}"
+    )
+    outputs = {
+        branch.training_set(t): "assemble",
+        branch.model(t): "train" if kept else "train_unkept",
+    }
+    shards = [] if last else branch.shards(t)
+    if t in experiment.evaluated:
+        shards = shards + branch.evaluated_shards(t)
+        outputs[branch.metrics(t)] = (
+            "evaluate" if iterative.pictures is None else "evaluate_pictured"
+        )
+    outputs |= {shard.path: "generate" for shard in shards}
+    return {path: (rule, place, connected) for path, rule in outputs.items()}
