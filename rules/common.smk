@@ -7,6 +7,7 @@ import time
 
 sys.path.insert(0, str(PROJECT / "scripts"))
 
+from collapse.artifacts import remedies
 from collapse.loop import run
 from collapse.loop.inputs import Inputs, any_of
 from collapse.loop.step_inputs import StepInputs
@@ -26,6 +27,4 @@ STARTED = time.time()
 STUDY, ENVIRONMENTS = run.configuration(config, [Path(), PROJECT])
 inputs = Inputs(STUDY, ENVIRONMENTS, PROJECT)
 steps = StepInputs(inputs)
-
-if workflow.is_main_process:
-    run.set_damaged_results_aside()
+remedies.note_command(PROJECT, config["study"])

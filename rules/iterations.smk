@@ -27,8 +27,6 @@ rule prepare:
         data=directory("results/{experiment}/data/{point}"),
     log:
         "logs/prepare/{experiment}/{point}.log",
-    benchmark:
-        "logs/prepare/{experiment}/{point}.benchmark.tsv"
     conda:
         inputs.environment_of
     threads: 1
@@ -49,8 +47,6 @@ rule assemble:
         training_set=f"{ITERATION}/training_set.json",
     log:
         f"logs/assemble/{STEP_LOG}.log",
-    benchmark:
-        f"logs/assemble/{STEP_LOG}.benchmark.tsv"
     conda:
         inputs.environment_of
     threads: 1
@@ -73,8 +69,6 @@ rule train:
         record=f"{ITERATION}/training.json",
     log:
         f"logs/train/{STEP_LOG}.log",
-    benchmark:
-        f"logs/train/{STEP_LOG}.benchmark.tsv"
     conda:
         inputs.environment_of
     threads: 1
@@ -110,8 +104,6 @@ rule generate:
         record=f"{ITERATION}/synthetic/{{start}}-{{stop}}.json",
     log:
         f"logs/generate/{STEP_LOG}-{{start}}-{{stop}}.log",
-    benchmark:
-        f"logs/generate/{STEP_LOG}-{{start}}-{{stop}}.benchmark.tsv"
     conda:
         inputs.environment_of
     threads: 1
@@ -133,8 +125,6 @@ rule evaluate:
         metrics=f"{ITERATION}/metrics.json",
     log:
         f"logs/evaluate/{STEP_LOG}.log",
-    benchmark:
-        f"logs/evaluate/{STEP_LOG}.benchmark.tsv"
     conda:
         inputs.environment_of
     threads: 1
@@ -168,8 +158,6 @@ rule collect:
         chain="results/{experiment}/{point}/{regime}.nc",
     log:
         "logs/collect/{experiment}/{point}/{regime}.log",
-    benchmark:
-        "logs/collect/{experiment}/{point}/{regime}.benchmark.tsv"
     wildcard_constraints:
         experiment=inputs.by_iteration,
     conda:

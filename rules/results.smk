@@ -12,13 +12,11 @@
 rule gather:
     """Gather the chains of an experiment into one dataset."""
     input:
-        chains=inputs.chains_of,
+        chains=run.undamaged(inputs.chains_of, workflow),
     output:
         metrics="results/{experiment}/metrics.nc",
     log:
         "logs/gather/{experiment}.log",
-    benchmark:
-        "logs/gather/{experiment}.benchmark.tsv"
     conda:
         inputs.environment("other")
     resources:
@@ -44,8 +42,6 @@ rule theory_check:
         ),
     log:
         "logs/theory_check.log",
-    benchmark:
-        "logs/theory_check.benchmark.tsv"
     conda:
         inputs.environment("other")
     resources:
@@ -72,8 +68,6 @@ rule figures:
         ),
     log:
         "logs/figures/{experiment}.log",
-    benchmark:
-        "logs/figures/{experiment}.benchmark.tsv"
     conda:
         inputs.environment("other")
     resources:
@@ -97,8 +91,6 @@ rule samples:
         ),
     log:
         "logs/samples/{experiment}.log",
-    benchmark:
-        "logs/samples/{experiment}.benchmark.tsv"
     conda:
         inputs.environment("other")
     resources:
@@ -121,8 +113,6 @@ rule mixtures:
         ),
     log:
         "logs/mixtures/{experiment}.log",
-    benchmark:
-        "logs/mixtures/{experiment}.benchmark.tsv"
     conda:
         inputs.environment("other")
     resources:
@@ -148,8 +138,6 @@ rule pictures:
         ),
     log:
         "logs/pictures/{experiment}.log",
-    benchmark:
-        "logs/pictures/{experiment}.benchmark.tsv"
     conda:
         inputs.environment("other")
     resources:
@@ -173,8 +161,6 @@ rule published:
         ),
     log:
         "logs/published.log",
-    benchmark:
-        "logs/published.benchmark.tsv"
     conda:
         inputs.environment("other")
     resources:
@@ -199,8 +185,6 @@ rule summary:
         ),
     log:
         "logs/summary.log",
-    benchmark:
-        "logs/summary.benchmark.tsv"
     conda:
         inputs.environment("other")
     resources:

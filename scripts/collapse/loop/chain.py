@@ -21,7 +21,8 @@ def run(
 ) -> None:
     """Write the metrics of a chain for all seeds, running only those that are not in its file.
 
-    A file that is damaged, or of another specification or version, is not used. The chain runs
+    A file that is damaged, or of another specification or version, is not used; one that can't
+    be read now ends the job. The chain runs
     in one thread, so that chains that run at the same time don't compete for cores, and sums in
     BLAS don't depend on the machine.
     """

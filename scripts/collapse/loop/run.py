@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from collapse import study as studies
 from collapse.artifacts import chain_file
+from collapse.artifacts.files import DamagedFileError, UnreadableFileError
 from collapse.study import Study, yaml_file
 
 
@@ -26,19 +29,53 @@ def configuration(
         sys.exit(f"error: {error}")
 
 
-def set_damaged_results_aside() -> None:
-    """Rename result files that can't be opened, so that Snakemake makes them again."""
-    for path in sorted(Path("results").glob("*/**/*.nc")):
-        if chain_file.is_damaged(path):
-            print(f"{path} is damaged: it will be made again", file=sys.stderr)
+def undamaged(chains_of: Callable[[Any], list[str]], workflow: Any) -> Callable[[Any], list[str]]:
+    """Return an input function that sets damaged results of an experiment aside.
+
+    Snakemake calls it while it builds the graph, before it looks which files are there, so that
+    they are made again. A dry run only says which files are damaged, and what starts no jobs at
+    all (such as ``--dag``, ``--summary`` or ``--touch``) says nothing either. A file that can't
+    be read now is named and stays as it is.
+
+    Parameters
+    ----------
+    chains_of : callable
+        The input function that returns the chains of an experiment.
+    workflow : Workflow
+        Snakemake's.
+    """
+
+    def chains(wildcards: Any) -> list[str]:
+        found = chains_of(wildcards)
+        starts_jobs = workflow.executor_plugin is not None and not workflow.touch
+        if workflow.is_main_process and starts_jobs:
+            for path in (f"results/{wildcards.experiment}/metrics.nc", *found):
+                _check(path, workflow.dryrun)
+        return found
+
+    return chains
+
+
+@functools.cache  # Snakemake may ask for the inputs of a job more than once
+def _check(path: str, dry: bool) -> None:
+    if not Path(path).exists():
+        return
+    try:
+        chain_file.check(path)
+    except UnreadableFileError as error:
+        print(error, file=sys.stderr)
+    except DamagedFileError:
+        will = "a run will make it again" if dry else "it will be made again"
+        print(f"{path} is damaged: {will}", file=sys.stderr)
+        if not dry:
             chain_file.set_aside(path)
 
 
 def print_summary() -> None:
     """Print the summary of the study, if there is one, to standard error."""
-    text = Path("results/tables/summary.txt")
-    if text.exists():
-        print(f"\n{text.read_text(encoding='utf-8')}", file=sys.stderr)
+    with suppress(OSError):
+        text = Path("results/tables/summary.txt").read_text(encoding="utf-8")
+        print(f"\n{text}", file=sys.stderr)
 
 
 def print_errors(since: float) -> None:
@@ -47,7 +84,8 @@ def print_errors(since: float) -> None:
     Jobs on a cluster write their errors to logs alone.
     """
     for path in sorted(Path("logs").rglob("*.log")):
-        if path.stat().st_mtime >= since:
-            said = path.read_text(encoding="utf-8")
-            if said.startswith("error: "):
-                print(f"{path}: {said.strip()}", file=sys.stderr)
+        with suppress(OSError):
+            if path.stat().st_mtime >= since:
+                said = path.read_text(encoding="utf-8", errors="replace")
+                if said.startswith("error: "):
+                    print(f"{path}: {said.strip()}", file=sys.stderr)

@@ -44,9 +44,10 @@ def write(
     for _, chain in chains:
         try:
             chain_file.read_chain(chain)
-        except DamagedFileError as error:
-            chain_file.set_aside(chain)
-            raise DamagedFileError(f"{error}; run again to make it again") from None
+        except DamagedFileError:
+            if Path(chain).exists():
+                chain_file.set_aside(chain)
+            raise
     attributes = {
         "family": layout["family"],
         "study": study,
