@@ -11,8 +11,6 @@ rule chain:
         chain=update("results/{experiment}/{point}/{regime}.nc"),
     log:
         "logs/chain/{experiment}/{point}/{regime}.log",
-    benchmark:
-        "logs/chain/{experiment}/{point}/{regime}.benchmark.tsv"
     wildcard_constraints:
         experiment=inputs.closed_form,
     conda:

@@ -8,6 +8,7 @@ import time
 
 sys.path.insert(0, str(PROJECT / "scripts"))
 
+from collapse.artifacts import remedies
 from collapse.cluster import executor
 from collapse.loop import run
 from collapse.loop.inputs import Inputs, any_of
@@ -35,7 +36,10 @@ STUDY = RUN.study
 inputs = Inputs(
     STUDY, RUN.environments, PROJECT, sources=RUN.sources, forced=RUN.forced
 )
-steps = StepInputs(inputs, finish=workflow.is_main_process and not RUN.forced)
+steps = StepInputs(
+    inputs, finish=workflow.is_main_process and not run.follows(workflow.dag_settings)
+)
+remedies.note_command(PROJECT, config["study"])
 
 
 envvars:
@@ -44,7 +48,6 @@ envvars:
 
 if workflow.is_main_process:
     SUMMARY = run.summary_state()
-    run.set_damaged_results_aside()
     if not workflow.output_settings.dryrun:
         RUN.write_snapshot()
     executor.use()  # what "executor: slurm" of a profile means (docs/slurm.md)

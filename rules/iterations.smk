@@ -26,8 +26,6 @@ rule prepare:
         data=directory("results/{experiment}/data/{point}"),
     log:
         "logs/prepare/{experiment}/{point}.log",
-    benchmark:
-        "logs/prepare/{experiment}/{point}.benchmark.tsv"
     conda:
         inputs.environment_of
     threads: 1
@@ -47,8 +45,6 @@ rule assemble:
         training_set=f"{ITERATION}/training_set.json",
     log:
         f"logs/assemble/{STEP_LOG}.log",
-    benchmark:
-        f"logs/assemble/{STEP_LOG}.benchmark.tsv"
     conda:
         inputs.environment_of
     threads: 1
@@ -69,8 +65,6 @@ rule train:
         record=f"{ITERATION}/training.json",
     log:
         f"logs/train/{STEP_LOG}.log",
-    benchmark:
-        f"logs/train/{STEP_LOG}.benchmark.tsv"
     conda:
         inputs.environment_of
     threads: 1
@@ -105,8 +99,6 @@ rule generate:
         record=f"{ITERATION}/synthetic/{{start}}-{{stop}}.json",
     log:
         f"logs/generate/{STEP_LOG}-{{start}}-{{stop}}.log",
-    benchmark:
-        f"logs/generate/{STEP_LOG}-{{start}}-{{stop}}.benchmark.tsv"
     conda:
         inputs.environment_of
     threads: 1
@@ -128,8 +120,6 @@ rule evaluate:
         record=f"{ITERATION}/evaluation.json",
     log:
         f"logs/evaluate/{STEP_LOG}.log",
-    benchmark:
-        f"logs/evaluate/{STEP_LOG}.benchmark.tsv"
     conda:
         inputs.environment_of
     threads: 1
@@ -163,8 +153,6 @@ rule collect:
         chain="results/{experiment}/{point}/{regime}.nc",
     log:
         "logs/collect/{experiment}/{point}/{regime}.log",
-    benchmark:
-        "logs/collect/{experiment}/{point}/{regime}.benchmark.tsv"
     wildcard_constraints:
         experiment=inputs.by_iteration,
     conda:

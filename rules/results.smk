@@ -12,13 +12,11 @@
 rule gather:
     """Gather the chains of an experiment into one dataset."""
     input:
-        chains=inputs.chains_of,
+        chains=run.undamaged(inputs.chains_of, workflow),
     output:
         metrics="results/{experiment}/metrics.nc",
     log:
         "logs/gather/{experiment}.log",
-    benchmark:
-        "logs/gather/{experiment}.benchmark.tsv"
     conda:
         inputs.environment("other")
     resources:
@@ -45,8 +43,6 @@ rule theory_check:
         ),
     log:
         "logs/theory_check.log",
-    benchmark:
-        "logs/theory_check.benchmark.tsv"
     conda:
         inputs.environment("other")
     resources:
@@ -73,8 +69,6 @@ rule figures:
         ),
     log:
         "logs/figures/{experiment}.log",
-    benchmark:
-        "logs/figures/{experiment}.benchmark.tsv"
     conda:
         inputs.environment("other")
     resources:
@@ -98,8 +92,6 @@ rule samples:
         ),
     log:
         "logs/samples/{experiment}.log",
-    benchmark:
-        "logs/samples/{experiment}.benchmark.tsv"
     conda:
         inputs.environment("other")
     resources:
@@ -122,8 +114,6 @@ rule mixtures:
         ),
     log:
         "logs/mixtures/{experiment}.log",
-    benchmark:
-        "logs/mixtures/{experiment}.benchmark.tsv"
     conda:
         inputs.environment("other")
     resources:
@@ -149,8 +139,6 @@ rule pictures:
         ),
     log:
         "logs/pictures/{experiment}.log",
-    benchmark:
-        "logs/pictures/{experiment}.benchmark.tsv"
     conda:
         inputs.environment("other")
     resources:
@@ -174,8 +162,6 @@ rule published:
         ),
     log:
         "logs/published.log",
-    benchmark:
-        "logs/published.benchmark.tsv"
     conda:
         inputs.environment("other")
     resources:
@@ -200,8 +186,6 @@ rule summary:
         ),
     log:
         "logs/summary.log",
-    benchmark:
-        "logs/summary.benchmark.tsv"
     conda:
         inputs.environment("other")
     resources:

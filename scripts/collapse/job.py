@@ -1,5 +1,9 @@
 """What all jobs of the workflow share: one thread, a log, and failures told in one line.
 
+The log and the benchmark of a job decide nothing: a job whose outputs are written has succeeded,
+whether they can be written or not. (Snakemake deletes the outputs of a job whose benchmark it
+can't write, so that the benchmarks are written here.)
+
 It must be imported before numpy and torch, which read the number of threads when they start.
 """
 
@@ -15,6 +19,8 @@ from pathlib import Path
 
 from collapse.errors import JobError
 
+_IMPORTED = time.perf_counter()
+
 # Every job uses one thread, because sums in torch depend on how threads divide them.
 os.environ["OMP_NUM_THREADS"] = "1"
 # Standard error is kept for failures: libraries write neither progress nor warnings.
@@ -27,14 +33,25 @@ def guarded(log: str | Path) -> Iterator[None]:
     """Log time and peak memory of a job, or exit with one line on a `JobError` or `OSError`.
 
     A damaged file or a full disk needs no traceback; any other exception is a bug and keeps it.
+    Beside the log, ``.benchmark.tsv`` has the columns of Snakemake's benchmarks for these two, the
+    time with that of imports.
     """
     start = time.perf_counter()
     try:
         yield
     except (JobError, OSError) as error:
         message = f"error: {error}"
-        Path(log).write_text(message + "\n", encoding="utf-8")
+        _note(Path(log), message)
         sys.exit(message)
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    Path(log).write_text(f"{seconds:.2f} s, peak memory {peak:.0f} MiB\n", encoding="utf-8")
+    _note(Path(log), f"{seconds:.2f} s, peak memory {peak:.0f} MiB")
+    whole = time.perf_counter() - _IMPORTED
+    _note(Path(log).with_suffix(".benchmark.tsv"), f"s\tmax_rss\n{whole:.4f}\t{peak:.2f}")
+
+
+def _note(path: Path, content: str) -> None:
+    try:
+        path.write_text(content + "\n", encoding="utf-8")
+    except OSError as error:
+        print(f"{path}: can't be written ({error.strerror})", file=sys.stderr)

@@ -398,7 +398,7 @@ def test_samples_do_not_depend_on_how_shards_are_cut(name, loop):
         step = loop.step(1, "generation")
         steps.generate("part.parquet", "part.json", step, start=start, stop=stop, **given)
         record = manifest.read_shard_record("part.json").shard
-        manifest.verify(record)
+        manifest.verify([record])
         assert (record.start, record.stop) == (start, stop)
         parts.append(parquet.read_table("part.parquet"))
     assert pa.concat_tables(parts[:2]).equals(whole)
@@ -406,6 +406,37 @@ def test_samples_do_not_depend_on_how_shards_are_cut(name, loop):
     rows = [json.dumps(row, default=repr) for row in whole.to_pylist()]
     distinct = examples.of(name).distinct * len(rows)
     assert len(set(rows)) > distinct, "samples are copies of each other"
+
+
+@BY_STEPS
+@pytest.mark.parametrize("which", ["checkpoint", "real data"])
+def test_what_is_lost_or_cut_short_is_one_line_with_its_remedy(name, which, loop):
+    """Whichever file of a checkpoint or of the real data it is, in whichever step reads it."""
+    folder = Path(loop.chain().model(1) if which == "checkpoint" else loop.data or "none")
+    does = [loop.evaluate, loop.generate] + [loop.train] * (which == "real data")
+    remedy = f"; make it again with: snakemake --profile profiles/local --force {folder}"
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    assert files or loop.data is None
+    for file in files:
+        named = file.stem in ("generation_config", "tokenizer_config", "first_tokens")
+        if named or (file.stem == "tokenizer" and file.with_name("config.json").exists()):
+            continue  # these are there for other programs or other parameters
+        whole = file.read_bytes()
+        for lost in (False, True):
+            file.unlink() if lost else file.write_bytes(whole[: len(whole) // 2])
+            refused = 0
+            for step in does:
+                try:
+                    step(1)
+                except JobError as error:
+                    said = str(error)
+                    assert said.startswith(str(folder)) and said.endswith(remedy), said
+                    assert "\n" not in said and len(said) < 300 + len(remedy) + len(str(file))
+                    refused += 1
+                    if lost:
+                        break
+            assert refused, file
+        file.write_bytes(whole)
 
 
 def stopped_halfway(monkeypatch):

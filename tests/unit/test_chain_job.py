@@ -1,10 +1,13 @@
 """A chain's job: what is there is used again, what is damaged or outdated is not."""
 
+import fcntl
+
 import numpy as np
 import pytest
 
 from collapse import job
 from collapse.artifacts import chain_file
+from collapse.artifacts.files import UnreadableFileError
 from collapse.loop import chain, closed_form
 from collapse.regimes import NAMED
 from collapse.study.chain_spec import ChainSpec
@@ -94,6 +97,44 @@ def test_a_job_says_how_long_it_took_and_how_much_memory(tmp_path):
     with job.guarded(tmp_path / "log"):
         pass
     assert "peak memory" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_logs_and_benchmarks_that_cannot_be_written_decide_nothing(tmp_path, capsys, fails):
+    """A directory in their place stops root too, whom permissions don't."""
+    for name in ("a.log", "a.benchmark.tsv"):
+        (tmp_path / name).mkdir()
+    if fails:
+        with (
+            pytest.raises(SystemExit, match="the job's own"),
+            job.guarded(tmp_path / "a.log"),
+        ):
+            raise OSError("the job's own")
+    else:
+        with job.guarded(tmp_path / "a.log"):
+            pass
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2 - fails and all("can't be written" in line for line in said)
+
+
+def test_the_benchmark_has_the_columns_of_those_of_snakemake(tmp_path):
+    with job.guarded(tmp_path / "a.b.log"):
+        pass
+    names, values = (tmp_path / "a.b.benchmark.tsv").read_text().splitlines()
+    assert names.split("\t") == ["s", "max_rss"]
+    assert all(float(value) > 0 for value in values.split("\t"))
+
+
+def test_a_file_that_cannot_be_read_now_is_neither_used_nor_replaced(tmp_path, spec, simulated):
+    path = tmp_path / "chain.nc"
+    run(path, spec, [0])
+    content = path.read_bytes()
+    with open(path) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(UnreadableFileError):
+            run(path, spec, [0, 1])
+    assert path.read_bytes() == content
+    assert simulated == [0]
 
 
 def test_a_bug_keeps_its_traceback(tmp_path):

@@ -1,10 +1,15 @@
 """Chains' files and gathered datasets."""
 
+import errno
+import fcntl
+import os
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from collapse.artifacts import chain_file, files
+from collapse.artifacts.files import UnreadableFileError
 from collapse.results import gather, provenance
 
 SEEDS, ITERATIONS = [3, 1], [1, 2, 4]
@@ -33,11 +38,55 @@ def test_a_truncated_chain_is_damaged(tmp_path, share):
     path = tmp_path / "chain.nc"
     write(path)
     content = path.read_bytes()
-    assert not chain_file.is_damaged(path)
+    chain_file.check(path)
     path.write_bytes(content[: int(share * len(content))])
-    assert chain_file.is_damaged(path)
+    with pytest.raises(files.DamagedFileError, match=r"chain\.nc: damaged"):
+        chain_file.check(path)
     with pytest.raises(files.DamagedFileError, match=r"chain\.nc: damaged"):
         chain_file.read_chain(path)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EAGAIN, errno.EIO, errno.ESTALE])
+def test_a_chain_that_the_system_does_not_let_be_read_is_not_damaged(tmp_path, monkeypatch, number):
+    path = tmp_path / "chain.nc"
+    write(path)
+
+    def refuse(*_):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(chain_file, "open", refuse, raising=False)
+    with pytest.raises(UnreadableFileError) as error:
+        gathered(path, tmp_path)
+    assert str(error.value).startswith(f"{path}: can't be read ({os.strerror(number)})")
+    assert "\n" not in str(error.value)
+    assert os.listdir(tmp_path) == ["chain.nc"]
+
+
+def test_a_chain_that_another_process_writes_is_not_damaged(tmp_path):
+    """Not even if what is there of it is truncated."""
+    path = tmp_path / "chain.nc"
+    write(path)
+    path.write_bytes(path.read_bytes()[:5000])
+    with open(path) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(UnreadableFileError, match="another process has it open for writing"):
+            gathered(path, tmp_path)
+        assert os.listdir(tmp_path) == ["chain.nc"]
+    with pytest.raises(files.DamagedFileError):
+        gathered(path, tmp_path)
+    assert os.listdir(tmp_path) == ["chain.nc.damaged"]
+
+
+def gathered(path, folder):
+    """Gather one chain, as the rule does."""
+    gather.write(
+        folder / "metrics.nc",
+        chains=[({}, str(path))],
+        specifications=[{}],
+        layout={"family": "gaussian"},
+        study={},
+        project=folder,
+    )
 
 
 def test_an_altered_number_is_found(tmp_path):

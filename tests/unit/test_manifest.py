@@ -1,12 +1,13 @@
 """Manifests: what was written is what is read, and what is damaged is found."""
 
 import hashlib
+import shlex
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from collapse.artifacts import manifest
+from collapse.artifacts import files, manifest
 from collapse.artifacts.files import DamagedFileError
 from collapse.artifacts.manifest import Dataset, ShardFile, ShardRecord, SourceRecord, TrainingSet
 
@@ -99,7 +100,7 @@ def shard(tmp_path):
 
 
 def test_an_intact_shard_is_accepted_by_the_sha_256_that_others_compute(shard):
-    manifest.verify(shard)
+    manifest.verify([shard])
     assert manifest.checksum(shard.path) == shard.sha256
 
 
@@ -110,10 +111,25 @@ def test_a_truncation_and_one_altered_bit_are_found(shard, position, truncated):
     content[position] ^= 1
     Path(shard.path).write_bytes(content[:position] if truncated else content)
     with refused(shard.path, "damaged"):
-        manifest.verify(shard)
+        manifest.verify([shard])
 
 
-def test_a_missing_shard_is_found_and_how_to_make_it_again_is_said(shard):
-    Path(shard.path).unlink()
-    with refused(shard.path, f"missing.*snakemake {shard.path}"):
-        manifest.verify(shard)
+def test_all_that_is_lost_or_damaged_is_named_with_one_command(at_home):
+    names = ["a b", "lost", "sound", "altered"]
+    shards = []
+    for name in names:
+        path = Path(f"results/loop/any/real/seed0/iter1/synthetic/{name}.parquet")
+        files.write_text(path, name)
+        sha256 = manifest.checksum(path)
+        shards.append(ShardFile(path=str(path), start=0, stop=1, sha256=sha256))
+    broken = [shards[number].path for number in (0, 1, 3)]
+    Path(broken[0]).unlink()
+    Path(broken[1]).unlink()
+    Path(broken[2]).write_text("other")
+    with pytest.raises(DamagedFileError) as error:
+        manifest.verify(shards)
+    lost, damaged, remedy = str(error.value).split("; ")
+    assert lost == f"{broken[0]}, {broken[1]}: missing"
+    assert damaged.startswith(f"{broken[2]}: damaged (")
+    command = shlex.split(remedy.removeprefix("make them again with: "))
+    assert command[0] == "snakemake" and command[-4:] == ["--force", *broken]

@@ -1,5 +1,6 @@
 """What a submission finished before it failed is not done again, and does not stay for ever."""
 
+import errno
 import json
 import os
 from dataclasses import replace
@@ -117,7 +118,16 @@ def no_record(loop, monkeypatch):
     record.write_text("{")
 
 
-@pytest.mark.parametrize("change", [damage, other_training_set, other_version, no_record])
+def unreadable(loop, monkeypatch):
+    def refuse(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(restoring, "_checksums", refuse)
+
+
+@pytest.mark.parametrize(
+    "change", [damage, other_training_set, other_version, no_record, unreadable]
+)
 def test_something_else_is_not_taken_for_it(submission, worked, monkeypatch, change):
     loop = Loop()
     loop.iterate(1)

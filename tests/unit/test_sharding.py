@@ -251,9 +251,34 @@ def test_files_of_the_state(folder, tmp_path, capsys):
     assert read(state)[0]["step"] == 8
 
 
+def test_a_part_that_cannot_be_written_ends_nothing_and_the_state_before_stays(folder):
+    assert read(folder / "full")[0]["step"] == 4
+    found = json.loads((folder / "full" / "curve.json").read_text())
+    assert [trainer.CurvePoint(*point) for point in found] == curve(folder / "dropout")
+
+
+def on_a_full_disk(state, ranks):
+    """Train as in the case ``dropout``, while the last rank can't write after step 4."""
+    fields, changes = CASES["dropout"]
+    save, written = torch.save, []
+
+    def filling(*arguments):
+        written.append(arguments)
+        if ranks.rank == ranks.world - 1 and len(written) > 4:
+            raise OSError(28, "No space left on device")
+        save(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "save", filling)
+        found = train(state, Gemma(meta=not ranks.first, **changes), **fields)
+    if ranks.first:
+        (state / "curve.json").write_text(json.dumps(found))
+
+
 def main(folder):
     torch.set_num_threads(1)
     with distributed.joined() as ranks:
+        on_a_full_disk(Path(folder, "full"), ranks)
         for name, (fields, changes) in CASES.items():
             state = Path(folder, name)
             changes = dict(changes)

@@ -37,6 +37,8 @@ REGIMES = st.sampled_from(list(NAMED.values())) | st.builds(
     fresh_real=st.just(0) | st.integers(0, 6) | st.just("0.5n"),
 )
 
+PROFILE = "--profile profiles/local"
+
 
 pytestmark = pytest.mark.usefixtures("at_home")
 
@@ -531,7 +533,8 @@ def test_a_damaged_shard_is_not_trained_on(damage, iteration):
     path.unlink()
     if DAMAGES[damage]:
         path.write_bytes(DAMAGES[damage](content))
-    with refused(f"{path}: ", "missing" if damage == "missing" else "damaged"):
+    what = "missing" if damage == "missing" else "damaged"
+    with refused(f"{path}: {what}", f"make it again with: snakemake {PROFILE} --force {path}"):
         loop.train(3)
     with refused(f"{path}: "):
         loop.evaluate(iteration)
@@ -561,7 +564,7 @@ def test_damaged_metrics_are_not_collected(content):
     loop.run()
     path = loop.chain().metrics(2)
     Path(path).write_text(content)
-    with refused(f"{path}: damaged", "delete it and run again"):
+    with refused(f"{path}: damaged", f"make it again with: snakemake {PROFILE} --force {path}"):
         loop.collect()
     assert not Path("collected.nc").exists()
 
@@ -592,8 +595,7 @@ def test_prepared_data_is_described_with_its_checksums(monkeypatch):
     assert described.details == {"source": "none"}
     assert [(part.path, part.stop) for part in described.train] == [("data/a", 5), ("data/b", 7)]
     assert [(part.path, part.stop) for part in described.test] == [("data/t", 3)]
-    for part in (*described.train, *described.test):
-        manifest.verify(part)
+    manifest.verify([*described.train, *described.test])
 
 
 @pytest.mark.parametrize(

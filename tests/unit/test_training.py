@@ -405,16 +405,28 @@ def test_gradients_travel_in_few_messages_of_one_type(monkeypatch):
     assert [[len(tensor) for tensor in bucket] for bucket in buckets] == [[3, 2], [4, 6], [50]]
 
 
-def test_a_full_disk_is_one_line_and_leaves_the_last_state(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "error", [RuntimeError("unexpected pos 576 vs 534"), OSError(28, "No space left on device")]
+)
+def test_a_training_whose_state_cannot_be_written_goes_on(
+    tmp_path, uninterrupted, monkeypatch, capsys, error
+):
+    """The state before stays, and an interruption says that the newest is lost."""
+
     def full(*_):
-        raise RuntimeError("unexpected pos 576 vs 534")
+        raise error
 
     stopped(tmp_path, 10)
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match=r"cannot write the state of .*: unexpected pos"):
-        run(tmp_path)
+    with pytest.raises(Interrupted, match="step 21 of 40; its state can't be written, run again"):
+        run(tmp_path, task=Toy(before_step=stop_at(20)))
     assert saved_step(tmp_path) == 11
     assert [path.name for path in tmp_path.iterdir()] == ["training.pt"]
+    capsys.readouterr()
+    assert_same(run(tmp_path), uninterrupted)
+    going_on, failed = capsys.readouterr().err.splitlines()
+    assert going_on == "going on after step 11 of 40"
+    assert "training.pt: can't be written" in failed
 
 
 # Processes of their own.

@@ -1,5 +1,6 @@
 """Interruptions, damaged files and a full disk change no number and lose no finished work."""
 
+import fcntl
 import signal
 
 import pytest
@@ -42,13 +43,59 @@ def test_an_interrupted_run_ends_in_the_same_numbers(undisturbed, tmp_path, how)
     assert not list(tmp_path.rglob("*.partial"))
 
 
-def test_a_truncated_file_is_made_again(undisturbed):
+def everything(workflow: Workflow) -> dict[str, bytes]:
+    found = (path for path in workflow.path(".").rglob("*") if path.is_file())
+    return {str(path): path.read_bytes() for path in found}
+
+
+def test_a_truncated_file_is_made_again_but_not_by_looking(undisturbed):
+    reference = numbers(undisturbed)
+    dataset = undisturbed.path("loop/metrics.nc")
     path = undisturbed.path("loop/dimension=1__samples=50/replace.nc")
     whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
+    for each in (path, dataset):
+        each.write_bytes(each.read_bytes()[: len(whole) // 2])
+    before = everything(undisturbed)
+    said = undisturbed.run("--dry-run")
+    for each in (path, dataset):
+        name = each.relative_to(undisturbed.directory)
+        assert f"{name} is damaged: a run will make it again" in said
+    undisturbed.run("--summary")
+    undisturbed.run("--touch")
+    assert everything(undisturbed) == before
     assert "is damaged: it will be made again" in undisturbed.run()
     assert len(path.read_bytes()) == len(whole)
+    assert numbers(undisturbed).identical(reference)
     assert "Nothing to be done" in undisturbed.run()
+
+
+def test_a_file_that_another_process_writes_is_left_alone(undisturbed):
+    """The one line of the run, and of its job, names it; without the lock nothing is to be done."""
+    path = undisturbed.path("loop/dimension=1__samples=100/replace.nc")
+    name = str(path.relative_to(undisturbed.directory))
+    undisturbed.path("loop/metrics.nc").unlink()
+    before = everything(undisturbed)
+    with open(path) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        printed = undisturbed.run(fails=True)
+    assert f"{name}: can't be read (another process has it open" in printed
+    assert everything(undisturbed) == before
+    assert undisturbed.planned().get("chain") is None
+    undisturbed.run()
+
+
+def test_logs_and_benchmarks_that_cannot_be_written_undo_nothing(undisturbed):
+    """Directories are in their place, which nobody can write to."""
+    undisturbed.path("loop/metrics.nc").unlink()
+    logs = undisturbed.directory / "logs" / "gather"
+    (logs / "loop.benchmark.tsv").unlink()
+    (logs / "loop.benchmark.tsv").mkdir()
+    try:
+        undisturbed.run()
+        assert undisturbed.path("loop/metrics.nc").exists()
+        assert "Nothing to be done" in undisturbed.run()
+    finally:
+        (logs / "loop.benchmark.tsv").rmdir()
 
 
 def test_an_altered_file_is_found_by_its_checksum(undisturbed):

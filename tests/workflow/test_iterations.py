@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -268,16 +269,23 @@ def test_an_altered_shard_is_refused_until_it_is_made_again(spoiled, longer):
     assert_same(spoiled, longer)
 
 
-def test_a_lost_shard_of_old_is_named_with_what_makes_it_again(spoiled, longer):
-    """A lost old shard is named by the manifest alone; it is no input of the training."""
+def test_lost_shards_of_old_are_named_with_what_makes_them_again(spoiled, longer):
+    """Old shards are named by the manifest alone; they are no inputs of the training."""
     chain = f"loop/{POINT}/accumulate-subsample/seed0"
-    shard = f"results/loop/{POINT}/real/seed0/iter1/synthetic/0-10.parquet"
-    (spoiled.directory / shard).unlink()
+    shards = [
+        f"results/loop/{POINT}/real/seed0/iter1/synthetic/0-10.parquet",
+        f"results/loop/{POINT}/accumulate-subsample/seed0/iter2/synthetic/0-10.parquet",
+    ]
+    whole = (spoiled.directory / shards[0]).read_bytes()
+    (spoiled.directory / shards[0]).write_bytes(whole[:-9] + b"y" + whole[-8:])
+    (spoiled.directory / shards[1]).unlink()
     printed = spoiled.run(METRICS, fails=True)
-    assert lines_with(printed, "error: ", f"{shard}: missing", f"snakemake {shard}")
+    (line, *_) = lines_with(printed, "error: ", f"{shards[1]}: missing", f"{shards[0]}: damaged")
     assert not spoiled.path(f"{chain}/iter4/model").exists()
-    spoiled.run(shard)
-    # The shard is the same again, so no job that had read it runs again.
+    command = line.partition("make them again with: ")[2]
+    subprocess.run(command, shell=True, check=True, cwd=spoiled.directory, capture_output=True)
+    assert (spoiled.directory / shards[0]).read_bytes() == whole
+    # The shards are the same again, so no job that had read them runs again.
     assert spoiled.planned(METRICS) == {
         "train": 1, "generate": 1, "evaluate": 1, "collect": 1, "gather": 1
     }  # fmt: skip

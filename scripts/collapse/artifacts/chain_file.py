@@ -5,6 +5,8 @@ It is written and read with netCDF4 alone, because importing xarray takes longer
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,8 +17,8 @@ import netCDF4
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse.artifacts import files
-from collapse.artifacts.files import DamagedFileError
+from collapse.artifacts import files, remedies
+from collapse.artifacts.files import DamagedFileError, UnreadableFileError
 
 Metrics = Mapping[str, NDArray[np.float64]]
 
@@ -60,17 +62,16 @@ def read_chain(
     Raises
     ------
     DamagedFileError
-        If the file is truncated, fails a checksum, or lacks a part of a chain's file.
+        If the file is missing, truncated, fails a checksum, or lacks a part of a chain's file.
+    UnreadableFileError
+        If the file is locked, or the system doesn't let it be read.
     """
-    try:
-        with netCDF4.Dataset(path) as dataset:
-            dataset.set_auto_mask(False)
-            identity = json.loads(dataset.getncattr("identity"))
-            arrays = {name: variable[:] for name, variable in dataset.variables.items()}
+    with opened(path) as dataset:
+        dataset.set_auto_mask(False)
+        identity = json.loads(dataset.getncattr("identity"))
+        arrays = {name: variable[:] for name, variable in dataset.variables.items()}
         seeds = [int(seed) for seed in arrays.pop("seed")]
         del arrays["iteration"]
-    except (OSError, RuntimeError, AttributeError, KeyError, ValueError) as error:
-        raise DamagedFileError(f"{path}: damaged ({' '.join(str(error).split())})") from None
     return arrays, seeds, identity
 
 
@@ -79,10 +80,10 @@ def seeds_of(path: str | Path, identity: Mapping[str, Any]) -> list[int]:
     if not Path(path).exists():
         return []
     try:
-        with netCDF4.Dataset(path) as dataset:
+        with opened(path) as dataset:
             same = is_of(json.loads(dataset.getncattr("identity")), identity)
             return [int(seed) for seed in dataset["seed"][:]] if same else []
-    except (OSError, RuntimeError, AttributeError, LookupError, ValueError):
+    except (DamagedFileError, UnreadableFileError):  # the job will tell
         return []
 
 
@@ -109,13 +110,43 @@ def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[s
     ]
 
 
-def is_damaged(path: str | Path) -> bool:
-    """Tell whether an existing NetCDF file can't be opened; a truncated one can't."""
-    try:
-        netCDF4.Dataset(path).close()
-    except (OSError, RuntimeError):
-        return True
-    return False
+@contextmanager
+def opened(path: str | Path) -> Iterator[netCDF4.Dataset]:
+    """Open a NetCDF file for reading; whatever goes wrong with it is an error of one line.
+
+    The bytes are read first and opened in memory, because NetCDF reports a lock or a failing disk
+    by the same number as a truncated file.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is missing, or HDF5 refuses its contents, now or while the block reads them.
+    UnreadableFileError
+        If the file is locked, or the system doesn't let it be read.
+    """
+    with (
+        remedies.reading(path),
+        netCDF4.Dataset(Path(path).name, memory=_contents(path)) as dataset,
+    ):
+        yield dataset
+
+
+def _contents(path: str | Path) -> bytes:
+    with open(path, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # as HDF5 does
+        except BlockingIOError:
+            reason = "another process has it open for writing"
+            raise OSError(errno.EAGAIN, reason, str(path)) from None
+        except OSError:  # this file system has no locks
+            pass
+        return file.read()
+
+
+def check(path: str | Path) -> None:
+    """Open an existing NetCDF file, and raise an error as `opened` does."""
+    with opened(path):
+        pass
 
 
 def set_aside(path: str | Path) -> None:

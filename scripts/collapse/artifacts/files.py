@@ -12,7 +12,11 @@ from collapse.errors import JobError
 
 
 class DamagedFileError(JobError):
-    """A file that is truncated, altered, or not what its name says."""
+    """A file that is missing, truncated, altered, or not what its name says."""
+
+
+class UnreadableFileError(JobError):
+    """A file that the system doesn't let be read now, and whose contents may be sound."""
 
 
 @contextmanager

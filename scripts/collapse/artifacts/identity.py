@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from collapse.artifacts.files import DamagedFileError
-from collapse.artifacts.paths import DATASET
+from collapse.artifacts import remedies
 
 #: What an artifact is made of, as plain values: ``rule``, ``version``, ``step``, ``inputs`` (the
 #: path of each input's record, with its identity) and, of some rules, ``settings`` and ``sources``
@@ -63,10 +62,8 @@ def verify(record: str | Path, expected: str) -> None:
     """
     found = recorded(record)
     if found is not None and identity(found) != expected:
-        made = Path(record).parent if Path(record).name == DATASET else record
-        raise DamagedFileError(
-            f"{record}: found an artifact of another study, expected the identity {expected}; "
-            f"delete {made} and run again"
+        raise remedies.damaged(
+            record, f"found an artifact of another study, expected the identity {expected}"
         )
 
 

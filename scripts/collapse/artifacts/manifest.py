@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from collapse.artifacts import files
+from collapse.artifacts import files, remedies
 from collapse.artifacts.files import DamagedFileError
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -109,13 +109,15 @@ def read_dataset(path: str | Path) -> Dataset:
 
 
 def _read(path: str | Path, kind: type[_Model]) -> _Model:
+    with remedies.reading(path):
+        content = Path(path).read_bytes()
     try:
-        return kind.model_validate_json(Path(path).read_bytes())
+        return kind.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         reason = f"{where}: {first['msg']}" if where else first["msg"]
-        raise DamagedFileError(f"{path}: damaged ({reason})") from None
+        raise remedies.damaged(path, f"damaged ({reason})") from None
 
 
 def checksum(path: str | Path) -> str:
@@ -129,18 +131,33 @@ def joint_checksum(paths: Iterable[str | Path]) -> str:
     return hashlib.sha256("".join(map(checksum, paths)).encode()).hexdigest()
 
 
-def verify(shard: ShardFile) -> None:
-    """Check that a file is the one that was written.
+def verify(shards: Iterable[ShardFile]) -> None:
+    """Check that files are those that were written.
 
     Raises
     ------
     DamagedFileError
-        If it is missing, truncated or altered.
+        If any are missing, truncated or altered; it names all of them, with one remedy.
+    UnreadableFileError
+        If the system doesn't let one be read.
     """
-    path = Path(shard.path)
-    if not path.exists():
-        raise DamagedFileError(f"{path}: missing; make it again with: snakemake {path}")
-    if checksum(path) != shard.sha256:
-        raise DamagedFileError(
-            f"{path}: damaged (its checksum is not the one noted when it was written)"
+    missing, altered = [], []
+    for shard in shards:
+        try:
+            with remedies.reading(shard.path):
+                found = checksum(shard.path)
+        except DamagedFileError:
+            missing.append(shard.path)
+            continue
+        if found != shard.sha256:
+            altered.append(shard.path)
+    said = [
+        f"{', '.join(paths)}: {what}"
+        for paths, what in (
+            (missing, "missing"),
+            (altered, "damaged (the checksum is not the one noted when it was written)"),
         )
+        if paths
+    ]
+    if said:
+        raise DamagedFileError("; ".join([*said, remedies.remedy(*missing, *altered)]))

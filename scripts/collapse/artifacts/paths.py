@@ -9,8 +9,10 @@ iteration 1, and points that differ in their model share the real data.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from collapse.regimes import Regime
@@ -21,6 +23,31 @@ ANY = "any"
 
 #: File names of the records of the real data, in its folder, and of a training, beside its model.
 DATASET, TRAINING = "dataset.json", "training.json"
+
+#: Folder of the results, relative to the working directory.
+_RESULTS = "results"
+
+
+def output_of(path: str | Path) -> Path | None:
+    """Return the output of a rule that a file belongs to, or None if it is in no result.
+
+    It is the file itself, or the folder of a checkpoint or of real data.
+    """
+    try:
+        parts = Path(path).absolute().relative_to(Path.cwd()).parts
+    except ValueError:
+        return None
+    if parts[0] != _RESULTS:
+        return None
+    if parts[2:3] == ("data",):
+        return Path(*parts[:4])
+    return Path(*parts[:7]) if parts[6:7] == ("model",) else Path(*parts)
+
+
+def iteration_of(path: Path) -> int:
+    """Return the iteration that a path is in, or 0 if it is in none."""
+    found = re.search("/iter([0-9]+)(/|$)", str(path))
+    return int(found[1]) if found else 0
 
 
 class Shard(NamedTuple):

@@ -21,14 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from collapse.artifacts import files, manifest
+from collapse.artifacts.submission import submission
 
 #: Folder of kept outputs in the folder of an iteration, and file that describes those of a step.
 FOLDER, RECORD = ".finished", "finished.json"
-
-
-def submission() -> str | None:
-    """Return the number of the SLURM job that this process is part of, if any."""
-    return os.environ.get("SLURM_JOB_ID")
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,11 @@ class Work:
         record = _read(self._kept)
         if submission() is None or record is None or record["identity"] != self._identified():
             return False
-        if record["files"] != _checksums(self._kept / "files"):
+        try:
+            damaged = record["files"] != _checksums(self._kept / "files")
+        except OSError:
+            damaged = True
+        if damaged:
             print(f"{self._kept} is damaged: starting afresh", file=sys.stderr)
             return False
         for output in self.outputs:
@@ -69,7 +69,9 @@ class Work:
             with whole(output) as partial:
                 _link(source, partial)
         print(f"{self.name}: finished before, by job {record['submission']}", file=sys.stderr)
-        files.write_text(self._kept / RECORD, json.dumps({**record, "submission": submission()}))
+        with suppress(OSError):  # then the next submission removes what was kept
+            record["submission"] = submission()
+            files.write_text(self._kept / RECORD, json.dumps(record))
         return True
 
     def keep(self) -> None:
@@ -105,11 +107,11 @@ def forget(folders: Iterable[str | Path]) -> None:
     Snakemake would delete the outputs of these steps if this submission failed later.
     """
     for folder in folders:
-        for kept in Path(folder, FOLDER).glob("*"):
-            record = _read(kept)
-            if record is None or record["submission"] != submission():
-                files.remove_directory(kept)
-        with suppress(OSError):  # something is left, or nothing was there
+        with suppress(OSError):  # something is left or can't be removed, or nothing was there
+            for kept in Path(folder, FOLDER).glob("*"):
+                record = _read(kept)
+                if record is None or record["submission"] != submission():
+                    files.remove_directory(kept)
             Path(folder, FOLDER).rmdir()
 
 

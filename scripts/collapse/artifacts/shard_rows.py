@@ -11,9 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from collapse.artifacts.files import DamagedFileError
+from collapse.artifacts import remedies
 from collapse.artifacts.manifest import ShardRecord
-from collapse.errors import in_one_line
 
 
 def read(
@@ -33,33 +32,36 @@ def read(
     Raises
     ------
     DamagedFileError
-        If the file can't be read or lacks a column.
+        If the file is missing, is no Parquet, or lacks a column or rows.
+    UnreadableFileError
+        If the system doesn't let it be read.
     ValueError
-        If positions are not in order or not in the file.
+        If positions are not in order.
     """
-    try:
-        with pq.ParquetFile(path, pre_buffer=False) as file:
-            missing = set(columns) - set(file.schema_arrow.names)
-            if missing:
-                raise DamagedFileError(
-                    f"{path}: no column {min(missing)!r}; found "
-                    + ", ".join(file.schema_arrow.names)
-                )
-            if positions is not None:
-                _check_positions(path, positions, file.metadata.num_rows)
-            start = 0
-            for group in range(file.num_row_groups):
-                stop = start + file.metadata.row_group(group).num_rows
-                if positions is None:
-                    yield file.read_row_group(group, columns=list(columns))
-                else:
-                    first, last = np.searchsorted(positions, (start, stop))
-                    if last > first:
-                        whole = file.read_row_group(group, columns=list(columns))
-                        yield whole.take(positions[first:last] - start)
-                start = stop
-    except (pa.ArrowException, OSError) as error:
-        raise DamagedFileError(f"{path}: can't be read as Parquet ({in_one_line(error)})") from None
+    if positions is not None and np.any(np.diff(positions, prepend=0) < 0):
+        raise ValueError(f"{path}: positions are negative or not in ascending order")
+    with (
+        remedies.reading(path, "can't be read as Parquet"),
+        pq.ParquetFile(path, pre_buffer=False) as file,
+    ):
+        missing = set(columns) - set(file.schema_arrow.names)
+        if missing:
+            found = ", ".join(file.schema_arrow.names)
+            raise remedies.damaged(path, f"no column {min(missing)!r}, found {found}")
+        rows = file.metadata.num_rows
+        if positions is not None and len(positions) and positions[-1] >= rows:
+            raise remedies.damaged(path, f"found {rows} rows, expected over {positions[-1]}")
+        start = 0
+        for group in range(file.num_row_groups):
+            stop = start + file.metadata.row_group(group).num_rows
+            if positions is None:
+                yield file.read_row_group(group, columns=list(columns))
+            else:
+                first, last = np.searchsorted(positions, (start, stop))
+                if last > first:
+                    whole = file.read_row_group(group, columns=list(columns))
+                    yield whole.take(positions[first:last] - start)
+            start = stop
 
 
 def first(shards: Sequence[ShardRecord], most: int) -> Iterator[tuple[Path, NDArray[np.int64]]]:
@@ -67,12 +69,3 @@ def first(shards: Sequence[ShardRecord], most: int) -> Iterator[tuple[Path, NDAr
     for shard in (record.shard for record in shards):
         if shard.start < most:
             yield Path(shard.path), np.arange(min(most, shard.stop) - shard.start)
-
-
-def _check_positions(path: Path, positions: NDArray[np.integer[Any]], rows: int) -> None:
-    if len(positions) and (positions[0] < 0 or positions[-1] >= rows):
-        raise ValueError(
-            f"{path}: positions {positions[0]} to {positions[-1]}, but the file has {rows} rows"
-        )
-    if np.any(positions[1:] < positions[:-1]):
-        raise ValueError(f"{path}: positions are not in ascending order")

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collapse import seeding
-from collapse.artifacts import identity, manifest, restoring
-from collapse.artifacts.files import DamagedFileError
+from collapse.artifacts import identity, manifest, remedies, restoring
 from collapse.artifacts.identity import MadeOf
 from collapse.artifacts.manifest import ShardFile, SourceRecord, TrainingSet
 from collapse.artifacts.paths import DATASET
@@ -185,7 +184,6 @@ def read_own(path: str | Path, step: Step, iteration: int) -> TrainingSet:
     for key, expected in belongs.items():
         found = getattr(described, key)
         if found != expected:
-            raise DamagedFileError(
-                f"{path}: belongs to another chain (found {key} {found}, expected {expected})"
-            )
+            reason = f"belongs to another chain (found {key} {found}, expected {expected})"
+            raise remedies.damaged(path, reason)
     return described

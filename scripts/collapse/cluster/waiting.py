@@ -1,7 +1,7 @@
 """How long chains wait: the share of their wall time that is spent outside their steps.
 
-Snakemake writes a benchmark file at the end of every step. The file's modification time is the end
-of the step, and its content is the duration.
+Every step writes a benchmark file when it ends (`collapse.job`). The file's modification time is
+the end of the step, and its content is the duration.
 """
 
 from __future__ import annotations

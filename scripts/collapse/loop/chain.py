@@ -26,9 +26,9 @@ def run(
     """Add the metrics of a chain for those of its seeds that are not in its file yet.
 
     The file keeps all seeds that it ever had. With ``afresh``, all of them run again. A file that
-    is damaged, or of another specification or version, is not used. The chain runs in one thread,
-    so that chains that run at the same time don't compete for cores, and sums in BLAS don't depend
-    on the machine.
+    is damaged, or of another specification or version, is not used; one that can't be read now
+    ends the job. The chain runs in one thread, so that chains that run at the same time don't
+    compete for cores, and sums in BLAS don't depend on the machine.
     """
     identity = {**specification, "version": version}
     found = _previous(path, identity)

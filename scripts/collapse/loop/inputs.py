@@ -57,7 +57,7 @@ class Inputs:
     ) -> None:
         self.study = study
         self.sources = sources or {}
-        self._forced = forced
+        self.forced = frozenset(forced)
         self._environments = environments
         self._project = project
         self.branches = {
@@ -141,7 +141,7 @@ class Inputs:
     def afresh(self, wildcards: Any) -> Uncompared:
         """Return whether a chain runs all its seeds again, because the user forces it."""
         path = self.chain_path_of(wildcards)
-        return Uncompared(not {"*", "chain", path}.isdisjoint(self._forced))
+        return Uncompared(not {"*", "chain", path}.isdisjoint(self.forced))
 
     def kept_seeds_of(self, wildcards: Any) -> list[int]:
         """Return the seeds that a chain's file has after the run: those it has, and new ones.

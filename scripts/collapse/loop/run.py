@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 from collapse import families
 from collapse import study as studies
 from collapse.artifacts import chain_file, files, sources
+from collapse.artifacts.files import DamagedFileError, UnreadableFileError
 from collapse.errors import JobError
 from collapse.study import Study, yaml_file
 
@@ -153,11 +156,50 @@ def forced_by(settings: Any) -> tuple[str, ...]:
     return tuple({*settings.forcerun, *(settings.targets if settings.forcetargets else ())})
 
 
-def set_damaged_results_aside() -> None:
-    """Rename result files that can't be opened, so that Snakemake makes them again."""
-    for path in sorted(Path("results").glob("*/**/*.nc")):
-        if path.is_file() and chain_file.is_damaged(path):
-            print(f"{path} is damaged: it will be made again", file=sys.stderr)
+def follows(settings: Any) -> bool:
+    """Tell whether what follows from forced jobs runs too (``--forceall``, ``--forcerun``)."""
+    return settings is not None and bool(settings.forceall or settings.forcerun)
+
+
+def undamaged(chains_of: Callable[[Any], list[str]], workflow: Any) -> Callable[[Any], list[str]]:
+    """Return an input function that sets damaged results of an experiment aside.
+
+    Snakemake calls it while it builds the graph, before it looks which files are there, so that
+    they are made again. A dry run only says which files are damaged, and what starts no jobs at
+    all (such as ``--dag``, ``--summary`` or ``--touch``) says nothing either. A file that can't
+    be read now is named and stays as it is.
+
+    Parameters
+    ----------
+    chains_of : callable
+        The input function that returns the chains of an experiment.
+    workflow : Workflow
+        Snakemake's.
+    """
+
+    def chains(wildcards: Any) -> list[str]:
+        found = chains_of(wildcards)
+        starts_jobs = workflow.executor_plugin is not None and not workflow.touch
+        if workflow.is_main_process and starts_jobs:
+            for path in (f"results/{wildcards.experiment}/metrics.nc", *found):
+                _check(path, workflow.dryrun)
+        return found
+
+    return chains
+
+
+@functools.cache  # Snakemake may ask for the inputs of a job more than once
+def _check(path: str, dry: bool) -> None:
+    if not Path(path).exists():
+        return
+    try:
+        chain_file.check(path)
+    except UnreadableFileError as error:
+        print(error, file=sys.stderr)
+    except DamagedFileError:
+        will = "a run will make it again" if dry else "it will be made again"
+        print(f"{path} is damaged: {will}", file=sys.stderr)
+        if not dry:
             chain_file.set_aside(path)
 
 
@@ -182,7 +224,8 @@ def print_summary(before: tuple[int, int] | None, whole: bool) -> None:
     """
     now = summary_state()
     if now is not None and (whole or now != before):
-        print(f"\n{SUMMARY.read_text(encoding='utf-8')}", file=sys.stderr)
+        with suppress(OSError):
+            print(f"\n{SUMMARY.read_text(encoding='utf-8')}", file=sys.stderr)
 
 
 def print_errors(since: float) -> None:
@@ -191,7 +234,8 @@ def print_errors(since: float) -> None:
     The path of a log names the rule and the job, which Snakemake is quiet about under our profiles.
     """
     for path in sorted(Path("logs").rglob("*.log")):
-        if path.stat().st_mtime >= since:
-            said = path.read_text(encoding="utf-8")
-            if said.startswith("error: "):
-                print(f"{path}: {said.strip()}", file=sys.stderr)
+        with suppress(OSError):
+            if path.stat().st_mtime >= since:
+                said = path.read_text(encoding="utf-8", errors="replace")
+                if said.startswith("error: "):
+                    print(f"{path}: {said.strip()}", file=sys.stderr)

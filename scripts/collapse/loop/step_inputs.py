@@ -94,7 +94,8 @@ class StepInputs:
         age of the inputs does not count. If moreover all outputs exist, the job is finished, and
         asks only for those inputs that exist.
         """
-        found = identity.recorded(outputs[-1]) if self._finish else None
+        forced = not self._inputs.forced.isdisjoint(outputs)
+        found = identity.recorded(outputs[-1]) if self._finish and not forced else None
         current = found is not None and (
             identity.identity(found) == identity.identity(self.made_of(rule)(wildcards))
         )

@@ -20,6 +20,7 @@ from collapse.artifacts import (
     files,
     identity,
     manifest,
+    remedies,
     restoring,
     sources,
     training_sets,
@@ -108,7 +109,7 @@ def train(
     started = time.perf_counter()
     identity.verify_inputs(made_of)
     sources.verify(made_of)
-    read_verified(step, training_set)
+    read_verified(step, training_set, data)
     work = _work(step, "train", [model, record], Path(model).parent, training_set)
     if work.restore():
         return
@@ -139,15 +140,19 @@ def _work(
     )
 
 
-def read_verified(step: Step, path: str) -> TrainingSet:
-    """Read the manifest of a step's training set, and verify the files that hold its samples."""
+def read_verified(step: Step, path: str, data: str | None = None) -> TrainingSet:
+    """Read the manifest of a step's training set, and verify the files that hold its samples.
+
+    Also verify the test set in a folder of real data. All that is lost or damaged is named.
+    """
     described = training_sets.read_own(path, step, step.iteration)
     used = set()
     for source in described.sources:
         if source.count:
             used |= set(source.files if source.kind == "synthetic" else described.real)
-    for part in sorted(used, key=lambda part: part.path):
-        manifest.verify(part)
+    if data is not None:
+        used |= set(manifest.read_dataset(Path(data, DATASET)).test)
+    manifest.verify(sorted(used, key=lambda part: part.path))
     return described
 
 
@@ -213,11 +218,10 @@ def evaluate(
     identity.verify_inputs(made_of)
     described = training_sets.read_own(training_set, step, step.iteration)
     shards = [manifest.read_shard_record(path) for path in records]
-    for each in shards:
-        manifest.verify(each.shard)
+    read = [each.shard for each in shards]
     if data is not None:
-        for part in manifest.read_dataset(Path(data, DATASET)).test:
-            manifest.verify(part)
+        read += manifest.read_dataset(Path(data, DATASET)).test
+    manifest.verify(read)
     family = families.load(step.family)
     steps = families.load_steps(family)
     job = EvaluateJob(
@@ -287,9 +291,7 @@ def collect(
 
 
 def _read_metrics(path: str) -> dict[str, float]:
-    try:
+    with remedies.reading(path):
         return {
             str(name): float(value) for name, value in json.loads(Path(path).read_text()).items()
         }
-    except (ValueError, AttributeError, TypeError) as error:
-        raise DamagedFileError(f"{path}: damaged ({error}); delete it and run again") from None

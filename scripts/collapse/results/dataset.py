@@ -1,18 +1,29 @@
-"""Reading the values of one chain from the dataset of its experiment."""
+"""Reading the dataset of an experiment, and the values of one chain from it."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from collapse.artifacts import chain_file
 from collapse.study.chain_spec import ChainSpec
 
 if TYPE_CHECKING:
     import xarray as xr
 
 Array = NDArray[np.float64]
+
+
+def read_dataset(path: str | Path) -> xr.Dataset:
+    """Read the dataset of an experiment into memory; raise errors as `chain_file.opened` does."""
+    import xarray as xr
+
+    with chain_file.opened(path) as stored:
+        store = xr.backends.NetCDF4DataStore(stored)  # type: ignore[no-untyped-call]
+        return xr.open_dataset(store).load()
 
 
 def values_of(dataset: xr.Dataset, spec: ChainSpec, metric: str) -> Array:

@@ -20,6 +20,7 @@ from collapse.families.declarations import Expectation, Figure
 from collapse.plotting import style
 from collapse.plotting.portraits import IterationFile
 from collapse.results import learning_curves, mixture_figures, theory_check
+from collapse.results.dataset import read_dataset
 from collapse.results.published import published_of
 from collapse.study import Study, mixtures
 from collapse.study.chain_spec import ChainSpec
@@ -242,16 +243,14 @@ def write(
     The mixtures of a grid share their figures; other regimes are drawn side by side. ``records``
     are the training records of one seed, each with its point, regime and iteration.
     """
-    import xarray as xr
-
     parsed = Study.model_validate(study)
     experiment = Path(metrics).parent.name
     chains = list(parsed.chains(experiment))
     grids = mixtures.grids(chains)
     unmixed = mixtures.unmixed(grids, parsed.named_regimes_of(experiment))
-    with xr.open_dataset(metrics) as dataset:
-        mixture_figures.draw(dataset, grids, directory)
-        if unmixed:
-            draw(dataset.sel(regime=unmixed), chains, directory)
+    found = read_dataset(metrics)
+    mixture_figures.draw(found, grids, directory)
+    if unmixed:
+        draw(found.sel(regime=unmixed), chains, directory)
     curves = [IterationFile(*place, path) for place, path in records]
     learning_curves.draw([curve for curve in curves if curve.regime in unmixed], directory)

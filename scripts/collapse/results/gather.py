@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collapse import families
-from collapse.artifacts import chain_file
+from collapse.artifacts import chain_file, remedies
 from collapse.artifacts.files import DamagedFileError
 from collapse.results import provenance
 
@@ -50,15 +50,14 @@ def write(
     for (_, chain), expected in zip(chains, specifications, strict=True):
         try:
             _, _, found = chain_file.read_chain(chain)
-        except DamagedFileError as error:
-            chain_file.set_aside(chain)
-            raise DamagedFileError(f"{error}; run again to make it again") from None
+        except DamagedFileError:
+            if Path(chain).exists():
+                chain_file.set_aside(chain)
+            raise
         if not chain_file.is_of(found, expected):
             differs = "; ".join(chain_file.differences(found, expected))
-            raise DamagedFileError(
-                f"{chain}: found a chain of another study ({differs}), expected one of this study; "
-                f"delete {chain} and run again"
-            )
+            found_other = f"found a chain of another study ({differs}), expected one of this study"
+            raise remedies.damaged(chain, found_other)
     attributes = {
         "family": layout["family"],
         "study": study,

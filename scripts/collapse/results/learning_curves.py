@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure as Drawing
 
+from collapse.artifacts import remedies
 from collapse.plotting import style
 from collapse.plotting.portraits import IterationFile
 from collapse.study.names import decoded
@@ -28,7 +29,8 @@ def draw(records: Sequence[IterationFile], directory: Path) -> list[Path]:
     """
     curves: dict[str, dict[str, dict[int, Any]]] = {}
     for record in records:
-        curve = json.loads(Path(record.path).read_text(encoding="utf-8")).get("curve")
+        with remedies.reading(record.path):
+            curve = json.loads(Path(record.path).read_text(encoding="utf-8")).get("curve")
         if curve:
             curves.setdefault(record.point, {}).setdefault(record.regime, {})[record.iteration] = (
                 curve

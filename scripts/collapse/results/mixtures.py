@@ -22,7 +22,7 @@ from scipy.stats import t as student
 from collapse import families
 from collapse.artifacts import files
 from collapse.families.declarations import Headline
-from collapse.results.dataset import values_of
+from collapse.results.dataset import read_dataset, values_of
 from collapse.study import Study, mixtures
 from collapse.study.mixtures import Grid, Mixture
 
@@ -176,10 +176,8 @@ def verdict(effect: Effect, headline: Headline) -> str:
 
 def write(metrics: str, *, study: Mapping[str, Any], table: Path) -> None:
     """Write the table of the best amount of synthetic data for each number of real samples."""
-    import xarray as xr
-
     experiment = Path(metrics).parent.name
     grids = mixtures.grids(Study.model_validate(study).chains(experiment))
-    with xr.open_dataset(metrics) as dataset, files.whole(table) as partial:
-        found = tabulate(experiment, dataset, grids)
+    found = tabulate(experiment, read_dataset(metrics), grids)
+    with files.whole(table) as partial:
         found.to_csv(partial, index=False, float_format="%.5g")

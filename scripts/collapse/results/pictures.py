@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from collapse.artifacts import remedies
+
 
 def write(
     portraits: Sequence[tuple[tuple[str, str, int], str]], *, family: str, directory: Path
@@ -14,6 +18,10 @@ def write(
     from collapse.plotting.portraits import IterationFile
     from collapse.study.names import decoded
 
+    for _, path in portraits:
+        with remedies.reading(path), np.load(path, allow_pickle=False) as arrays:
+            for array in arrays.files:
+                arrays[array]  # which checks its checksum
     draw = families.load_pictures(families.load(family))
     shown = [
         IterationFile(point, decoded(regime), iteration, path)

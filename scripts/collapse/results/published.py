@@ -11,7 +11,7 @@ import numpy as np
 from collapse import families
 from collapse.artifacts import files
 from collapse.families.declarations import Published
-from collapse.results.dataset import values_of
+from collapse.results.dataset import read_dataset, values_of
 from collapse.study import Study
 from collapse.study.chain_spec import ChainSpec
 
@@ -89,10 +89,8 @@ def _same(conditions: Mapping[str, Any], spec: ChainSpec) -> bool:
 
 def write(metrics: Sequence[str], *, study: Mapping[str, Any], table: Path) -> None:
     """Write the table of our results beside published ones."""
-    import xarray as xr
-
     parsed = Study.model_validate(study)
-    datasets = {Path(path).parent.name: xr.open_dataset(path) for path in metrics}
+    datasets = {Path(path).parent.name: read_dataset(path) for path in metrics}
     chains = (spec for name in datasets for spec in parsed.chains(name))
     with files.whole(table) as partial:
         compare(chains, datasets).to_csv(partial, index=False, float_format="%.4g")

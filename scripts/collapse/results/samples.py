@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from collapse.artifacts import files
+from collapse.artifacts import files, shard_rows
 
 #: Number of samples of each shard in the table.
 SHOWN_SAMPLES = 3
@@ -14,13 +14,11 @@ SHOWN_SAMPLES = 3
 def write(shards: Sequence[tuple[tuple[str, str, int], str]], *, table: Path) -> None:
     """Write a table of the first samples of each shard, with its point, regime and iteration."""
     import pandas as pd
-    import pyarrow.parquet as parquet
 
     rows = []
     for (point, regime, iteration), path in shards:
-        with parquet.ParquetFile(path) as shard:
-            batch = next(shard.iter_batches(SHOWN_SAMPLES, columns=["text"]))
-        for text in batch["text"].to_pylist():
+        group = next(shard_rows.read(Path(path), None, ["text"]))
+        for text in group["text"].slice(0, SHOWN_SAMPLES).to_pylist():
             rows.append({"point": point, "regime": regime, "iteration": iteration, "text": text})
     with files.whole(table) as partial:
         pd.DataFrame(rows).to_csv(partial, index=False)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from collapse import families
 from collapse.artifacts import files
 from collapse.families.declarations import Headline
-from collapse.results.dataset import values_of
+from collapse.results.dataset import read_dataset, values_of
 from collapse.results.mixtures import best_of, last_values, mean, tabulate
 from collapse.study import Study, mixtures
 from collapse.study.mixtures import Grid
@@ -164,7 +164,6 @@ def write(
 ) -> None:
     """Write the summary of all experiments as CSV and as text."""
     import pandas as pd
-    import xarray as xr
 
     parsed = Study.model_validate(study)
     checked = pd.read_csv(verdicts)
@@ -177,13 +176,12 @@ def write(
             for regime, group in mine.groupby("regime")
         }
         grids = mixtures.grids(parsed.chains(experiment))
-        with xr.open_dataset(path) as dataset:
-            unmixed = mixtures.unmixed(grids, parsed.named_regimes_of(experiment))
-            if unmixed:
-                chains = dataset.sel(regime=unmixed)
-                parts.append(summarise(experiment, chains, agreement))
-            if grids:
-                parts.append(summarise_mixtures(experiment, dataset, grids, agreement))
+        found = read_dataset(path)
+        unmixed = mixtures.unmixed(grids, parsed.named_regimes_of(experiment))
+        if unmixed:
+            parts.append(summarise(experiment, found.sel(regime=unmixed), agreement))
+        if grids:
+            parts.append(summarise_mixtures(experiment, found, grids, agreement))
     whole = pd.concat(parts, ignore_index=True)
     with files.whole(table) as partial:
         whole.to_csv(partial, index=False)

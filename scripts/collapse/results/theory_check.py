@@ -14,7 +14,7 @@ from scipy.stats import t as student
 from collapse import families
 from collapse.artifacts import files
 from collapse.families.declarations import Expectation
-from collapse.results.dataset import values_of
+from collapse.results.dataset import read_dataset, values_of
 from collapse.study import Study
 from collapse.study.chain_spec import ChainSpec
 
@@ -162,10 +162,8 @@ def write(
     metrics: Sequence[str], *, study: Mapping[str, Any], comparisons: Path, verdicts: Path
 ) -> None:
     """Write the comparisons of simulation with theory, and the verdicts."""
-    import xarray as xr
-
     parsed = Study.model_validate(study)
-    datasets = {Path(path).parent.name: xr.open_dataset(path) for path in metrics}
+    datasets = {Path(path).parent.name: read_dataset(path) for path in metrics}
     chains = (spec for experiment in parsed.experiments for spec in parsed.chains(experiment))
     found = compare_chains(chains, datasets)
     verdict = judge(found)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import transformers
 
-from collapse.errors import JobError, in_one_line
+from collapse.artifacts import remedies
 
 
 def configuration(model: Path) -> Any:
@@ -17,15 +17,13 @@ def configuration(model: Path) -> Any:
 
     Raises
     ------
-    JobError
+    DamagedFileError
         If there is none, or none that transformers knows without code from elsewhere.
     """
-    try:
+    with remedies.reading(model, "the configuration can't be loaded"):
         return transformers.AutoConfig.from_pretrained(
             model, local_files_only=True, trust_remote_code=False
         )
-    except Exception as error:  # each library below raises types of its own
-        raise _unusable(model, "configuration", error) from None
 
 
 def attention(configuration: Any) -> str:
@@ -42,12 +40,12 @@ def read(model: Path, dtype: torch.dtype = torch.float32) -> Any:
 
     Raises
     ------
-    JobError
+    DamagedFileError
         If the checkpoint can't be loaded, or its weights don't match its configuration.
     """
     described = configuration(model)
     transformers.utils.logging.disable_progress_bar()  # it would fill log files
-    try:
+    with remedies.reading(model, "the checkpoint can't be loaded"):
         network, found = transformers.AutoModelForCausalLM.from_pretrained(
             model,
             config=described,
@@ -59,13 +57,12 @@ def read(model: Path, dtype: torch.dtype = torch.float32) -> Any:
             ignore_mismatched_sizes=True,  # they are reported below
             output_loading_info=True,
         )
-    except Exception as error:
-        raise _unusable(model, "checkpoint", error) from None
     for problem in ("missing_keys", "mismatched_keys", "unexpected_keys"):
         if found[problem]:
-            raise JobError(
-                f"{model}: the checkpoint doesn't match its configuration "
-                f"({problem.replace('_', ' ')}: {sorted(map(str, found[problem]))[0]})"
+            raise remedies.damaged(
+                model,
+                "the checkpoint doesn't match its configuration "
+                f"({problem.replace('_', ' ')}: {sorted(map(str, found[problem]))[0]})",
             )
     return network
 
@@ -98,7 +95,3 @@ def load(model: Path, dtype: torch.dtype = torch.float32) -> Any:
 def parameter_count(model: torch.nn.Module) -> int:
     """Return the number of parameters; tied ones count once."""
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _unusable(model: Path, what: str, error: Exception) -> JobError:
-    return JobError(f"{model}: the {what} can't be loaded ({in_one_line(error)})")

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from collapse.artifacts import files
+from collapse.errors import in_one_line
 from collapse.training import sharding
 from collapse.training.distributed import Ranks
 
@@ -32,8 +33,10 @@ def write(
     model: torch.nn.Module,
     optimiser: torch.optim.Optimizer,
     ranks: Ranks,
-) -> None:
-    """Write a state, together with the other ranks.
+) -> bool:
+    """Write a state, together with the other ranks; return whether this rank knows it written.
+
+    If it can't be, because a disk is full, say, training goes on, and the state before stays.
 
     Parameters
     ----------
@@ -49,7 +52,7 @@ def write(
     weights = model.state_dict()  # parameters() may still be gathered after an evaluation
     sharded = any(isinstance(tensor, DTensor) for tensor in weights.values())
     if not (ranks.first or sharded):
-        return
+        return True
     part = {
         "model": _own(weights, ranks),
         "optimiser": {
@@ -59,16 +62,16 @@ def write(
     }
     names = [f"training.{content['step']}.{rank}.pt" for rank in range(ranks.world)]
     others = names[1:] if sharded else []
-    if not ranks.first:
-        _save(part, folder / names[ranks.rank])
+    failed = not ranks.first and not _save(part, folder / names[ranks.rank])
     if sharded:
-        ranks.wait()
-    if ranks.first:
-        _save(
-            {**content, **part, "others": others, "torch": str(torch.__version__)}, folder / _FILE
-        )
+        failed = bool(ranks.maximum(failed))
+    if ranks.first and not failed:
+        whole = {**content, **part, "others": others, "torch": str(torch.__version__)}
+        failed = not _save(whole, folder / _FILE)
+    if ranks.first and not failed:
         for path in set(folder.glob("training.*.*.pt")) - {folder / name for name in others}:
-            path.unlink()
+            path.unlink(missing_ok=True)
+    return not failed
 
 
 def _own(tensors: Mapping[str, Tensor], ranks: Ranks) -> dict[str, Tensor]:
@@ -80,12 +83,15 @@ def _own(tensors: Mapping[str, Tensor], ranks: Ranks) -> dict[str, Tensor]:
     }
 
 
-def _save(content: Mapping[str, Any], path: Path) -> None:
-    with files.whole(path) as partial:
-        try:
+def _save(content: Mapping[str, Any], path: Path) -> bool:
+    """Write a file; return whether it could be written, and say on standard error if not."""
+    try:
+        with files.whole(path) as partial:
             torch.save(dict(content), partial)
-        except RuntimeError as error:  # torch reports a full disk by it
-            raise OSError(f"cannot write the state of training to {path}: {error}") from None
+    except (OSError, RuntimeError) as error:  # torch reports a full disk by a RuntimeError
+        print(f"{path}: can't be written ({in_one_line(error)}); training goes on", file=sys.stderr)
+        return False
+    return True
 
 
 def read(folder: Path, fingerprint: str, ranks: Ranks) -> list[dict[str, Any]]:

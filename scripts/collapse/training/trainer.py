@@ -92,14 +92,15 @@ def train(
                 request = ranks.maximum(STOP if requests else SAVE if due else GO_ON)
                 if request == GO_ON and run.step < optimisation.steps:
                     continue
-                run.save(state, fingerprint)
+                written = run.save(state, fingerprint)
                 saved = time.monotonic()
                 if request == STOP and run.step < optimisation.steps:
                     ranks.wait()  # the others would be killed if one rank ended early
                     why = requests[0] if requests else "another rank"
+                    how = f"saved in {state}" if written else "its state can't be written"
                     raise Interrupted(
                         f"training stopped by {why} after step {run.step} of "
-                        f"{optimisation.steps}; saved in {state}, run again to go on"
+                        f"{optimisation.steps}; {how}, run again to go on"
                     )
         return run.curve
 
@@ -230,8 +231,8 @@ class _Run:
             self.total += loss
         self.unread.clear()
 
-    def save(self, state: Path, fingerprint: str) -> None:
-        """Write the state as a whole; a model that has diverged is never saved."""
+    def save(self, state: Path, fingerprint: str) -> bool:
+        """Write the state as a whole if possible; a model that has diverged is never saved."""
         if self.unread:
             self._read()
         finite = all(bool(sharding.own(one).isfinite().all()) for one in self.parameters)
@@ -246,7 +247,7 @@ class _Run:
             "total": self.total,
             "curve": [tuple(point) for point in self.curve],
         }
-        saved_state.write(state, content, self.task.model, self.optimiser, self.ranks)
+        return saved_state.write(state, content, self.task.model, self.optimiser, self.ranks)
 
     def resume(self, state: Path, fingerprint: str) -> None:
         """Continue from a saved state, if there is an undamaged one with this fingerprint."""

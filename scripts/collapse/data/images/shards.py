@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from collapse.artifacts import shard_rows
+from collapse.artifacts import remedies, shard_rows
 from collapse.artifacts.files import DamagedFileError
 
 IMAGE, LABEL = "image", "label"
@@ -66,7 +66,7 @@ def read(path: Path, rows: NDArray[np.integer[Any]] | None = None) -> Iterator[I
         column = table[IMAGE].combine_chunks()
         shape = _shape(path, table.schema)
         if column.type != pa.binary(int(np.prod(shape))):
-            raise DamagedFileError(f"{path}: found {column.type}, expected images of shape {shape}")
+            raise remedies.damaged(path, f"found {column.type}, expected images of shape {shape}")
         width = column.type.byte_width
         flat = np.frombuffer(column.buffers()[1], np.uint8)[column.offset * width :]
         yield flat[: len(column) * width].reshape(-1, *shape)
@@ -82,7 +82,7 @@ def _shape(path: Path, schema: pa.Schema) -> Shape:
     try:
         height, width, channels = map(int, (schema.metadata or {})[_SHAPE].split(b","))
     except (KeyError, ValueError):
-        raise DamagedFileError(f"{path}: no shape of images in its metadata") from None
+        raise remedies.damaged(path, "no shape of images in its metadata") from None
     return height, width, channels
 
 

@@ -16,8 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
-from collapse.artifacts import shard_rows
-from collapse.artifacts.files import DamagedFileError
+from collapse.artifacts import remedies, shard_rows
 
 #: Elements of GEOM-Drugs: H, B, C, N, O, F, Al, Si, P, S, Cl, As, Br, I, Hg, Bi.
 ELEMENTS = (1, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 33, 35, 53, 80, 83)
@@ -176,7 +175,8 @@ def read(path: Path, rows: NDArray[np.int64] | None = None) -> Conformations:
     """
     table = pa.concat_tables(shard_rows.read(path, None, SCHEMA.names))
     if table.schema != SCHEMA:
-        raise DamagedFileError(f"{path}: found {table.schema}, expected conformations")
+        columns = ", ".join(f"{field.name}: {field.type}" for field in table.schema)
+        raise remedies.damaged(path, f"found {columns}, expected conformations")
     flat, bounds = {}, {}
     for name in SCHEMA.names[2:]:
         column = table[name].combine_chunks()

@@ -20,6 +20,7 @@ import numpy as np
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
+from collapse.artifacts import remedies
 from collapse.data.molecules import drug_like, rdkit_conversion
 from collapse.data.molecules.conformations import Conformations
 from collapse.errors import DataError
@@ -175,7 +176,8 @@ def _opened(file: Path) -> Iterator[IO[bytes]]:
         with (gzip.open if file.suffix == ".gz" else open)(file, "rb") as content:
             yield cast(IO[bytes], content)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{file}: damaged or truncated gzip file ({error})") from None
+        found = f"damaged or truncated gzip file ({error})"
+        raise DataError(f"{file}: {found}; {remedies.remedy(file)}") from None
 
 
 def _usable(

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple, NoReturn, cast
 
+from collapse.artifacts import remedies
 from collapse.errors import DataError, in_one_line
 
 CHUNK = 1 << 20
@@ -166,7 +167,8 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         with opened(path, "rb") as file:
             yield cast(IO[bytes], file)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: damaged or truncated gzip file ({error})") from None
+        found = f"damaged or truncated gzip file ({error})"
+        raise DataError(f"{path}: {found}; {remedies.remedy(path)}") from None
 
 
 def _separated(path: Path, separator: str) -> Iterator[str]:

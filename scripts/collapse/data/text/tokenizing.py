@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from collapse.artifacts import files
-from collapse.errors import DataError, in_one_line
+from collapse.artifacts import files, remedies
+from collapse.errors import DataError
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -108,18 +108,14 @@ def load(path: Path) -> Tokenizer:
 
     Raises
     ------
-    DataError
-        If there is no tokenizer, or it can't be read.
+    DamagedFileError
+        If there is no tokenizer, or the file is not one.
     """
     from tokenizers import Tokenizer
 
     file = path / "tokenizer.json"
-    if not file.is_file():
-        raise DataError(f"{file}: found no such file, expected a saved tokenizer")
-    try:
+    with remedies.reading(file, "can't be read as a tokenizer"):
         tokenizer = Tokenizer.from_file(str(file))
-    except Exception as error:  # the library raises no type of its own
-        raise DataError(f"{file}: can't be read as a tokenizer ({in_one_line(error)})") from None
     tokenizer.encode_special_tokens = True
     tokenizer.no_truncation()
     tokenizer.no_padding()

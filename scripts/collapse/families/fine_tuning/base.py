@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import transformers
 
-from collapse.artifacts import manifest
+from collapse.artifacts import manifest, remedies
 from collapse.artifacts.step import Step
 from collapse.data import hub
 from collapse.data.text import stories, tokenizing, tokens
@@ -55,15 +55,13 @@ def recorded(data: Path, details: dict[str, Any]) -> Base:
 
     Raises
     ------
-    JobError
+    DamagedFileError
         If its checkpoint is no longer there.
     """
     noted = details["base"]
     path = data / noted["path"]  # an absolute path stays what it is
     if not (path / "config.json").is_file():
-        raise JobError(
-            f"{path}: the base model is missing; restore it, or delete {data} to prepare it again"
-        )
+        raise remedies.damaged(path, "the base model is missing")
     return Base(path, Special(**noted["special"]), noted["sha256"])
 
 

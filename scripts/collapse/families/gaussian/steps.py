@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
+from collapse.artifacts import remedies, shard_rows
 from collapse.families.gaussian import Model, Parameters, Simulator
 from collapse.families.step_jobs import EvaluateJob, GenerateJob, StepJob, Steps, TrainJob
 from collapse.seeding import Streams
@@ -31,8 +32,9 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
             (values,) = simulator.real(selection.iteration, selection.size)
             parts.append(values[0][selection.rows])
         else:
-            column = parquet.read_table(selection.path)["values"].combine_chunks()
-            parts.append(_rows(column)[selection.rows])
+            path = Path(selection.path)
+            for table in shard_rows.read(path, selection.rows, ("values",)):
+                parts.append(_rows(path, table["values"], job.parameters.dimension))
     fresh = any(selection.kind == "fresh" for selection in job.selections)
     # With new real data at every iteration, nothing bounds the span of the samples.
     simulator.real_seen = np.iinfo(np.int64).max if fresh else job.step.samples
@@ -65,14 +67,19 @@ def _simulator(job: StepJob[Parameters]) -> Simulator:
 
 
 def _load(model: Path) -> Model:
-    with np.load(model / _MODEL, allow_pickle=False) as stored:
+    with (
+        remedies.reading(model, "the checkpoint can't be loaded"),
+        np.load(model / _MODEL, allow_pickle=False) as stored,
+    ):
         fields = {name: value if value.ndim else value.item() for name, value in stored.items()}
-    return Model(**fields)
+        return Model(**fields)
 
 
-def _rows(column: Any) -> NDArray[np.float64]:
-    width = column.type.list_size
-    return np.asarray(column.flatten()).reshape(-1, width)
+def _rows(path: Path, column: Any, width: int) -> NDArray[np.float64]:
+    expected = pa.list_(pa.float64(), width)
+    if column.type != expected:
+        raise remedies.damaged(path, f"expected values of type {expected}, found {column.type}")
+    return np.asarray(column.combine_chunks().flatten()).reshape(-1, width)
 
 
 STEPS = Steps(train=train, generate=generate, evaluate=evaluate)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from collapse.artifacts import files
+from collapse.artifacts import files, remedies
 from collapse.artifacts.step import Step
 from collapse.families.language_model import Parameters, models
 from collapse.families.language_model.packing import Packer
@@ -121,8 +121,9 @@ def _write_first_tokens(documents: Tokens, model: Path) -> None:
 
 def read_first_tokens(model: Path) -> FirstTokens:
     """Read the distribution of first tokens of the documents that a model was trained on."""
-    content = json.loads((model / FIRST_TOKENS).read_text(encoding="utf-8"))
-    counts = np.array(content["counts"], dtype=np.float64)
-    cumulative = np.cumsum(counts) / counts.sum()
-    cumulative[-1] = 1.0
-    return FirstTokens(np.array(content["tokens"]), cumulative)
+    with remedies.reading(model, f"{FIRST_TOKENS} can't be read"):
+        content = json.loads((model / FIRST_TOKENS).read_text(encoding="utf-8"))
+        counts = np.array(content["counts"], dtype=np.float64)
+        cumulative = np.cumsum(counts) / counts.sum()
+        cumulative[-1] = 1.0
+        return FirstTokens(np.array(content["tokens"]), cumulative)

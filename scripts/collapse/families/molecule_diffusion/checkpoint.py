@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from collapse.errors import JobError, in_one_line
+from collapse.artifacts import remedies
 from collapse.families.molecule_diffusion.architectures import ARCHITECTURES, Architecture
 from collapse.families.molecule_diffusion.networks import DualEncoder
 
@@ -46,15 +45,13 @@ def load(folder: Path) -> Any:
 
     Raises
     ------
-    JobError
+    DamagedFileError
         If the folder does not hold a network and its weights.
     """
-    try:
+    with remedies.reading(folder, "the checkpoint can't be loaded"):
         shape = Architecture(**json.loads((folder / CONFIGURATION).read_text(encoding="utf-8")))
         network = DualEncoder(shape)
         _set(network, load_file(folder / WEIGHTS))
-    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
-        raise JobError(f"{folder}: the checkpoint can't be loaded ({in_one_line(error)})") from None
     return network.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
 

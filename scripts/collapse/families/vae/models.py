@@ -21,8 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from collapse.artifacts import files
-from collapse.errors import JobError, in_one_line
+from collapse.artifacts import files, remedies
 from collapse.families.vae.architectures import GROUPS, KERNEL, Architecture
 
 WEIGHTS, CONFIGURATION = "model.safetensors", "config.json"
@@ -174,10 +173,10 @@ def load(directory: Path) -> VAE:
 
     Raises
     ------
-    JobError
-        If it is damaged, or its weights don't have the shapes that its configuration says.
+    DamagedFileError
+        If its weights don't have the shapes that its configuration says, or it is not whole.
     """
-    try:
+    with remedies.reading(directory, "the checkpoint can't be loaded"):
         content: dict[str, Any] = json.loads(
             (directory / CONFIGURATION).read_text(encoding="utf-8")
         )
@@ -185,10 +184,6 @@ def load(directory: Path) -> VAE:
         shape = Architecture(**{**content, "widths": tuple(content["widths"])})
         network = VAE(shape, noise)
         network.load_state_dict(safetensors.torch.load_file(directory / WEIGHTS))
-    except Exception as error:  # each of the libraries has its own
-        raise JobError(
-            f"{directory}: the checkpoint can't be loaded ({in_one_line(error)})"
-        ) from None
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return arranged(network, device).eval()
 

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from collapse.artifacts import remedies
+
 Array = NDArray[np.float32]
 
 #: Largest number of clusters, and least number of images for each of them.
@@ -91,7 +93,7 @@ def save(reference: Reference, path: Path) -> None:
 
 def load(path: Path) -> Reference:
     """Read a reference that `save` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
+    with remedies.reading(path), np.load(path, allow_pickle=False) as arrays:
         return Reference(**arrays)
 
 

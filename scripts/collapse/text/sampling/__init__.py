@@ -20,6 +20,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from safetensors import safe_open
+
+from collapse.artifacts import remedies
 from collapse.text.sampling.interface import (
     Decoding,
     Generator,
@@ -100,6 +103,8 @@ def opened(
 
     Raises
     ------
+    DamagedFileError
+        If the checkpoint is not whole.
     SamplingError
         If the model has fewer positions than a sample may take, lacks the BOS or the EOS, or
         cannot be loaded. The generator raises it if a sample cannot be drawn.
@@ -203,12 +208,16 @@ def _gpu() -> bool:
 
 
 def _check(model: Path, decoding: Decoding) -> None:
-    """Refuse what the model's configuration says it cannot do, before the model is loaded."""
+    """Refuse a damaged checkpoint, and what its configuration says it cannot do."""
     path = model / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SamplingError(f"{path}: no configuration of a model ({error})") from error
+    with remedies.reading(path, "no configuration of a model"):
+        config = dict(json.loads(path.read_text(encoding="utf-8")))
+    weights = sorted(model.glob("*.safetensors"))
+    if not weights:
+        raise remedies.damaged(model, "found no weights, expected at least one file *.safetensors")
+    for file in weights:  # the header says how long a file is
+        with remedies.reading(file, "damaged"), safe_open(file, "np"):
+            pass
     positions = config.get("max_position_embeddings", config.get("n_positions"))
     if positions is not None and decoding.max_tokens + 1 > positions:
         raise SamplingError(

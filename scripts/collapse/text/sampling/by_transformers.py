@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from collapse.artifacts import remedies
 from collapse.text.sampling.interface import (
     Decoding,
     Generator,
@@ -35,7 +36,7 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Generator]:
     shown = bars.is_progress_bar_enabled()
     bars.disable_progress_bar()
     try:
-        with one_line(f"{model}: transformers cannot load it"):
+        with remedies.reading(model, "transformers cannot load it"):
             described = checkpoints.configuration(model)
             network, loading = transformers.AutoModelForCausalLM.from_pretrained(
                 model,
@@ -48,12 +49,13 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Generator]:
                 trust_remote_code=False,
                 output_loading_info=True,
             )
+        with one_line(f"{model}: transformers failed"):
             network = network.to(device).eval()
     finally:
         if shown:
             bars.enable_progress_bar()
     if loading["missing_keys"]:  # these weights would be random
-        raise SamplingError(f"{model}: no weights for {sorted(loading['missing_keys'])[0]}")
+        raise remedies.damaged(model, f"no weights for {sorted(loading['missing_keys'])[0]}")
     ends = None if decoding.ignore_end else decoding.end
 
     def draw(rows: list[list[int]], seeds: list[int]) -> list[Sample]:
