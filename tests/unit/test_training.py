@@ -68,6 +68,8 @@ class Toy:
         self.before_step(step)
         return self.data(1000 + step, self.rows)
 
+    unit = "tokens"
+
     def weight(self, batch):
         return float(batch["tokens"].sum())
 

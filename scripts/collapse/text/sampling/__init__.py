@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from collapse.progress import Progress
 from collapse.text.sampling.interface import (
     Decoding,
     Generator,
@@ -117,8 +118,11 @@ def opened(
 
         def generate(prompts: Sequence[Sequence[int]], seeds: Sequence[int]) -> list[Sample]:
             _check_requests(prompts, seeds, decoding)
-            with one_line(f"{model}: {chosen} failed"):
-                return draw(prompts, seeds) if len(prompts) else []
+            if not len(prompts):
+                return []
+            shown = Progress("sampling", len(prompts), unit="samples")
+            with shown, one_line(f"{model}: {chosen} failed"):
+                return draw(prompts, seeds, shown.count)
 
         yield generate
 

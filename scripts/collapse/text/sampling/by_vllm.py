@@ -5,14 +5,16 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from collapse.text.sampling.interface import Decoding, Generator, Sample, one_line
+from collapse.text.sampling.interface import Backend, Decoding, Sample, one_line, unnoticed
 
 #: Variables that vLLM reads when it is imported. Without a process of its own it starts in
 #: seconds instead of a minute.
@@ -36,8 +38,34 @@ _VLLM_CPU = {
 _GPU_MEMORY = 0.9
 
 
+class _Counter:
+    """A stand-in for the bar of tqdm that vLLM would show, which passes on what is drawn."""
+
+    def __init__(self, drawn: Callable[[int], None], **_: object) -> None:
+        self._drawn = drawn
+        self._start = time.monotonic()
+        self.n = 0
+        self.postfix = ""
+
+    @property
+    def format_dict(self) -> dict[str, float]:
+        """The seconds since the start, from which vLLM computes the speed that it would show."""
+        return {"elapsed": max(time.monotonic() - self._start, 1e-9)}
+
+    def update(self, count: int = 1) -> None:
+        """Count samples."""
+        self.n += count
+        self._drawn(count)
+
+    def refresh(self) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """End nothing."""
+
+
 @contextmanager
-def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Generator]:
+def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Backend]:
     """Open a checkpoint with vLLM; see `collapse.text.sampling.opened`."""
     import torch
 
@@ -79,15 +107,19 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Generator]:
                 detokenize=False,
             )
 
-        def generate(prompts: Sequence[Sequence[int]], seeds: Sequence[int]) -> list[Sample]:
+        def generate(
+            prompts: Sequence[Sequence[int]],
+            seeds: Sequence[int],
+            drawn: Callable[[int], None] = unnoticed,
+        ) -> list[Sample]:
             given = [{"prompt_token_ids": [decoding.begin, *prompt]} for prompt in prompts]
             requests = [request(*each) for each in zip(prompts, seeds, strict=True)]
-            outputs = engine.generate(given, requests, use_tqdm=False)
+            outputs = engine.generate(given, requests, use_tqdm=partial(_Counter, drawn))
             samples = []
             for prompt, output in zip(prompts, outputs, strict=True):
-                drawn = output.outputs[0]
-                ended = drawn.finish_reason == "stop"
-                tokens = [*prompt, *drawn.token_ids]
+                found = output.outputs[0]
+                ended = found.finish_reason == "stop"
+                tokens = [*prompt, *found.token_ids]
                 samples.append(Sample(np.array(tokens[:-1] if ended else tokens, np.int32), ended))
             return samples
 
