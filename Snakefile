@@ -11,7 +11,8 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
-PROJECT = Path(workflow.basedir)
+# Not workflow.basedir, which is the folder of the Snakefile that uses this one as a module.
+PROJECT = Path(str(workflow.current_basedir))
 
 
 configfile: PROJECT / "config" / "config.yaml"
@@ -27,15 +28,10 @@ include: "rules/plan.smk"
 report: "docs/report.rst"
 
 
-localrules:
-    all,
-    plan,
-    explain,
-
-
 rule all:
     """Every figure and table of the study."""
     default_target: True
+    localrule: True
     input:
         # Chains and datasets are named here, so that a lost one is made again in any case.
         chains=inputs.all_chains,

@@ -6,9 +6,16 @@
 import sys
 import time
 
-sys.path.insert(0, str(PROJECT / "scripts"))
+if PROJECT.is_dir():
+    sys.path.insert(0, str(PROJECT / "scripts"))
 
-from collapse.loop import run
+try:
+    from collapse.loop import run
+except ModuleNotFoundError as error:
+    if error.name != "collapse":
+        raise
+    sys.exit(f"error: {PROJECT} is not on this machine: install its package (docs/module.md)")
+
 from collapse.loop.inputs import Inputs, any_of
 from collapse.loop.step_inputs import StepInputs
 

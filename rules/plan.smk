@@ -6,6 +6,7 @@
 
 rule plan:
     """Print the jobs, core-hours, GPU-hours and bytes of each experiment."""
+    localrule: True
     params:
         study=inputs.whole_study,
     script:
@@ -14,5 +15,6 @@ rule plan:
 
 rule explain:
     """Print why each job of the study would run."""
+    localrule: True
     script:
         "../scripts/explain.py"
