@@ -39,7 +39,11 @@ RUN = run.begin(
 )
 STUDY = RUN.study
 inputs = Inputs(
-    STUDY, RUN.environments, PROJECT, sources=RUN.sources, forced=RUN.forced
+    STUDY,
+    RUN.environments,
+    PROJECT if PROJECT.is_dir() else Path(".."),  # on a host of git, as seen from rules/
+    sources=RUN.sources,
+    forced=RUN.forced,
 )
 steps = StepInputs(inputs, finish=workflow.is_main_process and not RUN.forced)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from collapse.text.sampling.interface import Backend, Decoding, Sample, one_line, unnoticed
 
@@ -38,30 +39,17 @@ _VLLM_CPU = {
 _GPU_MEMORY = 0.9
 
 
-class _Counter:
-    """A stand-in for the bar of tqdm that vLLM would show, which passes on what is drawn."""
+class _Counter(tqdm):  # type: ignore[misc]
+    """In place of the bar that vLLM would show: it shows nothing, but passes on what is done."""
 
-    def __init__(self, drawn: Callable[[int], None], **_: object) -> None:
+    def __init__(self, *given: Any, drawn: Callable[[int], None], **options: Any) -> None:
         self._drawn = drawn
-        self._start = time.monotonic()
-        self.n = 0
-        self.postfix = ""
+        super().__init__(*given, **{**options, "file": io.StringIO(), "disable": False})
 
-    @property
-    def format_dict(self) -> dict[str, float]:
-        """The seconds since the start, from which vLLM computes the speed that it would show."""
-        return {"elapsed": max(time.monotonic() - self._start, 1e-9)}
-
-    def update(self, count: int = 1) -> None:
-        """Count samples."""
-        self.n += count
-        self._drawn(count)
-
-    def refresh(self) -> None:
-        """Show nothing."""
-
-    def close(self) -> None:
-        """End nothing."""
+    def update(self, n: float | None = 1) -> bool | None:
+        """Count requests that are done."""
+        self._drawn(int(n or 0))
+        return super().update(n)
 
 
 @contextmanager
@@ -114,7 +102,7 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Backend]:
         ) -> list[Sample]:
             given = [{"prompt_token_ids": [decoding.begin, *prompt]} for prompt in prompts]
             requests = [request(*each) for each in zip(prompts, seeds, strict=True)]
-            outputs = engine.generate(given, requests, use_tqdm=partial(_Counter, drawn))
+            outputs = engine.generate(given, requests, use_tqdm=partial(_Counter, drawn=drawn))
             samples = []
             for prompt, output in zip(prompts, outputs, strict=True):
                 found = output.outputs[0]
