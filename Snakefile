@@ -31,7 +31,6 @@ report: "docs/report.rst"
 rule all:
     """Every figure and table of the study."""
     default_target: True
-    localrule: True
     input:
         # Chains and datasets are named here, so that a lost one is made again in any case.
         chains=inputs.all_chains,
@@ -48,6 +47,7 @@ rule all:
         theory="results/tables/theory_check.csv",
         verdicts="results/tables/theory_verdicts.csv",
         summary=["results/tables/summary.txt", "results/tables/summary.csv"],
+    localrule: True
 
 
 onsuccess:

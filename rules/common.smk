@@ -14,7 +14,9 @@ try:
 except ModuleNotFoundError as error:
     if error.name != "collapse":
         raise
-    sys.exit(f"error: {PROJECT} is not on this machine: install its package (docs/module.md)")
+    sys.exit(
+        f"error: {PROJECT} is not on this machine: install its package (docs/module.md)"
+    )
 
 from collapse.loop.inputs import Inputs, any_of
 from collapse.loop.step_inputs import StepInputs
@@ -41,7 +43,9 @@ STUDY = RUN.study
 inputs = Inputs(
     STUDY,
     RUN.environments,
-    PROJECT if PROJECT.is_dir() else Path(".."),  # on a host of git, as seen from rules/
+    (
+        PROJECT if PROJECT.is_dir() else Path("..")
+    ),  # on a host of git, as seen from rules/
     sources=RUN.sources,
     forced=RUN.forced,
 )

@@ -1,12 +1,16 @@
 # What a run would do: its cost, and why its jobs would run.
 #
 # in:  the study, and what the working directory holds of it
-# out: text on the terminal
+# out: text on the terminal, and in the log
 
 
 rule plan:
+    log:
+        "logs/plan.log",
     """Print the jobs, core-hours, GPU-hours and bytes of each experiment."""
     localrule: True
+    conda:
+        inputs.environment("other")
     params:
         study=inputs.whole_study,
     script:
@@ -14,7 +18,11 @@ rule plan:
 
 
 rule explain:
+    log:
+        "logs/explain.log",
     """Print why each job of the study would run."""
     localrule: True
+    conda:
+        inputs.environment("other")
     script:
         "../scripts/explain.py"
