@@ -178,12 +178,13 @@ class Progress:
     def _place(self) -> str:
         return f"{self._label()}: {self.done} of {self.total} {self.unit}"
 
-    def _label(self) -> str:
+    def _label(self, *, short: bool = False) -> str:
+        """Return the name of the job, as that of its log, and what is done; in short, no point."""
         if self._log is None:
             return self.what
         parts = self._log.with_suffix("").parts
         job = parts[parts.index("logs") + 1 :] if "logs" in parts else parts[-1:]
-        return f"{'/'.join(job)}: {self.what}"
+        return f"{'/'.join(job[:2] + job[3:] if short else job)}: {self.what}"
 
     def _speed(self, point: dict[str, Any]) -> str:
         rates = [name for name in point if name.endswith("_per_second")]
@@ -204,7 +205,7 @@ class Progress:
                 from tqdm import tqdm
 
                 return tqdm(
-                    desc=self._label(),
+                    desc=self._label(short=True),
                     total=self.total,
                     initial=self.done,
                     unit=f" {self.unit}",

@@ -27,7 +27,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def log(tmp_path):
-    path = tmp_path / "logs" / "train" / "e" / "iter2.log"
+    path = tmp_path / "logs" / "train" / "e" / "n=1" / "iter2.log"
     with progress.of_job(path):
         yield path
 
@@ -61,7 +61,7 @@ def test_a_line_every_half_minute_says_step_loss_speed_and_time_left(log):
     printed = run(20, seconds=5)
     first, *others = printed.splitlines()
     assert first == (
-        "train/e/iter2: training: 6 of 100 steps, train loss 2.5, learning rate 0.001, "
+        "train/e/n=1/iter2: training: 6 of 100 steps, train loss 2.5, learning rate 0.001, "
         "0.2 steps/s, 10 tokens/s, 7:50 left"
     )
     assert len(others) == 2  # 100 s
