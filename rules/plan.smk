@@ -5,9 +5,9 @@
 
 
 rule plan:
+    """Print the jobs, core-hours, GPU-hours and bytes of each experiment."""
     log:
         "logs/plan.log",
-    """Print the jobs, core-hours, GPU-hours and bytes of each experiment."""
     localrule: True
     conda:
         inputs.environment("other")
@@ -18,9 +18,9 @@ rule plan:
 
 
 rule explain:
+    """Print why each job of the study would run."""
     log:
         "logs/explain.log",
-    """Print why each job of the study would run."""
     localrule: True
     conda:
         inputs.environment("other")
