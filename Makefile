@@ -2,9 +2,10 @@
 # make test   set up and run the tests
 # make slurm-test   as root: start a real SLURM on this machine, and check that faults change no number
 # make doctor check this cluster before a run: make doctor STUDY=PATH
-# make lint   run ruff, mypy, import-linter (which room imports which) and snakefmt
+# make lint   run ruff, mypy, import-linter (which room imports which), snakefmt and snakemake --lint
 # make bench  compare chains with a plain per-seed loop: ratios of time, and peak memory
 # make plan   estimate what the study costs
+# make progress  how far it is, also while it runs: make progress STUDY=PATH
 # make schema regenerate the JSON schema of the study file
 # make lock   pin the packages in envs/locks/*.in (FIND_LINKS=--find-links=... names torch's CPU build)
 PYTHON ?= python3
@@ -15,7 +16,7 @@ PIP := $(BIN)/python -m pip install --quiet --no-deps --disable-pip-version-chec
 # The value of a variable as one word of the shell.
 quoted = '$(subst ','\'',$(value $(1)))'
 
-.PHONY: run test slurm-test doctor lint bench plan schema lock clean
+.PHONY: run test slurm-test doctor lint bench plan progress schema lock clean
 
 run: $(VENV)/models
 	$(SNAKEMAKE)
@@ -42,12 +43,16 @@ lint: $(VENV)/dev $(VENV)/models
 	$(BIN)/mypy
 	PYTHONPATH=scripts $(BIN)/lint-imports --no-logo
 	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/python -m snakemake --lint
 
 bench: $(VENV)/dev $(VENV)/models
 	PYTHONPATH=scripts $(BIN)/python benchmarks/bench.py
 
 plan: $(VENV)/core
 	@$(SNAKEMAKE) plan --quiet all
+
+progress: $(VENV)/core
+	@$(BIN)/python scripts/progress.py $(if $(value STUDY),--config study=$(call quoted,STUDY))
 
 schema: $(VENV)/core
 	PYTHONPATH=scripts $(BIN)/python -m collapse.study > config/schemas/study.schema.json

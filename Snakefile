@@ -11,7 +11,8 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
-PROJECT = Path(workflow.basedir)
+# Not workflow.basedir, which is the folder of the Snakefile that uses this one as a module.
+PROJECT = Path(str(workflow.current_basedir))
 
 
 configfile: PROJECT / "config" / "config.yaml"
@@ -25,12 +26,6 @@ include: "rules/plan.smk"
 
 
 report: "docs/report.rst"
-
-
-localrules:
-    all,
-    plan,
-    explain,
 
 
 rule all:
@@ -52,6 +47,7 @@ rule all:
         theory="results/tables/theory_check.csv",
         verdicts="results/tables/theory_verdicts.csv",
         summary=["results/tables/summary.txt", "results/tables/summary.csv"],
+    localrule: True
 
 
 onsuccess:

@@ -6,11 +6,20 @@
 import sys
 import time
 
-sys.path.insert(0, str(PROJECT / "scripts"))
+if PROJECT.is_dir():
+    sys.path.insert(0, str(PROJECT / "scripts"))
+
+try:
+    from collapse.loop import run
+except ModuleNotFoundError as error:
+    if error.name != "collapse":
+        raise
+    sys.exit(
+        f"error: {PROJECT} is not on this machine: install its package (docs/module.md)"
+    )
 
 from collapse.artifacts import remedies
 from collapse.cluster import executor
-from collapse.loop import run
 from collapse.loop.inputs import Inputs, any_of
 from collapse.loop.step_inputs import StepInputs
 
@@ -34,7 +43,13 @@ RUN = run.begin(
 )
 STUDY = RUN.study
 inputs = Inputs(
-    STUDY, RUN.environments, PROJECT, sources=RUN.sources, forced=RUN.forced
+    STUDY,
+    RUN.environments,
+    (
+        PROJECT if PROJECT.is_dir() else Path("..")
+    ),  # on a host of git, as seen from rules/
+    sources=RUN.sources,
+    forced=RUN.forced,
 )
 steps = StepInputs(
     inputs, finish=workflow.is_main_process and not run.follows(workflow.dag_settings)

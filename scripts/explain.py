@@ -12,6 +12,8 @@ try:
     study = run.begin(snakemake.config, [Path(), project], main=True, forced=[])
     inputs = Inputs(study.study, study.environments, project, sources=study.sources)
     summary = explain.pending(project / "Snakefile", snakemake.config["study"])
-    print(explain.explain(summary, inputs, StepInputs(inputs)))
+    said = explain.explain(summary, inputs, StepInputs(inputs))
+    Path(snakemake.log[0]).write_text(f"{said}\n", encoding="utf-8")
+    print(said)
 except JobError as error:
     raise SystemExit(f"error: {error}") from None

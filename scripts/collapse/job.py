@@ -17,13 +17,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from collapse import progress
 from collapse.errors import JobError
 
 _IMPORTED = time.perf_counter()
 
 # Every job uses one thread, because sums in torch depend on how threads divide them.
 os.environ["OMP_NUM_THREADS"] = "1"
-# Standard error is kept for failures: libraries write neither progress nor warnings.
+# Standard error is kept for failures and our own progress: libraries write neither progress nor
+# warnings.
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
@@ -38,7 +40,8 @@ def guarded(log: str | Path) -> Iterator[None]:
     """
     start = time.perf_counter()
     try:
-        yield
+        with progress.of_job(log):
+            yield
     except (JobError, OSError) as error:
         message = f"error: {error}"
         _note(Path(log), message)

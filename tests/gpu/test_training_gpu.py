@@ -38,6 +38,8 @@ class Toy:
         x = torch.randn(256, 16, generator=torch.Generator().manual_seed(step))
         return {"x": x, "y": x.sin().sum(1, keepdim=True)}
 
+    unit = "tokens"
+
     def weight(self, batch):
         return float(len(batch["x"]))
 

@@ -116,7 +116,7 @@ def test_a_remedy_can_be_pasted(monkeypatch):
         ("/a b/python", "p", "/a b/python: found a path that Snakemake does not quote"),
         ("/a$b/python", "p", "expected a Python elsewhere (make VENV=PATH)"),
         ("/python", "p{x}", "p{x}: found braces"),
-        ("/é/python3.11", "a $b's", "environments: found null"),
+        ("/é/python3.11", "a $b's", "study: found null"),
     ],
 )
 def test_a_path_that_snakemake_cannot_take_is_told(monkeypatch, tmp_path, python, project, said):

@@ -75,6 +75,8 @@ class Gemma:
             signal.raise_signal(signal.SIGTERM)
         return self.data(1000 + step % 3, self.rows)
 
+    unit = "tokens"
+
     def weight(self, batch):
         return float(batch["ids"][:, 1:].numel())
 

@@ -20,6 +20,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from collapse import progress  # noqa: E402
 from collapse.training import (  # noqa: E402
     batches,
     distributed,
@@ -67,6 +68,8 @@ class Toy:
         self.steps.append(step)
         self.before_step(step)
         return self.data(1000 + step, self.rows)
+
+    unit = "tokens"
 
     def weight(self, batch):
         return float(batch["tokens"].sum())
@@ -620,3 +623,39 @@ def main(state, plan, toy, delay):
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+
+
+# What people see of it meanwhile.
+
+
+def told(log):
+    lines = progress.points_of(log).read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_its_points_follow_the_curve_and_continue_where_it_was_stopped(
+    tmp_path, monkeypatch, uninterrupted
+):
+    log = tmp_path / "logs" / "train" / "iter1.log"
+    monkeypatch.setattr(progress, "_begun", set())
+    with progress.of_job(log):
+        stopped(tmp_path, 17)
+        with open(progress.points_of(log), "a") as file:  # as if killed a while after saving
+            file.write(json.dumps({**told(log)[-1], "step": 21}) + "\n")
+        monkeypatch.setattr(progress, "_begun", set())
+        found = run(tmp_path)
+    assert_same(found, uninterrupted)
+    assert [point["step"] for point in told(log)] == [point.step for point in found[1]]
+    for point, other in zip(told(log), found[1], strict=True):
+        assert point["test_loss"] == other.test_loss and point["tokens_per_second"] > 0
+        assert point["learning_rate"] == other.learning_rate
+        if point["step"] != 21:  # its mean begins where the training went on
+            assert point["train_loss"] == pytest.approx(other.train_loss)
+
+
+def test_showing_every_update_changes_no_number(tmp_path, monkeypatch, uninterrupted):
+    monkeypatch.setattr(progress, "POINTS", 0.0)
+    monkeypatch.setattr(progress, "_begun", set())
+    with progress.of_job(tmp_path / "iter1.log"):
+        assert_same(run(tmp_path), uninterrupted)
+    assert [point["step"] for point in told(tmp_path / "iter1.log")] == [*range(1, 41)]

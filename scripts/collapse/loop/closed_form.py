@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from collapse import families
 from collapse.families.simulator import Model, Samples, Simulator, Statistics
+from collapse.progress import track
 from collapse.regimes import Regime, Source, draw_positions
 from collapse.seeding import Streams
 from collapse.study.chain_spec import ChainSpec
@@ -75,7 +76,8 @@ def _run_batch(
     models = _on_whole_pools(spec, simulator) if whole else _on_subsets(spec, simulator, streams)
     recorded: dict[str, list[NDArray[np.float64]]] = {}
     evaluated = set(spec.evaluated)
-    for t, model in enumerate(models, start=1):
+    shown = track(models, "running the chain", spec.iterations, unit="iterations")
+    for t, model in enumerate(shown, start=1):
         if t in evaluated:
             for name, values in simulator.evaluate(model).items():
                 recorded.setdefault(name, []).append(values)

@@ -23,6 +23,9 @@ SOURCE, KEYS = "config/config.yaml or --config", ("study", "environments")
 #: Kinds of jobs, by conda environment: jobs of neural families, and all others.
 KINDS = ("neural", "other")
 
+#: The conda environments of a configuration that names none, as that of a module may.
+ENVIRONMENTS = {"neural": "envs/gpu.yaml", "other": "envs/cpu.yaml"}
+
 #: What is said of numbers in the forms of YAML 1.1.
 _DIFFERENT = "YAML 1.1 and YAML 1.2 read {} differently"
 
@@ -98,7 +101,7 @@ def environments(config: Mapping[str, Any]) -> dict[str, str]:
     StudyError
         If there is not exactly one file or name for each kind.
     """
-    found = config.get("environments")
+    found = config.get("environments", ENVIRONMENTS)
     if not isinstance(found, Mapping) or set(found) != set(KINDS):
         raise StudyError(
             f"{SOURCE}: environments: found {shown(found)}, expected {' and '.join(KINDS)}"

@@ -10,6 +10,7 @@ import pyarrow as pa
 import torch
 from torch.nn import functional
 
+from collapse.progress import Progress
 from collapse.text import metrics
 from collapse.text.metrics import Documents
 from collapse.text.stored_tokens import IGNORED, Tokens, padded
@@ -43,7 +44,8 @@ def cross_entropy(
     order = np.argsort(documents.lengths[:most], kind="stable")
     at_once = min(BATCH_TOKENS, BATCH_LOGITS // model.config.vocab_size)
     total, predicted, start = 0.0, 0, 0
-    with torch.no_grad():
+    shown = Progress("evaluating", len(order), unit="documents")
+    with shown, torch.no_grad():
         while start < len(order):
             # As many documents as fit when padded to the longest of them, which is the last.
             padded_to = documents.lengths[order[start:]] * np.arange(1, len(order) - start + 1)
@@ -60,6 +62,7 @@ def cross_entropy(
             total += float(loss.double().sum())
             predicted += int((labels != IGNORED).sum())
             start += count
+            shown.count(count)
     return total / predicted
 
 

@@ -30,6 +30,8 @@ class NextTokens:
         other tokens are `IGNORED`.)
     """
 
+    unit = "tokens"
+
     def __init__(self, model: Any, test: Tokens, *, responses: bool = False) -> None:
         self.model: torch.nn.Module = model
         self._test, self._responses = test, responses

@@ -23,6 +23,10 @@ class Task(Protocol):
         copied from the first rank.
         """
 
+    @property
+    def unit(self) -> str:
+        """What `weight` counts, in the plural, such as tokens."""
+
     def batch(self, step: int) -> Batch:
         """Return the global batch of an update, counted from 0, of all ranks together.
 

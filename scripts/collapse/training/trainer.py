@@ -9,12 +9,11 @@ up to rounding.
 
 from __future__ import annotations
 
-import ctypes
 import math
 import sys
 import time
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from collapse.training import batches, saved_state, sharding
+from collapse.progress import Progress
+from collapse.training import adamw, allocator, batches, saved_state, sharding
 from collapse.training.batches import Share
 from collapse.training.distributed import Ranks, joined, on_stop
 from collapse.training.optimisation import Interrupted, Optimisation, TrainingError, learning_rate
@@ -85,7 +85,7 @@ def train(
         run = _Run(task, optimisation, ranks, seed_of)
         run.resume(state, fingerprint)
         saved = time.monotonic()
-        with closing(run.shares()) as shares:
+        with run.shown, closing(run.shares()) as shares:
             for share in shares:
                 run.advance(share)
                 due = ranks.first and time.monotonic() - saved >= optimisation.save_seconds
@@ -117,6 +117,12 @@ class _Run:
         Sum of the losses of the updates since the last point of the curve.
     unread : list of Tensor
         The newest of these losses, which are still on the device and not in the sum.
+    read : float
+        Sum of all losses that were read, from which the means that are shown follow.
+    shown : Progress
+        Shows the progress of the training.
+    told : tuple of int and float
+        The number of updates, and the sum of losses, when it last showed a loss.
     """
 
     task: Task
@@ -127,13 +133,16 @@ class _Run:
     total: float = 0.0
     curve: Curve = field(default_factory=list)
     unread: list[Tensor] = field(default_factory=list)
+    read: float = 0.0
+    shown: Progress = field(init=False)
+    told: tuple[int, float] = (0, 0.0)
 
     def __post_init__(self) -> None:
         self.on_gpu = self.ranks.device.type == "cuda"
         if self.on_gpu:
             torch.set_float32_matmul_precision("high")
         else:
-            _keep_freed_memory()
+            allocator.keep_freed_memory()
         self.bfloat16 = self.optimisation.precision == "bfloat16" or (
             self.optimisation.precision == "auto"
             and self.on_gpu
@@ -147,7 +156,7 @@ class _Run:
             compiled=self.on_gpu if compiled is None else compiled,
         )
         self.parameters = [p for p in self.task.model.parameters() if p.requires_grad]
-        self.optimiser = _optimiser(self.parameters, self.optimisation)
+        self.optimiser = adamw.optimiser(self.parameters, self.optimisation)
 
     def shares(self) -> Generator[Share]:
         """Yield this rank's shares of the remaining batches."""
@@ -167,6 +176,7 @@ class _Run:
         self.optimiser.zero_grad()
         self.unread.append(loss)
         self.step += 1
+        self.shown.advance(1, share.weight)
         every, last = self.optimisation.evaluate_every, self.step == self.optimisation.steps
         if last or (every and self.step % every == 0):
             self._read()
@@ -175,6 +185,9 @@ class _Run:
             mean = self.total / (self.step - before)
             self.curve.append(CurvePoint(self.step, mean, test_loss, rate))
             self.total = 0.0
+            self._tell(rate, test_loss)
+        elif self.shown.due:
+            self._tell(rate)
         elif not self.on_gpu or len(self.unread) >= UNREAD:
             self._read()
 
@@ -229,7 +242,15 @@ class _Run:
                     f"{self.optimisation.steps}, with a learning rate of {rate:.3g}"
                 )
             self.total += loss
+            self.read += loss
         self.unread.clear()
+
+    def _tell(self, rate: float, test_loss: float | None = None) -> None:
+        """Show the mean loss since the last time; losses that are unread remain so."""
+        read = self.read + (float(torch.stack(self.unread).sum()) if self.unread else 0.0)
+        (step, before), self.told = self.told, (self.step, read)
+        mean = (read - before) / max(1, self.step - step)
+        self.shown.tell(train_loss=mean, test_loss=test_loss, learning_rate=rate)
 
     def save(self, state: Path, fingerprint: str) -> bool:
         """Write the state as a whole if possible; a model that has diverged is never saved."""
@@ -261,32 +282,11 @@ class _Run:
             self.curve = [CurvePoint(*point) for point in parts[0]["curve"]]
             if self.ranks.first:
                 print(f"going on after step {step} of {self.optimisation.steps}", file=sys.stderr)
-
-
-def _keep_freed_memory() -> None:
-    """Let the memory allocator of a CPU keep the memory that an update frees for the next one.
-
-    By default glibc returns large blocks to the system, and getting them back takes about a
-    tenth of the time of an update. Without glibc this does nothing.
-    """
-    with suppress(OSError, AttributeError):
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-        mallopt(-3, 2**25)  # M_MMAP_THRESHOLD, at its largest
-        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
-
-
-def _optimiser(
-    parameters: list[torch.nn.Parameter], optimisation: Optimisation
-) -> torch.optim.Optimizer:
-    """Return AdamW that decays only matrices: a bias or norm near 0 makes no simpler model."""
-    groups = [
-        {
-            "params": [p for p in parameters if p.ndim >= 2],
-            "weight_decay": optimisation.weight_decay,
-        },
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    # The fused version makes one pass over memory instead of twelve, in a third of the time.
-    return torch.optim.AdamW(
-        groups, lr=optimisation.learning_rate, betas=optimisation.betas, fused=True
-    )
+        self.told = (self.step, 0.0)
+        self.shown = Progress(
+            "training",
+            self.optimisation.steps,
+            done=self.step,
+            amount=self.task.unit,
+            shown=self.ranks.first,
+        )

@@ -13,6 +13,7 @@ from rdkit.Chem import rdMolAlign
 
 from collapse.data.molecules import rdkit_conversion
 from collapse.data.molecules.conformations import Conformations
+from collapse.progress import track
 
 #: Largest number of ways to exchange symmetric atoms that are tried.
 MOST_MATCHES = 10_000
@@ -33,7 +34,8 @@ def compare(
         Number of threads in which RDKit aligns.
     """
     found = []
-    for number in np.unique(real.molecule):
+    numbers = np.unique(real.molecule)
+    for number in track(numbers, "comparing with real ones", len(numbers), unit="molecules"):
         distances = rmsd(
             real.take(np.nonzero(real.molecule == number)[0]),
             generated.take(np.nonzero(generated.molecule == number)[0]),

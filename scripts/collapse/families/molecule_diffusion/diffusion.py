@@ -7,6 +7,7 @@ is removed from noise and positions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -70,7 +71,15 @@ def squared_errors(
 
 
 @torch.no_grad()
-def sample(network: Any, graphs: Graphs, noise: Any, *, steps: int, stochasticity: float) -> Tensor:
+def sample(
+    network: Any,
+    graphs: Graphs,
+    noise: Any,
+    *,
+    steps: int,
+    stochasticity: float,
+    done: Callable[[], None] = lambda: None,
+) -> Tensor:
     """Sample a conformation of each molecule.
 
     Parameters
@@ -84,6 +93,8 @@ def sample(network: Any, graphs: Graphs, noise: Any, *, steps: int, stochasticit
     stochasticity : float
         Share of the noise that is drawn anew at each level: with 1 this is DDPM; with 0 (DDIM)
         a conformation follows from the first draw alone.
+    done : callable
+        Called after each noise level.
 
     Returns
     -------
@@ -100,6 +111,7 @@ def sample(network: Any, graphs: Graphs, noise: Any, *, steps: int, stochasticit
         positions = clean + (then**2 - fresh**2) ** 0.5 * predicted
         if fresh > 0:
             positions = positions + fresh * graphs.centred(noise(number))
+        done()
     return positions
 
 

@@ -14,6 +14,7 @@ from collapse.data.molecules import conformations
 from collapse.data.molecules.conformations import Conformations
 from collapse.families.molecule_diffusion import Parameters, diffusion
 from collapse.families.molecule_diffusion.graphs import graphs
+from collapse.progress import Progress
 
 #: Number of slots that are sampled together, always the same ones: rounding depends on the other
 #: molecules of a batch, but a sample must not depend on how shards are cut.
@@ -46,10 +47,11 @@ def generate(
     parameters : Parameters
         Parameters of the family, among them those of sampling.
     """
-    parts = []
-    for block in _blocks(slots, cycle):
-        sampled = _sample(network, graphs_of(block), block, seed, parameters)
-        parts.append(sampled.take(np.nonzero((block >= slots.start) & (block < slots.stop))[0]))
+    parts, blocks = [], _blocks(slots, cycle)
+    with Progress("sampling", len(blocks) * parameters.diffusion_steps) as shown:
+        for block in blocks:
+            sampled = _sample(network, graphs_of(block), block, seed, parameters, shown)
+            parts.append(sampled.take(np.nonzero((block >= slots.start) & (block < slots.stop))[0]))
     return conformations.concatenate(parts)
 
 
@@ -70,6 +72,7 @@ def _sample(
     block: NDArray[np.int64],
     seed: int,
     parameters: Parameters,
+    shown: Progress,
 ) -> Conformations:
     device = next(network.parameters()).device
     rows = conformations.padded(chosen, np.arange(chosen.size))
@@ -86,6 +89,7 @@ def _sample(
         noise,
         steps=parameters.diffusion_steps,
         stochasticity=parameters.stochasticity,
+        done=shown.count,
     )
     return chosen._replace(positions=positions.cpu().numpy())
 

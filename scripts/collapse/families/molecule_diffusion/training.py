@@ -86,6 +86,8 @@ class Denoising:
         Seed of the order of the conformations and of the noise.
     """
 
+    unit = "atoms"
+
     def __init__(
         self,
         network: torch.nn.Module,

@@ -33,6 +33,7 @@ from collapse.families.vae import Parameters, evaluation, models, reference, tra
 from collapse.families.vae.architectures import architecture
 from collapse.families.vae.portrait import RECONSTRUCTED, SHOWN, Portrait
 from collapse.plotting import portraits
+from collapse.progress import track
 
 TRAIN, TEST, REFERENCE = "train.parquet", "test.parquet", "reference.npz"
 
@@ -165,8 +166,9 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     shape = network.shape
 
     def drawn() -> Iterator[tuple[NDArray[np.uint8], None]]:
-        for start in range(job.slots.start, job.slots.stop, evaluation.BATCH):
-            part = job.slots[start - job.slots.start : start - job.slots.start + evaluation.BATCH]
+        size = evaluation.BATCH
+        parts = [job.slots[start : start + size] for start in range(0, len(job.slots), size)]
+        for part in track(parts, "sampling", len(job.slots), unit="images", size=len):
             yield from ((image, None) for image in models.sample(network, seed, part))
 
     image_shards.write(job.output, drawn(), (shape.size, shape.size, shape.channels))

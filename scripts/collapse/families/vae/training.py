@@ -152,6 +152,8 @@ class Batches:
 class Fitting:
     """The task of the training loop: to maximise the evidence lower bound of images."""
 
+    unit = "images"
+
     def __init__(self, model: VAE, batches: Batches, test: Images) -> None:
         self.model: torch.nn.Module = model
         self._batches = batches

@@ -23,6 +23,7 @@ from typing import Any, Literal, NamedTuple
 from safetensors import safe_open
 
 from collapse.artifacts import remedies
+from collapse.progress import Progress
 from collapse.text.sampling.interface import (
     Decoding,
     Generator,
@@ -122,8 +123,11 @@ def opened(
 
         def generate(prompts: Sequence[Sequence[int]], seeds: Sequence[int]) -> list[Sample]:
             _check_requests(prompts, seeds, decoding)
-            with one_line(f"{model}: {chosen} failed"):
-                return draw(prompts, seeds) if len(prompts) else []
+            if not len(prompts):
+                return []
+            shown = Progress("sampling", len(prompts), unit="samples")
+            with shown, one_line(f"{model}: {chosen} failed"):
+                return draw(prompts, seeds, shown.count)
 
         yield generate
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 
 from collapse.artifacts import remedies
 from collapse.text.sampling.interface import (
+    Backend,
     Decoding,
-    Generator,
     Sample,
     SamplingError,
     one_line,
+    unnoticed,
 )
 
 
 @contextmanager
-def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Generator]:
+def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Backend]:
     """Open a checkpoint with transformers; see `collapse.text.sampling.opened`."""
     import torch
 
@@ -81,7 +82,11 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Generator]:
             raise SamplingError(f"{model}: its logits are not finite")
         return _trimmed(output.to(torch.int32).cpu().numpy(), start, ends)
 
-    def generate(prompts: Sequence[Sequence[int]], seeds: Sequence[int]) -> list[Sample]:
+    def generate(
+        prompts: Sequence[Sequence[int]],
+        seeds: Sequence[int],
+        drawn: Callable[[int], None] = unnoticed,
+    ) -> list[Sample]:
         samples: dict[int, Sample] = {}
         # Prompts of one length need no padding, so a prompt's neighbours change nothing.
         lengths = defaultdict(list)
@@ -91,8 +96,9 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Generator]:
             for first in range(0, len(numbers), batch):
                 chunk = numbers[first : first + batch]
                 rows = [[decoding.begin, *prompts[number]] for number in chunk]
-                drawn = draw(rows, [seeds[number] for number in chunk])
-                samples.update(zip(chunk, drawn, strict=True))
+                found = draw(rows, [seeds[number] for number in chunk])
+                samples.update(zip(chunk, found, strict=True))
+                drawn(len(chunk))
         return [samples[number] for number in range(len(prompts))]
 
     try:

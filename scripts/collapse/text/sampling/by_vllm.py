@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
-from collapse.text.sampling.interface import Decoding, Generator, Sample, one_line
+from collapse.text.sampling.interface import Backend, Decoding, Sample, one_line, unnoticed
 
 #: Variables that vLLM reads when it is imported. Without a process of its own it starts in
 #: seconds instead of a minute.
@@ -36,8 +39,21 @@ _VLLM_CPU = {
 _GPU_MEMORY = 0.9
 
 
+class _Counter(tqdm):  # type: ignore[misc]
+    """In place of the bar that vLLM would show: it shows nothing, but passes on what is done."""
+
+    def __init__(self, *given: Any, drawn: Callable[[int], None], **options: Any) -> None:
+        self._drawn = drawn
+        super().__init__(*given, **{**options, "file": io.StringIO(), "disable": False})
+
+    def update(self, n: float | None = 1) -> bool | None:
+        """Count requests that are done."""
+        self._drawn(int(n or 0))
+        return super().update(n)
+
+
 @contextmanager
-def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Generator]:
+def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Backend]:
     """Open a checkpoint with vLLM; see `collapse.text.sampling.opened`."""
     import torch
 
@@ -79,15 +95,19 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Generator]:
                 detokenize=False,
             )
 
-        def generate(prompts: Sequence[Sequence[int]], seeds: Sequence[int]) -> list[Sample]:
+        def generate(
+            prompts: Sequence[Sequence[int]],
+            seeds: Sequence[int],
+            drawn: Callable[[int], None] = unnoticed,
+        ) -> list[Sample]:
             given = [{"prompt_token_ids": [decoding.begin, *prompt]} for prompt in prompts]
             requests = [request(*each) for each in zip(prompts, seeds, strict=True)]
-            outputs = engine.generate(given, requests, use_tqdm=False)
+            outputs = engine.generate(given, requests, use_tqdm=partial(_Counter, drawn=drawn))
             samples = []
             for prompt, output in zip(prompts, outputs, strict=True):
-                drawn = output.outputs[0]
-                ended = drawn.finish_reason == "stop"
-                tokens = [*prompt, *drawn.token_ids]
+                found = output.outputs[0]
+                ended = found.finish_reason == "stop"
+                tokens = [*prompt, *found.token_ids]
                 samples.append(Sample(np.array(tokens[:-1] if ended else tokens, np.int32), ended))
             return samples
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -91,6 +91,22 @@ class Generator(Protocol):
         list of Sample
             The samples, in the order of the prompts.
         """
+
+
+class Backend(Protocol):
+    """A model that a backend has opened."""
+
+    def __call__(
+        self,
+        prompts: Sequence[Sequence[int]],
+        seeds: Sequence[int],
+        drawn: Callable[[int], None] = ...,
+    ) -> list[Sample]:
+        """Draw samples as a `Generator` does, and call ``drawn`` with the number of new ones."""
+
+
+def unnoticed(count: int) -> None:
+    """Take no notice of samples that are drawn."""
 
 
 @contextmanager
