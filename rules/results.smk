@@ -82,6 +82,7 @@ rule figures:
     params:
         places=steps.shown_places,
         study=inputs.study_of,
+        headline=inputs.headline_of,  # for docs/report.rst and the caption
     script:
         "../scripts/figures.py"
 
@@ -198,6 +199,7 @@ rule summary:
             category="Tables",
             caption="../docs/summary.rst",
         ),
+        page="results/tables/summary.html",
     log:
         "logs/summary.log",
     benchmark:
