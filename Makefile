@@ -1,4 +1,6 @@
-# make run    set up, run the study named in config/config.yaml, and write its report
+# make run    set up, run the study named in config/config.yaml, and write its report; another one:
+#             make run STUDY=PATH
+# make reproduce   the same with the published closed-form grids and longer neural loops
 # make test   set up and run the tests
 # make slurm-test   as root: start a real SLURM on this machine, and check that faults change no number
 # make doctor check this cluster before a run: make doctor STUDY=PATH
@@ -13,15 +15,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 SNAKEMAKE := $(BIN)/python -m snakemake --profile profiles/local
 PIP := $(BIN)/python -m pip install --quiet --no-deps --disable-pip-version-check
-# The value of a variable as one word of the shell.
+# The value of a variable as one word of the shell, and the study as an argument of Snakemake.
 quoted = '$(subst ','\'',$(value $(1)))'
+study = $(if $(value STUDY),--config study=$(call quoted,STUDY))
 
-.PHONY: run test slurm-test doctor lint bench plan progress schema lock clean
+.PHONY: run reproduce test slurm-test doctor lint bench plan progress schema lock clean
 
 run: $(VENV)/models
-	$(SNAKEMAKE)
-	$(SNAKEMAKE) --report results/report.html --quiet all
+	$(SNAKEMAKE) $(study)
+	$(SNAKEMAKE) --report results/report.html --quiet all $(study)
 	@cat results/tables/summary.txt && echo "report: results/report.html"
+
+reproduce:
+	$(MAKE) run STUDY=config/studies/local.yaml
 
 test: $(VENV)/dev $(VENV)/models
 	$(BIN)/python -m pytest --numprocesses 2
@@ -34,8 +40,7 @@ slurm-test: $(VENV)/dev $(VENV)/models
 	  tests/slurm/cluster stop $(VENV)/slurm; exit $$status
 
 doctor: $(VENV)/core
-	@PYTHONPATH=scripts $(BIN)/python -m collapse.cluster.preflight --node \
-	  $(if $(value STUDY),--config study=$(call quoted,STUDY))
+	@PYTHONPATH=scripts $(BIN)/python -m collapse.cluster.preflight --node $(study)
 
 lint: $(VENV)/dev $(VENV)/models
 	$(BIN)/ruff check .

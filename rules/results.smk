@@ -76,6 +76,7 @@ rule figures:
     params:
         places=steps.shown_places,
         study=inputs.study_of,
+        headline=inputs.headline_of,  # for docs/report.rst and the caption
     script:
         "../scripts/figures.py"
 
@@ -184,6 +185,7 @@ rule summary:
             category="Tables",
             caption="../docs/summary.rst",
         ),
+        page="results/tables/summary.html",
     log:
         "logs/summary.log",
     conda:

@@ -12,4 +12,5 @@ with job.guarded(snakemake.log[0]):
         verdicts=Path(snakemake.input.verdicts),
         text=Path(snakemake.output.text),
         table=Path(snakemake.output.table),
+        page=Path(snakemake.output.page),
     )

@@ -119,7 +119,9 @@ def test_declarations_agree(name):
     assert list(family.problems(defaults)) == []
     assert all(metric.long_name and metric.units for metric in family.metrics.values())
     known, axes = set(family.metrics), {*fields, "samples"}
-    assert {family.headline.metric, family.headline_of_mixtures.metric} <= known
+    for headline in (family.headline, family.headline_of_mixtures):
+        assert headline.metric in {figure.metric for figure in family.figures} & known
+        assert headline.meaning.endswith(".")
     for figure in family.figures:
         assert {figure.metric, figure.reference or figure.metric} <= known, figure
         assert {figure.rows or figure.colour, figure.colour} <= axes, figure

@@ -93,10 +93,13 @@ def test_a_folder_that_sbatch_would_not_take_is_found(name, faults):
 
 
 @pytest.mark.parametrize("path", ["a b.yaml", "a $b's.yaml", "a), (b.yaml"])
-def test_make_hands_a_path_to_the_doctor_as_it_is(path):
-    command = ["make", "--dry-run", "--assume-old=.venv/core", "doctor", f"STUDY={path}"]
+@pytest.mark.parametrize(("target", "commands"), [("doctor", 1), ("run", 2)])
+def test_make_hands_on_a_path_as_it_is(target, commands, path):
+    made = ("--assume-old=.venv/core", "--assume-old=.venv/models")
+    command = ["make", "--dry-run", *made, target, f"STUDY={path}"]
     printed = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
-    assert shlex.split(printed.stdout)[-2:] == ["--config", f"study={path}"]
+    words = shlex.split(printed.stdout)
+    assert words.count(f"study={path}") == words.count("--config") == commands
 
 
 def test_a_remedy_can_be_pasted(monkeypatch):

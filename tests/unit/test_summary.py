@@ -26,8 +26,10 @@ t = np.arange(1, 101)
         (np.exp(-2 * np.cumsum(1 / t**2)), VARIANCE, "levels off"),
     ],
 )
-def test_verdicts(curve, headline, expected):
-    assert summary.verdict(curve, headline) == expected
+@pytest.mark.parametrize("some", [t, np.unique(np.geomspace(1, 100, 20).astype(int))])
+def test_verdicts(curve, headline, expected, some):
+    """They do not depend on which iterations were evaluated."""
+    assert summary.verdict(curve[some - 1], some, headline) == expected
 
 
 def test_a_regime_is_summarised_over_points_and_seeds():

@@ -118,6 +118,11 @@ def test_the_report_is_one_file_that_needs_no_network(ran):
     ran.workflow.run("--report", "results/report.html")
     report = ran.workflow.path("report.html").read_text()
     assert "trace-ratio" in report
+    first_page = json.loads(re.search(r"var workflow_desc = (.*);$", report, re.MULTILINE)[1])
+    rows = first_page.partition('<table class="verdicts">')[2].partition("</table>")[0]
+    assert rows.count("<tr class=") == len(pd.read_csv(ran.workflow.path("tables/summary.csv")))
+    shown = re.findall(r'<h2 id="(.*?)">.*?</h2><p>([^<]+)</p>.*?<svg', first_page, re.DOTALL)
+    assert [name for name, meaning in shown if meaning] == list(ran.study.experiments)
     assert not re.search(r"""<(script|link|img)[^>]+(src|href)=["']https?:""", report)
 
 

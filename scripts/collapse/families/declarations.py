@@ -68,13 +68,15 @@ class Headline(NamedTuple):
     """The metric by which a chain is summarised, which direction is worse, and its scale.
 
     A chain counts as stable if the metric changes by at most ``stable``: as a share of its first
-    value on a linear scale, as a difference of natural logarithms on a log scale.
+    value on a linear scale, as a difference of natural logarithms on a log scale. ``meaning`` is a
+    sentence for readers of the report: what to see in a figure of the metric.
     """
 
     metric: str
     worse: Literal["higher", "lower"]
     scale: Literal["linear", "log"] = "linear"
     stable: float = 0.25
+    meaning: str = ""
 
 
 class Figure(NamedTuple):

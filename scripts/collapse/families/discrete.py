@@ -193,7 +193,12 @@ FAMILY = Family(
             "iterations until one outcome is left (missing: not reached)", per_iteration=False
         ),
     },
-    headline=Headline("entropy", worse="lower"),
+    headline=Headline(
+        "entropy",
+        worse="lower",
+        meaning="At 0 a single outcome is left; "
+        "one that is lost never comes back from synthetic data.",
+    ),
     figures=(
         Figure("entropy", "entropy", rows="outcomes", xscale="log"),
         Figure(

@@ -279,7 +279,11 @@ FAMILY = Family(
         "test_error": Metric("expected squared error on noiseless real test data"),
         "distinct_rows": Metric("distinct rows of the design in the training set"),
     },
-    headline=Headline("test_error", worse="higher"),
+    headline=Headline(
+        "test_error",
+        worse="higher",
+        meaning="A curve that keeps rising adds the noise of each refit to that of earlier ones.",
+    ),
     figures=(
         Figure("test-error", "test_error", rows="dimension"),
         Figure("test-error-log", "test_error", rows="dimension", xscale="log", yscale="log"),

@@ -227,6 +227,26 @@ class Inputs:
         """Return the name of an experiment's family."""
         return self.study.experiments[wildcards.experiment].family
 
+    def headline_of(self, wildcards: Any) -> Uncompared:
+        """Return which figure shows an experiment on the first page of the report, and what to see.
+
+        An experiment of which all regimes are mixtures is shown by its heat map. ``place`` is that
+        of the experiment in the study.
+        """
+        name = wildcards.experiment
+        family = self.family(wildcards)
+        chains = list(self.study.chains(name))
+        unmixed = mixtures.unmixed(mixtures.grids(chains), self.study.named_regimes_of(name))
+        headline = family.headline if unmixed else family.headline_of_mixtures
+        figure = next(each.name for each in family.figures if each.metric == headline.metric)
+        return Uncompared(
+            {
+                "figure": figure if unmixed else f"{figure}-heat-map",
+                "meaning": headline.meaning,
+                "place": list(self.study.experiments).index(name),
+            }
+        )
+
     def family(self, wildcards: Any) -> Family[Parameters]:
         """Return an experiment's family."""
         return families.load(self.family_of(wildcards))

@@ -120,6 +120,8 @@ def _page(page: xr.Dataset, figure: Figure, chains: _Chains) -> Drawing:
             theory[regime] += _curve(axes, curve, figure, colour, chains)
             published |= _publications(axes, curve, figure, colour, chains)
         axes.set_xscale(figure.xscale)
+        if figure.xscale == "linear":
+            axes.xaxis.get_major_locator().set_params(integer=True)
         if figure.yscale == "log":
             axes.set_yscale("log", nonpositive="mask")
         if i == 0:

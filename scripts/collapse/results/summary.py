@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from collapse.results.dataset import read_dataset, values_of
 from collapse.results.mixtures import best_of, last_values, mean, tabulate
 from collapse.study import Study, mixtures
 from collapse.study.mixtures import Grid
+from collapse.study.names import decoded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +65,8 @@ def summarise(experiment: str, dataset: xr.Dataset, agreement: dict[str, bool]) 
         array = dataset[headline.metric].sel(regime=regime)
         array = array.stack(point=[d for d in array.dims if d not in ("seed", "iteration")])
         curves = _curves(array.transpose("point", "seed", "iteration").values, headline.scale)
-        verdicts = [verdict(curve, headline) for curve in curves]
+        iterations = dataset["iteration"].values
+        verdicts = [verdict(curve, iterations, headline) for curve in curves]
         first, last = np.median(curves, axis=0)[[0, -1]]
         usual, theory = max(VERDICTS, key=verdicts.count), THEORY[agreement.get(regime)]
         rows.append((experiment, regime, headline.metric, first, last, usual, theory))
@@ -133,8 +136,8 @@ def _curves(values: Array, scale: str) -> Array:
     return np.exp(np.log(np.maximum(values, 1e-300)).mean(axis=1))
 
 
-def verdict(curve: Array, headline: Headline) -> str:
-    """Return the verdict on a curve over iterations, from its change and how late it came.
+def verdict(curve: Array, iterations: NDArray[np.int64], headline: Headline) -> str:
+    """Return the verdict on a curve over the evaluated iterations, from its change and how late.
 
     A curve collapses if hardly anything is left of a metric that should not fall, degrades if
     it still gets worse in the second half of the iterations, and levels off if it got worse but
@@ -149,8 +152,23 @@ def verdict(curve: Array, headline: Headline) -> str:
         return "stable"
     if change < 0:
         return "improves"
-    late = worse[-1] - worse[len(worse) // 2]
+    half = np.searchsorted(iterations, (iterations[0] + iterations[-1]) / 2)
+    late = worse[-1] - worse[half]
     return "levels off" if late <= LEVEL * change else "degrades"
+
+
+def render_page(table: pd.DataFrame) -> str:
+    """Return the table as HTML, with the verdicts as classes, and links to the experiments."""
+    lines = ["<tr>" + "".join(f"<th>{column}</th>" for column in table.columns) + "</tr>"]
+    for row in table.to_dict("records"):
+        cells = {column: html.escape(str(value)) for column, value in row.items()}
+        cells |= {column: f"{row[column]:.4g}" for column in ("first", "last")}
+        cells["experiment"] = '<a href="#{0}">{0}</a>'.format(cells["experiment"])
+        cells["regime"] = html.escape(decoded(row["regime"]))
+        kind = row["verdict"].replace(" ", "-") if row["verdict"] in VERDICTS else "mixtures"
+        line = "".join(f"<td>{cell}</td>" for cell in cells.values())
+        lines.append(f'<tr class="{kind}">{line}</tr>')
+    return '<table class="verdicts">\n{}\n</table>\n'.format("\n".join(lines))
 
 
 def render(table: pd.DataFrame) -> str:
@@ -160,9 +178,15 @@ def render(table: pd.DataFrame) -> str:
 
 
 def write(
-    metrics: Sequence[str], *, study: Mapping[str, Any], verdicts: Path, text: Path, table: Path
+    metrics: Sequence[str],
+    *,
+    study: Mapping[str, Any],
+    verdicts: Path,
+    text: Path,
+    table: Path,
+    page: Path,
 ) -> None:
-    """Write the summary of all experiments as CSV and as text."""
+    """Write the summary of all experiments as CSV, as text, and as HTML for the report."""
     import pandas as pd
 
     parsed = Study.model_validate(study)
@@ -186,3 +210,4 @@ def write(
     with files.whole(table) as partial:
         whole.to_csv(partial, index=False)
     files.write_text(text, render(whole))
+    files.write_text(page, render_page(whole))

@@ -131,7 +131,7 @@ def judge(comparisons: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     groups = ["experiment", "regime", "metric"]
-    pooled = comparisons.groupby([*groups, "iteration"], sort=False)["z"].agg(
+    pooled = comparisons.groupby([*groups, "iteration"])["z"].agg(
         lambda z: z.sum() / np.sqrt(len(z))
     )
     single_limit = norm.isf(FALSE_ALARM / 2 / max(1, len(comparisons)))

@@ -112,7 +112,13 @@ FAMILY = Family(
         "mode_coverage": Metric("share of the kinds of questions that occur among the samples"),
         "mode_distance": Metric("distance of kinds of questions from real ones (total variation)"),
     },
-    headline=Headline("test_cross_entropy", worse="higher", stable=0.03),
+    headline=Headline(
+        "test_cross_entropy",
+        worse="higher",
+        stable=0.03,
+        meaning="How badly the tuned models predict real pairs; "
+        "no model can do better than the entropy.",
+    ),
     figures=text.figures("base", "response_cross_entropy", "correct_share"),
     published=CURVES,
     # In the (0, 0) cell of a mixture grid a model is trained on nothing and remains the base.

@@ -276,9 +276,20 @@ FAMILY = Family(
             "log of the determinant of the fitted covariance over that of the true covariance"
         ),
     },
-    headline=Headline("trace_ratio", worse="lower", scale="log"),
+    headline=Headline(
+        "trace_ratio",
+        worse="lower",
+        scale="log",
+        meaning="At 1 the models keep the spread of the real data; "
+        "near 0 all their samples are alike.",
+    ),
     # Chains lose variance, but after one refit it says little, and may exceed the true one.
-    mixture_headline=Headline("squared_error_of_mean", worse="higher", scale="log"),
+    mixture_headline=Headline(
+        "squared_error_of_mean",
+        worse="higher",
+        scale="log",
+        meaning="How far the fitted mean is from the true one; the lower, the better the mixture.",
+    ),
     figures=(
         Figure("squared-error-of-mean", "squared_error_of_mean", rows="dimension", yscale="log"),
         Figure("trace-ratio", "trace_ratio", rows="dimension", yscale="log"),

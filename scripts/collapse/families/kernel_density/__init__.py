@@ -252,7 +252,11 @@ FAMILY = Family(
         "test_nll": Metric("mean negative log-likelihood of real test points", units="nat"),
         "mean_squared_norm": Metric("mean squared norm of the points of the training set"),
     },
-    headline=Headline("test_nll", worse="higher"),
+    headline=Headline(
+        "test_nll",
+        worse="higher",
+        meaning="The higher, the further the fitted density has spread away from the real data.",
+    ),
     figures=(Figure("test-nll", "test_nll", rows="dataset"),),
     minimum_samples=2,
     expectations=expectations,

@@ -150,7 +150,13 @@ FAMILY = Family(
     name="molecule_diffusion",
     parameters=Parameters,
     metrics=METRICS,
-    headline=Headline("test_loss", worse="higher", stable=0.05),
+    headline=Headline(
+        "test_loss",
+        worse="higher",
+        stable=0.05,
+        meaning="How badly the models tell noise from real conformations; "
+        "what they generate is under Pictures.",
+    ),
     figures=curves("model", [*METRICS]),
     minimum_samples=1,
     problems=problems,

@@ -152,7 +152,13 @@ FAMILY = Family(
             "distance of a real test image from the nearest real training image (RMS)"
         ),
     },
-    headline=Headline("test_loss", worse="higher", stable=0.03),
+    headline=Headline(
+        "test_loss",
+        worse="higher",
+        stable=0.03,
+        meaning="How badly the models encode and decode real images; "
+        "what they generate is under Pictures.",
+    ),
     figures=curves(
         "noise",
         (
