@@ -1,4 +1,7 @@
-"""The steps of an iteration of the fine_tuning family."""
+"""The steps of an iteration of the fine_tuning family.
+
+Modules that take seconds to import are imported by the steps that compute with them.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from collapse.artifacts import manifest
 from collapse.artifacts.paths import DATASET
 from collapse.data.text import pairs, questions, tokens
-from collapse.families.fine_tuning import base, training
+from collapse.families.fine_tuning import base
 from collapse.families.fine_tuning.evaluation import of_questions
 from collapse.families.fine_tuning.generation import Writer
 from collapse.families.fine_tuning.parameters import Parameters
 from collapse.families.step_jobs import EvaluateJob, GenerateJob, Prepared, StepJob, Steps, TrainJob
 from collapse.families.text import TEST, TOKENIZER, prepared
-from collapse.text import checkpoints, evaluation, sampling, stored_tokens
-from collapse.text import shards as shards_of_text
+from collapse.text import sampling
 from collapse.text.sampling import Decoding, Sample
 
 #: Columns of pairs that training and evaluation read.
@@ -58,6 +59,9 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
 
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
     """Fine-tune a copy of the base."""
+    from collapse.families.fine_tuning import training
+    from collapse.text import shards as shards_of_text
+
     return training.train(
         job,
         shards_of_text.selected(job.selections, COLUMNS),
@@ -102,6 +106,11 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     """Return the metrics of the model on real test pairs, and those of its samples."""
+    import torch
+
+    from collapse.text import checkpoints, evaluation, stored_tokens
+    from collapse.text import shards as shards_of_text
+
     special = base.recorded(job.data, _details(job.data)).special
     test = stored_tokens.in_memory(tokens.read(job.data / TEST, columns=COLUMNS), special)
     network = checkpoints.load(job.model, getattr(torch, job.parameters.evaluation_precision))
