@@ -22,6 +22,14 @@ ANY = "any"
 #: File names of the records of the real data, in its folder, and of a training, beside its model.
 DATASET, TRAINING = "dataset.json", "training.json"
 
+#: Folder in results/ of the bases, which experiments share, and the record in the folder of a base.
+BASES, BASE = "bases", "base.json"
+
+
+def base_folder(identity: str) -> str:
+    """Return the folder of the base of an identity: a model that the workflow pretrains."""
+    return f"results/{BASES}/{identity}"
+
 
 class Shard(NamedTuple):
     """The paths of a shard, samples ``start`` to ``stop`` of an iteration, and of its record."""

@@ -3,33 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 
 from collapse.errors import JobError, in_one_line
-
-#: Libraries that transformers imports wherever it finds them, for what no step does (assisted
-#: generation, the loss of object detectors), and their imports take a second.
-_UNUSED = ("sklearn", "scipy")
-
-
-def _look_for_unused() -> None:
-    """Let transformers look for `_UNUSED` while they can't be found; it remembers the answer."""
-    hidden: dict[str, Any] = {name: None for name in _UNUSED if name not in sys.modules}
-    sys.modules.update(hidden)
-    try:
-        for name in hidden:
-            getattr(transformers.utils, f"is_{name}_available")()
-    finally:
-        for name in hidden:
-            del sys.modules[name]
-
-
-_look_for_unused()
+from collapse.text.library import transformers
 
 
 def configuration(model: Path) -> Any:

@@ -28,8 +28,15 @@ from collapse.text.sampling import Decoding, Sample
 COLUMNS = ("tokens", "ended", "head_tokens")
 
 
+def pretrain(job: TrainJob[Parameters]) -> dict[str, Any]:
+    """Pretrain the built-in base."""
+    from collapse.families.fine_tuning import pretraining
+
+    return pretraining.pretrain(job)
+
+
 def prepare(job: StepJob[Parameters]) -> Prepared:
-    """Read the real pairs, find or pretrain the base, and tokenise the pairs with its tokenizer."""
+    """Read the real pairs, find the base, and tokenise the pairs with its tokenizer."""
     corpus = pairs.open_corpus(
         os.path.expanduser(job.parameters.data),
         prompt_column=job.parameters.prompt_column,
@@ -39,8 +46,7 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
         unusable=job.parameters.unusable,
         generator_of=job.step.stream,
     )
-    texts = (pairs.render(pair) for pair in corpus.train())
-    found = base.prepare(job.step, job.parameters, texts, job.data, job.data / TOKENIZER)
+    found = base.prepare(job.parameters, job.base, job.data / TOKENIZER)
     counts = {}
     for split, documents in (("train", corpus.train()), ("test", corpus.test())):
         counts[split] = tokens.write_documents(
@@ -52,7 +58,7 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
             head=pairs.head,
             remedy="long_pairs: drop",
         )
-    details = {"base": found.as_details(job.data), "corpus": corpus.counts._asdict()}
+    details = {"base": found, "corpus": corpus.counts._asdict()}
     entropy = questions.entropy() if job.parameters.data == "questions" else None
     return prepared(counts, details, entropy)
 
@@ -73,7 +79,7 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
 
 def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     """Sample one well-formed pair for each slot, given only BOS."""
-    special = base.recorded(job.data, _details(job.data)).special
+    special = base.special(_details(job.data))
     writer = Writer(job.data / TOKENIZER, job.parameters)
     decoding = Decoding(
         temperature=job.parameters.temperature,
@@ -111,7 +117,7 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     from collapse.text import checkpoints, evaluation, stored_tokens
     from collapse.text import shards as shards_of_text
 
-    special = base.recorded(job.data, _details(job.data)).special
+    special = base.special(_details(job.data))
     test = stored_tokens.in_memory(tokens.read(job.data / TEST, columns=COLUMNS), special)
     network = checkpoints.load(job.model, getattr(torch, job.parameters.evaluation_precision))
     found = evaluation.cross_entropy(network, test)
@@ -134,4 +140,4 @@ def _details(data: Path) -> dict[str, Any]:
     return manifest.read_dataset(data / DATASET).details
 
 
-STEPS = Steps(prepare=prepare, train=train, generate=generate, evaluate=evaluate)
+STEPS = Steps(base=pretrain, prepare=prepare, train=train, generate=generate, evaluate=evaluate)

@@ -107,11 +107,15 @@ class BondConvolution(nn.Module):
         return found
 
 
+#: The logarithm of 2 in single precision.
+_SHIFT = torch.log(torch.tensor(2.0)).item()
+
+
 class ShiftedSoftplus(nn.Module):
     """The logarithm of (1 + exp(x)) / 2, which is zero at zero."""
 
     def forward(self, numbers: Tensor) -> Tensor:
-        return functional.softplus(numbers) - torch.log(torch.tensor(2.0)).item()
+        return functional.softplus(numbers) - _SHIFT
 
 
 def _initialise(layer: nn.Linear) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,8 +26,8 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Generator]:
     """Open a checkpoint with transformers; see `collapse.text.sampling.opened`."""
     import torch
 
-    transformers: Any = importlib.import_module("transformers")  # its types are incomplete
     from collapse.text import checkpoints
+    from collapse.text.library import transformers
 
     bars = transformers.utils.logging
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
