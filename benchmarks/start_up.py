@@ -1,7 +1,7 @@
 """Processor seconds that a step takes before its own work begins: imports, and first uses.
 
-A step of a tiny example (tests/contract) runs in a process of its own, and there once more, when all
-is imported. What the first takes beyond the second is the start-up, the interpreter's included.
+A step of a tiny example (tests/contract) runs in a process of its own, and there once more, when
+all is imported. What the first takes beyond the second is the start-up, the interpreter's included.
 """
 
 from __future__ import annotations
@@ -123,9 +123,9 @@ def report(quick: bool) -> list[bool]:
     needed = dict.fromkeys([TORCH, *(code for of in shown.values() for code in of.values())])
     least = {code: min(run(code)[1] for _ in range(turns)) for code in needed}
     print(
-        f"\nstart-up of a step, next to its work on a tiny example; processor seconds, the least of "
-        f"{turns}\nimport torch takes {least[TORCH]:.1f}; the limit is {LIMIT} times the imports that "
-        f"the step needs\n{'family':<20}{'step':<10}{'start-up':>10}{'work':>7}{'limit':>7}"
+        "\nstart-up of a step, and its work on a tiny example; processor seconds, least of "
+        f"{turns}\nimport torch takes {least[TORCH]:.1f}; the limit is {LIMIT} times its imports"
+        f"\n{'family':<20}{'step':<10}{'start-up':>10}{'work':>7}{'limit':>7}"
     )
     met = []
     for family, steps in shown.items():
