@@ -2,7 +2,7 @@
 
 PYTHONPATH=scripts python benchmarks/bench.py            a quarter of an hour on two cores
 PYTHONPATH=scripts python benchmarks/bench.py --quick    about a minute, at sizes too small to count
-... --only closed-form                                   or language-models, images, molecules
+... --only closed-form               or language-models, images, molecules, start-up
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import conformations
 import corpora
 import generation
 import images
+import start_up
 import training_step
 
 
@@ -47,9 +48,15 @@ def autoencoders(quick: bool) -> list[bool]:
 
 def molecules(quick: bool) -> list[bool]:
     """Print conformations per second, for which there is no requirement."""
-    if installed("molecules", ("torch", "torch_geometric", "rdkit")):
+    if installed("molecules", ("torch", "rdkit")):
         conformations.report(quick)
     return []
+
+
+def start(quick: bool) -> list[bool]:
+    """Print what steps take to start; return which requirements are met."""
+    needed = ("torch", "transformers", "sklearn", "rdkit", "pytest")
+    return start_up.report(quick) if installed("start-up", needed) else []
 
 
 PARTS: dict[str, Callable[[bool], list[bool]]] = {
@@ -57,6 +64,7 @@ PARTS: dict[str, Callable[[bool], list[bool]]] = {
     "language-models": language_models,
     "images": autoencoders,
     "molecules": molecules,
+    "start-up": start,
 }
 
 

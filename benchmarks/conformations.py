@@ -1,8 +1,8 @@
 """Measure conformations per second in training and sampling, next to a loop over molecules.
 
-The loop uses torch-geometric for one molecule at a time: it has the same network, does the same
-work, and sums gradients over a batch, molecule after molecule. Batches and loop take turns, and
-losses and samples that agree show that both did the same work.
+The loop takes one molecule at a time: it has the same network, does the same work, and sums
+gradients over a batch, molecule after molecule. Batches and loop take turns, and losses and samples
+that agree show that both did the same work.
 """
 
 from __future__ import annotations

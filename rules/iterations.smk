@@ -1,7 +1,8 @@
 # Families that run by steps: every step of every iteration is a job with files.
 #
 # in:  the study, and the data files that it names
-# out: results/{experiment}/data/{point}/                            real data, training and test
+# out: results/bases/{base}/                                         model that experiments start from
+#      results/{experiment}/data/{point}/                            real data, training and test
 #      results/{experiment}/{point}/{regime}/seed{seed}/iter{t}/
 #        training_set.json    sources, counts, checksums
 #        model/               checkpoint
@@ -20,8 +21,30 @@ ITERATION = "results/{experiment}/{point}/{regime}/seed{seed}/iter{iteration}"
 STEP_LOG = "{experiment}/{point}/{regime}/seed{seed}/iter{iteration}"
 
 
+rule base:
+    """Pretrain a model from which experiments start, once for all that name the same one."""
+    output:
+        base=directory("results/bases/{base}"),
+    log:
+        "logs/base/{base}.log",
+    wildcard_constraints:
+        base=any_of(inputs.bases),  # the identity of what it is made of
+    conda:
+        inputs.environment("neural")
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        made_of=steps.made_of("base"),
+        scratch="results/bases/.{base}.training",
+    script:
+        "../scripts/base.py"
+
+
 rule prepare:
     """Write the real data of an experiment."""
+    input:
+        unpack(steps.base_of),
     output:
         data=directory("results/{experiment}/data/{point}"),
     log:

@@ -7,4 +7,5 @@ from collapse.loop import steps
 made_of = snakemake.params.made_of
 
 with job.guarded(snakemake.log[0]):
-    steps.prepare(snakemake.output.data, Step(**made_of["step"]), made_of)
+    base = snakemake.input.get("base")
+    steps.prepare(snakemake.output.data, Step(**made_of["step"]), base=base, made_of=made_of)

@@ -1,9 +1,10 @@
-"""Send signals to the jobs of a running workflow."""
+"""Send signals to the jobs of a running workflow, and to a training in this process."""
 
 import os
 import signal
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 
@@ -69,3 +70,22 @@ def interrupted(workflow, target, script, how, ready):
             run.kill()
             run.wait()
     return printed.read_text()
+
+
+def stopped_halfway(monkeypatch):
+    """Send SIGTERM in the middle of the first training; return the steps that are begun."""
+    from collapse.training import batches
+
+    shares, begun = batches.shares, []
+
+    def stopping(task, numbers, *others):
+        first = not begun
+        with closing(shares(task, numbers, *others)) as made:
+            for number, share in zip(numbers, made, strict=True):
+                begun.append(number)
+                if first and number == len(numbers) // 2:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                yield share
+
+    monkeypatch.setattr(batches, "shares", stopping)
+    return begun

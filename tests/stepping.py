@@ -4,8 +4,9 @@ from pathlib import Path
 
 from collapse import families
 from collapse.artifacts import training_sets
-from collapse.loop import steps
+from collapse.loop import base, steps
 from collapse.loop.branches import Branches
+from collapse.loop.lineage import Lineage
 from collapse.seeding import REAL
 from collapse.study import Study
 
@@ -39,8 +40,19 @@ class Loop:
     def step(self, t, stage, seed=0):
         return self.branches.step(self.point, REAL if t == 1 else self.regime, seed, t, stage)
 
+    @property
+    def base(self):
+        return Lineage(self.branches, {}).base_folder(self.point)
+
+    def pretrain(self):
+        """Pretrain the base, if the family needs one and it is not there yet."""
+        if self.base is not None and not Path(self.base).exists():
+            key = self.branches.base(self.point)
+            base.pretrain(self.base, key, scratch=Path(self.base).with_name(".training"))
+
     def prepare(self):
-        steps.prepare(self.data, self.step(1, "data"))
+        self.pretrain()
+        steps.prepare(self.data, self.step(1, "data"), base=self.base)
 
     def assemble(self, t, seed=0, **options):
         chain = self.chain(seed)

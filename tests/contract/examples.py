@@ -1,11 +1,16 @@
 """A tiny experiment of each family, with which `test_family` checks what all families guarantee.
 
 A family that runs in closed form names the kinds of chains it has; one that runs by steps, an
-experiment of a few samples, which is trained once and shared among the checks.
+experiment of a few samples, which is trained once and shared among the checks:
+
+python -m contract.examples FAMILY      in the working directory, as jobs do, step by step
 """
 
 from __future__ import annotations
 
+import json
+import multiprocessing
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +19,15 @@ from typing import Any, NamedTuple
 import pytest
 
 import pictures
-from collapse import families
+from collapse import families, job  # noqa: F401  job is first in all jobs, before numpy
 from collapse.regimes import NAMED, Regime, mixture
 from collapse.study.chain_spec import ChainSpec
 from stepping import Loop
 
 SAMPLES, ITERATIONS = 10, 6
+
+#: The file that says which modules each step of an example imported that none before it had.
+IMPORTED = "imported.json"
 
 #: Regimes of every kind, under which chains in closed form are checked.
 REGIMES = {
@@ -67,8 +75,8 @@ class Example:
         Keys of an experiment of two iterations that runs by steps.
     files : callable
         Writes what the experiment reads into the working directory.
-    libraries : sequence of str
-        What the steps import; where it is not installed, checks of steps are skipped.
+    imports : mapping of str to tuple of str
+        The libraries, of `test_family.OF_STEPS`, that each step imports and none before it did.
     unknown : sequence of str
         Metrics that may be missing: of so small a model, or of a chain that has not got so far.
     rounding : float
@@ -82,12 +90,20 @@ class Example:
     chains: tuple[Chains, ...] = ()
     steps: Mapping[str, Any] = field(default_factory=dict)
     files: Callable[[], object] = lambda: None
-    libraries: tuple[str, ...] = ()
+    imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     rounding: float = 0.0
     distinct: float = 0.9
     damaged: Damaged | None = None
 
+    @property
+    def libraries(self) -> set[str]:
+        """What has to be installed; checks of steps are skipped where it is not."""
+        return {name for names in self.imports.values() for name in names}
+
+
+#: torch's optimisers import its compiler, and this imports the parts for ranks.
+TRAINING = ("torch", "torch.distributed.fsdp")
 
 EXAMPLES = {
     "gaussian": Example(
@@ -121,7 +137,7 @@ EXAMPLES = {
             "documents": 200, "test_documents": 50, "vocabulary": 400, "context": 128,
             "curve_points": 3, "judged": 30,
         }},
-        libraries=("torch", "transformers"),
+        imports={"prepare": ("tokenizers",), "train": (*TRAINING, "transformers")},
         unknown=("mode_distance",),
         damaged=Damaged("damaged.jsonl", "damaged.jsonl", b'{"text": "cut'),
     ),
@@ -130,7 +146,7 @@ EXAMPLES = {
             "pairs": 100, "test_pairs": 40, "base_stories": 100, "vocabulary": 400, "batch": 8,
             "epochs": 8.0, "learning_rate": 3e-3, "curve_points": 3, "judged": 20,
         }},
-        libraries=("torch", "transformers"),
+        imports={"prepare": ("tokenizers",), "train": (*TRAINING, "transformers")},
         unknown=("correct_share", "mode_distance"),
         damaged=Damaged("damaged.jsonl", "damaged.jsonl", b'{"prompt": "cut'),
     ),
@@ -139,7 +155,10 @@ EXAMPLES = {
             "data": "images", "epochs": 4.0, "batch": 16, "latent": 4, "curve_points": 3,
         }},
         files=lambda: pictures.folder(Path("images"), train=80, test=30, classes=("a", "b")),
-        libraries=("torch", "sklearn"),
+        imports={
+            "prepare": ("torch", "sklearn", "scipy", "scipy.stats"),
+            "train": ("torch.distributed.fsdp",),
+        },
         damaged=Damaged("images", "images/train/b/0003.png", b"\x89PNG\r\n\x1a\n cut"),
     ),
     "molecule_diffusion": Example(
@@ -147,7 +166,7 @@ EXAMPLES = {
             "molecules": 8, "conformations": 2, "test_molecules": 1, "hydrogens": False,
             "epochs": 3.0, "batch": 5, "curve_points": 3, "judged": 8,
         }},
-        libraries=("torch", "torch_geometric", "rdkit"),
+        imports={"prepare": ("rdkit",), "train": (*TRAINING, "scipy")},
         damaged=Damaged("damaged.sdf", "damaged.sdf", b"nonsense\n\n\nM  END\n$$$$\n"),
     ),
 }  # fmt: skip
@@ -198,3 +217,29 @@ def specification(
 def declaring(what: Callable[[families.Family], object]) -> list[str]:
     """Return the names of the families that declare something."""
     return [name for name in families.MODULES if what(families.load(name))]
+
+
+def run(name: str) -> None:
+    """Run the steps of an example in the working directory, and write `IMPORTED`."""
+    of(name).files()
+    loop, imported = loop_of(name), dict[str, list[str]]()
+
+    def noted(step: str, *iteration: int) -> None:
+        before = set(sys.modules)
+        getattr(loop, step)(*iteration)
+        imported.setdefault(step, sorted(set(sys.modules) - before))
+
+    if loop.data is not None:
+        # In a process of its own, so that no import of prepare is hidden by one of the base.
+        pretraining = multiprocessing.get_context("fork").Process(target=loop.pretrain)
+        pretraining.start()
+        pretraining.join()
+        noted("prepare")
+    for t in (1, 2):
+        for step in ("assemble", "train", "generate", "evaluate"):
+            noted(step, t)
+    Path(IMPORTED).write_text(json.dumps(imported))
+
+
+if __name__ == "__main__":
+    run(sys.argv[1])

@@ -61,7 +61,7 @@ def test_language_models_train_the_same_weights_as_a_loop_and_the_rest_is_measur
 
 
 def test_batches_of_molecules_are_compared_with_a_loop():
-    pytest.importorskip("torch_geometric")
+    pytest.importorskip("torch")
     pytest.importorskip("rdkit")
     row = r"^small +4 +\d+ +(\d+\.\d) +(\d+\.\d) +\d+\.\d  (training|sampling).*differ by (\S+)$"
     found = re.findall(row, quick("molecules"), re.MULTILINE)
@@ -75,6 +75,15 @@ def test_autoencoders_train_the_same_weights_as_a_loop():
     found, _ = measured("step", ["tiny", 8, 1, 2, 6])
     assert found["difference"] == 0
     assert 0 < found["batch"] < found["ours"] and found["bare"] > 0
+
+
+def test_every_step_has_a_start_up():
+    pytest.importorskip("sklearn")
+    pytest.importorskip("torch")
+    found = quick("start-up")
+    for step in ("prepare", "assemble", "train", "generate", "evaluate"):
+        row = re.search(rf"^vae +{step} +(\d+\.\d) +-?\d+\.\d +\d+\.\d$", found, re.MULTILINE)
+        assert row and float(row[1]) > 0, found
 
 
 def test_what_a_training_set_of_images_takes_is_measured():

@@ -30,6 +30,7 @@ from collapse.text import checkpoints, stored_tokens  # noqa: E402
 from collapse.text.evaluation import cross_entropy  # noqa: E402
 from collapse.text.sampling import Sample, SamplingError  # noqa: E402
 from collapse.text.stored_tokens import IGNORED  # noqa: E402
+from interrupting import stopped_halfway  # noqa: E402
 from refusing import configured, load, refused  # noqa: E402
 from stepping import Loop  # noqa: E402
 
@@ -192,10 +193,45 @@ def test_a_base_that_is_not_there_is_said_in_one_line(monkeypatch, tmp_path):
 
 
 def test_a_base_that_is_gone_is_missed(ran):
-    (Path(ran.data) / "base" / "config.json").unlink()
-    data = "results/loop/data/any"
-    with pytest.raises(JobError, match=rf"{data}/base: the base model is missing; .*e {data}$"):
+    Path(ran.base, "model", "config.json").unlink()
+    said = rf"^{ran.base}/model: the base model is missing; .*--force {ran.base}$"
+    with pytest.raises(JobError, match=said):
         ran.train(1)
+
+
+def test_experiments_start_from_one_base_if_they_name_the_same():
+    """Whatever their pairs are, and whatever else they set that the base does not depend on."""
+    same = [
+        loop(),
+        loop(settings={"pairs": 50, "learning_rate": 1e-3}, grid={"temperature": [0.5]}),
+    ]
+    others = [
+        loop(settings={name: value})
+        for name, value in {
+            "base_stories": 400,
+            "vocabulary": 500,
+            "context": 100,
+            "precision": "float32",
+        }.items()
+    ]
+    assert same[0].base == same[1].base
+    assert len({one.base for one in [*same, *others]}) == 1 + len(others)
+    first, second = (one.branches.base(one.point) for one in same)
+    assert first == second and first.experiment != "loop"  # nor do its random streams name one
+
+
+def test_an_interrupted_pretraining_goes_on_to_the_same_base(ran, monkeypatch):
+    whole = weights(f"{ran.base}/model")
+    shutil.rmtree(ran.base)
+    begun = stopped_halfway(monkeypatch)
+    with pytest.raises(JobError, match="training stopped by SIGTERM after step"):
+        ran.pretrain()
+    assert not Path(ran.base).exists()
+    ran.pretrain()
+    assert begun == sorted(set(begun))  # no step was done twice
+    again = weights(f"{ran.base}/model")
+    assert all(torch.equal(again[name], values) for name, values in whole.items())
+    assert not list(Path("results/bases").glob(".*"))
 
 
 # A chain on the built-in base.
@@ -219,7 +255,7 @@ def details():
 
 
 def test_the_built_in_base_has_read_stories_and_not_yet_questions(ran):
-    base = Base(Path("results/loop/data/any/base"), OWN, "")
+    base = Base(Path(ran.base, "model"), OWN, "")
     network = checkpoints.load(base.path)
     test = stored_tokens.in_memory(tokens.read(Path("results/loop/data/any/test.parquet")))
     before = cross_entropy(network, test)
@@ -546,7 +582,7 @@ def test_a_mixture_of_no_data_is_allowed_and_trains_nothing(ran):
     mixed.assemble(2)
     mixed.train(2)
     mixed.evaluate(2)
-    base, after = weights(f"{mixed.data}/base"), weights(mixed.chain().model(2))
+    base, after = weights(f"{mixed.base}/model"), weights(mixed.chain().model(2))
     assert all(torch.equal(base[name], after[name]) for name in base)
 
 

@@ -26,7 +26,7 @@ from collapse.data.text.tokenizing import BOS, EOS, PAD  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
 from collapse.families import language_model  # noqa: E402
 from collapse.families.declarations import STAGES  # noqa: E402
-from collapse.families.language_model import Parameters, models, training  # noqa: E402
+from collapse.families.language_model import Parameters, first_tokens, models, training  # noqa: E402
 from collapse.families.language_model.architectures import (  # noqa: E402
     ARCHITECTURES,
     Architecture,
@@ -502,7 +502,7 @@ def test_first_tokens_are_those_of_the_training_set(ran):
 
 def test_first_tokens_at_the_ends_of_the_distribution(tmp_path):
     (tmp_path / "first_tokens.json").write_text('{"tokens": [5, 9], "counts": [1, 3]}')
-    first = training.read_first_tokens(tmp_path)
+    first = first_tokens.read(tmp_path)
     found = [first.at(uniform) for uniform in (0.0, 0.2499, 0.25, 1 - 2**-53)]
     assert found == [5, 5, 9, 9]
 

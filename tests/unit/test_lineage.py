@@ -312,6 +312,14 @@ def test_a_version_changes_what_follows_from_its_step_and_nothing_else(rule):
         assert changed == follows, record
 
 
+@pytest.mark.parametrize(("base", "follows"), [("stories", True), ("hub:a/b", False)])
+def test_a_version_of_the_base_changes_what_starts_from_it(base, follows):
+    plan = study(loop={**TEXT, "family": "fine_tuning", "grid": {"base": [base]}})
+    plain, raised = made_of(plan), made_of(plan, {"base": 7})
+    for record, made in plain.items():
+        assert (identity.identity(made) != identity.identity(raised[record])) == follows, record
+
+
 @pytest.mark.parametrize("stage", SETTINGS)
 def test_a_setting_changes_the_identity_of_what_follows_from_its_stage(stage):
     key, value = SETTINGS[stage]

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("torch_geometric")
 pytest.importorskip("rdkit")
 
 from rdkit import Chem  # noqa: E402

@@ -8,7 +8,7 @@ import xarray as xr
 
 from running import Workflow
 
-NEEDED = ("torch", "torch_geometric", "rdkit")
+NEEDED = ("torch", "rdkit")
 pytestmark = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in NEEDED),
     reason="needs the libraries of the neural families",

@@ -46,6 +46,21 @@ def chains(tmp_path_factory):
     return Workflow.ran(tmp_path_factory.mktemp("chains"), tuning=CHAINS)
 
 
+def test_experiments_share_a_base(chains):
+    """A second experiment, of other pairs, finds the base of the first."""
+    other = {**CHAINS, "settings": {**SETTINGS, "pairs": 150}}
+    both = {"tuning": CHAINS, "other": other}
+    assert "base" not in chains.planned_with("results/other/metrics.nc", **both)
+    (base,) = chains.path("bases").iterdir()
+    anew = {
+        name: {**one, "settings": {**one["settings"], "base_stories": 150}}
+        for name, one in both.items()
+    }
+    counted = chains.planned_with(TUNING, "results/other/metrics.nc", **anew)
+    assert (counted["base"], counted["prepare"]) == (1, 2)
+    assert (base / "base.json").exists()
+
+
 @pytest.fixture(scope="module")
 def mixture(tmp_path_factory):
     workflow = Workflow(tmp_path_factory.mktemp("mixture"))
@@ -94,6 +109,7 @@ def test_changes_run_only_what_is_missing(chains, changes, run, kept):
 
 def test_a_grid_of_mixtures_is_so_many_jobs_and_one_pool(mixture):
     assert mixture.counted == {
+        "base": 1,
         "prepare": 1,
         "assemble": 1 + 6,
         "train_unkept": 1 + 6,

@@ -39,6 +39,8 @@ def output_of(path: str | Path) -> Path | None:
         return None
     if parts[0] != _RESULTS:
         return None
+    if parts[1:2] == (BASES,):
+        return Path(*parts[:3])
     if parts[2:3] == ("data",):
         return Path(*parts[:4])
     return Path(*parts[:7]) if parts[6:7] == ("model",) else Path(*parts)
@@ -48,6 +50,15 @@ def iteration_of(path: Path) -> int:
     """Return the iteration that a path is in, or 0 if it is in none."""
     found = re.search("/iter([0-9]+)(/|$)", str(path))
     return int(found[1]) if found else 0
+
+
+#: Folder in results/ of the bases, which experiments share, and the record in the folder of a base.
+BASES, BASE = "bases", "base.json"
+
+
+def base_folder(identity: str) -> str:
+    """Return the folder of the base of an identity: a model that the workflow pretrains."""
+    return f"results/{BASES}/{identity}"
 
 
 class Shard(NamedTuple):

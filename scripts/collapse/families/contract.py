@@ -67,10 +67,13 @@ class Iterative(Generic[P]):
     wants_gpu : bool
         Whether the steps train, generate and evaluate ask for a GPU.
     versions : mapping of str to int
-        Version of each step (prepare, assemble, train, generate, evaluate), which has to be
+        Version of each step (base, prepare, assemble, train, generate, evaluate), which has to be
         raised when the step's numbers change; a step that is not named has version 1.
     has_dataset : bool
         Whether the step prepare writes the real data as files.
+    base : callable
+        Returns the parameters that the step base pretrains a model with, from which trainings of
+        any experiment start; None if these parameters need no such model.
     writes_text : bool
         Whether shards have a column ``text`` to be shown in the report.
     pictures : str or None
@@ -95,6 +98,7 @@ class Iterative(Generic[P]):
     wants_gpu: bool = False
     versions: Mapping[str, int] = field(default_factory=dict)
     has_dataset: bool = False
+    base: Callable[[P], Mapping[str, Any] | None] = lambda parameters: None
     writes_text: bool = False
     pictures: str | None = None
     evaluated_samples: Callable[[P], int] = lambda parameters: 1

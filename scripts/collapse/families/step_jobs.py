@@ -36,11 +36,14 @@ class StepJob(Generic[P]):
         The family's parameters; those that do not matter to this step have their defaults.
     data : Path
         Folder of the real data; it does not exist if the family has no data set.
+    base : Path or None
+        In the step prepare, the folder of the base that the workflow pretrained, if it needs one.
     """
 
     step: Step
     parameters: P
     data: Path
+    base: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +112,9 @@ class Steps(Generic[P]):
     prepare : callable or None
         Writes real training and test data into the folder ``data``; None for a family that
         draws its real data in the other steps.
+    base : callable or None
+        Pretrains a base into the folder ``model`` of a `TrainJob` that selects no samples, and
+        returns details for its record; None for a family whose trainings start from none.
     portray : callable or None
         Does what a `PortrayJob` says; None for a family without pictures.
     """
@@ -117,4 +123,5 @@ class Steps(Generic[P]):
     generate: Callable[[GenerateJob[P]], dict[str, Any]]
     evaluate: Callable[[EvaluateJob[P]], dict[str, float]]
     prepare: Callable[[StepJob[P]], Prepared] | None = None
+    base: Callable[[TrainJob[P]], dict[str, Any]] | None = None
     portray: Callable[[PortrayJob[P]], None] | None = None

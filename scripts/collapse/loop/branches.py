@@ -95,6 +95,26 @@ class Branches:
             samples=self._cells[point].samples if sized else 0,
         )
 
+    def base(self, point: str) -> Step | None:
+        """Return the key of the base of a point; None if the workflow pretrains none for it.
+
+        It names no experiment, so that experiments share a base with the same parameters.
+        """
+        chosen = self.family.by_steps.base(self.parameters(point))
+        if chosen is None:
+            return None
+        return Step(
+            experiment=paths.BASES,
+            point=paths.ANY,
+            data_point=paths.ANY,
+            regime=REAL,
+            seed=0,
+            iteration=1,
+            family=self.experiment.family,
+            parameters=dict(chosen),
+            samples=0,
+        )
+
     @functools.cache  # noqa: B019  one study lives as long as the process
     def parameters(self, point: str) -> Parameters:
         """Return all parameters of a point, also those that matter only to later stages."""

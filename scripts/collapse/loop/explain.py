@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from collapse.artifacts import chain_file, identity
+from collapse.artifacts.paths import BASE
 from collapse.errors import JobError
 from collapse.loop.inputs import Inputs
 from collapse.loop.step_inputs import StepInputs
@@ -27,6 +28,7 @@ _STEP = re.compile(
     r"/seed(?P<seed>\d+)/iter(?P<iteration>\d+)/(?:synthetic/(?P<start>\d+)-(?P<stop>\d+))?"
 )
 _CHAIN = re.compile(r"results/(?P<experiment>[^/]+)/(?P<point>[^/]+)/(?P<regime>[^/]+)\.nc$")
+_BASE = re.compile(r"results/bases/(?P<base>[0-9a-f]+)$")
 _DATA = re.compile(r"results/(?P<experiment>[^/]+)/data/(?P<point>[^/]+)$")
 
 #: The name of the record that says what a step's outputs are made of; a shard's has its own name.
@@ -142,6 +144,9 @@ def _of_chain(output: str, inputs: Inputs) -> str:
 
 def _record_of(rule: str, output: str) -> tuple[str | None, SimpleNamespace]:
     """Return the record that describes an output, if any, and the wildcards of its job."""
+    base = _BASE.match(output)
+    if rule == "base" and base is not None:
+        return f"{output}/{BASE}", SimpleNamespace(**base.groupdict())
     data = _DATA.match(output)
     if rule == "prepare" and data is not None:
         return f"{output}/dataset.json", SimpleNamespace(**data.groupdict())

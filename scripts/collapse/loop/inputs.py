@@ -14,6 +14,7 @@ from typing import Any
 from collapse import families
 from collapse import study as studies
 from collapse.artifacts import chain_file, identity
+from collapse.artifacts.identity import MadeOf
 from collapse.families.contract import Family
 from collapse.families.declarations import Parameters
 from collapse.loop.branches import Branches
@@ -100,6 +101,17 @@ class Inputs:
             for name, experiment in self.study.experiments.items()
             if families.load(experiment.family).published
         ]
+
+    @cached_property
+    def bases(self) -> dict[str, MadeOf]:
+        """What each base is made of that experiments start from, by its identity."""
+        found = {}
+        for name, lineage in self.lineages.items():
+            for point in self.study.cells[name]:
+                made_of = lineage.base(point)
+                if made_of is not None:
+                    found[identity.identity(made_of)] = made_of
+        return found
 
     @cached_property
     def closed_form(self) -> str:

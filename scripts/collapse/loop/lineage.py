@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from collapse.artifacts import identity
+from collapse.artifacts import identity, paths
 from collapse.artifacts.identity import MadeOf
 from collapse.artifacts.paths import Branch
 from collapse.loop.branches import ANY_REGIME, Branches
@@ -35,10 +35,24 @@ class Lineage:
         self._has_dataset = branches.family.by_steps.has_dataset
         self._known: dict[str, str] = {}
 
+    def base(self, point: str) -> MadeOf | None:
+        """Return what the base of a point is made of; None if the workflow pretrains none."""
+        step = self._branches.base(point)
+        return None if step is None else self._made_of("base", step.as_dict(), {})
+
+    def base_folder(self, point: str) -> str | None:
+        """Return the folder of the base of a point, which its identity names."""
+        made_of = self.base(point)
+        return None if made_of is None else paths.base_folder(identity.identity(made_of))
+
     def prepare(self, point: str) -> MadeOf:
         """Return what the real data of a point is made of."""
         step = self._branches.step(point, REAL, 0, 1, "data").as_dict()
-        return self._made_of("prepare", step, {}, sources=self._named(point))
+        base = self.base(point)
+        inputs = {}
+        if base is not None:
+            inputs = {f"{self.base_folder(point)}/{paths.BASE}": identity.identity(base)}
+        return self._made_of("prepare", step, inputs, sources=self._named(point))
 
     def assemble(self, branch: Branch, t: int) -> MadeOf:
         """Return what the training set of an iteration is made of."""

@@ -83,6 +83,8 @@ def _steps_cost(study: Study, name: str) -> Cost:
     files: dict[str, tuple[str, float, float]] = {}
     for branch in branches.all():
         each = iterative.cost(branches.parameters(branch.points.later))
+        if (base := branches.base(branch.points.data)) is not None:
+            files[str(base)] = ("base", 0.0, each.model_bytes)
         if iterative.has_dataset:
             files[branch.data] = ("prepare", 0.0, branch.samples * each.sample_bytes)
         pools = branch.regime.pool_sizes(experiment.iterations, branch.samples)

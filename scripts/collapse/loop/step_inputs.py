@@ -14,6 +14,7 @@ from collapse.artifacts.identity import MadeOf
 from collapse.artifacts.paths import Branch
 from collapse.loop.inputs import Inputs, any_of
 from collapse.loop.uncompared import Uncompared
+from collapse.seeding import REAL
 
 #: The point, regime and iteration of a file that figures, pictures or tables show.
 Place = tuple[str, str, int]
@@ -62,6 +63,8 @@ class StepInputs:
         """Return the function that returns what a step of a rule is made of."""
 
         def made_of(wildcards: Any) -> MadeOf:
+            if rule == "base":
+                return self._inputs.bases[wildcards.base]
             lineage = self._inputs.lineages[wildcards.experiment]
             if rule == "prepare":
                 return lineage.prepare(wildcards.point)
@@ -113,6 +116,16 @@ class StepInputs:
                 inputs[name] = [asked(one) for one in paths if not finished or os.path.exists(one)]
         return inputs
 
+    def _base(self, wildcards: Any, point: str) -> dict[str, Any]:
+        folder = self._inputs.lineages[wildcards.experiment].base_folder(point)
+        return {} if folder is None else {"base": folder}
+
+    def base_of(self, wildcards: Any) -> dict[str, Any]:
+        """Return the input of prepare: the base, if the workflow pretrains it."""
+        record = self._branches[wildcards.experiment].branch(wildcards.point, REAL, 0).dataset
+        files = self._base(wildcards, wildcards.point)
+        return self._asked("prepare", wildcards, [record], files)
+
     def sources_of(self, wildcards: Any) -> dict[str, Any]:
         """Return the inputs of assemble: the previous training set and the newest shards."""
         branch, t = self.branch_of(wildcards), int(wildcards.iteration)
@@ -134,6 +147,7 @@ class StepInputs:
             "training_set": branch.training_set(t),
             "shards": [shard.path for shard in branch.shards(t - 1)] if t > 1 else [],
             **self._data(wildcards, branch),
+            **self._base(wildcards, branch.points.training),
         }
         return self._asked("train", wildcards, [branch.model(t), branch.training(t)], files)
 

@@ -35,12 +35,17 @@ from collapse.families.step_jobs import EvaluateJob, GenerateJob, PortrayJob, St
 from collapse.loop import fitting
 
 
-def prepare(directory: str | Path, step: Step, made_of: MadeOf | None = None) -> None:
+def prepare(
+    directory: str | Path, step: Step, *, base: str | None = None, made_of: MadeOf | None = None
+) -> None:
     """Write the real data of an experiment into a folder, with a record of its files.
+
+    ``base`` is the folder of the base that the workflow pretrained, if the family needs one.
 
     Raises TypeError if the family has no data set, and JobError if the data can't be read or is
     other data than when the run began.
     """
+    identity.verify_inputs(made_of)
     sources.verify(made_of)
     family = families.load(step.family)
     write_real_data = families.load_steps(family).prepare
@@ -49,7 +54,12 @@ def prepare(directory: str | Path, step: Step, made_of: MadeOf | None = None) ->
     with files.whole_directory(directory) as partial:
         try:
             prepared = write_real_data(
-                StepJob(step=step, parameters=fitting.parameters_of(step), data=partial)
+                StepJob(
+                    step=step,
+                    parameters=fitting.parameters_of(step),
+                    data=partial,
+                    base=None if base is None else Path(base),
+                )
             )
         except JobError as error:  # the message must not name the temporary folder
             raise type(error)(str(error).replace(str(partial), str(directory))) from None

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from collapse import families, regimes
+from collapse.artifacts.paths import BASES
 from collapse.regimes import Regime
 from collapse.seeding import REAL
 from collapse.study.errors import Key, Mistake, Words, one_of, shown
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collapse.study.experiment import Experiment
 
 #: Names of folders and files in results/ that no experiment may have.
-RESERVED = ("figures", "pictures", "tables", "report")
+RESERVED = ("figures", "pictures", "tables", "report", BASES)
 
 #: Largest number of bytes in the names of an experiment and a regime, and in these and a point's.
 #: For the logs of SLURM, Snakemake makes folders whose names join them with the names of rules,

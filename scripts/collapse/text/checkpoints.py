@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 
 from collapse.artifacts import remedies
+from collapse.text.library import transformers
 
 
 def configuration(model: Path) -> Any:

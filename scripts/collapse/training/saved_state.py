@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 
 from collapse.artifacts import files
 from collapse.errors import in_one_line
@@ -50,7 +49,7 @@ def write(
         The ranks that train the model.
     """
     weights = model.state_dict()  # parameters() may still be gathered after an evaluation
-    sharded = any(isinstance(tensor, DTensor) for tensor in weights.values())
+    sharded = any(map(sharding.is_sharded, weights.values()))
     if not (ranks.first or sharded):
         return True
     part = {
@@ -79,7 +78,7 @@ def _own(tensors: Mapping[str, Tensor], ranks: Ranks) -> dict[str, Tensor]:
     return {
         name: sharding.own(tensor)
         for name, tensor in tensors.items()
-        if ranks.first or isinstance(tensor, DTensor)
+        if ranks.first or sharding.is_sharded(tensor)
     }
 
 

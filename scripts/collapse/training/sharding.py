@@ -9,19 +9,20 @@ to rounding, which is larger in bfloat16, since blocks then also pass bfloat16 t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
 from torch import Tensor
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor import DTensor
 
 from collapse.training.distributed import Ranks
 from collapse.training.optimisation import Optimisation
 from collapse.training.task import Batch
+
+if TYPE_CHECKING:
+    from torch.distributed.tensor import DTensor
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,10 @@ class Sharded:
         No more than one block is ever whole on a device. Weights are gathered in the precision
         of the computation, and gradients are summed in float32.
         """
+        # These take a second to import, for which a single rank need not wait.
+        from torch.distributed.device_mesh import init_device_mesh
+        from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
         mesh = init_device_mesh(self.ranks.device.type, (self.ranks.world,))
         policy = MixedPrecisionPolicy(
             param_dtype=torch.bfloat16 if bfloat16 else None, reduce_dtype=torch.float32
@@ -109,14 +114,21 @@ def layout(optimisation: Optimisation, ranks: Ranks) -> Layout:
     return Sharded(ranks) if optimisation.sharded and ranks.world > 1 else Replicated(ranks)
 
 
+def is_sharded(tensor: Tensor) -> TypeGuard[DTensor]:
+    """Tell whether a rank has only its rows of a tensor."""
+    # Without this module, which takes long to import, no tensor can be of its class.
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and isinstance(tensor, module.DTensor)
+
+
 def own(tensor: Tensor) -> Tensor:
     """Return this rank's part of a tensor: its rows if the tensor is sharded, else all of it."""
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+    return tensor.to_local() if is_sharded(tensor) else tensor
 
 
 def own_rows(tensor: Tensor) -> range:
     """Return the places of this rank's rows in a tensor; all of them if it is not sharded."""
-    if not isinstance(tensor, DTensor):
+    if not is_sharded(tensor):
         return range(len(tensor))
     mesh = tensor.device_mesh
     start = min(mesh.get_local_rank() * -(-len(tensor) // mesh.size()), len(tensor))
@@ -139,7 +151,7 @@ def whole_state(model: torch.nn.Module, ranks: Ranks) -> dict[str, Tensor]:
     for name, tensor in model.state_dict(keep_vars=True).items():
         if tensor not in gathered:
             part = tensor.detach()
-            whole = part.full_tensor() if isinstance(part, DTensor) else part
+            whole = part.full_tensor() if is_sharded(part) else part
             gathered[tensor] = whole.cpu() if ranks.first else torch.empty(0)
         named[name] = gathered[tensor]
     return named if ranks.first else {}
@@ -168,7 +180,7 @@ def _receive(module: torch.nn.Module, ranks: Ranks) -> None:
                 setattr(part, name, made[tensor])
     module.to(ranks.device)
     tensors = (*module.parameters(), *module.buffers())
-    ranks.replicate(tensor for tensor in tensors if not isinstance(tensor, DTensor))
+    ranks.replicate(tensor for tensor in tensors if not is_sharded(tensor))
 
 
 def _count(batch: Batch) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from collapse.data.hub_names import datasets_of
 from collapse.families import text
@@ -20,6 +21,9 @@ from collapse.families.fine_tuning.published import CURVES
 from collapse.families.language_model.architectures import ARCHITECTURES
 from collapse.text.sampling.interface import LOWEST_TEMPERATURE
 from collapse.training import memory
+
+#: The parameters that the built-in base depends on.
+PRETRAINED_WITH = {"base", "base_stories", "vocabulary", "context", "precision"}
 
 #: Mean number of tokens of a pair, by source; that of HelpSteer2 is a guess.
 TOKENS = {"questions": 30, "helpsteer2": 300}
@@ -35,6 +39,13 @@ def _pair_files(parameters: Parameters) -> list[str]:
     source = parameters.data
     elsewhere = source == "questions" or datasets_of(source)
     return [] if elsewhere else [os.path.expanduser(source)]
+
+
+def built_in(parameters: Parameters) -> dict[str, Any] | None:
+    """Return the parameters that the built-in base is pretrained with; None for other bases."""
+    if not architectures.is_built_in(parameters.base):
+        return None
+    return parameters.model_dump(include=PRETRAINED_WITH)
 
 
 def hub_models(parameters: Parameters) -> list[str]:
@@ -128,6 +139,7 @@ FAMILY = Family(
         module="collapse.families.fine_tuning.steps",
         wants_gpu=True,
         has_dataset=True,
+        base=built_in,
         writes_text=True,
         evaluated_samples=lambda parameters: parameters.judged,
         source_files=source_files,

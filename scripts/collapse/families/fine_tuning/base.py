@@ -1,36 +1,26 @@
-"""Find or pretrain the base model that every iteration starts from, and check it."""
+"""Find the base model that every iteration starts from, and check it.
+
+A base that the workflow pretrains itself (`pretraining.py`) needs no check.
+"""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable
-from itertools import islice
+import os
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import transformers
-
 from collapse.artifacts import manifest, remedies
-from collapse.artifacts.step import Step
 from collapse.data import hub
-from collapse.data.text import stories, tokenizing, tokens
 from collapse.data.text.tokenizing import OWN, Special
 from collapse.errors import JobError, in_one_line
-from collapse.families import language_model
 from collapse.families.fine_tuning import architectures
 from collapse.families.fine_tuning.parameters import Parameters
-from collapse.families.language_model import training
-from collapse.families.step_jobs import TrainJob
-from collapse.text import checkpoints
+from collapse.families.text import TOKENIZER
 
-#: Folder of the built-in base, within the folder of the real data.
-FOLDER = "base"
-
-#: Number of passes of the built-in base over its stories.
-EPOCHS = 2.0
-
-#: Number of test stories for the learning curve of its pretraining.
-_TEST_STORIES = 200
+#: Folder of the checkpoint, within that of a base that the workflow pretrains.
+MODEL = "model"
 
 #: The files of a checkpoint that are downloaded from the Hub.
 _NEEDED = ("*.json", "*.safetensors", "tokenizer.model")
@@ -43,10 +33,12 @@ class Base(NamedTuple):
     special: Special
     sha256: str
 
-    def as_details(self, directory: Path) -> dict[str, Any]:
-        """Return the base as plain values, to be recorded with the real data in a directory."""
-        inside = self.path.is_relative_to(directory)
-        path = self.path.relative_to(directory) if inside else self.path.resolve()
+    def as_details(self, relative_to: Path | None = None) -> dict[str, Any]:
+        """Return the base as plain values, to be recorded with the real data.
+
+        The path is absolute, or relative to the folder of the real data.
+        """
+        path = os.path.relpath(self.path, relative_to) if relative_to else self.path.resolve()
         return {"path": str(path), "special": self.special._asdict(), "sha256": self.sha256}
 
 
@@ -59,91 +51,46 @@ def recorded(data: Path, details: dict[str, Any]) -> Base:
         If its checkpoint is no longer there.
     """
     noted = details["base"]
-    path = data / noted["path"]  # an absolute path stays what it is
+    path = Path(os.path.normpath(data / noted["path"]))  # an absolute path stays what it is
     if not (path / "config.json").is_file():
         raise remedies.damaged(path, "the base model is missing")
-    return Base(path, Special(**noted["special"]), noted["sha256"])
+    return Base(path, special(details), noted["sha256"])
 
 
-def prepare(
-    step: Step, parameters: Parameters, pairs: Iterable[str], directory: Path, tokenizer: Path
-) -> Base:
-    """Find or pretrain a base, and save its tokenizer.
+def special(details: Mapping[str, Any]) -> Special:
+    """Return the special tokens of the base that was recorded."""
+    return Special(**details["base"]["special"])
+
+
+def prepare(parameters: Parameters, pretrained: Path | None, tokenizer: Path) -> dict[str, Any]:
+    """Find a base and save its tokenizer; return the details to record.
 
     Parameters
     ----------
-    step : Step
-        The step of the preparation, which gives the random streams.
     parameters : Parameters
-    pairs : iterable of str
-        Texts that the built-in base's tokenizer is trained on, besides the stories.
-    directory : path
-        Folder of the real data; the built-in base is saved in it.
+    pretrained : path or None
+        Folder of the base that the workflow pretrained, if the parameters name it.
     tokenizer : path
-        Folder in which the tokenizer is saved.
+        Folder in which the tokenizer is saved, in that of the real data.
 
     Raises
     ------
     JobError
         If there is no such checkpoint, or it can't be fine-tuned on pairs.
     """
-    if architectures.is_built_in(parameters.base):
-        return _pretrained_here(step, parameters, pairs, directory, tokenizer)
+    if pretrained is not None:
+        shutil.copytree(pretrained / TOKENIZER, tokenizer)
+        path = pretrained / MODEL
+        base = Base(path, OWN, manifest.joint_checksum(sorted(path.glob("*.safetensors"))))
+        return base.as_details(relative_to=tokenizer.parent)
     local = architectures.folder(parameters.base)
     path = _downloaded(str(architectures.on_hub(parameters.base))) if local is None else local
-    special = _checked(parameters, path, tokenizer)
+    found = _checked(parameters, path, tokenizer)
     weights = sorted(path.glob("*.safetensors"))
     if not weights:
         raise JobError(f"{path}: found no weights, expected at least one file *.safetensors")
-    return Base(path, special, manifest.joint_checksum([path / "config.json", *weights]))
-
-
-def _pretrained_here(
-    step: Step, parameters: Parameters, pairs: Iterable[str], directory: Path, tokenizer: Path
-) -> Base:
-    """Pretrain the built-in base on stories, with a vocabulary of stories and pairs."""
-    generator = step.stream("base stories")
-    texts = stories.draw(parameters.base_stories + _TEST_STORIES, generator)
-    test, train = texts[:_TEST_STORIES], texts[_TEST_STORIES:]
-    # The tokenizer sees as many pairs as stories, so that words of both get their own tokens.
-    known = [*train, *islice(pairs, len(train))]
-    tokenizing.train(known, parameters.vocabulary, tokenizer)
-    pretrained = language_model.Parameters(
-        model=architectures.TINY,
-        vocabulary=parameters.vocabulary,
-        context=parameters.context,
-        epochs=EPOCHS,
-        precision=parameters.precision,
-        curve_points=1,
-    )
-    path = directory / FOLDER
-    path.mkdir()
-    with tempfile.TemporaryDirectory(dir=directory) as name:
-        scratch = Path(name)
-        for split, documents in (("train", train), ("test", test)):
-            tokens.write_documents(
-                scratch / split,
-                documents,
-                tokenizer,
-                context=parameters.context,
-                long_documents="truncate",
-            )
-        job = TrainJob(
-            step=step,
-            parameters=pretrained,
-            data=scratch,
-            selections=(),
-            fingerprint="base",
-            scratch=scratch,
-            model=path,
-        )
-        training.train(
-            job,
-            tokens.read(scratch / "train", columns=("tokens", "ended")),
-            test=tokens.read(scratch / "test"),
-            tokenizer=tokenizer,
-        )
-    return Base(path, OWN, manifest.joint_checksum(sorted(path.glob("*.safetensors"))))
+    checksum = manifest.joint_checksum([path / "config.json", *weights])
+    return Base(path, found, checksum).as_details()
 
 
 def _downloaded(name: str) -> Path:
@@ -163,6 +110,9 @@ def _downloaded(name: str) -> Path:
 
 def _checked(parameters: Parameters, path: Path, tokenizer: Path) -> Special:
     """Save a checkpoint's tokenizer and return its special tokens, if it can be tuned on pairs."""
+    from collapse.text import checkpoints
+    from collapse.text.library import transformers
+
     config = checkpoints.configuration(path)
     positions = getattr(config, "max_position_embeddings", None)
     if positions is not None and parameters.context > positions:

@@ -1,4 +1,7 @@
-"""The steps of an iteration of the fine_tuning family."""
+"""The steps of an iteration of the fine_tuning family.
+
+Modules that take seconds to import are imported by the steps that compute with them.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +11,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from collapse.artifacts import manifest
 from collapse.artifacts.paths import DATASET
 from collapse.data.text import pairs, questions, tokens
-from collapse.families.fine_tuning import base, training
+from collapse.families.fine_tuning import base
 from collapse.families.fine_tuning.evaluation import of_questions
 from collapse.families.fine_tuning.generation import Writer
 from collapse.families.fine_tuning.parameters import Parameters
 from collapse.families.step_jobs import EvaluateJob, GenerateJob, Prepared, StepJob, Steps, TrainJob
 from collapse.families.text import TEST, TOKENIZER, prepared
-from collapse.text import checkpoints, evaluation, sampling, stored_tokens
-from collapse.text import shards as shards_of_text
+from collapse.text import sampling
 from collapse.text.sampling import Decoding, Sample
 
 #: Columns of pairs that training and evaluation read.
 COLUMNS = ("tokens", "ended", "head_tokens")
 
 
+def pretrain(job: TrainJob[Parameters]) -> dict[str, Any]:
+    """Pretrain the built-in base."""
+    from collapse.families.fine_tuning import pretraining
+
+    return pretraining.pretrain(job)
+
+
 def prepare(job: StepJob[Parameters]) -> Prepared:
-    """Read the real pairs, find or pretrain the base, and tokenise the pairs with its tokenizer."""
+    """Read the real pairs, find the base, and tokenise the pairs with its tokenizer."""
     corpus = pairs.open_corpus(
         os.path.expanduser(job.parameters.data),
         prompt_column=job.parameters.prompt_column,
@@ -38,8 +46,7 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
         unusable=job.parameters.unusable,
         generator_of=job.step.stream,
     )
-    texts = (pairs.render(pair) for pair in corpus.train())
-    found = base.prepare(job.step, job.parameters, texts, job.data, job.data / TOKENIZER)
+    found = base.prepare(job.parameters, job.base, job.data / TOKENIZER)
     counts = {}
     for split, documents in (("train", corpus.train()), ("test", corpus.test())):
         counts[split] = tokens.write_documents(
@@ -51,13 +58,16 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
             head=pairs.head,
             remedy="long_pairs: drop",
         )
-    details = {"base": found.as_details(job.data), "corpus": corpus.counts._asdict()}
+    details = {"base": found, "corpus": corpus.counts._asdict()}
     entropy = questions.entropy() if job.parameters.data == "questions" else None
     return prepared(counts, details, entropy)
 
 
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
     """Fine-tune a copy of the base."""
+    from collapse.families.fine_tuning import training
+    from collapse.text import shards as shards_of_text
+
     return training.train(
         job,
         shards_of_text.selected(job.selections, COLUMNS),
@@ -69,7 +79,7 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
 
 def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     """Sample one well-formed pair for each slot, given only BOS."""
-    special = base.recorded(job.data, _details(job.data)).special
+    special = base.special(_details(job.data))
     writer = Writer(job.data / TOKENIZER, job.parameters)
     decoding = Decoding(
         temperature=job.parameters.temperature,
@@ -102,7 +112,12 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     """Return the metrics of the model on real test pairs, and those of its samples."""
-    special = base.recorded(job.data, _details(job.data)).special
+    import torch
+
+    from collapse.text import checkpoints, evaluation, stored_tokens
+    from collapse.text import shards as shards_of_text
+
+    special = base.special(_details(job.data))
     test = stored_tokens.in_memory(tokens.read(job.data / TEST, columns=COLUMNS), special)
     network = checkpoints.load(job.model, getattr(torch, job.parameters.evaluation_precision))
     found = evaluation.cross_entropy(network, test)
@@ -125,4 +140,4 @@ def _details(data: Path) -> dict[str, Any]:
     return manifest.read_dataset(data / DATASET).details
 
 
-STEPS = Steps(prepare=prepare, train=train, generate=generate, evaluate=evaluate)
+STEPS = Steps(base=pretrain, prepare=prepare, train=train, generate=generate, evaluate=evaluate)

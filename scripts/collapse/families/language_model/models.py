@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import transformers
 
 from collapse.data.text.tokenizing import BOS, EOS, PAD
 from collapse.families.language_model.architectures import ARCHITECTURES
+from collapse.text.library import transformers
 
 
 def configuration(name: str, vocabulary: int) -> Any:

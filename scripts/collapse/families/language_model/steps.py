@@ -1,4 +1,7 @@
-"""The steps of an iteration of the language_model family."""
+"""The steps of an iteration of the language_model family.
+
+Modules that take seconds to import are imported by the steps that compute with them.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,11 @@ from collapse.artifacts.paths import DATASET
 from collapse.data.text import stories, tokenizing, tokens
 from collapse.data.text.corpus import open_corpus
 from collapse.data.text.tokenizing import BOS, EOS
-from collapse.families.language_model import Parameters, training
+from collapse.families.language_model import Parameters, first_tokens
 from collapse.families.language_model.evaluation import of_stories
 from collapse.families.step_jobs import EvaluateJob, GenerateJob, Prepared, StepJob, Steps, TrainJob
 from collapse.families.text import TEST, TOKENIZER, prepared
-from collapse.text import checkpoints, evaluation, sampling, stored_tokens
-from collapse.text import shards as shards_of_text
+from collapse.text import sampling
 from collapse.text.sampling import Decoding, Sample
 
 #: Largest number of draws for a slot, after which sampling fails.
@@ -54,6 +56,9 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
 
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
     """Train a newly initialised model."""
+    from collapse.families.language_model import training
+    from collapse.text import shards as shards_of_text
+
     return training.train(
         job,
         shards_of_text.selected(job.selections),
@@ -72,7 +77,7 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
         end=EOS,
         ignore_end=job.parameters.fixed_length is not None,
     )
-    first = training.read_first_tokens(job.model) if job.parameters.start == "first-token" else None
+    first = first_tokens.read(job.model) if job.parameters.start == "first-token" else None
 
     def acceptable(sample: Sample) -> bool:
         if job.parameters.truncated == "redraw" and not (sample.ended or decoding.ignore_end):
@@ -118,6 +123,9 @@ def _write(samples: list[Sample], tokenizer: Path, vocabulary: int, output: Path
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     """Return the metrics of the model on real test documents, and those of its samples."""
+    from collapse.text import checkpoints, evaluation, stored_tokens
+    from collapse.text import shards as shards_of_text
+
     test = stored_tokens.in_memory(tokens.read(job.data / TEST))
     found = evaluation.cross_entropy(checkpoints.load(job.model), test)
     details = manifest.read_dataset(job.data / DATASET).details

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from collapse.artifacts import files, remedies
 from collapse.artifacts.step import Step
-from collapse.families.language_model import Parameters, models
+from collapse.families.language_model import Parameters, first_tokens, models
 from collapse.families.language_model.packing import Packer
 from collapse.families.step_jobs import TrainJob
 from collapse.text import checkpoints, stored_tokens
@@ -23,8 +19,6 @@ from collapse.text.next_tokens import NextTokens
 from collapse.text.stored_tokens import Tokens
 from collapse.training import distributed, trainer
 from collapse.training.optimisation import Optimisation, planned
-
-FIRST_TOKENS = "first_tokens.json"
 
 
 def train(
@@ -67,7 +61,7 @@ def train(
         )
         if ranks.first:
             checkpoints.save(network.to("cpu"), job.model, tokenizer)
-            _write_first_tokens(stored, job.model)
+            first_tokens.write(stored.tokens, stored.bounds, job.model)
     return {
         "parameters": checkpoints.parameter_count(network),
         "documents": len(stored.lengths),
@@ -99,31 +93,3 @@ class Pretraining(NextTokens):
 
     def batch(self, step: int) -> dict[str, Tensor]:
         return self._packer.batch(step)
-
-
-class FirstTokens(NamedTuple):
-    """The distribution of the first tokens of a training set."""
-
-    tokens: NDArray[np.int64]
-    cumulative: NDArray[np.float64]
-
-    def at(self, uniform: float) -> int:
-        """Return the quantile of the distribution at a number in [0, 1)."""
-        return int(self.tokens[np.searchsorted(self.cumulative, uniform, side="right")])
-
-
-def _write_first_tokens(documents: Tokens, model: Path) -> None:
-    first = documents.tokens[np.minimum(documents.bounds[:-1] + 1, len(documents.tokens) - 1)]
-    found, counts = np.unique(first, return_counts=True)
-    content = {"tokens": found.tolist(), "counts": counts.tolist()}
-    files.write_text(model / FIRST_TOKENS, json.dumps(content) + "\n")
-
-
-def read_first_tokens(model: Path) -> FirstTokens:
-    """Read the distribution of first tokens of the documents that a model was trained on."""
-    with remedies.reading(model, f"{FIRST_TOKENS} can't be read"):
-        content = json.loads((model / FIRST_TOKENS).read_text(encoding="utf-8"))
-        counts = np.array(content["counts"], dtype=np.float64)
-        cumulative = np.cumsum(counts) / counts.sum()
-        cumulative[-1] = 1.0
-        return FirstTokens(np.array(content["tokens"]), cumulative)

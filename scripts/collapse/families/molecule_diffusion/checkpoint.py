@@ -56,7 +56,7 @@ def load(folder: Path) -> Any:
 
 
 def _weights(network: DualEncoder) -> dict[str, Tensor]:
-    """Return each parameter once: torch-geometric lists some under two names."""
+    """Return the parameters by name; buffers follow from the shape."""
     return {name: parameter.detach() for name, parameter in network.named_parameters()}
 
 

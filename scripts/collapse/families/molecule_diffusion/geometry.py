@@ -70,13 +70,24 @@ def distance(found: Measured, real: Measured) -> float:
     A single distance for all kinds would miss short bonds of one kind and long ones of another.
     Without any kind it is NaN.
     """
-    from scipy.stats import wasserstein_distance  # this import takes a second
-
     total, kinds = 0.0, np.unique(real.kinds)
     for kind in kinds:
         mine, theirs = found.values[found.kinds == kind], real.values[real.kinds == kind]
-        total += len(theirs) * wasserstein_distance(mine, theirs)
+        total += len(theirs) * _wasserstein(mine, theirs)
     return total / len(real.values) if len(kinds) else float("nan")
+
+
+def _wasserstein(found: Array, real: Array) -> float:
+    """Return the integral of the absolute difference of two distribution functions.
+
+    `scipy.stats.wasserstein_distance` gives the same, but takes a second to import.
+    """
+    every = np.sort(np.concatenate((found, real)))
+    found_up_to, real_up_to = (
+        np.searchsorted(np.sort(values), every[:-1], side="right") / len(values)
+        for values in (found, real)
+    )
+    return float(np.vecdot(np.abs(found_up_to - real_up_to), np.diff(every)))
 
 
 def sane(conformations: Conformations) -> NDArray[np.bool_]:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch_geometric.utils import scatter
 
 from collapse.families.molecule_diffusion.architectures import PAIRS
+from collapse.families.molecule_diffusion.layers import means
 
 #: Atomic number of the padding of `collapse.data.molecules.conformations.padded`.
 NONE = 0
@@ -47,8 +47,7 @@ class Graphs(NamedTuple):
 
     def centred(self, values: Tensor) -> Tensor:
         """Return values of shape (atoms, 3), shifted to mean zero in each molecule."""
-        means = scatter(values, self.molecule, dim=0, dim_size=self.molecules, reduce="mean")
-        return values - means[self.molecule]
+        return values - means(values, self.molecule, self.molecules)[self.molecule]
 
 
 def graphs(rows: Mapping[str, Tensor]) -> Graphs:

@@ -1,25 +1,25 @@
 """The network: from distances it computes scores of distances, and from these of positions.
 
-It is GeoDiff's dual encoder (Xu et al. 2022) on the building blocks of torch-geometric. It sees
-only distances and the kinds of atoms and bonds, so that its scores of distances don't change when
-a molecule is rotated or shifted; the chain rule makes them vectors that rotate with it.
+It is GeoDiff's dual encoder (Xu et al. 2022). It sees only distances and the kinds of atoms and
+bonds, so that its scores of distances don't change when a molecule is rotated or shifted; the chain
+rule makes them vectors that rotate with it.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import GINEConv
-from torch_geometric.nn.models.schnet import GaussianSmearing, InteractionBlock
-from torch_geometric.utils import scatter
 
 from collapse.families.molecule_diffusion.architectures import ATOMS, LEVELS, PAIRS, Architecture
 from collapse.families.molecule_diffusion.graphs import Graphs
+from collapse.families.molecule_diffusion.layers import (
+    BondConvolution,
+    GaussianSmearing,
+    Interaction,
+    sums,
+)
 
 #: Distances below this, in ångström, count as this, because they have no direction.
 NEAREST = 1e-6
@@ -48,9 +48,8 @@ class DualEncoder(nn.Module):
         self.shape = shape
         self.smearing = GaussianSmearing(0.0, shape.cutoff, shape.smearing)
         self.levels = GaussianSmearing(LOWEST, HIGHEST, LEVELS)
-        with _tidying():
-            self.near = _Branch(shape, _SchNet(shape))
-            self.local = _Branch(shape, _GIN(shape))
+        self.near = _Branch(shape, _SchNet(shape))
+        self.local = _Branch(shape, _GIN(shape))
 
     def forward(self, graphs: Graphs, positions: Tensor, sigma: Tensor) -> Tensor:
         """Predict the noise of positions.
@@ -108,7 +107,7 @@ def chain_rule(scores: Tensor, directions: Tensor, first: Tensor, count: int) ->
     count : int
         Number of atoms.
     """
-    return scatter(scores * directions, first, dim=0, dim_size=count, reduce="sum")
+    return sums(scores * directions, first, count)
 
 
 class _Branch(nn.Module):
@@ -141,8 +140,7 @@ class _SchNet(nn.Module):
     def __init__(self, shape: Architecture) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            InteractionBlock(shape.hidden, shape.hidden, shape.hidden, shape.cutoff)
-            for _ in range(shape.global_layers)
+            Interaction(shape.hidden, shape.cutoff) for _ in range(shape.global_layers)
         )
 
     def forward(self, nodes: Tensor, pairs: Tensor, length: Tensor, edges: Tensor) -> Tensor:
@@ -158,22 +156,10 @@ class _GIN(nn.Module):
         super().__init__()
         hidden = shape.hidden
         self.layers = nn.ModuleList(
-            GINEConv(mlp(hidden, hidden, hidden)) for _ in range(shape.local_layers)
+            BondConvolution(mlp(hidden, hidden, hidden)) for _ in range(shape.local_layers)
         )
 
     def forward(self, nodes: Tensor, pairs: Tensor, length: Tensor, edges: Tensor) -> Tensor:
         for layer in self.layers:
             nodes = nodes + layer(nodes, pairs, edges)
         return nodes
-
-
-@contextmanager
-def _tidying() -> Iterator[None]:
-    """Remove the code that torch-geometric writes to a temporary file in every process."""
-    usual = tempfile.tempdir
-    with tempfile.TemporaryDirectory() as folder:
-        tempfile.tempdir = folder
-        try:
-            yield
-        finally:
-            tempfile.tempdir = usual

@@ -1,4 +1,7 @@
-"""The steps of an iteration of diffusion models of conformations."""
+"""The steps of an iteration of diffusion models of conformations.
+
+Modules that take seconds to import are imported by the steps that compute with them.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,8 @@ from collapse.artifacts.manifest import ShardRecord
 from collapse.artifacts.paths import DATASET
 from collapse.artifacts.step import Step
 from collapse.data.molecules import conformations
-from collapse.data.molecules import sources as molecule_sources
 from collapse.data.molecules.conformations import Conformations
-from collapse.data.molecules.sources import Reading
-from collapse.families.molecule_diffusion import (
-    Parameters,
-    checkpoint,
-    evaluation,
-    generation,
-    overlay,
-    training,
-)
+from collapse.families.molecule_diffusion import Parameters
 from collapse.families.molecule_diffusion.portrait import SHOWN
 from collapse.families.step_jobs import (
     EvaluateJob,
@@ -42,11 +36,13 @@ TRAIN, TEST = "train.parquet", "test.parquet"
 
 def prepare(job: StepJob[Parameters]) -> Prepared:
     """Read or make the real conformations, and split them by molecule."""
-    reading = Reading(
-        **{name: getattr(job.parameters, name) for name in Reading._fields},
+    from collapse.data.molecules import sources
+
+    reading = sources.Reading(
+        **{name: getattr(job.parameters, name) for name in sources.Reading._fields},
     )
-    found = molecule_sources.collection(job.parameters.data, reading, job.step.stream)
-    molecule_sources.report(job.parameters.data, found)
+    found = sources.collection(job.parameters.data, reading, job.step.stream)
+    sources.report(job.parameters.data, found)
     conformations.write(job.data / TRAIN, found.train)
     conformations.write(job.data / TEST, found.test)
     return Prepared(
@@ -69,6 +65,8 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
 
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
     """Train a newly initialised network."""
+    from collapse.families.molecule_diffusion import training
+
     return training.train(
         job,
         conformations.concatenate(
@@ -80,6 +78,8 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
 
 def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     """Sample a conformation for each slot, of the molecule that it has in the real data."""
+    from collapse.families.molecule_diffusion import checkpoint, generation
+
     real = conformations.read(job.data / TRAIN)
     rows = _rows_of_slots(job.step, job.data)
     sampled = generation.generate(
@@ -105,6 +105,8 @@ def _rows_of_slots(step: Step, data: Path) -> NDArray[np.int64]:
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     """Evaluate the network on real test conformations, and its samples."""
+    from collapse.families.molecule_diffusion import checkpoint, evaluation
+
     network, test = checkpoint.load(job.model), conformations.read(job.data / TEST)
     metrics = {"test_loss": evaluation.test_loss(network, test)}
     metrics |= evaluation.of_test_molecules(
@@ -118,6 +120,8 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
 
 def portray(job: PortrayJob[Parameters]) -> None:
     """Write the first samples of different molecules, aligned with real conformations."""
+    from collapse.families.molecule_diffusion import overlay
+
     samples, _ = _samples_and_real(job.step, job.data, job.shards, job.parameters.judged)
     _, first = np.unique(samples.molecule, return_index=True)
     shown = samples.take(np.sort(first)[:SHOWN])

@@ -1,4 +1,7 @@
-"""The steps of an iteration of variational autoencoders."""
+"""The steps of an iteration of variational autoencoders.
+
+Modules that take seconds to import are imported by the steps that compute with them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from collapse.artifacts import manifest, shard_rows
@@ -29,7 +31,7 @@ from collapse.families.step_jobs import (
     Steps,
     TrainJob,
 )
-from collapse.families.vae import Parameters, evaluation, models, reference, training
+from collapse.families.vae import Parameters, reference
 from collapse.families.vae.architectures import architecture
 from collapse.families.vae.portrait import RECONSTRUCTED, SHOWN, Portrait
 from collapse.plotting import portraits
@@ -118,6 +120,8 @@ def _fitted(step: Step, directory: Path, count: int, classes: int) -> reference.
 
 def _of_data(directory: Path, classifier: reference.Reference, count: int) -> dict[str, float]:
     """Return the metrics of samples that real test images would have in their place."""
+    from collapse.families.vae import evaluation
+
     test = _joined(image_shards.read(directory / TEST, evenly(count, 1000)))
     labels = image_shards.read_labels(directory / TEST)
     metrics = evaluation.of_samples(
@@ -139,6 +143,8 @@ def _joined(parts: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
     """Train a newly initialised model."""
+    from collapse.families.vae import training
+
     details = _details(job.data)
     rows = evenly(details["test_images"], training.CURVE_IMAGES)
     return training.train(
@@ -161,6 +167,8 @@ def _details(data: Path) -> dict[str, Any]:
 
 def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     """Sample an image for each slot, from a random stream of its own."""
+    from collapse.families.vae import evaluation, models
+
     network = models.load(job.model)
     seed = job.step.integer("samples")
     shape = network.shape
@@ -177,6 +185,8 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     """Evaluate the model on real test images, and its samples."""
+    from collapse.families.vae import evaluation, models
+
     network, details = models.load(job.model), _details(job.data)
     found = evaluation.loss(
         network, image_shards.read(job.data / TEST), job.step.integer("draws from posteriors")
@@ -209,6 +219,10 @@ def _samples(shards: Sequence[ShardRecord], most: int) -> NDArray[np.uint8]:
 
 def portray(job: PortrayJob[Parameters]) -> None:
     """Write the first samples, and reconstructions of the same test images at every iteration."""
+    import torch
+
+    from collapse.families.vae import models
+
     test = evenly(_details(job.data)["test_images"], SHOWN)
     tested = _joined(image_shards.read(job.data / TEST, test))
     network = models.load(job.model)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,8 +28,8 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Backend]:
     """Open a checkpoint with transformers; see `collapse.text.sampling.opened`."""
     import torch
 
-    transformers: Any = importlib.import_module("transformers")  # its types are incomplete
     from collapse.text import checkpoints
+    from collapse.text.library import transformers
 
     bars = transformers.utils.logging
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
