@@ -42,15 +42,9 @@ RUN = run.begin(
     forced=run.forced_by(workflow.dag_settings),
 )
 STUDY = RUN.study
-inputs = Inputs(
-    STUDY,
-    RUN.environments,
-    (
-        PROJECT if PROJECT.is_dir() else Path("..")
-    ),  # on a host of git, as seen from rules/
-    sources=RUN.sources,
-    forced=RUN.forced,
-)
+# On a host of git, environments are looked for beside rules/.
+FOLDER = PROJECT if PROJECT.is_dir() else Path("..")
+inputs = Inputs(STUDY, RUN.environments, FOLDER, sources=RUN.sources, forced=RUN.forced)
 steps = StepInputs(
     inputs, finish=workflow.is_main_process and not run.follows(workflow.dag_settings)
 )
