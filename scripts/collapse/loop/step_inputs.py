@@ -122,9 +122,9 @@ class StepInputs:
 
     def base_of(self, wildcards: Any) -> dict[str, Any]:
         """Return the input of prepare: the base, if the workflow pretrains it."""
-        record = self._branches[wildcards.experiment].branch(wildcards.point, REAL, 0).dataset
+        branch = self._branches[wildcards.experiment].branch(wildcards.point, REAL, 0)
         files = self._base(wildcards, wildcards.point)
-        return self._asked("prepare", wildcards, [record], files)
+        return self._asked("prepare", wildcards, [branch.data, branch.dataset], files)
 
     def sources_of(self, wildcards: Any) -> dict[str, Any]:
         """Return the inputs of assemble: the previous training set and the newest shards."""
