@@ -1,10 +1,10 @@
 """Collect the metrics of an iterative chain, for all its seeds."""
 
 from collapse import job
-from collapse.loop import steps
+from collapse.loop import collect
 
 with job.guarded(snakemake.log[0]):
-    steps.collect(
+    collect.collect(
         snakemake.output.chain,
         snakemake.input.metrics,
         seeds=snakemake.params.seeds,

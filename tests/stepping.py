@@ -4,7 +4,7 @@ from pathlib import Path
 
 from collapse import families
 from collapse.artifacts import training_sets
-from collapse.loop import base, steps
+from collapse.loop import base, collect, steps
 from collapse.loop.branches import Branches
 from collapse.loop.lineage import Lineage
 from collapse.seeding import REAL
@@ -111,7 +111,7 @@ class Loop:
         chains = [self.chain(seed) for seed in self.branches.experiment.seed_list]
         specification = self.study.chain("loop", self.point, self.regime).as_dict()
         at = [(chain, t) for chain in chains for t in specification["evaluated"]]
-        steps.collect(
+        collect.collect(
             "collected.nc",
             [chain.metrics(t) for chain, t in at],
             seeds=self.branches.experiment.seed_list,

@@ -17,6 +17,7 @@ from pydantic import Field
 from collapse.families import declarations
 from collapse.families.contract import ClosedForm, Family, Iterative
 from collapse.families.declarations import Expectation, Figure, Headline, Metric, parameter
+from collapse.families.gaussian.factors import lower_factor
 from collapse.families.simulator import Samples
 from collapse.regimes import Regime
 from collapse.seeding import Streams
@@ -159,62 +160,6 @@ class Simulator:
     def _rank(self, bound: int) -> int:
         """Return a bound of a scatter's rank that the span of all real data so far also keeps."""
         return min(self.dimension, bound, self.real_seen - 1)
-
-
-def lower_factor(blocks: Array, rank: int) -> Array:
-    """Return F with F F' = B B' and at most ``rank`` columns.
-
-    Parameters
-    ----------
-    blocks : ndarray, shape (seeds, d, columns)
-        B, whose rank is known to be at most ``rank``.
-
-    Returns
-    -------
-    ndarray, shape (seeds, d, min(rank, columns))
-        F, lower trapezoidal if it has ``rank`` columns: by Cholesky where B B' is safely positive
-        definite, else by QR of B', seed by seed, so that no seed's numbers depend on another's.
-    """
-    columns = blocks.shape[2]
-    if rank == 0:
-        return blocks[:, :, :0]
-    if columns < rank:
-        return blocks
-    if columns == rank:
-        return _by_qr(blocks, rank)
-    # The first ``rank`` rows determine the others, so that the factorisation can stop there.
-    squares = blocks @ blocks[:, :rank].transpose(0, 2, 1)
-    try:
-        top = np.asarray(np.linalg.cholesky(squares[:, :rank]), dtype=np.float64)
-    except np.linalg.LinAlgError:
-        top = np.stack([_cholesky_or_nan(square) for square in squares[:, :rank]])
-    factor = top
-    if rank < blocks.shape[1]:
-        below = np.linalg.solve(top, squares[:, rank:].transpose(0, 2, 1))
-        factor = np.concatenate((top, below.transpose(0, 2, 1)), axis=1)
-    # Squaring loses scales below 1e-8 of the largest, so that QR takes their place.
-    diagonal = np.einsum("sii->si", top)
-    unsafe = ~(diagonal.min(axis=1) > 1e-6 * diagonal.max(axis=1))
-    if unsafe.any():
-        factor[unsafe] = _by_qr(blocks[unsafe], rank)
-    return factor
-
-
-def _by_qr(blocks: Array, rank: int) -> Array:
-    upper: Array = np.asarray(np.linalg.qr(blocks.transpose(0, 2, 1), mode="r"))
-    factor = upper.transpose(0, 2, 1)[:, :, :rank]
-    # Directions that no sample has keep only rounding errors, which are set to zero.
-    diagonal = np.abs(np.einsum("sii->si", factor[:, :rank]))
-    seeds, lost = np.nonzero(diagonal < 1e-13 * diagonal.max(axis=1, keepdims=True))
-    factor[seeds, lost, lost] = 0
-    return factor
-
-
-def _cholesky_or_nan(square: Array) -> Array:
-    try:
-        return np.asarray(np.linalg.cholesky(square), dtype=np.float64)
-    except np.linalg.LinAlgError:
-        return np.full_like(square, np.nan)
 
 
 def expectations(
