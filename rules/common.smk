@@ -20,6 +20,7 @@ except ModuleNotFoundError as error:
 
 from collapse.artifacts import remedies
 from collapse.cluster import executor
+from collapse.loop.forcing import Forcing
 from collapse.loop.inputs import Inputs, any_of
 from collapse.loop.step_inputs import StepInputs
 
@@ -35,19 +36,13 @@ wildcard_constraints:
 
 
 STARTED = time.time()
-RUN = run.begin(
-    config,
-    [Path(), PROJECT],
-    main=workflow.is_main_process,
-    forced=run.forced_by(workflow.dag_settings),
-)
+RUN = run.begin(config, [Path(), PROJECT], main=workflow.is_main_process)
 STUDY = RUN.study
 # On a host of git, environments are looked for beside rules/.
 FOLDER = PROJECT if PROJECT.is_dir() else Path("..")
-inputs = Inputs(STUDY, RUN.environments, FOLDER, sources=RUN.sources, forced=RUN.forced)
-steps = StepInputs(
-    inputs, finish=workflow.is_main_process and not run.follows(workflow.dag_settings)
-)
+forcing = Forcing(lambda: workflow.dag_settings, main=workflow.is_main_process)
+inputs = Inputs(STUDY, RUN.environments, FOLDER, sources=RUN.sources, forcing=forcing)
+steps = StepInputs(inputs, finish=workflow.is_main_process)
 remedies.note_command(PROJECT, config["study"])
 
 

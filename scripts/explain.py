@@ -9,7 +9,7 @@ from collapse.loop.step_inputs import StepInputs
 
 project = Path(snakemake.scriptdir).parent
 try:
-    study = run.begin(snakemake.config, [Path(), project], main=True, forced=[])
+    study = run.begin(snakemake.config, [Path(), project], main=True)
     inputs = Inputs(study.study, study.environments, project, sources=study.sources)
     summary = explain.pending(project / "Snakefile", snakemake.config["study"])
     said = explain.explain(summary, inputs, StepInputs(inputs))

@@ -125,5 +125,5 @@ def test_a_remedy_can_be_pasted(monkeypatch):
 def test_a_path_that_snakemake_cannot_take_is_told(monkeypatch, tmp_path, python, project, said):
     monkeypatch.setattr("sys.executable", python)
     with pytest.raises(SystemExit) as error:
-        run.begin({}, [tmp_path, tmp_path / project], main=True, forced=[])
+        run.begin({}, [tmp_path, tmp_path / project], main=True)
     assert said in str(error.value) and "\n" not in str(error.value)

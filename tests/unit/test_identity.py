@@ -133,20 +133,20 @@ STUDY = {
 CONFIG = {"study": "study.yaml", "environments": {"neural": "gpu", "other": "cpu"}}
 
 
-def begin(main, forced=()):
-    return run.begin(CONFIG, [Path()], main=main, forced=forced)
+def begin(main):
+    return run.begin(CONFIG, [Path()], main=main)
 
 
 def test_jobs_read_the_study_as_it_was_when_the_run_began(monkeypatch):
     monkeypatch.setenv(run.SNAPSHOT, "")
     Path("study.yaml").write_text(yaml.safe_dump(STUDY))
-    driver = begin(main=True, forced=["chain"])
+    driver = begin(main=True)
     driver.write_snapshot()
     Path("study.yaml").write_text("experiments: {}")
     assert begin(main=False) == driver
 
 
-@pytest.mark.parametrize("content", [None, "", "{}", '{"study": {}, "sources": {}, "forced": []}'])
+@pytest.mark.parametrize("content", [None, "", "{}", '{"study": {}, "sources": {}}'])
 def test_a_job_without_a_snapshot_says_so_in_one_line(monkeypatch, content):
     monkeypatch.setenv(run.SNAPSHOT, "snapshot.json")
     if content is not None:

@@ -183,6 +183,21 @@ def test_all_jobs_run_if_all_are_forced(ran):
     assert planned(ran, "--forcerun", "chain") == {"chain": 2, **RESULTS}
 
 
+def test_forced_jobs_really_run(tmp_path):
+    """A closed-form chain computes all its seeds again, and a model that was not kept is there."""
+    short = {"regimes": ["replace"], "iterations": 2}
+    forced = Workflow.ran(tmp_path, closed=CLOSED | short, steps=STEPS | short)
+    path = forced.path("closed/dimension=2__samples=10/replace.nc")
+    before, seeds, made_of = chain_file.read_chain(path)
+    wrong = {name: values + 1 for name, values in before.items()}
+    chain_file.write_chain(path, wrong, seeds=seeds, iterations=[1, 2], identity=made_of)
+    forced.run("--forceall")
+    after, _, _ = chain_file.read_chain(path)
+    for name, values in before.items():
+        assert np.array_equal(after[name], values, equal_nan=True)
+    assert forced.planned() == {}
+
+
 def test_what_is_lost_is_made_again_and_nothing_else(ran, tmp_path):
     lost = Workflow(tmp_path / "lost")
     shutil.copytree(ran.directory, lost.directory)

@@ -6,7 +6,7 @@ are methods of one object, so that tests can import them without Snakemake.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from collapse.artifacts.identity import MadeOf
 from collapse.families.contract import Family
 from collapse.families.declarations import Parameters
 from collapse.loop.branches import Branches
+from collapse.loop.forcing import Forcing
 from collapse.loop.lineage import Lineage
 from collapse.loop.uncompared import Uncompared
 from collapse.study import Study, mixtures
@@ -43,8 +44,8 @@ class Inputs:
         The folder of the Snakefile.
     sources : mapping of str to str
         The checksums of the files and folders that the study names.
-    forced : collection of str
-        The rules, or paths of outputs, that run again whatever exists; ``*`` stands for all.
+    forcing : Forcing, optional
+        Which jobs the user forces.
     """
 
     def __init__(
@@ -54,11 +55,11 @@ class Inputs:
         project: Path,
         *,
         sources: Mapping[str, str] | None = None,
-        forced: Collection[str] = (),
+        forcing: Forcing | None = None,
     ) -> None:
         self.study = study
         self.sources = sources or {}
-        self.forced = frozenset(forced)
+        self.forcing = forcing or Forcing()
         self._environments = environments
         self._project = project
         self.branches = {
@@ -153,7 +154,7 @@ class Inputs:
     def afresh(self, wildcards: Any) -> Uncompared:
         """Return whether a chain runs all its seeds again, because the user forces it."""
         path = self.chain_path_of(wildcards)
-        return Uncompared(not {"*", "chain", path}.isdisjoint(self.forced))
+        return Uncompared(self.forcing.any_of("chain", path))
 
     def kept_seeds_of(self, wildcards: Any) -> list[int]:
         """Return the seeds that a chain's file has after the run: those it has, and new ones.

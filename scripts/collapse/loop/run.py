@@ -1,4 +1,4 @@
-"""Before and after a run: its study, whether jobs are forced, and what is printed at its end."""
+"""Before and after a run: its study, damaged results, and what is printed at its end."""
 
 from __future__ import annotations
 
@@ -41,24 +41,17 @@ class Run:
         The study.
     sources : dict of str to str
         The checksums of the files and folders that the study names.
-    forced : tuple of str
-        The rules, or paths of outputs, that the user forces; ``*`` stands for all jobs.
     environments : dict of str to str
         The conda environments of jobs, by their kind.
     """
 
     study: Study
     sources: dict[str, str]
-    forced: tuple[str, ...]
     environments: dict[str, str]
 
     @property
     def _content(self) -> str:
-        plain = {
-            "study": studies.plain(self.study),
-            "sources": self.sources,
-            "forced": sorted(self.forced),
-        }
+        plain = {"study": studies.plain(self.study), "sources": self.sources}
         return json.dumps(plain, indent=1) + "\n"
 
     @property
@@ -84,9 +77,7 @@ def path_mistake(project: Path) -> str | None:
     return None
 
 
-def begin(
-    config: Mapping[str, Any], folders: Sequence[Path], *, main: bool, forced: Sequence[str]
-) -> Run:
+def begin(config: Mapping[str, Any], folders: Sequence[Path], *, main: bool) -> Run:
     """Return what a run works on; a mistake of the user ends the process with one line.
 
     Parameters
@@ -97,8 +88,6 @@ def begin(
         The folders in which the study's file is looked for, in turn.
     main : bool
         Whether this process plans the run; the processes of its jobs read its snapshot.
-    forced : sequence of str
-        The rules, or paths of outputs, that the user forces.
     """
     mistake = path_mistake(Path(folders[-1]))
     if mistake is not None:
@@ -108,7 +97,7 @@ def begin(
         if not main:
             return _of_snapshot(environments)
         study = studies.load(yaml_file.find(config, folders))
-        run = Run(study, sources.checksums(named_sources(study)), tuple(forced), environments)
+        run = Run(study, sources.checksums(named_sources(study)), environments)
     except (studies.StudyError, JobError) as error:
         sys.exit(f"error: {error}")
     os.environ[SNAPSHOT] = str(run.snapshot)
@@ -120,7 +109,7 @@ def _of_snapshot(environments: dict[str, str]) -> Run:
     try:
         plain = json.loads(Path(path).read_text(encoding="utf-8"))
         study = Study.model_validate(plain["study"])
-        return Run(study, plain["sources"], tuple(plain["forced"]), environments)
+        return Run(study, plain["sources"], environments)
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise JobError(
@@ -139,26 +128,6 @@ def named_sources(study: Study) -> list[str]:
                 parameters = family.parameters(**point.parameters)
                 named += family.by_steps.source_files(parameters)
     return list(dict.fromkeys(named))
-
-
-def forced_by(settings: Any) -> tuple[str, ...]:
-    """Return what a user forces (``--forceall``, ``--forcerun``, ``--force``); ``*`` is all.
-
-    Parameters
-    ----------
-    settings : DAGSettings or None
-        Snakemake's settings.
-    """
-    if settings is None:
-        return ()
-    if settings.forceall:
-        return ("*",)
-    return tuple({*settings.forcerun, *(settings.targets if settings.forcetargets else ())})
-
-
-def follows(settings: Any) -> bool:
-    """Tell whether what follows from forced jobs runs too (``--forceall``, ``--forcerun``)."""
-    return settings is not None and bool(settings.forceall or settings.forcerun)
 
 
 def undamaged(chains_of: Callable[[Any], list[str]], workflow: Any) -> Callable[[Any], list[str]]:

@@ -32,8 +32,8 @@ class StepInputs:
     inputs : Inputs
         The functions that all rules share.
     finish : bool
-        Whether steps may count as finished: in the process that plans a run, and unless the user
-        forces jobs.
+        Whether steps may count as finished, unless the user forces them: in the process that
+        plans a run.
     """
 
     def __init__(self, inputs: Inputs, *, finish: bool = False) -> None:
@@ -97,8 +97,9 @@ class StepInputs:
         age of the inputs does not count. If moreover all outputs exist, the job is finished, and
         asks only for those inputs that exist.
         """
-        forced = not self._inputs.forced.isdisjoint(outputs)
-        found = identity.recorded(outputs[-1]) if self._finish and not forced else None
+        forcing = self._inputs.forcing
+        may = self._finish and not forcing.spreads and not forcing.any_of(*outputs)
+        found = identity.recorded(outputs[-1]) if may else None
         current = found is not None and (
             identity.identity(found) == identity.identity(self.made_of(rule)(wildcards))
         )
