@@ -10,6 +10,7 @@ import subprocess
 import psutil
 import pytest
 
+from collapse.cluster.slurm import ENDED, jobs_of
 from harness import (
     LAUNCH,
     Cluster,
@@ -140,7 +141,11 @@ def test_a_new_driver_goes_on_where_a_killed_one_was(cluster, undisturbed, tell)
     kill(first)
     assert state(awaited) == "RUNNING"
 
+    # Whatever else the first driver submitted has ended, and its dataset is not there.
+    others = [job for job in jobs_of(cluster.directory) if job.number != awaited]
+    until(lambda: all(state(job.number) in ENDED for job in others))
     cluster.remove("results/steps/**/iter2", "results/steps/*/replace.nc")
+    cluster.path("steps/metrics.nc").unlink(missing_ok=True)
     cluster.strike("cancelled", "train: iteration=2", 300)
     driver = cluster.launch("--cluster", "debug", "--orphans", "await")
     cancelled = cluster.struck("cancelled")

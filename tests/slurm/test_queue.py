@@ -121,7 +121,9 @@ def test_a_submission_that_can_never_start_is_told_and_found_beforehand(tmp_path
     (cluster.profile / "config.yaml").write_text(profile.replace(ask, asked))
     slurm("scontrol", "create", "PartitionName=short", "Nodes=ALL", "MaxTime=60")
     try:
-        look = preflight.examine(cluster.profile, cluster.directory, [f"study={here.study}"])
+        look = preflight.examine(
+            cluster.profile, cluster.directory, ["--config", f"study={here.study}"]
+        )
         (fault,) = [str(finding) for finding in look if finding.remedy]
         assert "submission chains (2 chain): asks for 100 min, at attempt 3 for 300, and" in fault
         assert (
