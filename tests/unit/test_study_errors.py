@@ -94,7 +94,7 @@ first: -> ../a: => 4: experiments.../a: found ../a, expected a name of at most 1
 window: -> a,b: => 2: regimes.a,b: found a,b, expected a name of at most 100 letters, ...
 first: -> "": => 4: experiments.'': found '', expected a name of at most 100 letters, ...
 first: -> tables: => 4: experiments.tables: found tables, expected a name other than figures,
-    pictures, tables, report
+    pictures, tables, report, bases
 window: -> replace: => 2: regimes.replace: found replace, expected a name other than replace, ...,
     real
 window: -> real: => 2: regimes.real: found real, expected a name other than replace, ..., real
