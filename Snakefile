@@ -46,7 +46,7 @@ rule all:
         published="results/tables/published.csv" if inputs.published else [],
         theory="results/tables/theory_check.csv",
         verdicts="results/tables/theory_verdicts.csv",
-        summary=["results/tables/summary.txt", "results/tables/summary.csv"],
+        summary=expand("results/tables/summary.{kind}", kind=["txt", "csv", "html"]),
     localrule: True
 
 

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 from collapse.artifacts import chain_file, identity
 from collapse.artifacts.paths import BASE
@@ -53,7 +52,6 @@ def pending(snakefile: Path, study: str) -> str:
     command = [
         *(sys.executable, "-m", "snakemake", "--summary", "--snakefile", str(snakefile)),
         *("--config", f"study={study}", "--rerun-triggers", "params"),
-        *("--max-checksum-file-size", "50000000"),
     ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -97,11 +95,8 @@ def _rows(summary: str) -> Iterator[tuple[str, str, str]]:
     """Yield the rule, path and state of each output that would be made."""
     for row in csv.DictReader(summary.splitlines(), delimiter="\t"):
         if row["plan"] == "update pending":
-            yield row["rule"].split("_unkept")[0].split("_pictured")[0], *_named(row)
-
-
-def _named(row: dict[str, Any]) -> tuple[str, str]:
-    return row["output_file"], row["status"]
+            rule = row["rule"].removesuffix("_unkept").removesuffix("_pictured")
+            yield rule, row["output_file"], row["status"]
 
 
 def _job_of(output: str) -> str:
@@ -133,8 +128,11 @@ def _of_chain(output: str, inputs: Inputs) -> str:
     if place is None or not Path(output).exists():
         return NEW
     wildcards = SimpleNamespace(**place.groupdict())
-    found = chain_file.identity_of(output)
     expected = inputs.identity_of(wildcards)
+    try:
+        found = chain_file.identity_of(output)
+    except JobError as error:
+        return str(error)
     if not chain_file.is_of(found, expected):
         return "; ".join(chain_file.differences(found, expected))
     there = chain_file.seeds_of(output, expected)

@@ -61,8 +61,14 @@ class Run:
         return FOLDER / f"study-{name}.json"
 
     def write_snapshot(self) -> None:
-        """Write the snapshot, which the jobs of this run read instead of the study's file."""
-        files.write_text(self.snapshot, self._content)
+        """Write the snapshot, which the jobs of this run read instead of the study's file.
+
+        A folder that can't be written ends the process with one line.
+        """
+        try:
+            files.write_text(self.snapshot, self._content)
+        except OSError as error:
+            sys.exit(f"error: {self.snapshot}: can't be written ({error.strerror})")
 
 
 def path_mistake(project: Path) -> str | None:
