@@ -36,12 +36,26 @@ wildcard_constraints:
 
 
 STARTED = time.time()
-RUN = run.begin(config, [Path(), PROJECT], main=workflow.is_main_process)
+RUN = run.begin(
+    config,
+    [Path(), PROJECT],
+    main=workflow.is_main_process,
+    # The number of submissions at a time; without a cluster there are cores alone.
+    on_cluster=workflow.is_main_process and workflow.resource_settings.nodes is not None,
+)
 STUDY = RUN.study
 # On a host of git, environments are looked for beside rules/.
 FOLDER = PROJECT if PROJECT.is_dir() else Path("..")
 forcing = Forcing(lambda: workflow.dag_settings, main=workflow.is_main_process)
-inputs = Inputs(STUDY, RUN.environments, FOLDER, sources=RUN.sources, forcing=forcing)
+inputs = Inputs(
+    STUDY,
+    RUN.environments,
+    FOLDER,
+    sources=RUN.sources,
+    forcing=forcing,
+    job_holds=RUN.job_holds,
+    on_cluster=RUN.on_cluster,
+)
 steps = StepInputs(inputs, finish=workflow.is_main_process)
 remedies.note_command(PROJECT, config["study"])
 

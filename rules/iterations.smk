@@ -15,8 +15,13 @@
 #
 # Iteration 1 is stored under the regime `real`, and a file's point names only the parameters that
 # matter to the file (scripts/collapse/artifacts/paths.py). iter{t}/.training has the state from
-# which an interrupted training continues, and iter{t}/.finished the outputs that are kept in case a
-# submission fails. Neither is an output, because Snakemake deletes the outputs of failed jobs.
+# which an interrupted training continues. It is no output, because Snakemake deletes the outputs of
+# failed jobs.
+#
+# What a job holds is the study's choice (job_holds, scripts/collapse/loop/blocks.py): a step, for
+# which each step has a rule, or all steps of an iteration or of a chain, which the rule iterations
+# runs. Their outputs are the same, but those of the rule iterations are known to its record alone:
+#      results/{experiment}/{point}/{regime}/seed{seed}/iter{t}/steps.json
 ITERATION = "results/{experiment}/{point}/{regime}/seed{seed}/iter{iteration}"
 STEP_LOG = "{experiment}/{point}/{regime}/seed{seed}/iter{iteration}"
 
@@ -63,7 +68,7 @@ rule prepare:
 rule assemble:
     """Decide on the training set of an iteration."""
     input:
-        unpack(steps.sources_of),
+        unpack(steps.inputs_of("assemble")),
     output:
         training_set=f"{ITERATION}/training_set.json",
     log:
@@ -82,7 +87,7 @@ rule assemble:
 rule train:
     """Train the model of an iteration."""
     input:
-        unpack(steps.training_data_of),
+        unpack(steps.inputs_of("train")),
     output:
         model=directory(f"{ITERATION}/model"),
         record=f"{ITERATION}/training.json",
@@ -116,7 +121,7 @@ ruleorder: train_unkept > train
 rule generate:
     """Generate one shard of samples from the model of an iteration."""
     input:
-        unpack(steps.model_of),
+        unpack(steps.inputs_of("generate")),
     output:
         shard=f"{ITERATION}/synthetic/{{start}}-{{stop}}.parquet",
         record=f"{ITERATION}/synthetic/{{start}}-{{stop}}.json",
@@ -137,7 +142,7 @@ rule generate:
 rule evaluate:
     """Evaluate a model on real test data, and evaluate its samples."""
     input:
-        unpack(steps.evaluated_of),
+        unpack(steps.inputs_of("evaluate")),
     output:
         metrics=f"{ITERATION}/metrics.json",
         record=f"{ITERATION}/evaluation.json",
@@ -151,7 +156,6 @@ rule evaluate:
         gpu=inputs.gpus_of,
     params:
         made_of=steps.made_of("evaluate"),
-        done_with=steps.done_with,
     script:
         "../scripts/evaluate.py"
 
@@ -168,10 +172,36 @@ use rule evaluate as evaluate_pictured with:
 ruleorder: evaluate_pictured > evaluate
 
 
+rule iterations:
+    """Run all steps of an iteration, or of all iterations of a chain, in one job."""
+    input:
+        unpack(steps.before_block),
+    output:
+        record=f"{ITERATION}/steps{{number}}.json",
+    log:
+        f"logs/iterations/{STEP_LOG}{{number}}.log",
+    wildcard_constraints:
+        number=r"|-\d+",  # nothing, or that of a record after outputs were lost
+    conda:
+        inputs.environment_of
+    threads: 1
+    resources:
+        mem_mb=8000,
+        gpu=steps.training_gpus_of,
+        nodes=1,
+    params:
+        made_of=steps.block_identity,
+        apart=steps.apart,
+        afresh=steps.block_afresh,
+        holds=steps.held,
+    script:
+        "../scripts/iterations.py"
+
+
 rule collect:
     """Collect the metrics of a chain, for all its seeds."""
     input:
-        metrics=steps.metrics_of,
+        metrics=steps.collected_of,
     output:
         chain="results/{experiment}/{point}/{regime}.nc",
     log:
@@ -187,6 +217,6 @@ rule collect:
         specification=inputs.chain_of,
         seeds=inputs.seeds_of,
         evaluations=steps.evaluations_of,
-        folders=steps.folders_of,
+        metrics=steps.metrics_of,
     script:
         "../scripts/collect.py"

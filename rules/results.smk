@@ -57,7 +57,7 @@ rule figures:
     """Draw the figures of an experiment."""
     input:
         metrics="results/{experiment}/metrics.nc",
-        records=steps.shown_trainings,
+        trainings=steps.shown_trainings,
     output:
         directory=report(
             directory("results/figures/{experiment}"),
@@ -75,6 +75,7 @@ rule figures:
         mem_mb=2000,
     params:
         places=steps.shown_places,
+        records=steps.shown_records,
         study=inputs.study_of,
         headline=inputs.headline_of,  # for docs/report.rst and the caption
     script:
@@ -84,7 +85,7 @@ rule figures:
 rule samples:
     """Tabulate text that the models of an experiment generated (P1 Table 1)."""
     input:
-        shards=steps.written_shards,
+        shards=steps.shown_shards,
     output:
         table=report(
             "results/tables/samples-{experiment}.csv",
@@ -99,6 +100,7 @@ rule samples:
         mem_mb=1000,
     params:
         places=steps.written_places,
+        shards=steps.written_shards,
     script:
         "../scripts/samples.py"
 
@@ -128,7 +130,7 @@ rule mixtures:
 rule pictures:
     """Draw samples and reconstructions of the models of an experiment (P1 Fig. 7 and 12)."""
     input:
-        portraits=steps.shown_portraits,
+        portraits=steps.shown_pictures,
     output:
         directory=report(
             directory("results/pictures/{experiment}"),
@@ -146,6 +148,7 @@ rule pictures:
         mem_mb=2000,
     params:
         places=steps.shown_places,
+        portraits=steps.shown_portraits,
         family=inputs.family_of,
     script:
         "../scripts/pictures.py"

@@ -6,9 +6,8 @@ from collapse.loop import collect
 with job.guarded(snakemake.log[0]):
     collect.collect(
         snakemake.output.chain,
-        snakemake.input.metrics,
+        snakemake.params.metrics.value,
         seeds=snakemake.params.seeds,
         specification=snakemake.params.specification,
         evaluations=snakemake.params.evaluations,
-        folders=snakemake.params.folders.value,
     )

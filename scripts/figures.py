@@ -8,7 +8,7 @@ from collapse.results import figures
 with job.guarded(snakemake.log[0]):
     figures.write(
         snakemake.input.metrics,
-        records=list(zip(snakemake.params.places, snakemake.input.records, strict=True)),
+        records=list(zip(snakemake.params.places, snakemake.params.records.value, strict=True)),
         study=snakemake.params.study,
         directory=Path(snakemake.output.directory),
     )

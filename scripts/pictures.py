@@ -7,7 +7,7 @@ from collapse.results import pictures
 
 with job.guarded(snakemake.log[0]):
     pictures.write(
-        list(zip(snakemake.params.places, snakemake.input.portraits, strict=True)),
+        list(zip(snakemake.params.places, snakemake.params.portraits.value, strict=True)),
         family=snakemake.params.family,
         directory=Path(snakemake.output.directory),
     )

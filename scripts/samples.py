@@ -7,6 +7,6 @@ from collapse.results import samples
 
 with job.guarded(snakemake.log[0]):
     samples.write(
-        list(zip(snakemake.params.places, snakemake.input.shards, strict=True)),
+        list(zip(snakemake.params.places, snakemake.params.shards.value, strict=True)),
         table=Path(snakemake.output.table),
     )

@@ -31,12 +31,12 @@ os.environ.setdefault("TQDM_DISABLE", "1")
 
 
 @contextmanager
-def guarded(log: str | Path) -> Iterator[None]:
+def guarded(log: str | Path, since: float = _IMPORTED) -> Iterator[None]:
     """Log time and peak memory of a job, or exit with one line on a `JobError` or `OSError`.
 
     A damaged file or a full disk needs no traceback; any other exception is a bug and keeps it.
     Beside the log, ``.benchmark.tsv`` has the columns of Snakemake's benchmarks for these two, the
-    time with that of imports.
+    time counted from ``since``: by default from the imports of this process on.
     """
     start = time.perf_counter()
     try:
@@ -49,12 +49,13 @@ def guarded(log: str | Path) -> Iterator[None]:
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     _note(Path(log), f"{seconds:.2f} s, peak memory {peak:.0f} MiB")
-    whole = time.perf_counter() - _IMPORTED
+    whole = time.perf_counter() - since
     _note(Path(log).with_suffix(".benchmark.tsv"), f"s\tmax_rss\n{whole:.4f}\t{peak:.2f}")
 
 
 def _note(path: Path, content: str) -> None:
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content + "\n", encoding="utf-8")
     except OSError as error:
         print(f"{path}: can't be written ({error.strerror})", file=sys.stderr)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collapse import seeding
-from collapse.artifacts import identity, manifest, remedies, restoring
+from collapse.artifacts import identity, manifest, remedies
 from collapse.artifacts.identity import MadeOf
 from collapse.artifacts.manifest import ShardFile, SourceRecord, TrainingSet
 from collapse.artifacts.paths import DATASET
@@ -120,10 +120,6 @@ def assemble(
         made_of=made_of or {},
     )
     manifest.write(output, training_set)
-    if previous is not None:
-        # At iteration 1 training and samples may have different folders.
-        sampled = {Path(record).parent.parent for record in records}
-        restoring.forget({Path(previous).parent, *sampled})
 
 
 def _first(regime: Regime, source: Source, n: int) -> int:

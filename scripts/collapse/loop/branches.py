@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from collapse import families
@@ -60,11 +60,11 @@ class Branches:
             evaluated_samples=self.family.by_steps.evaluated_samples(self.parameters(point)),
         )
 
-    def all(self) -> Iterator[Branch]:
-        """Yield the chain of every point, regime and seed."""
+    def all(self, seeds: Sequence[int] | None = None) -> Iterator[Branch]:
+        """Yield the chain of every point, regime and seed, or of these seeds."""
         for point in self._study.cells[self.name]:
             for regime in self._study.regimes_of(self.name):
-                for seed in self.experiment.seed_list:
+                for seed in self.experiment.seed_list if seeds is None else seeds:
                     yield self.branch(point, regime, seed)
 
     @functools.cached_property

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from collapse.artifacts import chain_file, identity, remedies, restoring
+from collapse.artifacts import chain_file, identity, remedies
 
 
 def collect(
@@ -19,7 +19,6 @@ def collect(
     seeds: Sequence[int],
     specification: Mapping[str, Any],
     evaluations: Mapping[str, str] | None = None,
-    folders: Sequence[str] = (),
 ) -> None:
     """Write the metrics of a chain for all its seeds, in the format of closed-form chains.
 
@@ -35,8 +34,6 @@ def collect(
         The `collapse.study.chain_spec.ChainSpec` as plain values.
     evaluations : mapping of str to str, or None
         The identities that the study expects of the records of all evaluations.
-    folders : sequence of path
-        The folders of the chain's iterations; the outputs kept in them are removed.
     """
     for record, expected in (evaluations or {}).items():
         identity.verify(record, expected)
@@ -46,7 +43,6 @@ def collect(
     arrays = {name: np.array([one[name] for one in found]).reshape(shape) for name in found[0]}
     made_of = {**specification, "evaluations": identity.identity(evaluations or {})}
     chain_file.write_chain(output, arrays, seeds=seeds, iterations=iterations, identity=made_of)
-    restoring.forget(folders)
 
 
 def _read_metrics(path: str) -> dict[str, float]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from collapse.artifacts import chain_file, identity
+from collapse.artifacts.identity import MadeOf
 from collapse.artifacts.paths import BASE
 from collapse.errors import JobError
 from collapse.loop.inputs import Inputs
@@ -109,18 +110,47 @@ def _job_of(output: str) -> str:
 def _reason(rule: str, output: str, status: str, inputs: Inputs, steps: StepInputs) -> str:
     if rule == "chain":
         return _of_chain(output, inputs)
+    if rule == "iterations":
+        return _of_block(output, inputs, steps)
     record, place = _record_of(rule, output)
     if record is None:
         return NEW if status == "missing" else "what it shows is made anew, or the study changed"
-    found = identity.recorded(record)
-    if found is None:
-        return NEW if not Path(record).exists() else "made by a version that noted no identities"
-    changed = identity.differences(found, steps.made_of(rule)(place))
+    changed = _changed(record, steps.made_of(rule)(place))
     if changed:
-        return "; ".join(changed)
+        return changed
     if status == "removed temp file" or not Path(output).exists():
         return "it is not there any more, and a job that would run needs it"
     return "it is incomplete, or made in one job with what is needed"
+
+
+def _changed(record: str, made_of: MadeOf) -> str:
+    """Say in what an artifact differs from what the study would make; empty if in nothing."""
+    found = identity.recorded(record)
+    if found is None:
+        return NEW if not Path(record).exists() else "made by a version that noted no identities"
+    return "; ".join(identity.differences(found, made_of))
+
+
+def _of_block(output: str, inputs: Inputs, steps: StepInputs) -> str:
+    """Say which steps of a job would run, and why the first of them would."""
+    found = _STEP.match(output)
+    if found is None:
+        return NEW
+    place = SimpleNamespace(**found.groupdict())
+    blocks = inputs.blocks[place.experiment]
+    planned = blocks.steps(steps.branch_of(place), int(place.iteration))
+    undone = blocks.undone(planned)
+    if not undone:
+        return "all of its steps are done, and only its record is to be written"
+    first = undone[0]
+    lost = blocks.missing(first)
+    gone = f"{lost[0]} is not there any more" if lost else "it is to be made again"
+    why = _changed(first.record, blocks.files.made_of(first)) or gone
+    if why == NEW and len(undone) == len(planned):
+        return NEW
+    return (
+        f"{len(undone)} of {len(planned)} steps, first {first.rule} of iteration {first.t}: {why}"
+    )
 
 
 def _of_chain(output: str, inputs: Inputs) -> str:

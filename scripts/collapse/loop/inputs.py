@@ -17,9 +17,11 @@ from collapse.artifacts import chain_file, identity
 from collapse.artifacts.identity import MadeOf
 from collapse.families.contract import Family
 from collapse.families.declarations import Parameters
+from collapse.loop.blocks import Blocks, chosen
 from collapse.loop.branches import Branches
 from collapse.loop.forcing import Forcing
 from collapse.loop.lineage import Lineage
+from collapse.loop.step_files import StepFiles
 from collapse.loop.uncompared import Uncompared
 from collapse.study import Study, mixtures
 from collapse.study.chain_spec import ChainSpec
@@ -46,6 +48,10 @@ class Inputs:
         The checksums of the files and folders that the study names.
     forcing : Forcing, optional
         Which jobs the user forces.
+    job_holds : str, optional
+        What jobs of experiments by steps hold, if an experiment does not say it.
+    on_cluster : bool
+        Whether jobs are submitted to a cluster.
     """
 
     def __init__(
@@ -56,11 +62,14 @@ class Inputs:
         *,
         sources: Mapping[str, str] | None = None,
         forcing: Forcing | None = None,
+        job_holds: str | None = None,
+        on_cluster: bool = False,
     ) -> None:
         self.study = study
         self.sources = sources or {}
         self.forcing = forcing or Forcing()
         self._environments = environments
+        self._job_holds, self._on_cluster = job_holds, on_cluster
         self._project = project
         self.branches = {
             name: Branches(study, name)
@@ -69,6 +78,17 @@ class Inputs:
         }
         self.lineages = {
             name: Lineage(branches, self.sources) for name, branches in self.branches.items()
+        }
+
+    @cached_property
+    def blocks(self) -> dict[str, Blocks]:
+        """The jobs of each experiment that runs by steps, which hold one or several steps."""
+        return {
+            name: Blocks(
+                StepFiles(branches, self.lineages[name]),
+                chosen(branches, self._job_holds, on_cluster=self._on_cluster),
+            )
+            for name, branches in self.branches.items()
         }
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from collapse.artifacts import identity, paths
@@ -102,7 +102,7 @@ class Lineage:
     def collect(self, branches: Sequence[Branch], iterations: Sequence[int]) -> dict[str, str]:
         """Return the identities of the evaluations of chains at these iterations, by record."""
         return {
-            branch.evaluation(t): self._identity(branch.evaluation(t), self.evaluate, branch, t)
+            branch.evaluation(t): self.identity_of(branch.evaluation(t), self.evaluate, branch, t)
             for branch in branches
             for t in iterations
         }
@@ -133,7 +133,8 @@ class Lineage:
         for earlier in range(first, t):
             self._training_set(branch, earlier)
 
-    def _identity(self, record: str, made_of: Any, *given: Any) -> str:
+    def identity_of(self, record: str, made_of: Callable[..., MadeOf], *given: Any) -> str:
+        """Return the identity of what ``made_of(*given)`` says, found once for each record."""
         if record not in self._known:
             self._known[record] = identity.identity(made_of(*given))
         return self._known[record]
@@ -142,14 +143,14 @@ class Lineage:
         if not self._has_dataset:
             return {}
         record = branch.dataset
-        return {record: self._identity(record, self.prepare, branch.points.data)}
+        return {record: self.identity_of(record, self.prepare, branch.points.data)}
 
     def _training_set(self, branch: Branch, t: int) -> str:
-        return self._identity(branch.training_set(t), self.assemble, branch, t)
+        return self.identity_of(branch.training_set(t), self.assemble, branch, t)
 
     def _training(self, branch: Branch, t: int) -> str:
-        return self._identity(branch.training(t), self.train, branch, t)
+        return self.identity_of(branch.training(t), self.train, branch, t)
 
     def _shard(self, branch: Branch, t: int, start: int, stop: int) -> str:
         record = branch.shard(t, start, stop).record
-        return self._identity(record, self.generate, branch, t, start, stop)
+        return self.identity_of(record, self.generate, branch, t, start, stop)

@@ -24,6 +24,9 @@ from collapse.study import Study, yaml_file
 #: The variable with which a run tells its jobs where the snapshot of its study is.
 SNAPSHOT = "COLLAPSE_SNAPSHOT"
 
+#: The variable with which a run tells its jobs that it submits them to a cluster.
+ON_CLUSTER = "COLLAPSE_ON_CLUSTER"
+
 #: Folder of the snapshots in a working directory.
 FOLDER = Path(".snakemake", "collapse")
 
@@ -43,11 +46,17 @@ class Run:
         The checksums of the files and folders that the study names.
     environments : dict of str to str
         The conda environments of jobs, by their kind.
+    job_holds : str or None
+        What Snakemake's configuration says that jobs of families by steps hold.
+    on_cluster : bool
+        Whether jobs are submitted to a cluster.
     """
 
     study: Study
     sources: dict[str, str]
     environments: dict[str, str]
+    job_holds: str | None = None
+    on_cluster: bool = False
 
     @property
     def _content(self) -> str:
@@ -83,7 +92,9 @@ def path_mistake(project: Path) -> str | None:
     return None
 
 
-def begin(config: Mapping[str, Any], folders: Sequence[Path], *, main: bool) -> Run:
+def begin(
+    config: Mapping[str, Any], folders: Sequence[Path], *, main: bool, on_cluster: bool = False
+) -> Run:
     """Return what a run works on; a mistake of the user ends the process with one line.
 
     Parameters
@@ -94,28 +105,38 @@ def begin(config: Mapping[str, Any], folders: Sequence[Path], *, main: bool) -> 
         The folders in which the study's file is looked for, in turn.
     main : bool
         Whether this process plans the run; the processes of its jobs read its snapshot.
+    on_cluster : bool
+        Whether this process submits jobs to a cluster; those of its jobs know it from the run.
     """
     mistake = path_mistake(Path(folders[-1]))
     if mistake is not None:
         sys.exit(f"error: {mistake}")
     try:
-        environments = yaml_file.environments(config)
+        environments, holds = yaml_file.environments(config), yaml_file.job_holds(config)
+        if on_cluster:
+            os.environ[ON_CLUSTER] = "yes"
         if not main:
-            return _of_snapshot(environments)
+            return of_snapshot(environments, holds)
         study = studies.load(yaml_file.find(config, folders))
-        run = Run(study, sources.checksums(named_sources(study)), environments)
+        found = sources.checksums(named_sources(study))
+        run = Run(study, found, environments, holds, ON_CLUSTER in os.environ)
     except (studies.StudyError, JobError) as error:
         sys.exit(f"error: {error}")
     os.environ[SNAPSHOT] = str(run.snapshot)
     return run
 
 
-def _of_snapshot(environments: dict[str, str]) -> Run:
+def of_snapshot(environments: Mapping[str, str] | None = None, job_holds: str | None = None) -> Run:
+    """Return what the run of this job works on: its study as it was when the run began.
+
+    Raises JobError if there is no snapshot of it.
+    """
     path = os.environ.get(SNAPSHOT, "")
     try:
         plain = json.loads(Path(path).read_text(encoding="utf-8"))
         study = Study.model_validate(plain["study"])
-        return Run(study, plain["sources"], environments)
+        on_cluster = ON_CLUSTER in os.environ
+        return Run(study, plain["sources"], dict(environments or {}), job_holds, on_cluster)
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise JobError(

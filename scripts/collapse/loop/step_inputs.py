@@ -12,7 +12,9 @@ from snakemake.io import ancient
 from collapse.artifacts import identity
 from collapse.artifacts.identity import MadeOf
 from collapse.artifacts.paths import Branch
+from collapse.loop.blocks import Blocks, is_short
 from collapse.loop.inputs import Inputs, any_of
+from collapse.loop.step_files import Files, PlannedStep, StepFiles
 from collapse.loop.uncompared import Uncompared
 from collapse.seeding import REAL
 
@@ -65,31 +67,28 @@ class StepInputs:
         def made_of(wildcards: Any) -> MadeOf:
             if rule == "base":
                 return self._inputs.bases[wildcards.base]
-            lineage = self._inputs.lineages[wildcards.experiment]
             if rule == "prepare":
-                return lineage.prepare(wildcards.point)
-            branch, t = self.branch_of(wildcards), int(wildcards.iteration)
-            if rule == "generate":
-                return lineage.generate(branch, t, int(wildcards.start), int(wildcards.stop))
-            by_rule = {
-                "assemble": lineage.assemble,
-                "train": lineage.train,
-                "evaluate": lineage.evaluate,
-            }
-            return by_rule[rule](branch, t)
+                return self._inputs.lineages[wildcards.experiment].prepare(wildcards.point)
+            return self._files(wildcards).made_of(self.step_of(rule, wildcards))
 
         return made_of
+
+    def step_of(self, rule: str, wildcards: Any) -> PlannedStep:
+        """Return the step that a job runs."""
+        branch, t = self.branch_of(wildcards), int(wildcards.iteration)
+        cut = rule == "generate" and branch.shard(t, int(wildcards.start), int(wildcards.stop))
+        return PlannedStep(rule, branch, t, cut or None)
 
     def branch_of(self, wildcards: Any) -> Branch:
         """Return the chain that a step belongs to."""
         branches = self._branches[wildcards.experiment]
         return branches.branch(wildcards.point, wildcards.regime, int(wildcards.seed))
 
-    def _data(self, wildcards: Any, branch: Branch) -> dict[str, Any]:
-        return {"data": branch.data} if self._inputs.family(wildcards).by_steps.has_dataset else {}
+    def _files(self, wildcards: Any) -> StepFiles:
+        return self._inputs.blocks[wildcards.experiment].files
 
     def _asked(
-        self, rule: str, wildcards: Any, outputs: Sequence[str], files: Mapping[str, Any]
+        self, made_of: MadeOf, outputs: Sequence[str], files: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return what a job asks for.
 
@@ -100,9 +99,7 @@ class StepInputs:
         forcing = self._inputs.forcing
         may = self._finish and not forcing.spreads and not forcing.any_of(*outputs)
         found = identity.recorded(outputs[-1]) if may else None
-        current = found is not None and (
-            identity.identity(found) == identity.identity(self.made_of(rule)(wildcards))
-        )
+        current = found is not None and (identity.identity(found) == identity.identity(made_of))
         finished = current and all(map(os.path.exists, outputs))
 
         def asked(path: str) -> Any:
@@ -117,68 +114,21 @@ class StepInputs:
                 inputs[name] = [asked(one) for one in paths if not finished or os.path.exists(one)]
         return inputs
 
-    def _base(self, wildcards: Any, point: str) -> dict[str, Any]:
-        folder = self._inputs.lineages[wildcards.experiment].base_folder(point)
-        return {} if folder is None else {"base": folder}
-
     def base_of(self, wildcards: Any) -> dict[str, Any]:
         """Return the input of prepare: the base, if the workflow pretrains it."""
         branch = self._branches[wildcards.experiment].branch(wildcards.point, REAL, 0)
-        files = self._base(wildcards, wildcards.point)
-        return self._asked("prepare", wildcards, [branch.data, branch.dataset], files)
+        files = self._files(wildcards).base(wildcards.point)
+        return self._asked(self.made_of("prepare")(wildcards), [branch.data, branch.dataset], files)
 
-    def sources_of(self, wildcards: Any) -> dict[str, Any]:
-        """Return the inputs of assemble: the previous training set and the newest shards."""
-        branch, t = self.branch_of(wildcards), int(wildcards.iteration)
-        if t == 1:
-            files = self._data(wildcards, branch)
-        else:
-            shards = branch.shards(t - 1)
-            files = {
-                "previous": branch.training_set(t - 1),
-                "shards": [shard.path for shard in shards],
-                "records": [shard.record for shard in shards],
-            }
-        return self._asked("assemble", wildcards, [branch.training_set(t)], files)
+    def inputs_of(self, rule: str) -> Callable[[Any], dict[str, Any]]:
+        """Return the function that returns the inputs of a step of a rule."""
 
-    def training_data_of(self, wildcards: Any) -> dict[str, Any]:
-        """Return the inputs of train; the manifest names the older shards, which are no inputs."""
-        branch, t = self.branch_of(wildcards), int(wildcards.iteration)
-        files = {
-            "training_set": branch.training_set(t),
-            "shards": [shard.path for shard in branch.shards(t - 1)] if t > 1 else [],
-            **self._data(wildcards, branch),
-            **self._base(wildcards, branch.points.training),
-        }
-        return self._asked("train", wildcards, [branch.model(t), branch.training(t)], files)
+        def inputs_of(wildcards: Any) -> dict[str, Any]:
+            files, step = self._files(wildcards), self.step_of(rule, wildcards)
+            outputs = list(files.outputs(step).values())
+            return self._asked(files.made_of(step), outputs, files.inputs(step))
 
-    def model_of(self, wildcards: Any) -> dict[str, Any]:
-        """Return the inputs of generate: the model, and the real data if the family has any."""
-        branch, t = self.branch_of(wildcards), int(wildcards.iteration)
-        shard = branch.shard(t, int(wildcards.start), int(wildcards.stop))
-        files = {
-            "model": branch.model(t),
-            "training": branch.training(t),
-            **self._data(wildcards, branch),
-        }
-        return self._asked("generate", wildcards, [shard.path, shard.record], files)
-
-    def evaluated_of(self, wildcards: Any) -> dict[str, Any]:
-        """Return the inputs of evaluate."""
-        branch, t = self.branch_of(wildcards), int(wildcards.iteration)
-        shards = branch.evaluated_shards(t)
-        files = {
-            "model": branch.model(t),
-            "training": branch.training(t),
-            "training_set": branch.training_set(t),
-            "shards": [shard.path for shard in shards],
-            "records": [shard.record for shard in shards],
-            **self._data(wildcards, branch),
-        }
-        outputs = [branch.metrics(t), branch.evaluation(t)]
-        if self._inputs.family(wildcards).by_steps.pictures is not None:
-            outputs.insert(0, branch.portrait(t))
-        return self._asked("evaluate", wildcards, outputs, files)
+        return inputs_of
 
     def _seeds_branches(self, wildcards: Any) -> list[Branch]:
         branches = self._branches[wildcards.experiment]
@@ -187,34 +137,23 @@ class StepInputs:
             for seed in branches.experiment.seed_list
         ]
 
-    def metrics_of(self, wildcards: Any) -> list[str]:
-        """Return the metrics of the evaluated iterations of a chain, ordered by seed first."""
-        evaluated = self._branches[wildcards.experiment].experiment.evaluated
-        return [branch.metrics(t) for branch in self._seeds_branches(wildcards) for t in evaluated]
-
     def evaluations_of(self, wildcards: Any) -> dict[str, str]:
         """Return the identities that the evaluations of a chain must have, by record."""
         place = (wildcards.experiment, wildcards.point, wildcards.regime)
         return self._inputs.evaluations(*place)
 
-    def folders_of(self, wildcards: Any) -> Uncompared:
-        """Return the folders of all iterations of a chain, for all its seeds."""
-        iterations = range(1, self._branches[wildcards.experiment].experiment.iterations + 1)
-        branches = self._seeds_branches(wildcards)
-        return Uncompared(
-            [folder for branch in branches for t in iterations for folder in branch.folders(t)]
-        )
+    def _evaluated(self, wildcards: Any) -> list[tuple[Branch, int]]:
+        """Return the evaluated iterations of a chain, ordered by seed first."""
+        evaluated = self._branches[wildcards.experiment].experiment.evaluated
+        return [(branch, t) for branch in self._seeds_branches(wildcards) for t in evaluated]
 
-    def done_with(self, wildcards: Any) -> Uncompared:
-        """Return the folders of an iteration if nothing needs its model once it is evaluated.
+    def metrics_of(self, wildcards: Any) -> Uncompared:
+        """Return the paths of the metrics of the evaluated iterations, ordered by seed first."""
+        return Uncompared([branch.metrics(t) for branch, t in self._evaluated(wildcards)])
 
-        A grid of mixtures has hundreds of last iterations, whose metrics are collected late.
-        """
-        experiment = self._branches[wildcards.experiment].experiment
-        t = int(wildcards.iteration)
-        if experiment.keep_models != "none" or t < experiment.iterations:
-            return Uncompared([])
-        return Uncompared(self.branch_of(wildcards).folders(t))
+    def collected_of(self, wildcards: Any) -> list[str]:
+        """Return what stands for the metrics of a chain; see `_made_by`."""
+        return self._made_by(wildcards, self._evaluated(wildcards), Branch.metrics)
 
     def _shown(self, wildcards: Any, written: bool) -> Iterator[tuple[Place, Branch]]:
         branches = self._branches.get(wildcards.experiment)
@@ -227,23 +166,104 @@ class StepInputs:
                 if not written or branch.evaluated_shards(t):
                     yield (branch.points.later, branch.regime_name, t), branch
 
+    def _places(self, wildcards: Any, written: bool = False) -> list[tuple[Branch, int]]:
+        return [(branch, place[2]) for place, branch in self._shown(wildcards, written)]
+
     def shown_places(self, wildcards: Any) -> list[Place]:
         """Return the places of the evaluated iterations of the first seed, which are shown."""
         return [place for place, _ in self._shown(wildcards, written=False)]
 
-    def shown_trainings(self, wildcards: Any) -> list[str]:
+    def shown_records(self, wildcards: Any) -> Uncompared:
         """Return the records of the trainings at `shown_places`."""
-        return [branch.training(place[2]) for place, branch in self._shown(wildcards, False)]
+        return Uncompared([branch.training(t) for branch, t in self._places(wildcards)])
 
-    def shown_portraits(self, wildcards: Any) -> list[str]:
+    def shown_trainings(self, wildcards: Any) -> list[str]:
+        """Return what stands for the records of `shown_records`; see `_made_by`."""
+        return self._made_by(wildcards, self._places(wildcards), Branch.training)
+
+    def shown_portraits(self, wildcards: Any) -> Uncompared:
         """Return the portraits at `shown_places`."""
-        return [branch.portrait(place[2]) for place, branch in self._shown(wildcards, False)]
+        return Uncompared([branch.portrait(t) for branch, t in self._places(wildcards)])
+
+    def shown_pictures(self, wildcards: Any) -> list[str]:
+        """Return what stands for the portraits of `shown_portraits`; see `_made_by`."""
+        return self._made_by(wildcards, self._places(wildcards), Branch.portrait)
 
     def written_places(self, wildcards: Any) -> list[Place]:
         """Return those of `shown_places` whose samples are evaluated."""
         return [place for place, _ in self._shown(wildcards, written=True)]
 
-    def written_shards(self, wildcards: Any) -> list[str]:
+    def written_shards(self, wildcards: Any) -> Uncompared:
         """Return the first shard at each of `written_places`."""
-        shown = self._shown(wildcards, written=True)
-        return [branch.evaluated_shards(place[2])[0].path for place, branch in shown]
+        return Uncompared([_first_shard(*place) for place in self._places(wildcards, written=True)])
+
+    def shown_shards(self, wildcards: Any) -> list[str]:
+        """Return what stands for the shards of `written_shards`; see `_made_by`."""
+        return self._made_by(wildcards, self._places(wildcards, written=True), _first_shard)
+
+    # Jobs that hold several steps.
+
+    def _made_by(
+        self, wildcards: Any, at: Sequence[tuple[Branch, int]], path: Callable[[Branch, int], str]
+    ) -> list[str]:
+        """Return what a job asks for that reads a file of each of these iterations.
+
+        They are the files, or the records of the jobs that hold the steps that write them. The
+        record of a job is not asked for if jobs of single steps have run all of its steps.
+        """
+        blocks = self._inputs.blocks[wildcards.experiment]
+        if blocks.holds == "step":
+            return [path(branch, t) for branch, t in at]
+        asked: dict[str, bool] = {}
+        for branch, t in at:
+            record = blocks.record(branch, t, finish=self._finish)
+            if record not in asked:
+                there = os.path.exists(record)
+                asked[record] = there or self._undone(blocks, branch, blocks.last(t))
+        return [record for record, wanted in asked.items() if wanted]
+
+    def _undone(self, blocks: Blocks, branch: Branch, last: int) -> bool:
+        """Tell whether a step of a block is to run."""
+        if not self._finish or self._inputs.forcing.spreads:
+            return True
+        return any(not blocks.is_done(step) for step in blocks.steps(branch, last))
+
+    def before_block(self, wildcards: Any) -> dict[str, Any]:
+        """Return the inputs of a job that holds several steps: its data, and the job before it."""
+        blocks, branch = self._inputs.blocks[wildcards.experiment], self.branch_of(wildcards)
+        last = int(wildcards.iteration)
+        files: Files = {
+            **blocks.files.base(branch.points.training),
+            **blocks.files.data(branch),
+        }
+        first = blocks.first(last)
+        if first > 1:
+            before = self._made_by(wildcards, [(branch, first - 1)], Branch.metrics)
+            files["before"] = before
+        return self._asked(blocks.made_of(branch, last), [self._record(wildcards)], files)
+
+    def _record(self, wildcards: Any) -> str:
+        blocks, branch = self._inputs.blocks[wildcards.experiment], self.branch_of(wildcards)
+        return blocks.record(branch, int(wildcards.iteration), finish=self._finish)
+
+    def block_identity(self, wildcards: Any) -> str:
+        """Return the identity of what a job of several steps makes."""
+        blocks = self._inputs.blocks[wildcards.experiment]
+        made_of = blocks.made_of(self.branch_of(wildcards), int(wildcards.iteration))
+        return identity.identity(made_of)
+
+    def block_afresh(self, wildcards: Any) -> Uncompared:
+        """Return whether a job runs all of its steps again, because the user forces it."""
+        return Uncompared(self._inputs.forcing.any_of("iterations", self._record(wildcards)))
+
+    def apart(self, wildcards: Any) -> Uncompared:
+        """Return whether each step runs in a process of its own, because it may take hours."""
+        return Uncompared(not is_short(self._branches[wildcards.experiment]))
+
+    def held(self, wildcards: Any) -> Uncompared:
+        """Return what a job of an experiment holds."""
+        return Uncompared(self._inputs.blocks[wildcards.experiment].holds)
+
+
+def _first_shard(branch: Branch, t: int) -> str:
+    return branch.evaluated_shards(t)[0].path

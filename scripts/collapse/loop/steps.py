@@ -1,15 +1,17 @@
-"""The steps of an iteration, which read and write files: prepare, train, generate, evaluate.
+"""The steps of an iteration, which read and write files: train, generate, evaluate.
 
 The family's functions (`collapse.families.step_jobs.Steps`) do the work of a step. The step
 assemble, which decides on the training set, is `collapse.artifacts.training_sets.assemble`.
+`perform` runs any step of an iteration.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,63 +20,90 @@ from collapse.artifacts import (
     files,
     identity,
     manifest,
-    restoring,
     sources,
     training_sets,
 )
 from collapse.artifacts.files import DamagedFileError
 from collapse.artifacts.identity import MadeOf
-from collapse.artifacts.manifest import Dataset, ShardFile, ShardRecord, TrainingSet
-from collapse.artifacts.paths import DATASET, TRAINING
+from collapse.artifacts.manifest import ShardFile, ShardRecord, TrainingSet
+from collapse.artifacts.paths import DATASET
 from collapse.artifacts.step import Step
-from collapse.errors import JobError
-from collapse.families.step_jobs import EvaluateJob, GenerateJob, PortrayJob, StepJob
+from collapse.families.step_jobs import EvaluateJob, GenerateJob, PortrayJob
 from collapse.loop import fitting
+from collapse.regimes import Regime
 
 
-def prepare(
-    directory: str | Path, step: Step, *, base: str | None = None, made_of: MadeOf | None = None
+def perform(
+    made_of: MadeOf,
+    inputs: Mapping[str, Any],
+    outputs: Mapping[str, Any],
+    *,
+    scratch: str | Path = "",
+    threads: int = 1,
+    ranks: int = 1,
+    nodes: int = 1,
 ) -> None:
-    """Write the real data of an experiment into a folder, with a record of its files.
+    """Run a step of an iteration.
 
-    ``base`` is the folder of the base that the workflow pretrained, if the family needs one.
-
-    Raises TypeError if the family has no data set, and JobError if the data can't be read or is
-    other data than when the run began.
+    Parameters
+    ----------
+    made_of : mapping
+        What the step's outputs are made of, which says what step it is.
+    inputs, outputs : mapping of str to path, or to a list of paths
+        The step's files, by the names that they have in its rule.
+    scratch : path
+        Folder of the state from which an interrupted training continues; only trainings need it.
+    threads : int
+        Number of threads of an evaluation.
+    ranks, nodes : int
+        Number of ranks and of nodes of a training.
     """
-    identity.verify_inputs(made_of)
-    sources.verify(made_of)
-    family = families.load(step.family)
-    write_real_data = families.load_steps(family).prepare
-    if write_real_data is None:
-        raise TypeError(f"the family {family.name} has no data set to prepare")
-    with files.whole_directory(directory) as partial:
-        try:
-            prepared = write_real_data(
-                StepJob(
-                    step=step,
-                    parameters=fitting.parameters_of(step),
-                    data=partial,
-                    base=None if base is None else Path(base),
-                )
-            )
-        except JobError as error:  # the message must not name the temporary folder
-            raise type(error)(str(error).replace(str(partial), str(directory))) from None
-        written = {
-            split: tuple(
-                ShardFile(
-                    path=str(Path(directory, name)),
-                    start=0,
-                    stop=count,
-                    sha256=manifest.checksum(partial / name),
-                )
-                for name, count in parts
-            )
-            for split, parts in (("train", prepared.train), ("test", prepared.test))
-        }
-        sources.verify(made_of)
-        record = Dataset(**written, details=prepared.details, made_of=made_of or {})
-        manifest.write(partial / DATASET, record)
+    step, data = Step(**made_of["step"]), inputs.get("data")
+    if made_of["rule"] == "assemble":
+        training_sets.assemble(
+            outputs["training_set"],
+            step,
+            Regime(**made_of["settings"]),
+            data=data,
+            previous=inputs.get("previous"),
+            records=inputs.get("records", []),
+            made_of=made_of,
+        )
+    elif made_of["rule"] == "train":
+        train(
+            outputs["model"],
+            outputs["record"],
+            step,
+            training_set=inputs["training_set"],
+            data=data,
+            scratch=Path(scratch),
+            ranks=ranks,
+            nodes=nodes,
+            made_of=made_of,
+        )
+    elif made_of["rule"] == "generate":
+        generate(
+            outputs["shard"],
+            outputs["record"],
+            step,
+            **made_of["settings"],
+            model=inputs["model"],
+            data=data,
+            made_of=made_of,
+        )
+    else:
+        evaluate(
+            outputs["metrics"],
+            outputs["record"],
+            step,
+            model=inputs["model"],
+            data=data,
+            training_set=inputs["training_set"],
+            records=inputs.get("records", []),
+            portrait=outputs.get("portrait"),
+            threads=threads,
+            made_of=made_of,
+        )
 
 
 def train(
@@ -117,9 +146,6 @@ def train(
     identity.verify_inputs(made_of)
     sources.verify(made_of)
     read_verified(step, training_set, data)
-    work = _work(step, "train", [model, record], Path(model).parent, training_set)
-    if work.restore():
-        return
     with files.whole_directory(model) as partial:
         task = fitting.Fitting(step, training_set, data, str(scratch), str(partial))
         details = task.run() if ranks == 1 else task.run_in_ranks(ranks, nodes)
@@ -127,24 +153,6 @@ def train(
     details[identity.KEY] = made_of or {}
     files.write_text(record, json.dumps(details, indent=1) + "\n")
     files.remove_directory(scratch)
-    work.keep()
-
-
-def _work(
-    step: Step, name: str, outputs: Sequence[str | Path], folder: Path, made_of: str | Path
-) -> restoring.Work:
-    """Return a step's work, whose outputs are kept in the folder of its iteration."""
-    rule = name.partition("-")[0]
-    return restoring.Work(
-        name=name,
-        folder=folder,
-        outputs=tuple(map(Path, outputs)),
-        inputs=(Path(made_of),),
-        identity={
-            "step": step.as_dict(),
-            "version": fitting.version_of(step, rule),
-        },
-    )
 
 
 def read_verified(step: Step, path: str, data: str | None = None) -> TrainingSet:
@@ -176,11 +184,6 @@ def generate(
 ) -> None:
     """Write samples ``start`` to ``stop`` of a model as a Parquet file, and the shard's record."""
     identity.verify_inputs(made_of)
-    # The record of the training, which is beside the model, identifies the model.
-    training, folder = Path(model).with_name(TRAINING), Path(shard).parent.parent
-    work = _work(step, f"generate-{start}-{stop}", [shard, record], folder, training)
-    if work.restore():
-        return
     steps = families.load_steps(families.load(step.family))
     slots = range(start, stop)
     with files.whole(shard) as partial:
@@ -199,7 +202,6 @@ def generate(
     # The record holds no times, so that a shard that is generated again has the same record.
     written = ShardFile(path=shard, start=start, stop=stop, sha256=manifest.checksum(shard))
     manifest.write(record, ShardRecord(shard=written, details=details, made_of=made_of or {}))
-    work.keep()
 
 
 def evaluate(
@@ -213,13 +215,11 @@ def evaluate(
     records: Sequence[str],
     portrait: str | None = None,
     threads: int = 1,
-    done_with: Sequence[str] = (),
     made_of: MadeOf | None = None,
 ) -> None:
     """Write the metrics of a model on real test data and of its samples, and the record of them.
 
-    For a family with pictures, also write the portrait of the iteration. Afterwards, remove the
-    kept outputs of the folders ``done_with``, whose checkpoints nothing needs any more.
+    For a family with pictures, also write the portrait of the iteration.
     """
     started = time.perf_counter()
     identity.verify_inputs(made_of)
@@ -257,4 +257,3 @@ def evaluate(
     files.write_text(output, json.dumps(written, indent=1) + "\n")
     about = {"seconds": time.perf_counter() - started, identity.KEY: made_of or {}}
     files.write_text(record, json.dumps(about, indent=1) + "\n")
-    restoring.discard(done_with)

@@ -17,10 +17,10 @@ from collapse.study.names import point_name
 
 Samples = Annotated[int, Field(ge=1, le=10**9)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
-
+JobHolds = Literal["step", "iteration", "chain"]
 
 #: Keys of an experiment that say how it runs and what it keeps, and that change no result.
-HOUSEKEEPING = frozenset({"gpus", "keep_models"})
+HOUSEKEEPING = frozenset({"gpus", "keep_models", "job_holds"})
 
 
 class Point(NamedTuple):
@@ -150,6 +150,13 @@ class IterativeExperiment(Experiment):
         default="all",
         description="Which checkpoints to keep after they have been sampled from and evaluated. "
         "A deleted checkpoint is trained again if a later run needs it.",
+    )
+
+    job_holds: JobHolds | None = Field(
+        default=None,
+        description="What one job holds: a step, all steps of an iteration, or of a whole chain. "
+        "The files and numbers are the same. null: a chain if its iterations are short, otherwise "
+        "a step, or on a cluster an iteration.",
     )
 
     @property

@@ -18,10 +18,14 @@ from ruamel.yaml.resolver import VersionedResolver
 from collapse.study.errors import Key, Mistake, StudyError, one_of, shown, shown_path
 
 #: Where Snakemake's configuration comes from, and its keys.
-SOURCE, KEYS = "config/config.yaml or --config", ("study", "environments")
+SOURCE = "config/config.yaml or --config"
+KEYS = ("study", "environments", "job_holds")
 
 #: Kinds of jobs, by conda environment: jobs of neural families, and all others.
 KINDS = ("neural", "other")
+
+#: What a job of a family that runs by steps may hold.
+JOB_HOLDS = ("step", "iteration", "chain")
 
 #: The conda environments of a configuration that names none, as that of a module may.
 ENVIRONMENTS = {"neural": "envs/gpu.yaml", "other": "envs/cpu.yaml"}
@@ -112,6 +116,21 @@ def environments(config: Mapping[str, Any]) -> dict[str, str]:
                 f"{SOURCE}: environments: {kind}: found {shown(named)}, expected a file or a name"
             )
     return dict(found)
+
+
+def job_holds(config: Mapping[str, Any]) -> str | None:
+    """Return what jobs of families by steps hold, if Snakemake's configuration says it.
+
+    Raises
+    ------
+    StudyError
+        If it is another value than one of `JOB_HOLDS`.
+    """
+    found = config.get("job_holds")
+    if found is not None and found not in JOB_HOLDS:
+        expected = one_of(JOB_HOLDS, found)
+        raise StudyError(f"{SOURCE}: job_holds: found {shown(found)}, expected {expected}")
+    return found
 
 
 def read(path: Path) -> Document:

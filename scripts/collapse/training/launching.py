@@ -49,6 +49,31 @@ def launch(module: str, arguments: Sequence[str], ranks: int, nodes: int = 1) ->
         raise TrainingError(f"found {ranks} GPUs for {nodes} nodes, expected as many on each node")
     command = [sys.executable, "-m", module, *arguments]
     starts = _here(command, ranks) if nodes == 1 else _on_nodes(command, ranks, nodes)
+    statuses, received = _run(starts)
+    if any(statuses):
+        if received:
+            raise Interrupted(f"{ranks} ranks of {module} were stopped by {received[0].name}")
+        raise TrainingError(f"{ranks} ranks of {module} ended with statuses {statuses}")
+
+
+def run_module(module: str, arguments: Sequence[str]) -> None:
+    """Run a module in a process of its own, wait for it, and pass on signals to stop.
+
+    If it fails, this process exits with the same status; the module has said why.
+    """
+    (status,), _ = _run([([sys.executable, "-m", module, *arguments], _environment())])
+    if status:
+        sys.exit(status if status > 0 else 128 - status)
+
+
+_Start = tuple[list[str], Mapping[str, str]]
+
+
+def _run(starts: Sequence[_Start]) -> tuple[list[int], list[signal.Signals]]:
+    """Run processes, each a command and its environment, until all have ended.
+
+    Signals to stop are passed on. Returns the exit statuses, and the signals.
+    """
     processes: list[subprocess.Popen[bytes]] = []
     received: list[signal.Signals] = []
 
@@ -67,14 +92,7 @@ def launch(module: str, arguments: Sequence[str], ranks: int, nodes: int = 1) ->
             for process in processes:
                 process.kill()
                 process.wait()
-    statuses = [process.returncode for process in processes]
-    if any(statuses):
-        if received:
-            raise Interrupted(f"{ranks} ranks of {module} were stopped by {received[0].name}")
-        raise TrainingError(f"{ranks} ranks of {module} ended with statuses {statuses}")
-
-
-_Start = tuple[list[str], Mapping[str, str]]
+    return [process.returncode for process in processes], received
 
 
 def _here(command: list[str], ranks: int) -> list[_Start]:
