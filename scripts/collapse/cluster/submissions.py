@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from snakemake.resources import Resources
 
 from collapse import families
-from collapse.artifacts.paths import Branch
-from collapse.families.contract import Iterative
+from collapse.loop.blocks import Blocks, chosen
 from collapse.loop.branches import Branches
+from collapse.loop.lineage import Lineage
+from collapse.loop.step_files import PlannedStep, StepFiles
 from collapse.seeding import REAL
 from collapse.study import Study, mixtures
 
@@ -70,7 +71,7 @@ def all_of(settings: Mapping[str, Any], study: Study) -> list[Submission]:
     groups = dict(str(line).split("=", 1) for line in settings.get("groups") or [])
     several = dict(str(line).split("=", 1) for line in settings.get("group-components") or [])
     held: dict[tuple[str, str, str], Counter[str]] = {}
-    for rule, wildcards, connected in _jobs(study):
+    for rule, wildcards, connected in _jobs(study, _configured(settings)):
         template = groups.get(rule)
         if template is None:
             held[rule, "", ""] = Counter([rule])
@@ -96,13 +97,22 @@ def all_of(settings: Mapping[str, Any], study: Study) -> list[Submission]:
 Described = tuple[str, dict[str, Any], str]
 
 
-def _jobs(study: Study) -> Iterator[Described]:
+def _configured(settings: Mapping[str, Any]) -> str | None:
+    """Return what a profile's configuration says that jobs hold."""
+    config = settings.get("config") or {}
+    if not isinstance(config, Mapping):
+        config = dict(str(item).split("=", 1) for item in config)
+    return config.get("job_holds")
+
+
+def _jobs(study: Study, job_holds: str | None) -> Iterator[Described]:
     """Yield the rule, the wildcards and the connected part of the graph of every job."""
     for name, experiment in study.experiments.items():
         chains = list(study.chains(name))
         here = {"experiment": name}
         if experiment.by_iteration:
-            yield from _steps(Branches(study, name))
+            branches = Branches(study, name)
+            yield from _steps(branches, chosen(branches, job_holds, on_cluster=True))
         for spec in chains:
             rule = "collect" if experiment.by_iteration else "chain"
             place = {**here, "point": spec.point, "regime": spec.regime_name}
@@ -118,16 +128,30 @@ def _jobs(study: Study) -> Iterator[Described]:
         yield "published", {}, ""
 
 
-def _steps(branches: Branches) -> Iterator[Described]:
+def _steps(branches: Branches, holds: str) -> Iterator[Described]:
     """Yield the jobs of all iterations of an experiment; chains share those of iteration 1."""
     experiment, iterative = branches.experiment, branches.family.by_steps
+    blocks = Blocks(StepFiles(branches, Lineage(branches, {})), holds)
     found: dict[str, Described] = {}
     for branch in branches.all():
         if iterative.has_dataset:
             found[branch.data] = ("prepare", {"experiment": branches.name}, branch.data)
         for t in range(1, experiment.iterations + 1):
-            last = t == experiment.iterations
-            found |= _iteration(branch, t, last, iterative, experiment)
+            first = t == 1
+            regime = REAL if first else branch.regime_name
+            point = branch.points.training if first else branch.points.later
+            place: dict[str, Any] = {
+                "experiment": branches.name,
+                "regime": regime,
+                "seed": branch.seed,
+            }
+            place["iteration"] = t
+            connected = f"{point}/{regime}/{branch.seed}"
+            if holds != "step":
+                found[blocks.record(branch, t, finish=False)] = ("iterations", place, connected)
+                continue
+            for step in blocks.files.of_iteration(branch, t):
+                found[step.record] = (_rule(step, blocks), place, connected)
     yield from found.values()
     if iterative.writes_text and branches.evaluates_samples:
         yield "samples", {"experiment": branches.name}, branches.name
@@ -135,27 +159,10 @@ def _steps(branches: Branches) -> Iterator[Described]:
         yield "pictures", {"experiment": branches.name}, branches.name
 
 
-def _iteration(
-    branch: Branch, t: int, last: bool, iterative: Iterative[Any], experiment: Any
-) -> dict[str, Described]:
-    """Return the jobs of an iteration by their outputs."""
-    regime = REAL if t == 1 else branch.regime_name
-    place = {
-        "experiment": branch.experiment, "regime": regime, "seed": branch.seed, "iteration": t,
-    }  # fmt: skip
-    kept = experiment.keep_models == "all" or (experiment.keep_models == "last" and last)
-    connected = (
-        f"{branch.points.training if t == 1 else branch.points.later}/{regime}/{branch.seed}"
-    )
-    outputs = {
-        branch.training_set(t): "assemble",
-        branch.model(t): "train" if kept else "train_unkept",
-    }
-    shards = [] if last else branch.shards(t)
-    if t in experiment.evaluated:
-        shards = shards + branch.evaluated_shards(t)
-        outputs[branch.metrics(t)] = (
-            "evaluate" if iterative.pictures is None else "evaluate_pictured"
-        )
-    outputs |= {shard.path: "generate" for shard in shards}
-    return {path: (rule, place, connected) for path, rule in outputs.items()}
+def _rule(step: PlannedStep, blocks: Blocks) -> str:
+    """Return the name of the rule that runs a step as a job of its own."""
+    if step.rule == "train" and not blocks.keeps_model(step.t):
+        return "train_unkept"
+    if step.rule == "evaluate" and blocks.files.pictured:
+        return "evaluate_pictured"
+    return step.rule

@@ -211,8 +211,8 @@ class StepInputs:
         They are the files, or the records of the jobs that hold the steps that write them. The
         record of a job is not asked for if jobs of single steps have run all of its steps.
         """
-        blocks = self._inputs.blocks[wildcards.experiment]
-        if blocks.holds == "step":
+        blocks = self._inputs.blocks.get(wildcards.experiment)
+        if blocks is None or blocks.holds == "step":  # in closed form there are no steps
             return [path(branch, t) for branch, t in at]
         asked: dict[str, bool] = {}
         for branch, t in at:
