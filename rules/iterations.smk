@@ -21,7 +21,7 @@
 # What a job holds is the study's choice (job_holds, scripts/collapse/loop/blocks.py): a step, for
 # which each step has a rule, or all steps of an iteration or of a chain, which the rule iterations
 # runs. Their outputs are the same, but those of the rule iterations are known to its record alone:
-#      results/{experiment}/{point}/{regime}/seed{seed}/iter{t}/steps.json
+#      results/{experiment}/{point}/{regime}/seed{seed}/iter{t}/iteration.json, chain.json
 ITERATION = "results/{experiment}/{point}/{regime}/seed{seed}/iter{iteration}"
 STEP_LOG = "{experiment}/{point}/{regime}/seed{seed}/iter{iteration}"
 
@@ -177,10 +177,11 @@ rule iterations:
     input:
         unpack(steps.before_block),
     output:
-        record=f"{ITERATION}/steps{{number}}.json",
+        record=f"{ITERATION}/{{holds}}{{number}}.json",
     log:
-        f"logs/iterations/{STEP_LOG}{{number}}.log",
+        f"logs/iterations/{STEP_LOG}-{{holds}}{{number}}.log",
     wildcard_constraints:
+        holds="iteration|chain",
         number=r"|-\d+",  # nothing, or that of a record after outputs were lost
     conda:
         inputs.environment_of
@@ -193,7 +194,6 @@ rule iterations:
         made_of=steps.block_identity,
         apart=steps.apart,
         afresh=steps.block_afresh,
-        holds=steps.held,
     script:
         "../scripts/iterations.py"
 

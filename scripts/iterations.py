@@ -12,7 +12,7 @@ with job.guarded(snakemake.log[0]):
             regime=snakemake.wildcards.regime,
             seed=int(snakemake.wildcards.seed),
             iteration=int(snakemake.wildcards.iteration),
-            holds=snakemake.params.holds.value,
+            holds=snakemake.wildcards.holds,
         ),
         iterations.Machine(threads=snakemake.threads, **fitting.ranks_of(snakemake.resources)),
         afresh=snakemake.params.afresh.value,

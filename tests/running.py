@@ -28,6 +28,7 @@ class Workflow:
         self.directory = directory
         self.study = directory / "study.yaml"
         self.profile = PROJECT / "profiles" / "local"
+        self.job_holds = ""
 
     @classmethod
     def ran(cls, directory: Path, *targets: str, cores: int = 2, **experiments: dict) -> "Workflow":
@@ -53,6 +54,7 @@ class Workflow:
             *("--snakefile", str(PROJECT / "Snakefile"), "--directory", str(self.directory)),
             *("--profile", str(self.profile), "--cores", str(cores)),
             *("--config", f"study={self.study}"),
+            *([f"job_holds={self.job_holds}"] if self.job_holds else []),
         ]
 
     def run(self, *arguments: str, cores: int = 2, fails: bool = False) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from collapse import families
 from collapse.artifacts import training_sets
-from collapse.loop import base, collect, steps
+from collapse.loop import base, collect, prepare, steps
 from collapse.loop.branches import Branches
 from collapse.loop.lineage import Lineage
 from collapse.seeding import REAL
@@ -52,7 +52,7 @@ class Loop:
 
     def prepare(self):
         self.pretrain()
-        steps.prepare(self.data, self.step(1, "data"), base=self.base)
+        prepare.prepare(self.data, self.step(1, "data"), base=self.base)
 
     def assemble(self, t, seed=0, **options):
         chain = self.chain(seed)
@@ -117,7 +117,6 @@ class Loop:
             seeds=self.branches.experiment.seed_list,
             specification=specification,
             evaluations=evaluations,
-            folders=[folder for chain, t in at for folder in chain.folders(t)],
         )
 
     def run_step(self, step, t, inputs):

@@ -14,6 +14,7 @@ from collapse import families, seeding
 from collapse.artifacts import identity
 from collapse.artifacts.paths import Branch, Points
 from collapse.families.declarations import STAGES
+from collapse.loop import blocks
 from collapse.loop.branches import Branches
 from collapse.loop.inputs import Inputs
 from collapse.loop.lineage import Lineage
@@ -46,12 +47,12 @@ def study(regimes=None, **experiments):
     return Study.model_validate({"experiments": experiments, "regimes": regimes or {}})
 
 
-def inputs(plan):
-    return Inputs(plan, {"neural": "gpu", "other": "cpu"}, PROJECT)
+def inputs(plan, job_holds="step"):
+    return Inputs(plan, {"neural": "gpu", "other": "cpu"}, PROJECT, job_holds=job_holds)
 
 
-def rules(plan):
-    return StepInputs(inputs(plan))
+def rules(plan, job_holds="step"):
+    return StepInputs(inputs(plan, job_holds))
 
 
 def at(point, regime, iteration, seed=0, experiment="loop"):
@@ -359,7 +360,8 @@ def test_an_unknown_point_is_an_error():
 def test_a_step_has_as_many_inputs_at_iteration_400_as_at_iteration_3(regime):
     """So that the DAG of a chain grows with its length, not with its square."""
     asked = rules(study(loop=GAUSSIAN | {"regimes": [regime], "iterations": 400}))
-    for function in (asked.sources_of, asked.training_data_of, asked.model_of, asked.evaluated_of):
+    for rule in ("assemble", "train", "generate", "evaluate"):
+        function = asked.inputs_of(rule)
         early, late = (function(at(POINT, regime, t)).values() for t in (3, 400))
         sizes = [[isinstance(one, str) or len(one) for one in named] for named in (early, late)]
         assert sum(sizes[0]) == sum(sizes[1]) <= 5
@@ -368,33 +370,74 @@ def test_a_step_has_as_many_inputs_at_iteration_400_as_at_iteration_3(regime):
 def test_a_training_set_follows_from_the_one_before_and_the_newest_shards():
     asked = rules(study(loop=GAUSSIAN | {"regimes": ["replace-multiple"], "shard_size": 10}))
     chain = asked._branches["loop"].branch(POINT, "replace-multiple", 0)
-    assert asked.sources_of(at(POINT, "replace-multiple", 3)) == {
+    assert asked.inputs_of("assemble")(at(POINT, "replace-multiple", 3)) == {
         "previous": chain.training_set(2),
         "shards": [shard.path for shard in chain.shards(2)],
         "records": [shard.record for shard in chain.shards(2)],
     }
-    assert asked.sources_of(at(POINT, "real", 1)) == {}
+    assert asked.inputs_of("assemble")(at(POINT, "real", 1)) == {}
 
 
 def test_what_is_read_from_files_is_an_input_of_all_that_reads_it():
     asked = rules(study(loop=TEXT))
     (chain, *_) = asked._branches["loop"].all()
     where = at(chain.points.later, "replace", 2)
-    for function in (asked.training_data_of, asked.model_of, asked.evaluated_of):
-        assert function(where)["data"] == chain.data
-    assert "data" not in asked.sources_of(where)
-    assert asked.sources_of(at(chain.points.training, "real", 1)) == {"data": chain.data}
+    for rule in ("train", "generate", "evaluate"):
+        assert asked.inputs_of(rule)(where)["data"] == chain.data
+    assert "data" not in asked.inputs_of("assemble")(where)
+    assert asked.inputs_of("assemble")(at(chain.points.training, "real", 1)) == {"data": chain.data}
 
 
 def test_the_metrics_of_a_chain_are_those_of_evaluated_iterations_seed_by_seed():
     plan = GAUSSIAN | {"seeds": [4, 1], "iterations": 50, "evaluations": 3}
     asked = rules(study(loop=plan))
-    named = asked.metrics_of(at(POINT, "replace", 1))
+    named = asked.metrics_of(at(POINT, "replace", 1)).value
+    assert asked.collected_of(at(POINT, "replace", 1)) == named
     assert [name.removeprefix(f"results/loop/{POINT}/") for name in named] == [
         f"{'real' if t == 1 else 'replace'}/seed{seed}/iter{t}/metrics.json"
         for seed in (4, 1)
         for t in (1, 7, 50)
     ]
+
+
+@pytest.mark.parametrize(
+    ("holds", "records"),
+    [("chain", ["replace/seed0/iter3/chain"]),
+     ("iteration", ["replace/seed0/iter2/iteration", "replace/seed0/iter3/iteration"])],
+)  # fmt: skip
+def test_jobs_of_several_steps_stand_for_the_files_of_their_steps(holds, records):
+    asked = rules(study(loop={**GAUSSIAN, "regimes": ["replace"]}), holds)
+    expected = [
+        f"results/loop/{POINT}/{place}.json" for place in ["real/seed0/iter1/iteration", *records]
+    ]
+    assert asked.collected_of(at(POINT, "replace", 1)) == expected
+    before = [asked.before_block(at(POINT, "replace", t)) for t in (2, 3)]
+    follows = [expected[0], expected[-2]]
+    assert [each["before"] for each in before] == [[path] for path in follows]
+
+
+def test_a_job_of_iteration_1_holds_the_steps_of_all_points_that_share_its_training():
+    asked = rules(
+        study(loop={**TEXT, "grid": {"model": ["tiny"], "temperature": [1.0, 0.5]}}), "chain"
+    )
+    blocks = asked._inputs.blocks["loop"]
+    (one, *_) = blocks.files.branches.all()
+    steps = blocks.steps(one, 1)
+    assert [step.rule for step in steps] == ["assemble", "train"] + ["generate", "evaluate"] * 2
+    assert len({step.record for step in steps}) == len(steps)
+
+
+@pytest.mark.parametrize(("family", "samples", "holds"), [
+    ("gaussian", 10, "chain"), ("language_model", 100, "chain"), ("language_model", 10**8, None),
+])  # fmt: skip
+def test_a_job_holds_a_chain_if_its_iterations_are_short(family, samples, holds):
+    plan = {**(GAUSSIAN if family == "gaussian" else TEXT), "samples": samples}
+    branches = Branches(study(loop=plan), "loop")
+    assert blocks.chosen(branches, None, on_cluster=False) == (holds or "step")
+    assert blocks.chosen(branches, None, on_cluster=True) == (holds or "iteration")
+    assert blocks.chosen(branches, "step", on_cluster=True) == "step"
+    said = Branches(study(loop={**plan, "job_holds": "iteration"}), "loop")
+    assert blocks.chosen(said, "step", on_cluster=True) == "iteration"
 
 
 @pytest.mark.parametrize(

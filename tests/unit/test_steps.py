@@ -23,6 +23,7 @@ from collapse.families import gaussian
 from collapse.families.gaussian import steps as stepwise
 from collapse.families.step_jobs import Prepared
 from collapse.loop import fitting, steps
+from collapse.loop import prepare as preparing
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import REAL
 from stepping import Loop
@@ -590,7 +591,7 @@ def test_prepared_data_is_described_with_its_checksums(monkeypatch):
         return Prepared([("a", 5), ("b", 7)], [("t", 3)], {"source": "none"})
 
     monkeypatch.setattr(stepwise, "STEPS", replace(stepwise.STEPS, prepare=prepare))
-    steps.prepare("data", Loop().step(1, "data"))
+    preparing.prepare("data", Loop().step(1, "data"))
     described = manifest.read_dataset("data/dataset.json")
     assert described.details == {"source": "none"}
     assert [(part.path, part.stop) for part in described.train] == [("data/a", 5), ("data/b", 7)]

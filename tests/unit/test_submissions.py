@@ -82,6 +82,13 @@ def test_a_name_that_is_too_long_is_found_beforehand():
     assert not limit_checks._names(wanted(steps=STEPS)).remedy
 
 
+def test_steps_in_a_group_are_warned_of():
+    """Snakemake deletes the outputs of a whole group if one of its jobs fails."""
+    assert not limit_checks._grouped(PROFILE).remedy
+    grouped = {**PROFILE, "groups": ["train=mine", "chain=chains"]}
+    assert "job_holds" in limit_checks._grouped(grouped).remedy
+
+
 def test_what_sbatch_says_is_told_once(tmp_path):
     words = "sbatch: error: Requested node configuration is not available"
     path = commands(
@@ -268,12 +275,13 @@ def test_a_submission_asks_for_the_sum_of_its_jobs_as_snakemake_does(tmp_path):
     """Snakemake's own groups and their time limits, as it passes them to sbatch."""
     asked = "for word; do case $word in /*.log) log=$word;; esac; done; "
     asked += f'echo "$(basename $(dirname $log)) $*" >> {tmp_path}/asked; exit 1'
-    study = {"steps": {**STEPS, "iterations": 1}}
+    study = {"gaussian": {**GAUSSIAN, "regimes": ["replace", "accumulate"]}}
     driven(tmp_path, commands(tmp_path / "bin", sbatch=asked), experiments=study)
     (line,) = (tmp_path / "asked").read_text().splitlines()
-    (submission,) = [one for one in wanted(**study) if one.name.startswith("iteration-")]
+    (submission,) = [one for one in wanted(**study) if one.name == "chains"]
     assert line.startswith(submission.folder + " ")
     assert f" -t {submission.minutes(PROFILE, 1)} " in line
+    assert submission.minutes(PROFILE, 1) == 2 * 5
 
 
 def faults(found):
@@ -282,18 +290,18 @@ def faults(found):
 
 def test_time_limits_of_submissions_are_compared_with_those_of_partitions():
     these = wanted(steps=STEPS, gaussian=GAUSSIAN)
-    assert not faults(limit_checks._times(PROFILE, these, {"batch*": 1260.0}))
+    assert not faults(limit_checks._times(PROFILE, these, {"batch*": 1440.0}))
     (fault,) = faults(limit_checks._times(PROFILE, these, {"batch*": 1200.0, "long": 2000.0}))
-    assert (
-        "iteration-steps-" in fault
-        and "for 1260, and the limit of partition batch is 1200" in fault
-    )
-    assert "In the profile set runtime: min(660, 220 * attempt) for train, or leave train" in fault
+    assert "rule iterations" in fault
+    assert "for 1440, and the limit of partition batch is 1200" in fault
+    assert "In the profile set runtime: min(1200, 400 * attempt) for iterations, or" in fault
     short = faults(limit_checks._times(PROFILE, these, {"batch*": 60.0}))
-    assert any("set runtime: 5 * attempt for each of its rules" in line for line in short)
-    shorter = {**PROFILE["set-resources"], "train": {"runtime": "min(660, 220 * attempt)"}}
+    assert any("set runtime: 10 * attempt for each of its rules" in line for line in short)
+    shorter = {**PROFILE["set-resources"], "iterations": {"runtime": "min(1200, 400 * attempt)"}}
     changed = {**PROFILE, "set-resources": shorter}
     assert not faults(limit_checks._times(changed, these, {"batch*": 1200.0}))
+    by_steps = wanted(steps={**STEPS, "job_holds": "step"})
+    assert {rule for one in by_steps for rule in one.rules} > {"train", "generate"}
     longer = {
         **PROFILE,
         "default-resources": {"slurm_partition": "long", "runtime": "60 * attempt"},
@@ -335,7 +343,9 @@ def test_what_the_executor_refuses_is_found_beforehand(tmp_path):
     train = {"gpu_model": "'a100-sxm4'", "gpu": 1}
     extra = {"slurm_extra": "'--account=mine'"}
     settings = {**PROFILE, "set-resources": {"train": train, "chain": extra}}
-    study = Study.model_validate({"experiments": {"steps": STEPS, "gaussian": GAUSSIAN}})
+    steps = {**STEPS, "job_holds": "step"}
+    study = Study.model_validate({"experiments": {"steps": steps, "gaussian": GAUSSIAN}})
+    settings["groups"] = [*PROFILE["groups"], "train=mine", "generate=mine"]
     found = faults(limit_checks._refused(settings, submissions.all_of(settings, study)))
     assert ["--gpus-per-node" in line for line in found] == [False, True]
     assert "resources of chain: The --account option" in found[0]
@@ -344,7 +354,7 @@ def test_what_the_executor_refuses_is_found_beforehand(tmp_path):
     settings["set-resources"] = {"train": train, "chain": {"slurm_account": "mine"}}
     (found,) = faults(limit_checks._refused(settings, submissions.all_of(settings, study)))
     assert "different values of slurm_extra" in found
-    settings["set-resources"] |= dict.fromkeys(("assemble", "generate", "evaluate"), train)
+    settings["set-resources"] |= {"generate": train}
     assert not faults(limit_checks._refused(settings, submissions.all_of(settings, study)))
 
 

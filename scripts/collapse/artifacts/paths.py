@@ -27,9 +27,6 @@ DATASET, TRAINING = "dataset.json", "training.json"
 #: Name of the folder, beside a checkpoint, of the state from which its training continues.
 SCRATCH = ".training"
 
-#: File name of the record of a job that holds several steps, in the folder of its last iteration.
-BLOCK = "steps.json"
-
 #: Folder of the results, relative to the working directory.
 _RESULTS = "results"
 
@@ -138,13 +135,14 @@ class Branch:
         """Return the path of the portrait of iteration t, of a family that draws pictures."""
         return f"{self._folder(t, self.points.evaluation)}/portrait.npz"
 
-    def block(self, t: int, number: int = 1) -> str:
+    def block(self, t: int, holds: str, number: int = 1) -> str:
         """Return the path of the record of a job that holds several steps, up to iteration t.
 
-        The record has a number if outputs of the job were lost after it had ended.
+        ``holds`` is ``iteration`` or ``chain``. The record has a number if outputs of the job were
+        lost after it had ended.
         """
-        name = BLOCK if number == 1 else BLOCK.replace(".", f"-{number}.")
-        return f"{self._folder(t, self.points.training)}/{name}"
+        numbered = holds if number == 1 else f"{holds}-{number}"
+        return f"{self._folder(t, self.points.training)}/{numbered}.json"
 
     def shards(self, t: int) -> list[Shard]:
         """Return the shards that iteration t + 1 needs of the samples of iteration t."""

@@ -40,6 +40,7 @@ def check(
         yield Finding("resources", why, "Correct default-resources or set-resources in the profile")
         return
     yield from faults or [Finding("resources", "Snakemake's executor accepts them")]
+    yield _grouped(settings)
     yield _names(wanted)
     yield _logs(settings, directory)
     try:
@@ -97,6 +98,17 @@ class _Resources(dict[str, Any]):
 
     def __getattr__(self, name: str) -> Any:
         return self.get(name)
+
+
+def _grouped(settings: Mapping[str, Any]) -> Finding:
+    """Check that a failure deletes no checkpoint or shard of another step."""
+    grouped = [str(line).partition("=")[0] for line in settings.get("groups") or []]
+    steps = [rule for rule in grouped if rule in ("train", "train_unkept", "generate")]
+    if not steps:
+        return Finding("groups", "no training and no shard shares a submission with other jobs")
+    found = f"{', '.join(steps)} in a group, of which Snakemake deletes all outputs if a job fails"
+    remedy = "Take it out of groups; a job of several steps is what job_holds in the study is for"
+    return Finding("groups", found, remedy)
 
 
 def _names(wanted: list[Submission]) -> Finding:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from collapse.artifacts import identity
 from collapse.artifacts.identity import MadeOf
 from collapse.artifacts.paths import Branch
 from collapse.loop.branches import Branches
-from collapse.loop.step_files import PlannedStep, StepFiles
+from collapse.loop.step_files import Files, PlannedStep, StepFiles
+
+#: What jobs of several steps hold; their records have these names.
+HOLDING = ("iteration", "chain")
 
 #: Floating-point operations below which an iteration is short: at most an hour on one core.
 SHORT = 1e14
@@ -102,22 +105,13 @@ class Blocks:
             Whether to look for lost outputs, as only the process does that plans a run.
         """
         last = self.last(t)
-        first = branch.block(last)
+        holds = "iteration" if last == 1 else self.holds
+        first = branch.block(last, holds)
         if first not in self._records:
-            self._records[first] = self._record(branch, last, finish)
+            found = _records(branch.block(last, holds), (holds,))
+            lost = bool(found) and finish and bool(self.lost(branch, last))
+            self._records[first] = branch.block(last, holds, max(found, default=1) + lost)
         return self._records[first]
-
-    def _record(self, branch: Branch, last: int, finish: bool) -> str:
-        found = branch.block(last)
-        folder, name = os.path.split(found)
-        pattern = re.compile(re.escape(name).replace(r"\.", r"-(\d+)\."))
-        numbers = [1] if os.path.exists(found) else []
-        if os.path.isdir(folder):
-            numbers += [int(one[1]) for one in map(pattern.fullmatch, os.listdir(folder)) if one]
-        if not numbers:
-            return found
-        lost = finish and any(map(self.missing, self.steps(branch, last)))
-        return branch.block(last, max(numbers) + lost)
 
     def steps(self, branch: Branch, last: int) -> list[PlannedStep]:
         """Return the steps of the block that ends with an iteration, in the order they run in."""
@@ -149,19 +143,82 @@ class Blocks:
         kept = self._experiment.keep_models
         return kept == "all" or (kept == "last" and t == self._experiment.iterations)
 
-    def missing(self, step: PlannedStep) -> list[str]:
-        """Return which outputs of a step are not there; a checkpoint may be if it is not kept."""
-        outputs = self.files.outputs(step)
-        if not self.keeps_model(step.t):
-            outputs.pop("model", None)
-        return [path for path in outputs.values() if not os.path.exists(path)]
+    def undone(self, branch: Branch, last: int) -> list[PlannedStep]:
+        """Return the steps that must run for the results of a block, in the order they run in.
 
-    def is_done(self, step: PlannedStep) -> bool:
-        """Tell whether the outputs of a step are there, and are what the study would make."""
+        A step runs if it has not run before, or if its outputs are lost or are not what the study
+        would make and a result, or another step that runs, needs them. So a shard that was deleted
+        once it was trained on is not made again for nothing, as with jobs of single steps. Steps of
+        earlier blocks are among them if their files are lost.
+        """
+        own = self.steps(branch, last)
+        before = [
+            step for t in range(1, self.first(last)) for step in self.files.of_iteration(branch, t)
+        ]
+        planned = [*before, *own]
+        makers = {path: step for step in planned for path in self.files.outputs(step).values()}
+        finished = self._finished(branch, last)
+        wanted = {step.record for step in own if not self._is_done(step, finished)}
+        found = []
+        for step in reversed(planned):
+            if step.record not in wanted:
+                continue
+            found.append(step)
+            for path in _paths(self.files.inputs(step)):
+                maker = makers.get(path)
+                if maker is not None and not (os.path.exists(path) and self._is_current(maker)):
+                    wanted.add(maker.record)
+        return found[::-1]
+
+    def is_done(self, branch: Branch, last: int) -> bool:
+        """Tell whether all steps of a block have run, and their results are there."""
+        finished = self._finished(branch, last)
+        return all(self._is_done(step, finished) for step in self.steps(branch, last))
+
+    def lost(self, branch: Branch, last: int) -> list[str]:
+        """Return the results of a finished block that are not there any more."""
+        results = [path for step in self.steps(branch, last) for path in self._results(step)]
+        return [path for path in results if not os.path.exists(path)]
+
+    def _results(self, step: PlannedStep) -> list[str]:
+        """Return those outputs of a step that datasets, tables, figures or pictures show."""
+        outputs = list(self.files.outputs(step).values())
+        if step.rule == "evaluate":
+            return outputs
+        shown = step.t in self._experiment.evaluated and (
+            step.branch.seed == self._experiment.seed_list[0]
+        )
+        if shown and (step.rule == "train" or (step.shard and step.shard.start == 0)):
+            return outputs[-1:] if step.rule == "train" else outputs
+        return []
+
+    def _is_current(self, step: PlannedStep) -> bool:
         found = identity.recorded(step.record)
-        same = found is not None and identity.identity(found) == self.files.identity(step)
-        return same and not self.missing(step)
+        return found is not None and identity.identity(found) == self.files.identity(step)
 
-    def undone(self, steps: Iterable[PlannedStep]) -> list[PlannedStep]:
-        """Return the steps that are not done."""
-        return [step for step in steps if not self.is_done(step)]
+    def _is_done(self, step: PlannedStep, finished: Mapping[str, str]) -> bool:
+        """Tell whether a step has run and its results are there."""
+        ran = self._is_current(step) or finished.get(step.record) == self.files.identity(step)
+        return ran and all(map(os.path.exists, self._results(step)))
+
+    def _finished(self, branch: Branch, last: int) -> dict[str, str]:
+        """Return the identities of the steps that jobs of this chain have finished, by record."""
+        found: dict[str, str] = {}
+        for t in range(self.first(last), last + 1):
+            for path in _records(branch.block(t, self.holds), HOLDING).values():
+                found |= (identity.recorded(path) or {}).get("steps", {})
+        return found
+
+
+def _records(path: str, holding: Sequence[str]) -> dict[int, str]:
+    """Return the records of blocks that are in the folder of a path, by number."""
+    folder = os.path.dirname(path)
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    pattern = re.compile(rf"(?:{'|'.join(holding)})(?:-(\d+))?\.json")
+    found = filter(None, map(pattern.fullmatch, names))
+    return {int(one[1] or 1): os.path.join(folder, one[0]) for one in found}
+
+
+def _paths(files: Files) -> Iterator[str]:
+    for named in files.values():
+        yield from [named] if isinstance(named, str) else named

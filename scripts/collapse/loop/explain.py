@@ -138,19 +138,17 @@ def _of_block(output: str, inputs: Inputs, steps: StepInputs) -> str:
         return NEW
     place = SimpleNamespace(**found.groupdict())
     blocks = inputs.blocks[place.experiment]
-    planned = blocks.steps(steps.branch_of(place), int(place.iteration))
-    undone = blocks.undone(planned)
+    branch, last = steps.branch_of(place), int(place.iteration)
+    undone = blocks.undone(branch, last)
     if not undone:
         return "all of its steps are done, and only its record is to be written"
     first = undone[0]
-    lost = blocks.missing(first)
+    lost = [path for path in blocks.files.outputs(first).values() if not Path(path).exists()]
     gone = f"{lost[0]} is not there any more" if lost else "it is to be made again"
     why = _changed(first.record, blocks.files.made_of(first)) or gone
-    if why == NEW and len(undone) == len(planned):
+    if why == NEW and len(undone) == len(blocks.steps(branch, last)):
         return NEW
-    return (
-        f"{len(undone)} of {len(planned)} steps, first {first.rule} of iteration {first.t}: {why}"
-    )
+    return f"{len(undone)} steps, first {first.rule} of iteration {first.t}: {why}"
 
 
 def _of_chain(output: str, inputs: Inputs) -> str:

@@ -3,8 +3,7 @@
 A step whose outputs are there, and are what the study would make, is not run again. Each step has
 its own log, as if it were a job of its own.
 
-``python -m collapse.loop.iterations PLACE MACHINE INDEX`` runs one step of a block, in a process of
-its own.
+``python -m collapse.loop.iterations PLACE MACHINE RULE SHARD`` runs one step in its own process.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from collapse.training import launching
 
 @dataclass(frozen=True)
 class Place:
-    """Where a block is: its chain, its last iteration, and what the jobs of its experiment hold."""
+    """Where a block is: its chain, its last iteration, and what the job holds."""
 
     experiment: str
     point: str
@@ -77,25 +76,22 @@ def run_block(
     """
     blocks = _blocks(place)
     branch = blocks.files.branches.branch(place.point, place.regime, place.seed)
-    planned = blocks.steps(branch, place.iteration)
-    undone = planned if afresh else blocks.undone(planned)
-    wanted = {step.record for step in undone}
-    # A checkpoint that was not kept is trained again if something is still to be made of it.
-    needed = {step.branch.model(step.t) for step in undone if step.rule in ("generate", "evaluate")}
-    for index, step in enumerate(planned):
+    last = place.iteration
+    run = blocks.steps(branch, last) if afresh else blocks.undone(branch, last)
+    for index, step in enumerate(run):
+        if apart:
+            _in_process(place, machine, step)
+        else:
+            perform(blocks.files, step, machine)
         model = step.branch.model(step.t)
-        lost = step.rule == "train" and model in needed and not Path(model).exists()
-        if step.record in wanted or lost:
-            if apart:
-                _in_process(place, machine, index)
-            else:
-                perform(blocks.files, step, machine)
-        followed = any(later.branch.model(later.t) == model for later in planned[index + 1 :])
-        if not followed and not blocks.keeps_model(step.t):
-            written.remove_directory(Path(model))
-    made_of = blocks.made_of(branch, place.iteration)
+        if all(later.branch.model(later.t) != model for later in run[index + 1 :]):
+            _let_go(blocks, step)
+    for step in blocks.steps(branch, last):
+        _let_go(blocks, step)  # left by a job that was stopped
+    made_of = blocks.made_of(branch, last)
     written.write_text(record, json.dumps({identity.KEY: made_of}, indent=1) + "\n")
-    for other in Path(record).parent.glob("steps*.json"):  # see `Blocks.record`
+    numbered = Path(record).parent.glob(f"{place.holds}*.json")  # see `Blocks.record`
+    for other in numbered:
         if other.name != Path(record).name:
             other.unlink()
 
@@ -115,10 +111,22 @@ def perform(files: StepFiles, step: PlannedStep, machine: Machine) -> None:
         )
 
 
-def _in_process(place: Place, machine: Machine, index: int) -> None:
-    """Run the step of a block with this index in a process of its own."""
-    given = [json.dumps(asdict(place)), json.dumps(asdict(machine)), str(index)]
-    launching.run_module("collapse.loop.iterations", given)
+def _let_go(blocks: Blocks, step: PlannedStep) -> None:
+    """Remove the checkpoint of an iteration if the study keeps none of it."""
+    if not blocks.keeps_model(step.t):
+        written.remove_directory(Path(step.branch.model(step.t)))
+
+
+def _in_process(place: Place, machine: Machine, step: PlannedStep) -> None:
+    """Run a step of a chain in a process of its own."""
+    where = {
+        "point": step.branch.points.later,
+        "regime": step.branch.regime_name,
+        "iteration": step.t,
+    }
+    shard = [step.shard.start, step.shard.stop] if step.shard else []
+    given = [asdict(place) | where, asdict(machine), step.rule, shard]
+    launching.run_module("collapse.loop.iterations", [json.dumps(each) for each in given])
 
 
 def _blocks(place: Place) -> Blocks:
@@ -128,13 +136,14 @@ def _blocks(place: Place) -> Blocks:
     return Blocks(StepFiles(branches, Lineage(branches, found.sources)), place.holds)
 
 
-def main(place: str, machine: str, index: str) -> None:
-    """Run the step of a block with this index; the others are JSON objects."""
+def main(place: str, machine: str, rule: str, shard: str) -> None:
+    """Run a step of an iteration; the arguments are JSON."""
     where = Place(**json.loads(place))
-    blocks = _blocks(where)
-    branch = blocks.files.branches.branch(where.point, where.regime, where.seed)
-    step = blocks.steps(branch, where.iteration)[int(index)]
-    perform(blocks.files, step, Machine(**json.loads(machine)))
+    files = _blocks(where).files
+    branch = files.branches.branch(where.point, where.regime, where.seed)
+    cut = branch.shard(where.iteration, *json.loads(shard)) if json.loads(shard) else None
+    step = PlannedStep(json.loads(rule), branch, where.iteration, cut)
+    perform(files, step, Machine(**json.loads(machine)))
 
 
 if __name__ == "__main__":

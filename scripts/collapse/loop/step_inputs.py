@@ -226,7 +226,7 @@ class StepInputs:
         """Tell whether a step of a block is to run."""
         if not self._finish or self._inputs.forcing.spreads:
             return True
-        return any(not blocks.is_done(step) for step in blocks.steps(branch, last))
+        return not blocks.is_done(branch, last)
 
     def before_block(self, wildcards: Any) -> dict[str, Any]:
         """Return the inputs of a job that holds several steps: its data, and the job before it."""
@@ -259,10 +259,6 @@ class StepInputs:
     def apart(self, wildcards: Any) -> Uncompared:
         """Return whether each step runs in a process of its own, because it may take hours."""
         return Uncompared(not is_short(self._branches[wildcards.experiment]))
-
-    def held(self, wildcards: Any) -> Uncompared:
-        """Return what a job of an experiment holds."""
-        return Uncompared(self._inputs.blocks[wildcards.experiment].holds)
 
 
 def _first_shard(branch: Branch, t: int) -> str:
