@@ -19,8 +19,8 @@
 # failed jobs.
 #
 # What a job holds is the study's choice (job_holds, scripts/collapse/loop/blocks.py): a step, for
-# which each step has a rule, or all steps of an iteration or of a chain, which the rule iterations
-# runs. Their outputs are the same, but those of the rule iterations are known to its record alone:
+# which each step has a rule, or all steps of an iteration (rule iteration) or of a chain (whole_chain).
+# These rules write the same files, of which Snakemake knows their record alone:
 #      results/{experiment}/{point}/{regime}/seed{seed}/iter{t}/iteration.json, chain.json
 ITERATION = "results/{experiment}/{point}/{regime}/seed{seed}/iter{iteration}"
 STEP_LOG = "{experiment}/{point}/{regime}/seed{seed}/iter{iteration}"
@@ -172,17 +172,16 @@ use rule evaluate as evaluate_pictured with:
 ruleorder: evaluate_pictured > evaluate
 
 
-rule iterations:
-    """Run all steps of an iteration, or of all iterations of a chain, in one job."""
+rule iteration:
+    """Run all steps of an iteration in one job."""
     input:
         unpack(steps.before_block),
     output:
-        record=f"{ITERATION}/{{holds}}{{number}}.json",
+        record=f"{ITERATION}/iteration{{number}}.json",
     log:
-        f"logs/iterations/{STEP_LOG}-{{holds}}{{number}}.log",
+        f"logs/iteration/{STEP_LOG}{{number}}.log",
     wildcard_constraints:
-        holds="iteration|chain",
-        number=r"|-\d+",  # nothing, or that of a record after outputs were lost
+        number=r"|-\d+",  # nothing, or the number of the record after outputs were lost
     conda:
         inputs.environment_of
     threads: 1
@@ -194,8 +193,21 @@ rule iterations:
         made_of=steps.block_identity,
         apart=steps.apart,
         afresh=steps.block_afresh,
+        holds="iteration",
     script:
-        "../scripts/iterations.py"
+        "../scripts/iteration.py"
+
+
+use rule iteration as whole_chain with:
+    output:
+        record=f"{ITERATION}/chain{{number}}.json",
+    log:
+        f"logs/whole_chain/{STEP_LOG}{{number}}.log",
+    params:
+        made_of=steps.block_identity,
+        apart=steps.apart,
+        afresh=steps.block_afresh,
+        holds="chain",
 
 
 rule collect:

@@ -408,7 +408,7 @@ def test_the_metrics_of_a_chain_are_those_of_evaluated_iterations_seed_by_seed()
 def test_jobs_of_several_steps_stand_for_the_files_of_their_steps(holds, records):
     asked = rules(study(loop={**GAUSSIAN, "regimes": ["replace"]}), holds)
     expected = [
-        f"results/loop/{POINT}/{place}.json" for place in ["real/seed0/iter1/iteration", *records]
+        f"results/loop/{POINT}/{place}.json" for place in [f"real/seed0/iter1/{holds}", *records]
     ]
     assert asked.collected_of(at(POINT, "replace", 1)) == expected
     before = [asked.before_block(at(POINT, "replace", t)) for t in (2, 3)]

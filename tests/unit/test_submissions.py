@@ -289,15 +289,15 @@ def faults(found):
 
 
 def test_time_limits_of_submissions_are_compared_with_those_of_partitions():
-    these = wanted(steps=STEPS, gaussian=GAUSSIAN)
+    these = wanted(steps={**STEPS, "job_holds": "iteration"}, gaussian=GAUSSIAN)
     assert not faults(limit_checks._times(PROFILE, these, {"batch*": 1440.0}))
     (fault,) = faults(limit_checks._times(PROFILE, these, {"batch*": 1200.0, "long": 2000.0}))
-    assert "rule iterations" in fault
+    assert "rule iteration" in fault
     assert "for 1440, and the limit of partition batch is 1200" in fault
-    assert "In the profile set runtime: min(1200, 400 * attempt) for iterations, or" in fault
+    assert "In the profile set runtime: min(1200, 400 * attempt) for iteration, or" in fault
     short = faults(limit_checks._times(PROFILE, these, {"batch*": 60.0}))
     assert any("set runtime: 10 * attempt for each of its rules" in line for line in short)
-    shorter = {**PROFILE["set-resources"], "iterations": {"runtime": "min(1200, 400 * attempt)"}}
+    shorter = {**PROFILE["set-resources"], "iteration": {"runtime": "min(1200, 400 * attempt)"}}
     changed = {**PROFILE, "set-resources": shorter}
     assert not faults(limit_checks._times(changed, these, {"batch*": 1200.0}))
     by_steps = wanted(steps={**STEPS, "job_holds": "step"})

@@ -59,7 +59,7 @@ def ran(tmp_path_factory):
 
 
 def content(workflow: Workflow) -> dict[str, object]:
-    """Return what is in the files of all iterations; of records with times, what is made of what."""
+    """Return what is in the files of all iterations; of records with times, what they are made of."""
     root = workflow.path("")
     files = [path for path in root.rglob("*") if path.is_file() and path.name not in NOTES]
     return {
@@ -90,9 +90,9 @@ def test_the_files_and_numbers_are_those_of_jobs_of_single_steps(ran, job_holds)
 
 def test_a_job_holds_what_was_chosen(ran):
     jobs = {name: workflow.planned(*DATASETS, "--forceall") for name, workflow in ran.items()}
-    assert jobs["chain"]["iterations"] == 1 + 2 + 1 + 1
-    assert jobs["iteration"]["iterations"] == 1 + 2 * 3 + 1 + 1
-    assert jobs["step"]["evaluate"] == 1 + 2 * 3 + 1 + 1 and "iterations" not in jobs["step"]
+    assert jobs["chain"]["whole_chain"] == 1 + 2 + 1 + 1
+    assert jobs["iteration"]["iteration"] == 1 + 2 * 3 + 1 + 1
+    assert jobs["step"]["evaluate"] == 1 + 2 * 3 + 1 + 1 and "iteration" not in jobs["step"]
 
 
 @pytest.mark.parametrize("first", ["step", "iteration", "chain"])
@@ -108,13 +108,13 @@ def test_another_choice_makes_nothing_again(ran, first):
 
 RESULTS = {"collect": 2, "gather": 1}
 CHANGES = {
-    "iterations": ({"iterations": 5}, {"iterations": 2} | RESULTS),
+    "iterations": ({"iterations": 5}, {"whole_chain": 2} | RESULTS),
     "regime": (
         {"regimes": [*GAUSSIAN["regimes"], "accumulate-subsample"]},
-        {"iterations": 1, "collect": 1, "gather": 1},
+        {"whole_chain": 1, "collect": 1, "gather": 1},
     ),
-    "seed": ({"seeds": 2}, {"iterations": 3} | RESULTS),
-    "point": ({"samples": [5, 10]}, {"iterations": 3} | RESULTS),
+    "seed": ({"seeds": 2}, {"whole_chain": 3} | RESULTS),
+    "point": ({"samples": [5, 10]}, {"whole_chain": 3} | RESULTS),
     "retention": ({"keep_models": "last"}, {}),
     "choice": ({"job_holds": "step"}, {}),
 }
@@ -163,7 +163,7 @@ def test_what_is_lost_is_made_again_if_a_result_needs_it(ran, tmp_path):
     assert workflow.planned(DATASETS[0]) == {}  # the file of the chain has its numbers
     workflow.path(f"{POINT}/replace.nc").unlink()
     before = times(workflow)
-    assert workflow.planned(DATASETS[0]) == {"iterations": 1, "collect": 1, "gather": 1}
+    assert workflow.planned(DATASETS[0]) == {"whole_chain": 1, "collect": 1, "gather": 1}
     said = workflow.run("explain", "--quiet", "all")
     assert "1 steps, first evaluate of iteration 3" in said and "is not there any more" in said
     workflow.run(DATASETS[0])
@@ -181,7 +181,7 @@ def test_a_new_temperature_trains_no_old_chain_again(ran, tmp_path):
     }
     assert old
     workflow.write(loop=GAUSSIAN, text=text)
-    assert workflow.planned(DATASETS[1]) == {"iterations": 2, "collect": 2, "gather": 1}
+    assert workflow.planned(DATASETS[1]) == {"whole_chain": 2, "collect": 2, "gather": 1}
     workflow.run(DATASETS[1])
     assert not list(workflow.path("text").glob("*/*/seed0/iter*/model"))
     for path, when in old.items():
@@ -219,7 +219,7 @@ def test_a_killed_chain_goes_on_and_a_failed_step_loses_nothing(ran, tmp_path):
 def test_forced_chains_really_run(ran, tmp_path):
     workflow = copied(ran, tmp_path / "forced")
     before = times(workflow)
-    workflow.run(DATASETS[0], "--forcerun", "iterations")
+    workflow.run(DATASETS[0], "--forcerun", "whole_chain")
     after = times(workflow)
     assert before.keys() == after.keys()
     assert all(after[path] > when for path, when in before.items())

@@ -148,7 +148,9 @@ def _steps(branches: Branches, holds: str) -> Iterator[Described]:
             place["iteration"] = t
             connected = f"{point}/{regime}/{branch.seed}"
             if holds != "step":
-                found[blocks.record(branch, t, finish=False)] = ("iterations", place, connected)
+                rule = "whole_chain" if holds == "chain" else "iteration"
+                together = f"{branch.points.training}/{branch.seed}"
+                found[blocks.record(branch, t, finish=False)] = (rule, place, together)
                 continue
             for step in blocks.files.of_iteration(branch, t):
                 found[step.record] = (_rule(step, blocks), place, connected)

@@ -21,8 +21,8 @@ from collapse.loop.step_files import Files, PlannedStep, StepFiles
 #: What jobs of several steps hold; their records have these names.
 HOLDING = ("iteration", "chain")
 
-#: Floating-point operations below which an iteration is short: at most an hour on one core.
-SHORT = 1e14
+#: Floating-point operations below which an iteration is short: minutes on one core.
+SHORT = 1e13
 
 
 def is_short(branches: Branches) -> bool:
@@ -105,12 +105,11 @@ class Blocks:
             Whether to look for lost outputs, as only the process does that plans a run.
         """
         last = self.last(t)
-        holds = "iteration" if last == 1 else self.holds
-        first = branch.block(last, holds)
+        first = branch.block(last, self.holds)
         if first not in self._records:
-            found = _records(branch.block(last, holds), (holds,))
+            found = _records(first, (self.holds,))
             lost = bool(found) and finish and bool(self.lost(branch, last))
-            self._records[first] = branch.block(last, holds, max(found, default=1) + lost)
+            self._records[first] = branch.block(last, self.holds, max(found, default=1) + lost)
         return self._records[first]
 
     def steps(self, branch: Branch, last: int) -> list[PlannedStep]:
@@ -134,7 +133,7 @@ class Blocks:
         """Return what a block is made of: the identities of its steps, by record."""
         steps = self.steps(branch, last)
         return {
-            "rule": "iterations",
+            "rule": "iteration",
             "steps": {step.record: self.files.identity(step) for step in steps},
         }
 

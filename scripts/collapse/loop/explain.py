@@ -110,7 +110,7 @@ def _job_of(output: str) -> str:
 def _reason(rule: str, output: str, status: str, inputs: Inputs, steps: StepInputs) -> str:
     if rule == "chain":
         return _of_chain(output, inputs)
-    if rule == "iterations":
+    if rule in ("iteration", "whole_chain"):
         return _of_block(output, inputs, steps)
     record, place = _record_of(rule, output)
     if record is None:

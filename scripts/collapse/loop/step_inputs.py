@@ -254,7 +254,9 @@ class StepInputs:
 
     def block_afresh(self, wildcards: Any) -> Uncompared:
         """Return whether a job runs all of its steps again, because the user forces it."""
-        return Uncompared(self._inputs.forcing.any_of("iterations", self._record(wildcards)))
+        return Uncompared(
+            self._inputs.forcing.any_of("iteration", "whole_chain", self._record(wildcards))
+        )
 
     def apart(self, wildcards: Any) -> Uncompared:
         """Return whether each step runs in a process of its own, because it may take hours."""

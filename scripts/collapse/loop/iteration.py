@@ -3,7 +3,7 @@
 A step whose outputs are there, and are what the study would make, is not run again. Each step has
 its own log, as if it were a job of its own.
 
-``python -m collapse.loop.iterations PLACE MACHINE RULE SHARD`` runs one step in its own process.
+``python -m collapse.loop.iteration PLACE MACHINE RULE SHARD`` runs one step in its own process.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _in_process(place: Place, machine: Machine, step: PlannedStep) -> None:
     }
     shard = [step.shard.start, step.shard.stop] if step.shard else []
     given = [asdict(place) | where, asdict(machine), step.rule, shard]
-    launching.run_module("collapse.loop.iterations", [json.dumps(each) for each in given])
+    launching.run_module("collapse.loop.iteration", [json.dumps(each) for each in given])
 
 
 def _blocks(place: Place) -> Blocks:
