@@ -41,7 +41,8 @@ RUN = run.begin(
     [Path(), PROJECT],
     main=workflow.is_main_process,
     # The number of submissions at a time; without a cluster there are cores alone.
-    on_cluster=workflow.is_main_process and workflow.resource_settings.nodes is not None,
+    on_cluster=workflow.is_main_process
+    and workflow.resource_settings.nodes is not None,
 )
 STUDY = RUN.study
 # On a host of git, environments are looked for beside rules/.

@@ -59,7 +59,7 @@ def ran(tmp_path_factory):
 
 
 def content(workflow: Workflow) -> dict[str, object]:
-    """Return what is in the files of all iterations; of records with times, what they are made of."""
+    """Return what is in the files of all iterations; of some what they are made of."""
     root = workflow.path("")
     files = [path for path in root.rglob("*") if path.is_file() and path.name not in NOTES]
     return {
