@@ -1,15 +1,11 @@
 """The CI study on SLURM with the shipped profile: the same numbers as without, and the time."""
 
 import re
-import shutil
-import subprocess
 import time
 
 from collapse import study as studies
 from collapse.cluster import waiting
-from collapse.loop.branches import Branches
 from harness import Cluster, assert_same, slurm, submissions
-from running import PROJECT
 
 
 def test_a_cluster_gives_the_numbers_of_a_laptop(tmp_path, ci, tell):
@@ -19,19 +15,18 @@ def test_a_cluster_gives_the_numbers_of_a_laptop(tmp_path, ci, tell):
     seconds = time.monotonic() - began
     assert_same(cluster, ci, ci.experiments)
     assert cluster.path("tables/summary.txt").exists()
-    assert not list(cluster.path("").rglob(".finished")) + list(cluster.path("").rglob(".training"))
+    assert not list(cluster.path("").rglob(".training"))
 
-    # A submission holds 16 closed-form chains, on one core without a GPU, or one iteration, on a
-    # GPU if the family is neural.
+    # A submission holds 16 closed-form chains, on one core without a GPU, or the chains by steps of
+    # a seed, on a GPU if the family is neural.
     study = studies.load(ci.study)
     closed = [name for name, plan in study.experiments.items() if not plan.by_iteration]
     chains, gaussian, neural = (
         [slurm("scontrol", "show", "job", job) for job in submissions(printed, name)]
-        for name in ("group_chains_", "iteration-gaussian-steps-", "iteration-language-model-")
+        for name in ("group_chains_", "group_seed-gaussian-steps-", "group_seed-language-model-")
     )
     assert len(chains) == -(-sum(len(list(study.chains(name))) for name in closed) // 16)
-    assert len(gaussian) == 2 + 2 * 2 * 2  # iteration 1 of each seed, 2 regimes of 2 iterations
-    assert len(neural) == 1 + 2
+    assert (len(gaussian), len(neural)) == (2, 1)  # as many as seeds
     assert all("gres:gpu:1" in one for one in neural)
     assert not any("gres:gpu" in one for one in chains + gaussian)
     assert all(re.search(r"NumCPUs=1 ", one) for one in chains + gaussian + neural)
@@ -43,32 +38,7 @@ def test_a_cluster_gives_the_numbers_of_a_laptop(tmp_path, ci, tell):
         f"its datasets on this machine alone: {ci.seconds:.0f} s"
     )
     tell(waiting.render(cluster.directory, study))
-
-
-def test_two_seeds_of_a_chain_may_share_a_submission(tmp_path, ci, tell):
-    """The profile is changed as its comments say."""
-    folder = shutil.copytree(PROJECT / "profiles" / "slurm", tmp_path / "profiles" / "slurm")
-    profile = folder / "config.yaml"
-    for change in re.findall(r"^#   (sed -i .*)$", profile.read_text(), re.MULTILINE):
-        subprocess.run(change, shell=True, cwd=tmp_path, check=True)
-    changed = profile.read_text()
-    together = "group-components:\n  - iteration-{experiment}-{regime}=2\n"
-    profile.write_text(changed.replace("group-components:\n", together))
-
-    study = studies.load(ci.study)
-    branches = Branches(study, "gaussian-steps").all()
-    chains = [chain for chain in branches if chain.regime_name == "replace"]
-    targets = [chain.metrics(2) for chain in chains]
-    cluster = Cluster(tmp_path / "cluster", ci.study, *targets, look=None)
-    cluster.profile = folder
-    printed = cluster.finish(cluster.start())
-    # Iteration 1 is a submission of its own, which chains share.
-    assert len(submissions(printed, "iteration-gaussian-steps-")) == 2 < len(chains) * 2
-    for chain in chains:
-        found, expected = (run.directory / chain.metrics(2) for run in (cluster, ci))
-        assert found.read_bytes() == expected.read_bytes()
-    spent = waiting.of_chains(cluster.directory, chains, 2)
-    tell(
-        f"gaussian-steps, a chain of two seeds in a submission: {spent.share:.0%} of the wall time "
-        f"outside the steps ({(spent.wall - spent.inside) / spent.steps:.1f} s per step)"
-    )
+    text = waiting.of_experiment(cluster.directory, study, "language-model")
+    steps = waiting.of_experiment(cluster.directory, study, "gaussian-steps")
+    assert text.share < 0.15
+    assert (steps.wall - steps.inside) / steps.steps < 1

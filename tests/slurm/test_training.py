@@ -9,6 +9,8 @@ from harness import Cluster, assert_same, slurm, start_at_once, state, submissio
 
 POINT = "results/language-model/model=tiny__temperature=1.0__samples=100"
 LAST = f"{POINT}/replace/seed0/iter2"
+#: In the path of the log of a submission with the chains of a seed.
+CHAIN = "group_seed-language-model-0_"
 
 
 def going_on(cluster, job):
@@ -30,13 +32,12 @@ def test_a_training_goes_on_wherever_it_was_stopped(tmp_path, ci, tell):
     # SLURM looks at time limits twice a minute.
     cluster.environment["STEP_SECONDS"] = "1.2"
     cluster.begin_with(ci.directory, LAST, f"{POINT}/replace.nc")
-    cluster.strike("generate", "generate: iteration=2", "exit")
     driver = cluster.start()
 
     until(lambda: list(cluster.directory.glob(f"{LAST}/.training/*")))
-    (first,) = submissions(cluster.log.read_text(), "iteration-")
+    (first,) = submissions(cluster.log.read_text(), CHAIN)
     slurm("scontrol", "update", f"JobId={first}", "TimeLimit=1")
-    (second,) = until(lambda: submissions(cluster.log.read_text(), "iteration-")[1:])
+    (second,) = until(lambda: submissions(cluster.log.read_text(), CHAIN)[1:])
     stopped = until(lambda: going_on(cluster, second))
     assert 0 < stopped < 50
     tell(f"{'time limit of a training':<34} {state(first)}; the next went on after step {stopped}")
@@ -48,11 +49,13 @@ def test_a_training_goes_on_wherever_it_was_stopped(tmp_path, ci, tell):
     assert stopped < preempted < 50
     tell(f"{'preemption of a training':<34} queued again; it went on after step {preempted}")
 
-    assert cluster.struck("generate") == second
-    printed = cluster.finish(driver)
-    *_, third = submissions(printed, "iteration-")
-    assert f"train: finished before, by job {second}" in printed_by(cluster, third)
-    tell(f"{'exit 1 after a training':<34} its submission ran again, but did not train again")
+    model = cluster.directory / LAST / "model"
+    until(model.with_name("training.json").exists)
+    slurm("scancel", second)
+    trained = model.stat().st_mtime_ns
+    cluster.finish(driver)
+    assert model.stat().st_mtime_ns == trained
+    tell(f"{'scancel after a training':<34} its submission ran again, but did not train again")
 
     assert_same(cluster, ci, ["language-model"])
     weights = f"{LAST}/model/model.safetensors"
@@ -63,12 +66,14 @@ def test_two_ranks_train_what_one_does(tmp_path, ci, tell):
     """Two ranks train on two GPUs of one node, and on one GPU of each of two nodes."""
     one_rank = json.loads((ci.directory / LAST / "training.json").read_text())["curve"]
     ways = {
-        "two ranks on a node": ["train:gpu=2"],
-        "two ranks on two nodes": ["train:gpu=0", "train:gres='gpu:1'", "train:nodes=2"],
+        "two ranks on a node": ["whole_chain:gpu=2"],
+        "two ranks on two nodes": [
+            f"whole_chain:{each}" for each in ("gpu=0", "gres='gpu:1'", "nodes=2")
+        ],
     }
     started = {}
     for way, resources in ways.items():
-        options = (f"{LAST}/training.json", "--set-resources", *resources)
+        options = (f"{LAST}/chain.json", "--set-resources", *resources)
         cluster = Cluster(tmp_path / way.replace(" ", "-"), ci.study, *options)
         cluster.begin_with(ci.directory, LAST)
         started[way] = cluster, cluster.start()
