@@ -36,10 +36,12 @@ STYLE: Any = {
 }
 #: Line style and label of theory, by whether it is exact.
 THEORY: dict[bool, Any] = {True: ("--", "theory"), False: (":", "approximation")}
-#: Line style of a reference, which the metric can't cross.
+#: Line style of a reference: the metric of a perfect model, or of real data in place of samples.
 REFERENCE: Any = {"color": "grey", "linestyle": "-.", "linewidth": 0.9}
 #: Markers of published values, in the colour of our curve under the same conditions.
 PUBLISHED: Any = {"linestyle": "none", "marker": "o", "markersize": 5, "markerfacecolor": "none"}
+#: Largest number of panels side by side.
+MOST_COLUMNS = 4
 #: Number of bootstrap resamples of the seeds for a confidence band.
 RESAMPLES = 400
 #: Colours of the regimes in the titles of panels.
@@ -49,6 +51,12 @@ REGIME_COLOURS = {
     "accumulate-subsample": "#8e44ad",
     "replace-multiple": "#d35400",
 }
+
+
+def places(count: int) -> tuple[int, int]:
+    """Return the rows and columns of that many panels: so few columns that they stay legible."""
+    rows = -(-count // MOST_COLUMNS)
+    return rows, -(-count // rows)
 
 
 def save(drawing: Drawing, path: Path) -> None:
