@@ -37,12 +37,10 @@ def absent(held: ArrayLike, total: int, number: int) -> Array:
     total, number : int
         Numbers of all samples, and of those that the subset has.
     """
-    logarithms = np.log(np.arange(1, total + 1, dtype=np.float64))
-    factorial = np.concatenate(([0.0], np.cumsum(logarithms)))
-    rest = total - np.asarray(held, dtype=np.int64)
-    chosen = np.maximum(rest - number, 0)  # where it is negative the probability is 0
-    found = factorial[rest] - factorial[chosen] + factorial[total - number] - factorial[total]
-    return np.where(rest >= number, np.exp(found), 0.0)
+    left = np.arange(total, 0, -1)
+    factors = np.maximum(left - number, 0) / left
+    found: Array = np.append(1.0, np.cumprod(factors))[np.asarray(held, dtype=np.int64)]
+    return found
 
 
 def subsets(counts: ArrayLike, number: int) -> NDArray[np.int64]:
