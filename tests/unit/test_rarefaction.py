@@ -77,7 +77,7 @@ def test_perfect_samples_score_what_is_drawn_beside_them(source):
             margin = 1e-3 + 0.01 * abs(scores[count][name])
             assert abs(difference.mean()) < 4.5 * error + margin, (name, count)
     for name in ("distinct_2", "self_overlap", "mode_coverage", "mode_distance"):
-        assert scores[118][name] == pytest.approx(scores[1000][name], rel=0.05), name
+        assert scores[118][name] == pytest.approx(scores[1000][name], rel=0.1), name
         few = max(scores[10][name] / scores[1000][name], scores[1000][name] / scores[10][name])
         assert few > 1.2, f"{name} depends on the number of samples, so this test can fail"
 

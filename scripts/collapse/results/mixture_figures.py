@@ -63,7 +63,7 @@ def draw(dataset: xr.Dataset, grids: Sequence[Grid], directory: Path) -> list[Pa
                 continue
             label = style.label(dataset[figure.metric])
             with plt.rc_context(style.STYLE):
-                for kind, drawing in _drawings(values, figure, headline, label):
+                for kind, drawing in _drawings(values, figure, headline, label, len(grids)):
                     path = directory / f"{figure.name}-{kind}{suffix}"
                     style.save(drawing, path)
                     written.append(path)
@@ -85,12 +85,12 @@ def _figures(dataset: xr.Dataset) -> list[Figure]:
 
 
 def _drawings(
-    values: Values, figure: Figure, headline: Headline, label: str
+    values: Values, figure: Figure, headline: Headline, label: str, grids: int = 1
 ) -> Iterator[tuple[str, Drawing]]:
     ranking = headline if figure.metric == headline.metric else None
     better = {"higher": " (lower is better)", "lower": " (higher is better)"}
     label += better[ranking.worse] if ranking else ""
-    yield "heat-map", _heat_maps(values, figure, ranking, label)
+    yield "heat-map", _heat_maps(values, figure, ranking, label, grids)
     yield "by-real", _against(values, "real", "synthetic", figure, label)
     yield "by-synthetic", _against(values, "synthetic", "real", figure, label)
     totals = _totals(values)
@@ -107,11 +107,13 @@ def _logarithmic(values: Values, figure: Figure) -> bool:
     return bool(means.min() > 0 and means.max() > 10 * means.min())
 
 
-def _heat_maps(values: Values, figure: Figure, ranking: Headline | None, label: str) -> Drawing:
+def _heat_maps(
+    values: Values, figure: Figure, ranking: Headline | None, label: str, grids: int = 1
+) -> Drawing:
     """Draw the metric of all mixtures and, below, differences from the same real samples alone."""
     rows = sorted({mixture.real for mixture in values})
     columns = sorted({mixture.synthetic for mixture in values})
-    compared = effects(values)
+    compared = effects(values, grids)
     panels = 2 if compared else 1
     drawing, axes = plt.subplots(
         panels,
@@ -214,8 +216,21 @@ def _differences(
     scale = {"cmap": ListedColormap(colours), "norm": Normalize(-1, 1)}
     _cells(axes, coloured, written, rows, columns, form, **scale)
     axes.set_title("difference from the same real samples alone", loc="left")
+    _write_detectable(axes, compared, rows)
     patches = [Patch(facecolor=c, edgecolor="grey") for c in colours]
     drawing.legend(patches, names, loc="outside lower center", ncols=3)
+
+
+def _write_detectable(axes: Axes, compared: Mapping[Mixture, Effect], rows: Sequence[int]) -> None:
+    """Write beside each row the size of an effect that would not be undecided."""
+    sizes = {
+        row: [each.detectable for m, each in compared.items() if m.real == row] for row in rows
+    }
+    known = {row: max(found) for row, found in sizes.items() if np.isfinite(found).any()}
+    right = axes.secondary_yaxis("right")
+    right.set_yticks(range(len(rows)), [f"{known[r]:.2g}" if r in known else "" for r in rows])
+    right.tick_params(length=0)
+    right.set_ylabel("effect that\nwould show", fontsize=8)
 
 
 def _against(values: Values, x: Side, colour: Side, figure: Figure, label: str) -> Drawing:
