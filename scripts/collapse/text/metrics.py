@@ -46,7 +46,7 @@ def distinct(documents: Documents, n: int, number: int | None = None) -> float:
     number = count if number is None else number
     _, _, held = _recurring(grams, owners)
     different = (1 - rarefaction.absent(held, count, number)).sum()
-    return float(different / (len(grams) * number / count))
+    return float(min(1.0, different / (len(grams) * number / count)))  # but for rounding, below 1
 
 
 def self_overlap(documents: Documents, n: int = 4, number: int | None = None) -> float:
@@ -107,7 +107,8 @@ def duplicate_rate(documents: Documents, number: int | None = None) -> float:
         return np.nan
     number = count if number is None else number
     _, copies = np.unique(digests(documents), return_counts=True)
-    return float(1 - (1 - rarefaction.absent(copies, count, number)).sum() / number)
+    different = (1 - rarefaction.absent(copies, count, number)).sum()
+    return float(max(0.0, 1 - different / number))  # rounding may make it negative
 
 
 def copied_share(documents: Documents, digests_of_training_set: Digests) -> float:
