@@ -12,7 +12,9 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure as Drawing
+from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -73,6 +75,13 @@ def label(variable: xr.DataArray) -> str:
     """Return the long name of a variable, with its units."""
     units = "" if variable.attrs["units"] == "1" else f" [{variable.attrs['units']}]"
     return f"{variable.attrs['long_name']}{units}"
+
+
+def plain_decades(axis: Axis) -> None:
+    """Label a log axis of a few decades with plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def verbatim(text: str) -> str:

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure as Drawing
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from collapse import families
@@ -129,7 +128,7 @@ def _heat_maps(
     bar = drawing.colorbar(picture, ax=axes[0, 0])
     bar.set_label(textwrap.fill(label, 12 + 5 * len(rows)), fontsize=8)
     if norm is not None:
-        _plain_decades(bar.ax.yaxis)
+        style.plain_decades(bar.ax.yaxis)
     if ranking is not None:
         _box_best(axes[0, 0], values, rows, columns, ranking)
     if compared:
@@ -294,14 +293,7 @@ def _count_axis(axes: Axes, counts: Sequence[int]) -> None:
 def _finish(drawing: Drawing, axes: Axes, log: bool, label: str, colours: str) -> Drawing:
     if log:
         axes.set_yscale("log", nonpositive="mask")
-        _plain_decades(axes.yaxis)
+        style.plain_decades(axes.yaxis)
     axes.set_ylabel(textwrap.fill(label, 44))
     drawing.legend(title=textwrap.fill(colours, 16), loc="outside right center")
     return drawing
-
-
-def _plain_decades(axis: Axis) -> None:
-    """Label a log axis of a few decades with plain numbers."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter("{x:g}")
-    axis.set_minor_locator(NullLocator())
