@@ -138,7 +138,7 @@ EXAMPLES = {
             "curve_points": 3, "judged": 30,
         }},
         imports={"prepare": ("tokenizers",), "train": (*TRAINING, "transformers")},
-        unknown=("mode_distance",),
+        unknown=("mode_distance", "mode_distance_of_data"),
         damaged=Damaged("damaged.jsonl", "damaged.jsonl", b'{"text": "cut'),
     ),
     "fine_tuning": Example(
@@ -147,7 +147,7 @@ EXAMPLES = {
             "epochs": 8.0, "learning_rate": 3e-3, "curve_points": 3, "judged": 20,
         }},
         imports={"prepare": ("tokenizers",), "train": (*TRAINING, "transformers")},
-        unknown=("correct_share", "mode_distance"),
+        unknown=("correct_share", "mode_distance", "mode_distance_of_data"),
         damaged=Damaged("damaged.jsonl", "damaged.jsonl", b'{"prompt": "cut'),
     ),
     "vae": Example(
@@ -156,8 +156,8 @@ EXAMPLES = {
         }},
         files=lambda: pictures.folder(Path("images"), train=80, test=30, classes=("a", "b")),
         imports={
-            "prepare": ("torch", "sklearn", "scipy", "scipy.stats"),
-            "train": ("torch.distributed.fsdp",),
+            "prepare": ("sklearn", "scipy", "scipy.stats"),
+            "train": TRAINING,
         },
         damaged=Damaged("images", "images/train/b/0003.png", b"\x89PNG\r\n\x1a\n cut"),
     ),

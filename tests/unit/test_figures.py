@@ -9,8 +9,8 @@ from matplotlib import pyplot
 
 import drawing
 import gathering
-from collapse.families import linear_regression
-from collapse.families.declarations import Published
+from collapse.families import gaussian, linear_regression
+from collapse.families.declarations import Figure, Published
 from collapse.plotting import style
 from collapse.results import figures
 
@@ -71,6 +71,55 @@ def test_bands_leave_out_missing_seeds_and_end_at_infinity():
     assert np.isnan(low[2])
     centre, low, high = style.band(values[:, :1], "median")
     np.testing.assert_allclose([low[0], centre[0], high[0]], [2, 3, 4])
+
+
+@pytest.mark.parametrize(("kept", "shape"), [(9, (3, 3)), (7, (2, 4)), (4, (1, 4))])
+def test_many_regimes_go_on_in_further_rows(kept, shape, tmp_path, monkeypatch):
+    own = {"window": {"keep_real": False, "memory": [*range(2, 2 + kept)]}}
+    plan = gathering.study(own, regimes=["window"], samples=8)
+    dataset = gathering.filled(plan, *gaussian.FAMILY.metrics)
+    for variable in dataset.variables.values():
+        variable.attrs |= {"long_name": "name", "units": "1"}
+    dataset["trace_ratio"].attrs["comment"] = "What one must know to read it."
+    monkeypatch.setattr(
+        gaussian, "FAMILY", replace(gaussian.FAMILY, figures=[Figure("f", "trace_ratio", None)])
+    )
+    drawings = drawing.kept(monkeypatch)
+    figures.draw(dataset, list(plan.chains("loop")), tmp_path)
+    (page,) = drawings.values()
+    visible = [axes for axes in page.axes if axes.get_visible()]
+    assert [axes.get_title() for axes in visible] == [
+        f"window\nmemory={2 + i}" for i in range(kept)
+    ]
+    assert visible[0].get_subplotspec().get_gridspec().get_geometry() == shape
+    assert len({axes.get_ylim() for axes in visible}) == 1
+    width, height = page.get_size_inches()
+    assert width < 12 and height < 8
+    assert "What one must know" in page.get_supxlabel()
+
+
+def test_a_reference_is_a_curve_where_it_depends_on_the_iteration(tmp_path, monkeypatch):
+    plan = gathering.study(regimes=["replace"], iterations=3, samples=8)
+    dataset = gathering.filled(plan, *gaussian.FAMILY.metrics)
+    for variable in dataset.variables.values():
+        variable.attrs |= {"long_name": "name", "units": "1"}
+    dataset["squared_error_of_mean"] = dataset["trace_ratio"] * np.array([1.0, 2.0, np.nan])
+    dataset["squared_error_of_mean"].attrs = {"long_name": "of perfect samples", "units": "1"}
+    figure = Figure("f", "trace_ratio", None, reference="squared_error_of_mean")
+    found = []
+    for values in (dataset, dataset * np.nan):
+        values.attrs = dataset.attrs
+        for name, variable in values.variables.items():
+            variable.attrs = dataset[name].attrs
+        values["trace_ratio"] = dataset["trace_ratio"]
+        monkeypatch.setattr(gaussian, "FAMILY", replace(gaussian.FAMILY, figures=[figure]))
+        drawings = drawing.kept(monkeypatch)
+        figures.draw(values, list(plan.chains("loop")), tmp_path)
+        (axes,) = drawings["f"].axes
+        found.append([line.get_ydata() for line in axes.lines if line.get_linestyle() == "-."])
+        assert ("of perfect samples" in legend(axes)) == bool(found[-1])
+    np.testing.assert_array_equal(found[0], [[7, 14, np.nan]])
+    assert not found[1], "it is not drawn where it is not known"
 
 
 @pytest.fixture

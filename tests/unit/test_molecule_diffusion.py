@@ -273,8 +273,8 @@ def test_training_learns_a_molecule_by_heart():
         losses.append(loss.item())
     assert losses[0] > 0.7 and np.mean(losses[-50:]) < 0.25
     sampled = generated(task.model.eval(), some.take(np.zeros(20, int)))
-    near = coverage.rmsd(some, sampled, 1)
-    far = coverage.rmsd(some, generated(DualEncoder(TINY).eval(), sampled), 1)
+    near, _ = coverage.rmsd(some, sampled, 1)
+    far, _ = coverage.rmsd(some, generated(DualEncoder(TINY).eval(), sampled), 1)
     assert np.median(near) < 0.4 < np.median(far)
     assert evaluation.test_loss(task.model, some) < 0.25
 
@@ -354,20 +354,21 @@ def test_distances_are_those_of_rdkit_pair_by_pair():
     noisy = noisy._replace(
         positions=noisy.positions + generator.normal(0, 0.3, noisy.positions.shape).astype("f4")
     )
-    found = coverage.rmsd(real, noisy, 2)
-    assert found.shape == (3, 4)
-    for (i, j), distance in np.ndenumerate(found):
-        one, other = (
-            Chem.RemoveHs(rdkit_conversion.to_rdkit(some, [row]))
-            for some, row in ((real, i), (noisy, j))
-        )
-        assert distance == pytest.approx(rdMolAlign.GetBestRMS(one, other), abs=1e-6)
+    between, of_real = coverage.rmsd(real, noisy, 2)
+    assert between.shape == (3, 4) and of_real.shape == (3, 3)
+    for found, others in ((between, noisy), (of_real, real)):
+        for (i, j), distance in np.ndenumerate(found):
+            one, other = (
+                Chem.RemoveHs(rdkit_conversion.to_rdkit(some, [row]))
+                for some, row in ((real, i), (others, j))
+            )
+            assert distance == pytest.approx(rdMolAlign.GetBestRMS(one, other), abs=1e-6)
 
 
 def test_coverage_and_matching_are_averages_over_molecules(monkeypatch):
     distances = {
-        0: np.array([[0.2, 0.9], [0.6, 0.7]]),
-        1: np.array([[2.0, 3.0]]),
+        0: (np.array([[0.2, 0.9], [0.6, 0.7]]), np.array([[0.0, 0.5], [0.5, 0.0]])),
+        1: (np.array([[2.0, 3.0]]), np.array([[0.0]])),
     }
     real = conformations("CCO", "CCN", each=1)
     monkeypatch.setattr(coverage, "rmsd", lambda one, other, threads: distances[one.molecule[0]])
@@ -378,6 +379,9 @@ def test_coverage_and_matching_are_averages_over_molecules(monkeypatch):
             "matching_recall": (0.4 + 2.0) / 2,
             "coverage_precision": (0.5 + 0.0) / 2,
             "matching_precision": (0.45 + 2.5) / 2,
+            # Those of a real conformation and the other one; of one alone nothing is known.
+            **{f"coverage_{which}_of_data": 1.0 for which in ("recall", "precision")},
+            **{f"matching_{which}_of_data": 0.5 for which in ("recall", "precision")},
         }
     )
 
@@ -401,6 +405,23 @@ def test_a_distance_of_kinds_does_not_cancel():
     swapped = geometry.Measured(np.array([1.1, 1.1, 1.8]), np.array([1, 1, 2]))
     assert geometry.distance(real, real) == 0
     assert geometry.distance(swapped, real) == pytest.approx((2 * 0.1 + 0.2) / 3)
+
+
+def test_perfect_samples_differ_by_chance_as_said_beside_them():
+    real = conformations(*SMILES, each=24)
+    generator = np.random.default_rng(0)
+    for each in (3, 10):
+        # Disjoint conformations of the same molecules, by row.
+        orders = [generator.permuted(np.tile(np.arange(24), (4, 1)), axis=1) for _ in range(8)]
+        starts = np.arange(0, 24 * 4, 24)[:, None]
+        ours, theirs = (
+            [real.take((order[:, part] + starts).ravel()) for order in orders]
+            for part in (slice(each), slice(each, 2 * each))
+        )
+        found = [evaluation.of_samples(*pair) for pair in zip(ours, theirs, strict=True)]
+        for name in ("bond_length_distance", "angle_distance"):
+            mean, said = (np.mean([one[key] for one in found]) for key in (name, f"{name}_of_data"))
+            assert said == pytest.approx(mean, rel=0.25) and mean > 0, (name, each)
 
 
 def test_real_conformations_are_sane_and_broken_ones_are_not():

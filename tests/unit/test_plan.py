@@ -23,6 +23,18 @@ def test_every_experiment_has_a_line_and_the_total_adds_up():
     assert all(cost.bytes > 0 and cost.core_hours > 0 for cost in costs)
 
 
+@pytest.mark.parametrize(
+    ("seeds", "warned"), [(1, "1 seed,"), (3, "shows an effect of 4.0 standard"), (100, None)]
+)
+def test_too_few_seeds_for_a_grid_of_mixtures_are_warned_of(seeds, warned):
+    own = {"mixture": {"keep_real": [*range(2, 26, 2)], "memory": 1, "generate": [*range(19)]}}
+    plan = gathering.study(own, regimes=["mixture"], samples=30, seeds=seeds)
+    said = planning.render(plan)
+    assert ("warning: loop" in said) == (warned is not None)
+    assert (warned or "") in said
+    assert warned is None or "for 1\nit takes 41 seeds" in said
+
+
 CLOSED_FORM = [name for name in families.MODULES if families.load(name).closed_form]
 
 

@@ -59,8 +59,8 @@ def test_a_grid_of_mixtures_is_one_row_for_each_point():
     table = summary.summarise_mixtures("loop", dataset, grids, agreement)
     assert list(table["regime"]) == ["12 mixtures variance=1.0", "12 mixtures variance=2.0"]
     assert list(table["verdict"]) == [
-        "helps (2-4 real), undecided (8 real), hurts (16 real)",
-        "undecided (2-16 real)",
+        "helps (2-4 real), undecided (8 real; 49 would show), hurts (16 real)",
+        "undecided (2-16 real; 0 would show)",
     ]
     assert list(table["theory"]) == ["DISAGREES"] * 2
     row = table.iloc[0]

@@ -16,6 +16,7 @@ pytest.importorskip("sklearn")
 
 import pictures as made  # noqa: E402
 from collapse.artifacts.step import Step  # noqa: E402
+from collapse.artifacts.training_sets import Selection  # noqa: E402
 from collapse.data import evenly  # noqa: E402
 from collapse.data.images import shards as image_shards  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
@@ -239,13 +240,13 @@ def test_samples_are_the_decoders_means(network):
 
 
 def test_effective_numbers_are_exponentials_of_entropies():
-    assert reference.effective_number(np.repeat(np.arange(7), 3)) == pytest.approx(7)
-    assert reference.effective_number(np.zeros(5, int)) == 1
+    assert reference.effective_number(np.repeat(np.arange(7), 3), 21) == pytest.approx(7)
+    assert reference.effective_number(np.zeros(5, int), 3) == 1
     shares = np.array([0.5, 0.25, 0.25])
     numbers = np.repeat([4, 9, 2], [2, 1, 1])
     expected = math.exp(stats.entropy(shares))
-    assert reference.effective_number(numbers) == pytest.approx(expected)
-    assert reference.largest_share(numbers) == 0.5
+    assert reference.effective_number(numbers, 4) == pytest.approx(expected)
+    assert reference.largest_share(numbers, 4) == 0.5
 
 
 def grouped(groups, each, seed=0):
@@ -270,7 +271,7 @@ def test_modes_and_classes_are_found(tmp_path, monkeypatch):
     again = reference.load(tmp_path / "reference.npz")
     assert np.array_equal(again.modes(others), modes) and again.labelled
     found = evaluation.of_samples(
-        others[expected < 3], classifier=judge, variance_of_data=1.0, training_set=[images]
+        others[expected < 3], classifier=judge, trained_on=[images], number=30
     )
     assert found["effective_modes"] == pytest.approx(3)
     assert found["effective_classes"] == pytest.approx(3)
@@ -291,9 +292,7 @@ def test_without_labels_or_with_one_there_is_no_classifier():
     for labels in (None, np.zeros(20, int)):
         judge = reference.fit(images, labels, 1, seed=0)
         assert not judge.labelled
-        metrics = evaluation.of_samples(
-            images, classifier=judge, variance_of_data=1.0, training_set=[images]
-        )
+        metrics = evaluation.of_samples(images, classifier=judge, trained_on=[images], number=20)
         assert "effective_classes" not in metrics
 
 
@@ -317,9 +316,23 @@ def test_distances_are_to_the_nearest_and_of_copies_none(monkeypatch):
     assert evaluation.nearest(images, [others, images]).max() < 1e-3
 
 
+def test_a_longer_training_set_is_not_nearer(tmp_path):
+    """The nearest of equally many images: evenly chosen, each once, from all files in turn."""
+    image_shards.write(tmp_path / "some", ((image, None) for image in digits(40)), (8, 8, 1))
+    rows = (np.arange(0, 40, 2), np.arange(30), np.arange(5))
+    several = [Selection("real", 1, str(tmp_path / "some"), some, 40) for some in rows]
+    found = list(steps._evenly_selected(several, 11))
+    assert [len(one.rows) for one in found] == [4, 6, 1]
+    assert all(len(set(one.rows)) == len(one.rows) for one in found)
+    whole = list(steps._evenly_selected(several, 55))
+    for one, other in zip(several, whole, strict=True):
+        assert np.array_equal(one.rows, other.rows)
+    assert sum(len(part) for part in steps._images(found)) == 11
+
+
 def test_spread_is_the_variance_of_pixels():
     images = digits(30)
-    expected = (images / 255).reshape(30, -1).var(axis=0).mean()
+    expected = (images / 255).reshape(30, -1).var(axis=0, ddof=1).mean()
     assert evaluation.spread(images) == pytest.approx(expected, rel=1e-5)
     assert evaluation.spread(images[:1].repeat(5, 0)) == pytest.approx(0, abs=1e-12)
 
@@ -403,8 +416,8 @@ def test_without_labels_there_are_no_classes(tmp_path, monkeypatch):
     ran.run()
     found = json.loads(Path(ran.chain().metrics(1)).read_text())
     missing = {name for name, value in found.items() if math.isnan(value)}
-    classes = {"effective_classes", "effective_classes_of_data", "largest_class_share"}
-    assert missing == classes
+    classes = {"effective_classes", "largest_class_share"}
+    assert missing == classes | {f"{name}_of_data" for name in classes}
 
 
 def test_training_learns(ran):

@@ -57,11 +57,24 @@ def extra_of(described: FieldInfo | None) -> dict[str, Any]:
 
 
 class Metric(NamedTuple):
-    """A variable of the results, one number per iteration or else one per chain."""
+    """A variable of the results, one number per iteration or else one per chain.
+
+    ``comment`` says what one must know to read its values, such as what they depend on besides the
+    models; it stands below figures and in the attributes of the results.
+    """
 
     long_name: str
     units: str = "1"
     per_iteration: bool = True
+    comment: str = ""
+
+
+def of_data(metrics: Mapping[str, Metric], suffix: str = ", of real ones") -> dict[str, Metric]:
+    """Return a metric ``<name>_of_data`` of each metric: what real samples have in their place."""
+    return {
+        f"{name}_of_data": Metric(f"{metric.long_name}{suffix}", metric.units)
+        for name, metric in metrics.items()
+    }
 
 
 class Headline(NamedTuple):
@@ -85,8 +98,9 @@ class Figure(NamedTuple):
     Panels have a row for each value of the parameter ``rows`` and a column for each regime, and
     curves a colour for each value of the parameter ``colour``; there is one such figure for each
     combination of the other parameters. Curves are averages over seeds: the mean with a 95 %
-    confidence band, or the median with quartiles. ``reference`` is a variable that is drawn as a
-    horizontal line. With ``compares`` the figure is drawn only if ``colour`` has several values.
+    confidence band, or the median with quartiles. ``reference`` is a variable that is drawn beside
+    them: what the metric would be of perfect models, or of real data in place of samples. With
+    ``compares`` the figure is drawn only if ``colour`` has several values.
     """
 
     name: str
@@ -101,14 +115,21 @@ class Figure(NamedTuple):
     compares: bool = False
 
 
-def curves(colour: str, metrics: Sequence[str], **references: str) -> list[Figure]:
+def curves(colour: str, metrics: Sequence[str], declared: Mapping[str, Metric]) -> list[Figure]:
     """Return a figure of each metric, with a colour for each value of a parameter.
 
-    A figure has the name of its metric. Keywords give metrics the variables of their references.
+    A figure has the name of its metric. Its reference is ``<metric>_of_data``, if that is declared.
     """
+    references = {metric: f"{metric}_of_data" for metric in metrics}
     return [
-        Figure(metric.replace("_", "-"), metric, None, colour, reference=references.get(metric))
-        for metric in metrics
+        Figure(
+            metric.replace("_", "-"),
+            metric,
+            None,
+            colour,
+            reference=reference if reference in declared else None,
+        )
+        for metric, reference in references.items()
     ]
 
 

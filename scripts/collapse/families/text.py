@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from collapse.families.declarations import Figure, Metric, curves
+from collapse.families.declarations import Figure, Metric, curves, of_data
 from collapse.families.step_jobs import Prepared
+from collapse.rarefaction import NUMBER
 
 if TYPE_CHECKING:
     from collapse.data.text.tokens import Counts
@@ -14,29 +15,87 @@ if TYPE_CHECKING:
 #: Files of the tokenised real data, and the folder of its tokenizer.
 TRAIN, TEST, TOKENIZER = "train.parquet", "test.parquet", "tokenizer"
 
+_EQUAL = (
+    f"Of a random subset of {NUMBER} samples, or of as many as there are, because it depends on "
+    "their number; the reference is of as many real test documents."
+)
+_REPETITION = {
+    "distinct_1": Metric("different tokens over all tokens", comment=_EQUAL),
+    "distinct_2": Metric("different pairs of tokens over all pairs", comment=_EQUAL),
+    "distinct_3": Metric("different triples of tokens over all triples", comment=_EQUAL),
+    "duplicate_rate": Metric("share of samples that are copies of another sample", comment=_EQUAL),
+    "self_overlap": Metric("share of a sample's 4-grams that another sample has", comment=_EQUAL),
+    "mean_length": Metric("mean length of the samples", "tokens"),
+    "length_distance": Metric(
+        "distance of sample lengths from real ones (Wasserstein)",
+        "tokens",
+        comment=f"Of a random subset of {NUMBER} samples, or of as many as there are, because it "
+        "falls with their number; the reference is what as many new real documents would have.",
+    ),
+    "copied_share": Metric(
+        "share of samples that are copies of a training sample",
+        comment="It grows with the training set; the reference is the share of new real documents "
+        "that would be copies of the same training set, known for built-in data.",
+    ),
+}
 #: Metrics of samples that apply to any text.
 METRICS = {
-    "distinct_1": Metric("different tokens over all tokens of the samples"),
-    "distinct_2": Metric("different pairs of tokens over all pairs of the samples"),
-    "distinct_3": Metric("different triples of tokens over all triples of the samples"),
-    "duplicate_rate": Metric("share of samples that are copies of another sample"),
-    "copied_share": Metric("share of samples that are copies of a training sample"),
-    "self_overlap": Metric("share of a sample's 4-grams that another sample has too"),
-    "mean_length": Metric("mean length of the samples", "tokens"),
-    "length_distance": Metric("distance of sample lengths from real ones (Wasserstein)", "tokens"),
+    **_REPETITION,
+    **of_data(_REPETITION),
     "truncated_share": Metric("share of samples that were cut off at the limit"),
     "acceptance_rate": Metric("samples kept over samples drawn"),
 }
 
 
-def figures(colour: str, *metrics: str) -> list[Figure]:
+def known(what: str, modes: str) -> dict[str, Metric]:
+    """Return the metrics that need a source whose distribution is known.
+
+    Parameters
+    ----------
+    what : str
+        Word for a test sample, in the plural.
+    modes : str
+        Word for the modes of the source.
+    """
+    held = {
+        "mode_coverage": Metric(
+            f"share of the {modes} that occur among the samples",
+            comment=f"Of a random subset of {NUMBER} of the samples that have one, or of as many "
+            "as there are, because it grows with their number; the reference is what as many "
+            "real ones would have.",
+        ),
+        "mode_distance": Metric(
+            f"distance of frequencies of {modes} from the real ones (total variation)",
+            comment=f"Of a random subset of {NUMBER} of the samples that have one, or of as many "
+            "as there are, because it falls with their number; the reference is what as many "
+            "real ones would have.",
+        ),
+    }
+    return {
+        "entropy_floor": Metric(
+            "entropy of the real data, where it is known",
+            "nats per token",
+            comment="The cross-entropy of a perfect model on infinitely many test samples; on "
+            "those that are there it scatters about this.",
+        ),
+        "test_cross_entropy_of_truth": Metric(
+            f"cross-entropy of a perfect model on the same {what}, where it is known",
+            "nats per token",
+        ),
+        **held,
+        **of_data(held),
+    }
+
+
+def figures(colour: str, declared: Mapping[str, Metric], *metrics: str) -> list[Figure]:
     """Return the figures of any family of text, and those of further metrics.
 
     Curves have a colour for each value of the parameter ``colour``.
     """
-    loss = Figure("cross-entropy", "test_cross_entropy", None, colour, reference="entropy_floor")
+    truth = "test_cross_entropy_of_truth"
+    loss = Figure("cross-entropy", "test_cross_entropy", None, colour, reference=truth)
     shared = ("distinct_2", "duplicate_rate", "mode_coverage")
-    return [loss, *curves(colour, [*shared, *metrics])]
+    return [loss, *curves(colour, [*shared, *metrics], declared)]
 
 
 def prepared(

@@ -8,7 +8,7 @@ from collapse import families
 from collapse.artifacts.paths import Branch
 from collapse.families.declarations import SampleCost
 from collapse.loop.branches import Branches
-from collapse.study import Study, mixtures
+from collapse.study import Study, mixtures, power
 from collapse.study.chain_spec import ChainSpec
 
 #: Core-seconds that any job takes to start Python, import modules and write files.
@@ -22,6 +22,10 @@ TRAINING, SAMPLING = 2e14, 1e13
 #: Seconds that a step on a GPU takes to import modules, load its model and, in generation, start
 #: vLLM.
 START_UP = {"prepare": 5.0, "train": 10.0, "generate": 60.0, "evaluate": 10.0}
+
+
+#: A grid of mixtures should show effects of so many standard deviations between seeds.
+POOR = 1.0
 
 
 class Cost(NamedTuple):
@@ -159,7 +163,32 @@ def render(study: Study) -> str:
             "load models and start vLLM. GPU memory\nis what the largest training needs on each "
             "GPU; the allocator takes about a tenth more."
         )
+    lines += _warnings(study)
     return "\n".join(lines) + "\n"
+
+
+def _warnings(study: Study) -> list[str]:
+    """Warn of grids of mixtures that have too few seeds to tell what synthetic data is worth."""
+    found = []
+    for name, experiment in study.experiments.items():
+        grids = mixtures.grids(study.chains(name)) if mixtures.among(study, name) else []
+        amounts = [
+            count for grid in grids for count in mixtures.amounts_beside_none(grid.chains).values()
+        ]
+        seeds = len(experiment.seed_list)
+        if not amounts:
+            continue
+        smallest = power.detectable_by(seeds, max(amounts), len(amounts))
+        if smallest > POOR:
+            wanted = power.seeds_for(POOR, max(amounts), len(amounts))
+            told = f"shows an effect of {smallest:.1f}" if seeds > 1 else "shows no effect, of any"
+            found.append(
+                f"\nwarning: {name}: {seeds} seed{'s' * (seeds > 1)}, {max(amounts)} amounts of "
+                f"synthetic data beside each of {len(amounts)} numbers of real samples:\nthe table "
+                f"of mixtures {told} standard deviations between seeds in "
+                f"4 of 5 cases; for {POOR:g}\nit takes {wanted} seeds."
+            )
+    return found
 
 
 def _size(count: float) -> str:

@@ -12,7 +12,9 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure as Drawing
+from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -36,10 +38,12 @@ STYLE: Any = {
 }
 #: Line style and label of theory, by whether it is exact.
 THEORY: dict[bool, Any] = {True: ("--", "theory"), False: (":", "approximation")}
-#: Line style of a reference, which the metric can't cross.
+#: Line style of a reference: the metric of a perfect model, or of real data in place of samples.
 REFERENCE: Any = {"color": "grey", "linestyle": "-.", "linewidth": 0.9}
 #: Markers of published values, in the colour of our curve under the same conditions.
 PUBLISHED: Any = {"linestyle": "none", "marker": "o", "markersize": 5, "markerfacecolor": "none"}
+#: Largest number of panels side by side.
+MOST_COLUMNS = 4
 #: Number of bootstrap resamples of the seeds for a confidence band.
 RESAMPLES = 400
 #: Colours of the regimes in the titles of panels.
@@ -49,6 +53,12 @@ REGIME_COLOURS = {
     "accumulate-subsample": "#8e44ad",
     "replace-multiple": "#d35400",
 }
+
+
+def places(count: int) -> tuple[int, int]:
+    """Return the rows and columns of that many panels: so few columns that they stay legible."""
+    rows = -(-count // MOST_COLUMNS)
+    return rows, -(-count // rows)
 
 
 def save(drawing: Drawing, path: Path) -> None:
@@ -65,6 +75,13 @@ def label(variable: xr.DataArray) -> str:
     """Return the long name of a variable, with its units."""
     units = "" if variable.attrs["units"] == "1" else f" [{variable.attrs['units']}]"
     return f"{variable.attrs['long_name']}{units}"
+
+
+def plain_decades(axis: Axis) -> None:
+    """Label a log axis of a few decades with plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def verbatim(text: str) -> str:

@@ -99,19 +99,16 @@ def _pages(dataset: xr.Dataset, figure: Figure) -> Iterator[tuple[str, xr.Datase
 def _page(page: xr.Dataset, figure: Figure, chains: _Chains) -> Drawing:
     regimes = [str(regime) for regime in page["regime"].values]
     rows = list(page[figure.rows].values) if figure.rows else [None]
-    drawing, panels = plt.subplots(
-        len(rows),
-        len(regimes),
-        figsize=(1.2 + 2.5 * len(regimes), 0.9 + 1.9 * len(rows)),
-        sharex=True,
-        sharey="row",
-        squeeze=False,
-    )
+    drawing, panels = _panels(len(rows), len(regimes))
+    across = panels.shape[2]
     colours = style.colours_of(page[figure.colour].values)
+    reference = figure.reference
+    if reference is not None and bool(page[reference].isnull().all()):
+        reference = None
     theory: dict[str, list[Expectation]] = {regime: [] for regime in regimes}
     published = False
     for (i, row), (j, regime) in itertools.product(enumerate(rows), enumerate(regimes)):
-        axes = panels[i, j]
+        axes = panels[j // across, i, j % across]
         shown = page.sel(regime=regime)
         if row is not None:
             shown = shown.sel({figure.rows: row})
@@ -119,6 +116,8 @@ def _page(page: xr.Dataset, figure: Figure, chains: _Chains) -> Drawing:
             curve = shown.sel({figure.colour: value})
             theory[regime] += _curve(axes, curve, figure, colour, chains)
             published |= _publications(axes, curve, figure, colour, chains)
+            if reference is not None:
+                _reference(axes, curve[reference], figure.x, colour if len(colours) > 1 else None)
         axes.set_xscale(figure.xscale)
         if figure.xscale == "linear":
             axes.xaxis.get_major_locator().set_params(integer=True)
@@ -127,17 +126,44 @@ def _page(page: xr.Dataset, figure: Figure, chains: _Chains) -> Drawing:
         if i == 0:
             title = decoded(regime).replace(JOINT, "\n")
             axes.set_title(title, color=style.REGIME_COLOURS.get(regime, "black"))
-        if j == 0 and row is not None:
+        if j % across == 0 and row is not None:
             axes.set_ylabel(style.verbatim(f"{figure.rows} = {row}"))
         _limit(axes)
-    wrapped = textwrap.fill(style.label(page[figure.metric]), 22 * len(rows) + 8)
+    wrapped = textwrap.fill(style.label(page[figure.metric]), 22 * len(rows) * len(panels) + 8)
     drawing.supylabel(wrapped, fontsize=9)
-    below = [textwrap.fill(line, 36 * len(regimes) + 12) for line in _sources(theory)]
+    notes = [*_sources(theory), *filter(None, [page[figure.metric].attrs.get("comment")])]
+    below = [textwrap.fill(note, 36 * across + 12) for note in notes]
     drawing.supxlabel("\n".join([page[figure.x].attrs["long_name"], *below]), fontsize=9)
-    reference = page[figure.reference].attrs["long_name"] if figure.reference else None
+    named = None if reference is None else page[reference].attrs["long_name"]
     exact = {one.exact for found in theory.values() for one in found}
-    _legend(drawing, figure.colour, colours, exact, reference, published)
+    _legend(drawing, figure.colour, colours, exact, named, published)
     return drawing
+
+
+def _panels(rows: int, regimes: int) -> tuple[Drawing, NDArray[Any]]:
+    """Return panels of shape (bands, rows, columns): many regimes go on in a further band."""
+    bands, columns = style.places(regimes)
+    drawing, flat = plt.subplots(
+        bands * rows,
+        columns,
+        figsize=(1.2 + 2.5 * columns, 0.9 + 1.9 * bands * rows),
+        sharex=True,
+        squeeze=False,
+    )
+    panels: NDArray[Any] = flat.reshape(bands, rows, columns)
+    for row in range(rows):
+        first, *others = panels[:, row].ravel()
+        for axes in others:
+            axes.sharey(first)
+    for column in range(columns):
+        empty = (bands - 1) * columns + column >= regimes
+        for axes in panels[-1, :, column]:
+            axes.set_visible(not empty)
+        if empty:
+            panels[-2, -1, column].tick_params(labelbottom=True)
+    for axes in panels[:, :, 1:].ravel():
+        axes.tick_params(labelleft=False)
+    return drawing, panels
 
 
 def _curve(
@@ -151,14 +177,23 @@ def _curve(
     centre, low, high = style.band(values, figure.average)
     axes.plot(x, centre, color=colour)
     axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
-    if figure.reference is not None:
-        axes.axhline(float(shown[figure.reference].mean()), **style.REFERENCE)
     found = _expected(shown, figure, chains)
     if found:
         means = np.concatenate([np.atleast_1d(one.mean) for one in found])
         line = style.THEORY[all(one.exact for one in found)][0]
         axes.plot(x, means, color="black", linestyle=line, linewidth=0.9)
     return found
+
+
+def _reference(axes: Axes, array: xr.DataArray, along: str, colour: Any) -> None:
+    """Draw what a metric is compared with: a line, or a curve if it depends on the axis."""
+    values = array.mean([d for d in array.dims if d != along])
+    known = values.values[np.isfinite(values.values)]
+    line = style.REFERENCE if colour is None else {**style.REFERENCE, "color": colour}
+    if len(known) and np.ptp(known) == 0:
+        axes.axhline(known[0], **line)
+    elif len(known):
+        axes.plot(values[along].values, values.values, **line)
 
 
 def _publications(

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+#: Attributes of a variable, in the order of its description.
+ATTRIBUTES = ("long_name", "units", "comment")
+
+
 def write(
     path: Path,
     *,
@@ -38,7 +42,10 @@ def write(
         If a chain's file is damaged, or is not made of what its specification says.
     """
     family = families.load(layout["family"])
-    descriptions = {name: (m.long_name, m.units) for name, m in family.metrics.items()}
+    descriptions: dict[str, tuple[str, ...]] = {
+        name: (m.long_name, m.units, *filter(None, [m.comment]))
+        for name, m in family.metrics.items()
+    }
     for name, field in family.parameters.model_fields.items():
         descriptions[name] = (str(field.description), "1")
     descriptions |= {
@@ -82,7 +89,7 @@ def combine(
     regimes: Sequence[str],
     seeds: Sequence[int],
     iterations: Sequence[int],
-    descriptions: Mapping[str, tuple[str, str]],
+    descriptions: Mapping[str, tuple[str, ...]],
     attributes: Mapping[str, Any],
 ) -> xr.Dataset:
     """Gather the chains of an experiment into one Dataset.
@@ -95,8 +102,8 @@ def combine(
         Parameter axes in order, each with all its values.
     regimes, seeds, iterations : sequence
         The other coordinates.
-    descriptions : mapping of str to (long_name, units)
-        Long names and units of variables and coordinates.
+    descriptions : mapping of str to tuple of str
+        Long names, units and, if there are any, comments of variables and coordinates.
     attributes : mapping
         Attributes of the Dataset; values that are not strings are written as JSON.
 
@@ -129,9 +136,9 @@ def combine(
             for key, value in attributes.items()
         },
     )
-    for name, (long_name, units) in descriptions.items():
+    for name, described in descriptions.items():
         if name in dataset.variables:
-            dataset[name].attrs = {"long_name": long_name, "units": units}
+            dataset[name].attrs = dict(zip(ATTRIBUTES, described, strict=False))
     return dataset
 
 

@@ -45,17 +45,23 @@ def draw(records: Sequence[IterationFile], directory: Path) -> list[Path]:
 
 
 def _page(regimes: dict[str, dict[int, Any]]) -> Drawing:
-    drawing, panels = plt.subplots(
-        2,
-        len(regimes),
-        figsize=(1.4 + 2.5 * len(regimes), 4.6),
+    bands, across = style.places(len(regimes))
+    drawing, flat = plt.subplots(
+        2 * bands,
+        across,
+        figsize=(1.4 + 2.5 * across, 0.4 + 2.1 * 2 * bands),
         sharey="row",
         squeeze=False,
     )
+    panels = flat.reshape(bands, 2, across)
     iterations = sorted({iteration for curves in regimes.values() for iteration in curves})
     shades = plt.get_cmap("viridis")(np.linspace(0, 0.88, len(iterations)))
     colours = dict(zip(iterations, shades, strict=True))
-    for column, (regime, curves) in zip(panels.T, regimes.items(), strict=True):
+    columns = panels.transpose(0, 2, 1).reshape(-1, 2)
+    for column in columns[len(regimes) :]:
+        for axes in column:
+            axes.set_visible(False)
+    for column, (regime, curves) in zip(columns, regimes.items(), strict=False):
         column[0].set_title(decoded(regime), color=style.REGIME_COLOURS.get(regime, "black"))
         for iteration, curve in sorted(curves.items()):
             steps = [point["step"] for point in curve]
@@ -63,10 +69,11 @@ def _page(regimes: dict[str, dict[int, Any]]) -> Drawing:
                 values = [np.nan if point[loss] is None else point[loss] for point in curve]
                 axes.plot(steps, values, color=colours[iteration], label=f"t = {iteration}")
                 axes.set_yscale("log")
-    panels[0, 0].set_ylabel("training loss")
-    panels[1, 0].set_ylabel("loss on real test data")
+    for above, below in panels[:, :, 0]:
+        above.set_ylabel("training loss")
+        below.set_ylabel("loss on real test data")
     drawing.supxlabel("training step of the iteration", fontsize=9)
-    longest = max(panels[0], key=lambda axes: len(axes.lines))
+    longest = max(columns[: len(regimes), 0], key=lambda axes: len(axes.lines))
     handles, labels = longest.get_legend_handles_labels()
     drawing.legend(handles, labels, loc="outside right center")
     return drawing

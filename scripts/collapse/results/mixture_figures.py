@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure as Drawing
 from matplotlib.image import AxesImage
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from collapse import families
@@ -63,7 +62,7 @@ def draw(dataset: xr.Dataset, grids: Sequence[Grid], directory: Path) -> list[Pa
                 continue
             label = style.label(dataset[figure.metric])
             with plt.rc_context(style.STYLE):
-                for kind, drawing in _drawings(values, figure, headline, label):
+                for kind, drawing in _drawings(values, figure, headline, label, len(grids)):
                     path = directory / f"{figure.name}-{kind}{suffix}"
                     style.save(drawing, path)
                     written.append(path)
@@ -85,12 +84,12 @@ def _figures(dataset: xr.Dataset) -> list[Figure]:
 
 
 def _drawings(
-    values: Values, figure: Figure, headline: Headline, label: str
+    values: Values, figure: Figure, headline: Headline, label: str, grids: int = 1
 ) -> Iterator[tuple[str, Drawing]]:
     ranking = headline if figure.metric == headline.metric else None
     better = {"higher": " (lower is better)", "lower": " (higher is better)"}
     label += better[ranking.worse] if ranking else ""
-    yield "heat-map", _heat_maps(values, figure, ranking, label)
+    yield "heat-map", _heat_maps(values, figure, ranking, label, grids)
     yield "by-real", _against(values, "real", "synthetic", figure, label)
     yield "by-synthetic", _against(values, "synthetic", "real", figure, label)
     totals = _totals(values)
@@ -107,11 +106,13 @@ def _logarithmic(values: Values, figure: Figure) -> bool:
     return bool(means.min() > 0 and means.max() > 10 * means.min())
 
 
-def _heat_maps(values: Values, figure: Figure, ranking: Headline | None, label: str) -> Drawing:
+def _heat_maps(
+    values: Values, figure: Figure, ranking: Headline | None, label: str, grids: int = 1
+) -> Drawing:
     """Draw the metric of all mixtures and, below, differences from the same real samples alone."""
     rows = sorted({mixture.real for mixture in values})
     columns = sorted({mixture.synthetic for mixture in values})
-    compared = effects(values)
+    compared = effects(values, grids)
     panels = 2 if compared else 1
     drawing, axes = plt.subplots(
         panels,
@@ -127,7 +128,7 @@ def _heat_maps(values: Values, figure: Figure, ranking: Headline | None, label: 
     bar = drawing.colorbar(picture, ax=axes[0, 0])
     bar.set_label(textwrap.fill(label, 12 + 5 * len(rows)), fontsize=8)
     if norm is not None:
-        _plain_decades(bar.ax.yaxis)
+        style.plain_decades(bar.ax.yaxis)
     if ranking is not None:
         _box_best(axes[0, 0], values, rows, columns, ranking)
     if compared:
@@ -214,8 +215,21 @@ def _differences(
     scale = {"cmap": ListedColormap(colours), "norm": Normalize(-1, 1)}
     _cells(axes, coloured, written, rows, columns, form, **scale)
     axes.set_title("difference from the same real samples alone", loc="left")
+    _write_detectable(axes, compared, rows)
     patches = [Patch(facecolor=c, edgecolor="grey") for c in colours]
     drawing.legend(patches, names, loc="outside lower center", ncols=3)
+
+
+def _write_detectable(axes: Axes, compared: Mapping[Mixture, Effect], rows: Sequence[int]) -> None:
+    """Write beside each row the size of an effect that would not be undecided."""
+    sizes = {
+        row: [each.detectable for m, each in compared.items() if m.real == row] for row in rows
+    }
+    known = {row: max(found) for row, found in sizes.items() if np.isfinite(found).any()}
+    right = axes.secondary_yaxis("right")
+    right.set_yticks(range(len(rows)), [f"{known[r]:.2g}" if r in known else "" for r in rows])
+    right.tick_params(length=0)
+    right.set_ylabel("effect that\nwould show", fontsize=8)
 
 
 def _against(values: Values, x: Side, colour: Side, figure: Figure, label: str) -> Drawing:
@@ -279,14 +293,7 @@ def _count_axis(axes: Axes, counts: Sequence[int]) -> None:
 def _finish(drawing: Drawing, axes: Axes, log: bool, label: str, colours: str) -> Drawing:
     if log:
         axes.set_yscale("log", nonpositive="mask")
-        _plain_decades(axes.yaxis)
+        style.plain_decades(axes.yaxis)
     axes.set_ylabel(textwrap.fill(label, 44))
     drawing.legend(title=textwrap.fill(colours, 16), loc="outside right center")
     return drawing
-
-
-def _plain_decades(axis: Axis) -> None:
-    """Label a log axis of a few decades with plain numbers."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter("{x:g}")
-    axis.set_minor_locator(NullLocator())

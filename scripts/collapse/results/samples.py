@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,10 @@ SHOWN_SAMPLES = 3
 
 
 def write(shards: Sequence[tuple[tuple[str, str, int], str]], *, table: Path) -> None:
-    """Write a table of the first samples of each shard, with its point, regime and iteration."""
+    """Write a table of the first samples of each shard, with its point, regime and iteration.
+
+    All texts are in quotes: without, some versions of Python end a row at a carriage return in one.
+    """
     import pandas as pd
 
     rows = []
@@ -21,4 +25,4 @@ def write(shards: Sequence[tuple[tuple[str, str, int], str]], *, table: Path) ->
         for text in group["text"].slice(0, SHOWN_SAMPLES).to_pylist():
             rows.append({"point": point, "regime": regime, "iteration": iteration, "text": text})
     with files.whole(table) as partial:
-        pd.DataFrame(rows).to_csv(partial, index=False)
+        pd.DataFrame(rows).to_csv(partial, index=False, quoting=csv.QUOTE_NONNUMERIC)

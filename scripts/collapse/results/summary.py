@@ -123,10 +123,20 @@ def _findings(table: pd.DataFrame) -> str:
     compared = table[table["beats_none"] != "-"]
     found = []
     for answer, rows in itertools.groupby(compared.itertuples(), lambda row: row.beats_none):
-        reals = [str(row.num_real) for row in rows]
+        reals, sizes = zip(*((str(row.num_real), row.detectable) for row in rows), strict=True)
         span = "-".join(dict.fromkeys([reals[0], reals[-1]]))
-        found.append(f"{WORTH[str(answer)]} ({span} real)")
+        shown = _would_show(sizes) if answer == "undecided" else ""
+        found.append(f"{WORTH[str(answer)]} ({span} real{shown})")
     return ", ".join(found) or "-"
+
+
+def _would_show(sizes: Sequence[float]) -> str:
+    """Say how large the effects are that the seeds decide, where they left something undecided."""
+    known = [size for size in sizes if np.isfinite(size)]
+    if not known:
+        return "; no effect would show"
+    span = "-".join(dict.fromkeys(f"{size:.2g}" for size in (min(known), max(known))))
+    return f"; {span} would show"
 
 
 def _curves(values: Array, scale: str) -> Array:

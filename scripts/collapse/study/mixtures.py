@@ -69,6 +69,16 @@ def grid(regimes: Mapping[str, Regime], n: int, iterations: int) -> dict[Mixture
     return found if any(len(one & other) > 1 for one, other in pairs) else {}
 
 
+def amounts_beside_none(found: Iterable[Mixture]) -> dict[int, int]:
+    """Return how many amounts of synthetic samples are compared with none, by real samples."""
+    counts: dict[int, int] = {}
+    mixed = set(found)
+    for mixture in mixed:
+        if mixture.synthetic and Mixture(mixture.real, 0) in mixed:
+            counts[mixture.real] = counts.get(mixture.real, 0) + 1
+    return counts
+
+
 def among(study: Study, experiment: str) -> bool:
     """Tell whether an experiment of a study has a grid of mixtures at one of its points."""
     planned = study.experiments[experiment]

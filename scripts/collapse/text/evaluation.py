@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import pyarrow as pa
 import torch
 from torch.nn import functional
 
+from collapse import rarefaction
 from collapse.progress import Progress
 from collapse.text import metrics
 from collapse.text.metrics import Documents
@@ -66,34 +67,84 @@ def cross_entropy(
     return total / predicted
 
 
+def cross_entropy_of_truth(
+    documents: Tokens, texts: Iterable[str], log_probability: Callable[[str], float]
+) -> float:
+    """Return the `cross_entropy` that the distribution the documents are drawn from has on them.
+
+    It scatters about the entropy of the distribution, for the documents are finitely many.
+    """
+    predicted = documents.lengths.sum() - len(documents.lengths)
+    return float(-sum(map(log_probability, texts)) / predicted)
+
+
 def of_samples(
-    samples: pa.Table, *, training_set: Iterable[pa.Table], test: Iterable[pa.Table]
+    samples: pa.Table,
+    *,
+    training_set: Iterable[pa.Table],
+    test: Iterable[pa.Table],
+    log_probability: Callable[[str], float] | None = None,
 ) -> dict[str, float]:
     """Return those metrics of generated documents that apply to any kind of text.
+
+    Metrics that depend on the number of documents are those of a subset of
+    `rarefaction.NUMBER`, or of as many as there are; ``..._of_data`` is what real documents of this
+    number score.
 
     Parameters
     ----------
     samples : pyarrow.Table
         Generated documents, with the column ``tokens``.
     training_set : iterable of pyarrow.Table
-        Documents that their model was trained on.
+        Documents that their model was trained on, with their ``text`` if a probability is given.
     test : iterable of pyarrow.Table
-        Real documents whose lengths are compared with those of the samples.
+        Real documents with which the samples are compared.
+    log_probability : callable or None
+        Returns the logarithm of a text's probability, of a source where it is known.
     """
     documents = _documents(samples)
-    reference = _documents(pa.concat_tables(test))
-    digests = [metrics.digests(_documents(part)) for part in training_set]
-    trained_on = np.unique(np.concatenate([np.empty(0, np.uint64), *digests]))
+    real = _documents(pa.concat_tables(test))
+    trained_on, copied_by_chance = _known(training_set, log_probability)
+    number = rarefaction.equal_number(len(documents.lengths), len(real.lengths))
     return {
-        "distinct_1": metrics.distinct(documents, 1),
-        "distinct_2": metrics.distinct(documents, 2),
-        "distinct_3": metrics.distinct(documents, 3),
-        "duplicate_rate": metrics.duplicate_rate(documents),
+        **_repetition(documents, number),
         "copied_share": metrics.copied_share(documents, trained_on),
-        "self_overlap": metrics.self_overlap(documents),
         "mean_length": metrics.mean_length(documents),
-        "length_distance": metrics.length_distance(documents, reference),
+        "length_distance": metrics.length_distance(documents, real, number),
+        **{f"{name}_of_data": value for name, value in _repetition(real, number).items()},
+        "copied_share_of_data": copied_by_chance,
+        "mean_length_of_data": metrics.mean_length(real),
+        "length_distance_of_data": metrics.length_distance_of_truth(real, number),
     }
+
+
+def _repetition(documents: Documents, number: int) -> dict[str, float]:
+    return {
+        "distinct_1": metrics.distinct(documents, 1, number),
+        "distinct_2": metrics.distinct(documents, 2, number),
+        "distinct_3": metrics.distinct(documents, 3, number),
+        "duplicate_rate": metrics.duplicate_rate(documents, number),
+        "self_overlap": metrics.self_overlap(documents, number=number),
+    }
+
+
+def _known(
+    training_set: Iterable[pa.Table], log_probability: Callable[[str], float] | None
+) -> tuple[metrics.Digests, float]:
+    """Return the digests of a training set, and the probability of all its documents together.
+
+    This probability is the share of new real documents that would be copies of it.
+    """
+    digests, probabilities = [np.empty(0, np.uint64)], [np.empty(0)]
+    for part in training_set:
+        digests.append(metrics.digests(_documents(part)))
+        if log_probability is not None:
+            logarithms = [log_probability(text) for text in part["text"].to_pylist()]
+            probabilities.append(np.exp(logarithms))
+    trained_on, first = np.unique(np.concatenate(digests), return_index=True)
+    if log_probability is None:
+        return trained_on, np.nan
+    return trained_on, float(np.concatenate(probabilities)[first].sum())
 
 
 def _documents(table: pa.Table) -> Documents:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,6 +33,7 @@ def metrics(
     shards: Sequence[ShardRecord],
     selections: Sequence[Selection],
     test: Path,
+    log_probability: Callable[[str], float] | None = None,
 ) -> dict[str, float]:
     """Return those metrics of samples that apply to any kind of text.
 
@@ -45,11 +46,19 @@ def metrics(
     selections : sequence of Selection
         The training set of the model that wrote the samples.
     test : path
-        Shard of real documents whose lengths are compared with those of the samples.
+        Shard of real documents with which the samples are compared.
+    log_probability : callable or None
+        Returns the logarithm of a text's probability, of a source where it is known.
     """
+    columns = ("tokens",) if log_probability is None else ("tokens", "text")
     written = sum(record.shard.stop - record.shard.start for record in shards)
     return {
-        **evaluation.of_samples(samples, training_set=selected(selections), test=tokens.read(test)),
+        **evaluation.of_samples(
+            samples,
+            training_set=selected(selections, columns),
+            test=tokens.read(test),
+            log_probability=log_probability,
+        ),
         "acceptance_rate": written / sum(int(record.details["drawn"]) for record in shards),
         "truncated_share": sum(int(record.details["truncated"]) for record in shards) / written,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +23,11 @@ def of_questions(texts: Sequence[str]) -> dict[str, float]:
     return {
         "question_share": len(asked) / len(texts),
         "correct_share": correct / len(asked) if asked else np.nan,
-        "mode_coverage": metrics.mode_coverage(modes, questions.MODES),
-        "mode_distance": metrics.mode_distance(modes, questions.mode_probabilities()),
+        **metrics.compared_modes(modes, questions.mode_probabilities()),
     }
+
+
+def log_probability(text: str) -> float:
+    """Return the logarithm of a text's probability, in nats; -inf if it is no right pair."""
+    pair = pairs.parse(text)
+    return -math.inf if pair is None else questions.log_probability(pair)

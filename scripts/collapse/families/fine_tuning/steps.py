@@ -16,7 +16,7 @@ from collapse.artifacts import manifest
 from collapse.artifacts.paths import DATASET
 from collapse.data.text import pairs, questions, tokens
 from collapse.families.fine_tuning import base
-from collapse.families.fine_tuning.evaluation import of_questions
+from collapse.families.fine_tuning.evaluation import log_probability, of_questions
 from collapse.families.fine_tuning.generation import Writer
 from collapse.families.fine_tuning.parameters import Parameters
 from collapse.families.step_jobs import EvaluateJob, GenerateJob, Prepared, StepJob, Steps, TrainJob
@@ -118,19 +118,33 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     from collapse.text import shards as shards_of_text
 
     special = base.special(_details(job.data))
-    test = stored_tokens.in_memory(tokens.read(job.data / TEST, columns=COLUMNS), special)
+    held = list(tokens.read(job.data / TEST, columns=(*COLUMNS, "text")))
+    test = stored_tokens.in_memory(held, special)
     network = checkpoints.load(job.model, getattr(torch, job.parameters.evaluation_precision))
     found = evaluation.cross_entropy(network, test)
     metrics = {
         "test_cross_entropy": found,
         "response_cross_entropy": evaluation.cross_entropy(network, test, responses=True),
         "perplexity": float(np.exp(found)),
-        "entropy_floor": _details(job.data).get("entropy_floor", np.nan),
     }
+    details = _details(job.data)
+    if "entropy_floor" in details:
+        texts = (text for table in held for text in table["text"].to_pylist())
+        metrics["entropy_floor"] = details["entropy_floor"]
+        metrics["test_cross_entropy_of_truth"] = evaluation.cross_entropy_of_truth(
+            test, texts, log_probability
+        )
     if job.shards:
+        known = job.parameters.data == "questions"
         samples = shards_of_text.first(job.shards, job.parameters.judged)
-        metrics |= shards_of_text.metrics(samples, job.shards, job.selections, job.data / TEST)
-        if job.parameters.data == "questions":
+        metrics |= shards_of_text.metrics(
+            samples,
+            job.shards,
+            job.selections,
+            job.data / TEST,
+            log_probability if known else None,
+        )
+        if known:
             metrics |= of_questions(samples["text"].to_pylist())
     return metrics
 

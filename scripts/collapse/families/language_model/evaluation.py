@@ -16,6 +16,5 @@ def of_stories(texts: Sequence[str]) -> dict[str, float]:
     modes = np.array([story.mode for story in parsed if story is not None], dtype=np.int64)
     return {
         "grammatical_share": len(modes) / len(parsed),
-        "mode_coverage": metrics.mode_coverage(modes, stories.MODES),
-        "mode_distance": metrics.mode_distance(modes, stories.mode_probabilities()),
+        **metrics.compared_modes(modes, stories.mode_probabilities()),
     }

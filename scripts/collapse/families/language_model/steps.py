@@ -126,18 +126,28 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     from collapse.text import checkpoints, evaluation, stored_tokens
     from collapse.text import shards as shards_of_text
 
-    test = stored_tokens.in_memory(tokens.read(job.data / TEST))
+    held = list(tokens.read(job.data / TEST))
+    test = stored_tokens.in_memory(held)
     found = evaluation.cross_entropy(checkpoints.load(job.model), test)
     details = manifest.read_dataset(job.data / DATASET).details
-    metrics = {
-        "test_cross_entropy": found,
-        "perplexity": float(np.exp(found)),
-        "entropy_floor": details.get("entropy_floor", np.nan),
-    }
+    metrics = {"test_cross_entropy": found, "perplexity": float(np.exp(found))}
+    if "entropy_floor" in details:
+        texts = (text for table in held for text in table["text"].to_pylist())
+        metrics["entropy_floor"] = details["entropy_floor"]
+        metrics["test_cross_entropy_of_truth"] = evaluation.cross_entropy_of_truth(
+            test, texts, stories.log_probability
+        )
     if job.shards:
+        known = job.parameters.data == "stories"
         samples = shards_of_text.first(job.shards, job.parameters.judged)
-        metrics |= shards_of_text.metrics(samples, job.shards, job.selections, job.data / TEST)
-        if job.parameters.data == "stories":
+        metrics |= shards_of_text.metrics(
+            samples,
+            job.shards,
+            job.selections,
+            job.data / TEST,
+            stories.log_probability if known else None,
+        )
+        if known:
             metrics |= of_stories(samples["text"].to_pylist())
     return metrics
 

@@ -15,7 +15,14 @@ from pydantic import Field
 from collapse.families import declarations
 from collapse.families import parameters as common
 from collapse.families.contract import Family, Iterative
-from collapse.families.declarations import Headline, Metric, SampleCost, curves, parameter
+from collapse.families.declarations import (
+    Headline,
+    Metric,
+    SampleCost,
+    curves,
+    of_data,
+    parameter,
+)
 from collapse.families.molecule_diffusion.architectures import ARCHITECTURES
 
 #: Name of the built-in source, and prefix of a folder of GEOM-Drugs.
@@ -131,20 +138,46 @@ def cost(parameters: Parameters) -> SampleCost:
     )
 
 
-METRICS = {
-    "test_loss": Metric("squared error of the predicted noise on real test data"),
-    "coverage_recall": Metric("share of real test conformations near a generated one (COV-R)"),
+_RECALL, _PRECISION = (
+    "It depends on how many conformations there are, two generated for each real one. The "
+    "reference compares each real one with the others of its molecule; perfect samples would be "
+    f"{than} it."
+    for than in ("better than", "about as good as")
+)
+_CHANCE = (
+    "Finite sets differ by chance; the reference is the distance that as many real conformations "
+    "of the same molecules would have."
+)
+_COMPARED = {
+    "coverage_recall": Metric(
+        "share of real test conformations near a generated one (COV-R)", comment=_RECALL
+    ),
     "matching_recall": Metric(
-        "distance of real test conformations to the nearest generated one (MAT-R)", "Å"
+        "distance of real test conformations to the nearest generated one (MAT-R)",
+        "Å",
+        comment=_RECALL,
     ),
-    "coverage_precision": Metric("share of generated conformations near a real one (COV-P)"),
+    "coverage_precision": Metric(
+        "share of generated conformations near a real one (COV-P)", comment=_PRECISION
+    ),
     "matching_precision": Metric(
-        "distance of generated conformations to the nearest real one (MAT-P)", "Å"
+        "distance of generated conformations to the nearest real one (MAT-P)",
+        "Å",
+        comment=_PRECISION,
     ),
-    "bond_length_distance": Metric("distance of bond lengths from real ones (Wasserstein)", "Å"),
-    "angle_distance": Metric("distance of bond angles from real ones (Wasserstein)", "degrees"),
+    "bond_length_distance": Metric(
+        "distance of bond lengths from real ones (Wasserstein)", "Å", comment=_CHANCE
+    ),
+    "angle_distance": Metric(
+        "distance of bond angles from real ones (Wasserstein)", "degrees", comment=_CHANCE
+    ),
+}
+MEASURED = {
+    "test_loss": Metric("squared error of the predicted noise on real test data"),
+    **_COMPARED,
     "sane_share": Metric("share of chemically sane conformations"),
 }
+METRICS = {**MEASURED, **of_data(_COMPARED)}
 
 FAMILY = Family(
     name="molecule_diffusion",
@@ -157,13 +190,13 @@ FAMILY = Family(
         meaning="How badly the models tell noise from real conformations; "
         "what they generate is under Pictures.",
     ),
-    figures=curves("model", [*METRICS]),
+    figures=curves("model", [*MEASURED], METRICS),
     minimum_samples=1,
     problems=problems,
     iterative=Iterative(
         module="collapse.families.molecule_diffusion.steps",
         wants_gpu=True,
-        versions={"train": 2},
+        versions={"train": 2, "evaluate": 2},
         has_dataset=True,
         pictures="collapse.families.molecule_diffusion.pictures",
         evaluated_samples=lambda parameters: parameters.judged,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -55,14 +56,40 @@ def test_loss(network: Any, test: Conformations) -> float:
 
 
 def of_samples(samples: Conformations, real: Conformations) -> dict[str, float]:
-    """Return metrics of generated conformations, given real ones of the same molecules by row."""
-    lengths, of_real = geometry.bond_lengths(samples), geometry.bond_lengths(real)
-    angles, of_real_angles = geometry.angles(samples), geometry.angles(real)
+    """Return metrics of generated conformations, given the real ones of the same molecules.
+
+    ``..._of_data`` are the distances of as many perfect samples, which are not zero. Real
+    conformations that occur several times are given once.
+    """
+    slots = real.take(np.arange(samples.size) % real.size)
     return {
-        "bond_length_distance": geometry.distance(lengths, of_real),
-        "angle_distance": geometry.distance(angles, of_real_angles),
+        "bond_length_distance": geometry.distance(
+            geometry.bond_lengths(samples), geometry.bond_lengths(slots)
+        ),
+        "bond_length_distance_of_data": _by_chance(real, geometry.bond_lengths, samples.size),
+        "angle_distance": geometry.distance(geometry.angles(samples), geometry.angles(slots)),
+        "angle_distance_of_data": _by_chance(real, geometry.angles, samples.size),
         "sane_share": float(np.mean(geometry.sane(samples))),
     }
+
+
+def _by_chance(
+    real: Conformations, measure: Callable[[Conformations], geometry.Measured], size: int
+) -> float:
+    """Return the distance between two independent sets of real conformations of a size.
+
+    Such distances fall as the root of the size. So that of two halves, which have the same number
+    of conformations of every molecule, is scaled; without any molecule of two it is NaN.
+    """
+    order = np.argsort(real.molecule, kind="stable")
+    _, first, held = np.unique(real.molecule[order], return_index=True, return_counts=True)
+    rank = np.arange(real.size) - np.repeat(first, held)
+    paired = rank < np.repeat(held // 2 * 2, held)
+    one, other = (order[paired & (rank % 2 == half)] for half in (0, 1))
+    if not len(one):
+        return float("nan")
+    found = geometry.distance(measure(real.take(one)), measure(real.take(other)))
+    return found * float(np.sqrt(len(one) / size))
 
 
 def of_test_molecules(

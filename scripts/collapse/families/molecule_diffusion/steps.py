@@ -131,13 +131,15 @@ def portray(job: PortrayJob[Parameters]) -> None:
 def _samples_and_real(
     step: Step, data: Path, shards: Sequence[ShardRecord], most: int
 ) -> tuple[Conformations, Conformations]:
-    """Return the first samples, at most ``most``, and the real conformations of their slots."""
+    """Return the first samples, at most ``most``, and the real conformations of their slots.
+
+    Slots take real conformations in turn, each of which is returned once.
+    """
     samples = conformations.concatenate(
         [conformations.read(path, rows) for path, rows in shard_rows.first(shards, most)]
     )
     rows = _rows_of_slots(step, data)
-    real = conformations.read(data / TRAIN).take(rows[np.arange(samples.size) % len(rows)])
-    return samples, real
+    return samples, conformations.read(data / TRAIN).take(rows[: samples.size])
 
 
 STEPS = Steps(prepare=prepare, train=train, generate=generate, evaluate=evaluate, portray=portray)

@@ -15,8 +15,16 @@ from collapse.data.hub_names import datasets_of
 from collapse.families import declarations
 from collapse.families import parameters as common
 from collapse.families.contract import Family, Iterative
-from collapse.families.declarations import Headline, Metric, SampleCost, curves, parameter
+from collapse.families.declarations import (
+    Headline,
+    Metric,
+    SampleCost,
+    curves,
+    of_data,
+    parameter,
+)
 from collapse.families.vae.architectures import PUBLISHED_SIZE, architecture
+from collapse.rarefaction import NUMBER
 
 #: Side in pixels and channels of the images of sources for which they are known.
 SHAPES = {"digits": (8, 1), "celeba": (64, 3)}
@@ -128,30 +136,42 @@ def _shape(parameters: Parameters) -> tuple[int, int]:
     return parameters.size or known[0], known[1]
 
 
+_EQUAL = (
+    f"Of a random subset of {NUMBER} images, or of as many as there are, because it depends on "
+    "their number; the reference is of as many real test images."
+)
+_COMPARED = {
+    "effective_modes": Metric("effective number of modes among the samples", comment=_EQUAL),
+    "effective_classes": Metric("effective number of classes among the samples", comment=_EQUAL),
+    "largest_class_share": Metric(
+        "share of the most frequent class among the samples", comment=_EQUAL
+    ),
+    "nearest_distance": Metric(
+        "distance of a sample from the nearest training image (RMS)",
+        comment="Among 1000 evenly chosen images of the training set, or all if it has fewer, "
+        "because more are nearer; the reference is the distance of real test images from the "
+        "nearest of as many real training images.",
+    ),
+}
+METRICS = {
+    "test_loss": Metric("loss on real test images (reconstruction and KL)", "nats per image"),
+    "test_reconstruction": Metric(
+        "reconstruction term of the loss on real test images", "nats per image"
+    ),
+    "test_kl": Metric("KL term of the loss on real test images", "nats per image"),
+    "test_elbo": Metric(
+        "evidence lower bound of the log-density of real test images", "nats per image"
+    ),
+    "active_units": Metric("latent dimensions that tell test images apart"),
+    "variance_ratio": Metric("variance of the samples' pixels over that of real test images"),
+    **_COMPARED,
+    **of_data(_COMPARED),
+}
+
 FAMILY = Family(
     name="vae",
     parameters=Parameters,
-    metrics={
-        "test_loss": Metric("loss on real test images (reconstruction and KL)", "nats per image"),
-        "test_reconstruction": Metric(
-            "reconstruction term of the loss on real test images", "nats per image"
-        ),
-        "test_kl": Metric("KL term of the loss on real test images", "nats per image"),
-        "test_elbo": Metric(
-            "evidence lower bound of the log-density of real test images", "nats per image"
-        ),
-        "active_units": Metric("latent dimensions that tell test images apart"),
-        "variance_ratio": Metric("variance of the samples' pixels over that of real test images"),
-        "effective_modes": Metric("effective number of modes among the samples"),
-        "effective_modes_of_data": Metric("effective number of modes among real test images"),
-        "effective_classes": Metric("effective number of classes among the samples"),
-        "effective_classes_of_data": Metric("effective number of classes among real test images"),
-        "largest_class_share": Metric("share of the most frequent class among the samples"),
-        "nearest_distance": Metric("distance of a sample from the nearest training image (RMS)"),
-        "nearest_distance_of_data": Metric(
-            "distance of a real test image from the nearest real training image (RMS)"
-        ),
-    },
+    metrics=METRICS,
     headline=Headline(
         "test_loss",
         worse="higher",
@@ -165,15 +185,14 @@ FAMILY = Family(
             *("test_loss", "test_reconstruction", "test_kl", "active_units", "variance_ratio"),
             *("effective_modes", "effective_classes", "largest_class_share", "nearest_distance"),
         ),
-        effective_modes="effective_modes_of_data",
-        effective_classes="effective_classes_of_data",
-        nearest_distance="nearest_distance_of_data",
+        METRICS,
     ),
     minimum_samples=2,
     problems=problems,
     iterative=Iterative(
         module="collapse.families.vae.steps",
         wants_gpu=True,
+        versions={"evaluate": 2},
         has_dataset=True,
         pictures="collapse.families.vae.pictures",
         evaluated_samples=lambda parameters: parameters.judged,

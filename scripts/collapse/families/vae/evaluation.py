@@ -89,38 +89,43 @@ def batches(images: Iterable[Images]) -> Iterator[Images]:
 
 
 def spread(images: Images) -> float:
-    """Return the variance over images of values from 0 to 1, averaged over pixels and channels."""
-    return float((images / np.float32(255)).var(axis=0, dtype=np.float64).mean())
+    """Return the variance over images of values from 0 to 1, averaged over pixels and channels.
+
+    It is unbiased, so that it does not depend on the number of images; of one image it is NaN.
+    """
+    if len(images) < 2:
+        return float("nan")
+    return float((images / np.float32(255)).var(axis=0, dtype=np.float64, ddof=1).mean())
 
 
 def of_samples(
     samples: Images,
     *,
     classifier: Reference,
-    variance_of_data: float,
-    training_set: Iterable[Images],
+    trained_on: Iterable[Images],
+    number: int,
 ) -> dict[str, float]:
-    """Return the metrics of sampled images.
+    """Return the metrics of sampled images that are compared with those of real ones.
 
     Parameters
     ----------
     samples : ndarray of uint8, shape (samples, height, width, channels)
     classifier : Reference
         It assigns modes and classes, and is fitted to real training images.
-    variance_of_data : float
-        `spread` of the real test images.
-    training_set : iterable of ndarray
-        The images that their model was trained on.
+    trained_on : iterable of ndarray
+        Images that their model was trained on, the same number for all that is compared.
+    number : int
+        Number of samples in the subset of which modes and classes are counted.
     """
+    modes = classifier.modes(samples)
     metrics = {
-        "variance_ratio": spread(samples) / variance_of_data,
-        "effective_modes": reference.effective_number(classifier.modes(samples)),
-        "nearest_distance": float(nearest(samples, training_set).mean()),
+        "effective_modes": reference.effective_number(modes, number),
+        "nearest_distance": float(nearest(samples, trained_on).mean()),
     }
     if classifier.labelled:
         classes = classifier.classes(samples)
-        metrics["effective_classes"] = reference.effective_number(classes)
-        metrics["largest_class_share"] = reference.largest_share(classes)
+        metrics["effective_classes"] = reference.effective_number(classes, number)
+        metrics["largest_class_share"] = reference.largest_share(classes, number)
     return metrics
 
 

@@ -51,29 +51,33 @@ def chosen(iterations: Sequence[int], most: int = ITERATIONS) -> list[int]:
 
 
 def _samples(regimes: Mapping[str, Mapping[int, Portrait]]) -> Drawing:
-    """Draw real images and the baseline on the left, then a column for every regime."""
+    """Draw real images and the baseline on the left, then a column for every regime.
+
+    Many regimes go on in a further band of columns.
+    """
     (first, baseline), *_ = min(regimes.values(), key=min).items()
     later = chosen(sorted({t for found in regimes.values() for t in found} - {first}))
     rows = max(2, len(later))
     width, height = COLUMNS * (1 + GAP) * INCHES, PANEL_ROWS * (1 + GAP) * INCHES
-    columns = 1 + len(regimes)
+    bands, across = style.places(len(regimes))
     drawing = plt.figure(
-        figsize=(columns * (width + 0.35), rows * (height + 0.32)),
+        figsize=((1 + across) * (width + 0.35), bands * rows * (height + 0.32)),
         layout=ConstrainedLayoutEngine(wspace=0.04),
     )
     # Each of the two panels on the left is half as high as a column.
-    grid = drawing.add_gridspec(2 * rows, columns)
+    grid = drawing.add_gridspec(2 * rows * bands, 1 + across)
     most = COLUMNS * (PANEL_ROWS * rows // 2)
     _panel(drawing.add_subplot(grid[:rows, 0]), baseline.tested[:most], "real test images")
     _panel(
-        drawing.add_subplot(grid[rows:, 0]),
+        drawing.add_subplot(grid[rows : 2 * rows, 0]),
         baseline.samples[:most],
         f"baseline, t = {first}: trained on real images",
     )
-    for column, (regime, found) in enumerate(regimes.items(), start=1):
+    for number, (regime, found) in enumerate(regimes.items()):
         colour = style.REGIME_COLOURS.get(regime, "black")
         for row, t in enumerate(later):
-            axes = drawing.add_subplot(grid[2 * row : 2 * row + 2, column])
+            top = 2 * (number // across * rows + row)
+            axes = drawing.add_subplot(grid[top : top + 2, 1 + number % across])
             samples = found[t].samples[: COLUMNS * PANEL_ROWS]
             _panel(axes, samples, f"{regime}, t = {t}", colour)
     return drawing
@@ -85,11 +89,17 @@ def _reconstructions(regimes: Mapping[str, Mapping[int, Portrait]]) -> Drawing:
     shown = [iterations[0], *chosen(iterations[1:])]
     width = RECONSTRUCTED * (1 + GAP) * INCHES
     height = (len(shown) + 1) * (1 + GAP) * INCHES
+    bands, across = style.places(len(regimes))
     drawing, panels = plt.subplots(
-        1, len(regimes), figsize=(0.7 + len(regimes) * (width + 0.2), height + 0.4), squeeze=False
+        bands,
+        across,
+        figsize=(0.7 + across * (width + 0.2), bands * (height + 0.4)),
+        squeeze=False,
     )
+    for axes in panels.ravel()[len(regimes) :]:
+        axes.set_visible(False)
     for number, (regime, found) in enumerate(regimes.items()):
-        axes = panels[0, number]
+        axes = panels[number // across, number % across]
         originals = found[iterations[0]].tested[:RECONSTRUCTED]
         rows = [originals, *(found[t].reconstructed for t in shown)]
         _panel(
@@ -99,7 +109,7 @@ def _reconstructions(regimes: Mapping[str, Mapping[int, Portrait]]) -> Drawing:
             style.REGIME_COLOURS.get(regime, "black"),
             columns=len(originals),
         )
-        if number == 0:
+        if number % across == 0:
             side = originals.shape[1]
             pitch = side + _gap(side)
             axes.set_yticks(

@@ -3,7 +3,8 @@
 Modes are the clusters of k-means, and classes are predicted by a logistic regression of the labels;
 both are fitted once, to real training images. The effective number of modes or classes is the
 exponential of the entropy of their frequencies: their number if all are equally frequent, one if
-all samples are in the same.
+all samples are in the same. Effective numbers grow with the number of samples, and the share of the
+most frequent class falls; so they are those of a subset of given size (`collapse.rarefaction`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from collapse import rarefaction
 from collapse.artifacts import remedies
 
 Array = NDArray[np.float32]
@@ -106,14 +108,17 @@ def features(images: NDArray[np.uint8]) -> Array:
     return means.reshape(count, -1)
 
 
-def effective_number(numbers: NDArray[np.int64]) -> float:
-    """Return the effective number of the modes or classes of samples."""
-    _, counts = np.unique(numbers, return_counts=True)
-    shares = counts / counts.sum()
-    return float(np.exp(-(shares * np.log(shares)).sum()))
+def effective_number(numbers: NDArray[np.int64], number: int) -> float:
+    """Return the effective number of the modes or classes of a subset of so many samples."""
+    shares = _counts(numbers, number) / number
+    logarithms = np.log(shares, out=np.zeros_like(shares), where=shares > 0)
+    return float(np.exp(-(shares * logarithms).sum(axis=1)).mean())
 
 
-def largest_share(numbers: NDArray[np.int64]) -> float:
-    """Return the share of the most frequent mode or class of samples."""
-    _, counts = np.unique(numbers, return_counts=True)
-    return float(counts.max() / counts.sum())
+def largest_share(numbers: NDArray[np.int64], number: int) -> float:
+    """Return the share of the most frequent mode or class of a subset of so many samples."""
+    return float(_counts(numbers, number).max(axis=1).mean() / number)
+
+
+def _counts(numbers: NDArray[np.int64], number: int) -> NDArray[np.int64]:
+    return rarefaction.subsets(np.unique(numbers, return_counts=True)[1], number)

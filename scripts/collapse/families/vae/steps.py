@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from collapse import rarefaction
 from collapse.artifacts import manifest, shard_rows
 from collapse.artifacts.manifest import ShardRecord
 from collapse.artifacts.paths import DATASET
@@ -38,6 +39,10 @@ from collapse.plotting import portraits
 from collapse.progress import track
 
 TRAIN, TEST, REFERENCE = "train.parquet", "test.parquet", "reference.npz"
+
+#: Largest number of test images that samples are compared with, and of training images among which
+#: the nearest is sought. It is a number, not a share, because more images are nearer.
+TESTED, NEAREST_AMONG = 1000, 1000
 
 
 def prepare(job: StepJob[Parameters]) -> Prepared:
@@ -86,7 +91,7 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
             "shape": shape,
             "classes": found.classes,
             "copies": copies,
-            **_of_data(job.data, classifier, test_count),
+            **_accuracy(job.data, classifier, test_count),
         },
     )
 
@@ -118,23 +123,14 @@ def _fitted(step: Step, directory: Path, count: int, classes: int) -> reference.
     )
 
 
-def _of_data(directory: Path, classifier: reference.Reference, count: int) -> dict[str, float]:
-    """Return the metrics of samples that real test images would have in their place."""
-    from collapse.families.vae import evaluation
-
-    test = _joined(image_shards.read(directory / TEST, evenly(count, 1000)))
+def _accuracy(directory: Path, classifier: reference.Reference, count: int) -> dict[str, float]:
+    """Return the share of test images that the classifier gets right, if there are labels."""
     labels = image_shards.read_labels(directory / TEST)
-    metrics = evaluation.of_samples(
-        test,
-        classifier=classifier,
-        variance_of_data=1.0,
-        training_set=image_shards.read(directory / TRAIN),
-    )
-    if classifier.labelled and labels is not None:
-        right = classifier.classes(test) == labels[evenly(count, 1000)]
-        metrics["accuracy_of_classes"] = float(right.mean())
-    metrics["variance"] = metrics.pop("variance_ratio")
-    return metrics
+    if not classifier.labelled or labels is None:
+        return {}
+    rows = evenly(count, TESTED)
+    test = _joined(image_shards.read(directory / TEST, rows))
+    return {"accuracy_of_classes": float((classifier.classes(test) == labels[rows]).mean())}
 
 
 def _joined(parts: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -155,7 +151,7 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
     )
 
 
-def _images(selections: Sequence[Selection]) -> Iterator[NDArray[np.uint8]]:
+def _images(selections: Iterable[Selection]) -> Iterator[NDArray[np.uint8]]:
     for selection in selections:
         yield from image_shards.read(Path(str(selection.path)), selection.rows)
 
@@ -187,7 +183,7 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     """Evaluate the model on real test images, and its samples."""
     from collapse.families.vae import evaluation, models
 
-    network, details = models.load(job.model), _details(job.data)
+    network = models.load(job.model)
     found = evaluation.loss(
         network, image_shards.read(job.data / TEST), job.step.integer("draws from posteriors")
     )
@@ -199,16 +195,48 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
         "test_elbo": -found.total - constant,
         "active_units": found.active_units,
     }
-    for name in ("effective_modes", "effective_classes", "nearest_distance"):
-        metrics[f"{name}_of_data"] = details.get(name, np.nan)
     if job.shards:
-        metrics |= evaluation.of_samples(
-            _samples(job.shards, job.parameters.judged),
-            classifier=reference.load(job.data / REFERENCE),
-            variance_of_data=details["variance"],
-            training_set=_images(job.selections),
-        )
+        metrics |= _compared(job)
     return metrics
+
+
+def _compared(job: EvaluateJob[Parameters]) -> dict[str, float]:
+    """Return the metrics of samples, and what as many real test images have in their place."""
+    from collapse.families.vae import evaluation
+
+    described = manifest.read_dataset(job.data / DATASET)
+    real, tested = (sum(part.stop for part in split) for split in (described.train, described.test))
+    samples = _samples(job.shards, job.parameters.judged)
+    test = _joined(image_shards.read(job.data / TEST, evenly(tested, TESTED)))
+    classifier = reference.load(job.data / REFERENCE)
+    number = rarefaction.equal_number(len(samples), len(test))
+    among = min(NEAREST_AMONG, real, sum(len(one.rows) for one in job.selections))
+    trained_on = image_shards.read(job.data / TRAIN, evenly(real, among))
+    of_data = evaluation.of_samples(
+        test, classifier=classifier, trained_on=trained_on, number=number
+    )
+    return {
+        "variance_ratio": evaluation.spread(samples) / evaluation.spread(test),
+        **evaluation.of_samples(
+            samples,
+            classifier=classifier,
+            trained_on=_images(_evenly_selected(job.selections, among)),
+            number=number,
+        ),
+        **{f"{name}_of_data": value for name, value in of_data.items()},
+    }
+
+
+def _evenly_selected(selections: Sequence[Selection], count: int) -> Iterator[Selection]:
+    """Yield as many evenly spaced rows of a training set, one selection for each file."""
+    chosen = evenly(sum(len(one.rows) for one in selections), count)
+    start = 0
+    for one in selections:
+        stop = start + len(one.rows)
+        mine = chosen[np.searchsorted(chosen, start) : np.searchsorted(chosen, stop)]
+        if len(mine):
+            yield one._replace(rows=one.rows[mine - start])
+        start = stop
 
 
 def _samples(shards: Sequence[ShardRecord], most: int) -> NDArray[np.uint8]:
