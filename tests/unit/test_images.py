@@ -197,16 +197,47 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(tmp_path, name):
 
 
 def test_a_folder_without_images_of_both_splits_is_refused_in_one_line(tmp_path):
-    pictures.folder(tmp_path)
+    root = pictures.folder(tmp_path / "images")
     for split in ("train", "test"):
-        folder = (tmp_path / split).rename(tmp_path / "aside")
-        refuses(tmp_path, tmp_path, f"found no {split} split, expected folders train and test")
-        (tmp_path / split).mkdir()
-        refuses(tmp_path, tmp_path / split, "found no images, expected some of .png")
-        shutil.rmtree(tmp_path / split)
-        folder.rename(tmp_path / split)
-    (tmp_path / "train" / "cats").mkdir()
-    refuses(tmp_path, tmp_path / "train", r"found both images \(0000.png\) and folders \(cats\)")
+        folder = (root / split).rename(tmp_path / "aside")
+        refuses(root, root, f"found no {split} split, expected folders train and test")
+        (root / split).mkdir()
+        refuses(root, root / split, "found no images, expected some of .png")
+        shutil.rmtree(root / split)
+        folder.rename(root / split)
+    (root / "train" / "cats").mkdir()
+    refuses(root, root / "train", r"found both images \(0000.png\) and folders \(cats\)")
+
+
+FOLDERS = {
+    "another split": ("extra/0.png", r"extra: found another file or folder, expected folders"),
+    "beside the splits": ("0.png", r"0.png: found another file or folder, expected folders train"),
+    "two names": ("dev/0.png val/0.png", r"found dev and val, expected one of them"),
+    "archive": ("train/a.zip", r"a.zip: found no image"),
+    "partial": ("train/0.png.part", r"0.png.part: found no image"),
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_what_is_no_image_of_a_split_is_refused_by_its_name(tmp_path, name):
+    paths, said = FOLDERS[name]
+    pictures.folder(tmp_path)
+    for path in paths.split():
+        pictures.save(tmp_path / "some.png", pictures.image(0))
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / "some.png").rename(tmp_path / path)
+    with pytest.raises(DataError, match=said) as refused:
+        opened(tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("test", ["test", "validation", "valid", "val", "dev", "Val"])
+def test_every_usual_name_of_a_test_split_is_understood(tmp_path, test):
+    pictures.folder(tmp_path)
+    (tmp_path / "test").rename(tmp_path / test)
+    (tmp_path / "README.md").write_text("squares")
+    (tmp_path / "train" / "Thumbs.db").write_text("")
+    assert (opened(tmp_path).train.length, opened(tmp_path).test.length) == (60, 20)
 
 
 def test_classes_must_be_the_same_in_both_splits(tmp_path):
@@ -247,6 +278,8 @@ PARTITION, ATTRIBUTES = "list_eval_partition.txt", "list_attr_celeba.txt"
             f"{ATTRIBUTES}: line 4: found '.*', expected a file and 2 times 1 or -1",
         ),
         (ATTRIBUTES, "000002.jpg  -1 -1\n", "", f"{ATTRIBUTES}: found no 000002.jpg, expected"),
+        (PARTITION, "11.jpg 2", "11.jpg 2\n000001.jpg 0", "line 12: found 000001.jpg again"),
+        (PARTITION, "000011.jpg 2\n", "", "000011.jpg: found a file that is not in list_eval"),
         ("img_align_celeba/000002.jpg", None, None, "000002.jpg: can't be read as .*No such file"),
     ],
 )
