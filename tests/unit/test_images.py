@@ -180,6 +180,91 @@ FILES = {
 }
 
 
+def smooth(size=128):
+    """Return pixels of squares of 8 x 8, which JPEG keeps well."""
+    colours = np.random.default_rng(5).integers(0, 256, (size // 8, size // 8, 3), np.uint8)
+    return np.kron(colours, np.ones((8, 8, 1), np.uint8))
+
+
+def saved(pixels, kind, more=(), **options):
+    """Return the bytes of a file with an image, and maybe more of them."""
+    file = io.BytesIO()
+    rest = {"save_all": True, "append_images": [Image.fromarray(one) for one in more]}
+    Image.fromarray(pixels).save(file, kind, **options, **(rest if more else {}))
+    return file.getvalue()
+
+
+def without(content, begin, count):
+    """Return a file without some bytes in the middle, where ``begin`` is a share of its length."""
+    at = int(begin * len(content))
+    return content[:at] + content[at + count :]
+
+
+#: Options of JPEG that change how its data is laid out, and other kinds.
+KINDS = {
+    "JPEG": ("JPEG", {"quality": 95}),
+    "small JPEG": ("JPEG", {"quality": 60}),
+    "progressive": ("JPEG", {"quality": 95, "progressive": True}),
+    "restarts": ("JPEG", {"quality": 95, "restart_marker_rows": 1}),
+    "grey": ("JPEG", {"quality": 95}),
+    "PNG": ("PNG", {}),
+    "WebP": ("WEBP", {}),
+    "TIFF": ("TIFF", {"compression": "tiff_lzw"}),
+    "BMP": ("BMP", {}),
+    "PPM": ("PPM", {}),
+}
+DAMAGE = {
+    "1000 bytes are missing": lambda content: without(content, 0.4, 1000),
+    "200 bytes are missing": lambda content: without(content, 0.5, 200),
+    "cut": lambda content: content[: len(content) // 2],
+    "cut with an end marker behind": lambda content: content[: len(content) // 2] + b"\xff\xd9",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", KINDS)
+def test_an_image_that_is_not_all_there_is_refused(name, damage):
+    kind, options = KINDS[name]
+    pixels = smooth()[..., 0] if name == "grey" else smooth()
+    content = saved(pixels, kind, **options)
+    whole = decode(io.BytesIO(content), "some", Scaling())
+    assert np.abs(whole.squeeze().astype(int) - pixels).mean() < 20
+    with pytest.raises(DataError, match="some: can't be read as an image") as refused:
+        decode(io.BytesIO(DAMAGE[damage](content)), "some", Scaling())
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"progressive": True},
+        {"restart_marker_blocks": 3},
+        {"optimize": True},
+        {"subsampling": 0},
+    ],
+    ids=str,
+)
+def test_sound_jpegs_are_read_whatever_is_in_them(options):
+    grey = np.full((40, 33, 3), 128, np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (33, 40, 3), np.uint8)
+    half = np.concatenate([noise, np.full_like(noise, 128)])
+    for pixels in (grey, noise, half, smooth(64), np.zeros((1, 1, 3), np.uint8)):
+        for quality in (20, 75, 100):
+            content = saved(pixels, "JPEG", quality=quality, comment=b"\xff\xda\xff\xd9", **options)
+            for same in (content, content + b"\0" * 50, content[:-2] + b"\xff\xff\xff\xd9"):
+                found = decode(io.BytesIO(same), "some", Scaling())
+                assert np.array_equal(found, np.asarray(Image.open(io.BytesIO(content))))
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "WEBP", "PNG", "MPO", "PPM"])
+def test_a_file_with_several_images_is_refused(kind):
+    pixels = smooth(64)
+    content = 2 * saved(pixels, kind) if kind == "PPM" else saved(pixels, kind, [255 - pixels])
+    with pytest.raises(DataError, match=r"found 2 images in the file|has less .* or more"):
+        decode(io.BytesIO(content), "some", Scaling())
+
+
 def refuses(tmp_path, named, said):
     with pytest.raises(DataError, match=rf"^{re.escape(str(named))}: {said}") as refused:
         found = opened(tmp_path)
@@ -321,6 +406,29 @@ def test_an_attribute_that_is_none_is_refused_with_those_there_are(tmp_path):
 def test_a_data_set_of_the_hub_that_does_not_fit_is_refused(tmp_path, splits, options, said):
     with hub_of(**splits), pytest.raises(DataError, match=f"^hub:owner/name: {said}"):
         opened("hub:owner/name", **options)
+
+
+@pytest.mark.parametrize(
+    ("image", "label", "said"),
+    [
+        (None, 1, "found nothing in 'image', expected an image"),
+        ({"bytes": None, "path": "gone.png"}, 1, "can't be read as an image"),
+        ({"bytes": b"no image", "path": None}, 1, "can't be read as an image"),
+        ({"bytes": encoded(pictures.image(1)), "path": None}, None, "found nothing in 'label', ex"),
+        ({"bytes": encoded(pictures.image(1)), "path": None}, -1, "found -1 in 'label', expected "),
+    ],
+)
+def test_an_entry_of_the_hub_that_cannot_be_used_is_refused_by_its_number(image, label, said):
+    import datasets
+
+    with hub_of(train=3, test=3) as loaded:
+        split = loaded.return_value["train"].cast_column("image", datasets.Image(decode=False))
+        bad = {"image": image, "label": label, "bright": True, "text": "a"}
+        rows = datasets.Dataset.from_list([*split, bad], features=split.features)
+        loaded.return_value["train"] = rows.cast_column("image", datasets.Image())
+        with pytest.raises(DataError, match=f"^hub:owner/name, image 3: {said}") as refused:
+            arrays(opened("hub:owner/name").train)
+    assert "\n" not in str(refused.value)
 
 
 # Shards.

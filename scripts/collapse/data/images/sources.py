@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from collapse.data import hub, hub_names, listing
 from collapse.data.images import celeba
 from collapse.data.images.decoding import Scaling, decode
+from collapse.data.reading import reading
 from collapse.errors import DataError
 
 TRAIN = listing.TRAIN
@@ -251,12 +252,22 @@ def _columns(
     encoded = dataset.cast_column(column, datasets.Image(decode=False))
 
     def at(number: int) -> Labelled:
-        row = encoded[number]
         where = f"{source}, image {number}"
-        content = row[column]["bytes"]
-        file = io.BytesIO(content) if content is not None else Path(row[column]["path"])
-        wanted = None if label is None else int(row[label])
-        return Labelled(decode(file, where, scaling), where, wanted)
+        with reading(where):
+            row = encoded[number]
+            stored, wanted = row[column], None if label is None else row[label]
+            if stored is None or (stored["bytes"] is None and stored["path"] is None):
+                raise DataError(f"{where}: found nothing in {column!r}, expected an image")
+            if label is not None and (wanted is None or not 0 <= wanted < len(classes)):
+                found = "nothing" if wanted is None else wanted
+                raise DataError(
+                    f"{where}: found {found} in {label!r}, expected a class from 0 to "
+                    f"{len(classes) - 1}"
+                )
+            content = stored["bytes"]
+            file = io.BytesIO(content) if content is not None else Path(stored["path"])
+            image = decode(file, where, scaling)
+            return Labelled(image, where, None if wanted is None else int(wanted))
 
     return Split(len(dataset), at), classes
 

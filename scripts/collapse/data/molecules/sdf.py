@@ -1,0 +1,97 @@
+"""Entries of SDF files, as molecules of RDKit."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
+
+from rdkit import Chem, rdBase
+
+from collapse.artifacts import remedies
+from collapse.data import listing
+from collapse.data.reading import reading
+from collapse.errors import DataError
+
+#: Kinds of files, with or without compression.
+SUFFIXES = (".sdf",)
+
+
+class Entry(NamedTuple):
+    """The place of an entry in errors, and RDKit's molecule, or None if it can't be parsed."""
+
+    where: str
+    molecule: Any
+
+
+def read(files: Iterable[Path]) -> Iterator[Entry]:
+    """Yield the entries of files, in their order.
+
+    Raises
+    ------
+    DataError
+        If a file is no SDF file, has no entries, or can't be read; the message names the entry.
+    """
+    for file in files:
+        if listing.kind(file, SUFFIXES, SUFFIXES) is None:
+            raise DataError(f"{file}: found an unknown kind of file, expected .sdf or .sdf.gz")
+        number = 0
+        with reading(file) as place, _opened(file) as content, rdBase.BlockLogs():
+            for number, block in enumerate(_blocks(content), start=1):
+                place.record = f"entry {number}"
+                yield Entry(str(place), _parsed(str(place), block))
+        if number == 0:
+            raise DataError(f"{file}: found no entries, expected molecules in SDF")
+
+
+def _parsed(where: str, block: str) -> Any:
+    """Return RDKit's molecule, or None if it can't parse the entry.
+
+    Raises
+    ------
+    DataError
+        If the entry has several molecules, of which RDKit would read the first alone.
+    """
+    head = block.partition("\n>")[0].split("\n")
+    molecules = sum(line.split() == ["M", "END"] for line in head)
+    if molecules > 1:
+        raise DataError(
+            f"{where}: found {molecules} molecules, expected one, with a line $$$$ after each"
+        )
+    try:
+        return Chem.MolFromMolBlock(block, removeHs=False)
+    except Exception:  # of several types, as of numbers in an extended block
+        return None
+
+
+def _blocks(content: IO[bytes]) -> Iterator[str]:
+    """Yield the entries of an SDF file as text.
+
+    RDKit's `ForwardSDMolSupplier` is not used: after an entry that is cut short it passes over the
+    next one as well, which would be neither counted nor numbered, and it takes an empty line at
+    the end for an entry.
+    """
+    lines: list[str] = []
+    for line in content:
+        text = line.decode("utf-8", errors="replace").rstrip("\r\n")
+        if text.startswith("$$$$"):  # blanks may follow
+            yield "\n".join(lines)
+            lines = []
+        else:
+            lines.append(text)
+    if any(line.strip() for line in lines):
+        yield "\n".join(lines)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[IO[bytes]]:
+    try:
+        compressed = file.suffix.lower() == listing.GZIP
+        with (gzip.open if compressed else open)(file, "rb") as content:
+            yield cast(IO[bytes], content)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        found = f"damaged or truncated gzip file ({error})"
+        raise DataError(f"{file}: {found}; {remedies.remedy(file)}") from None
