@@ -348,14 +348,14 @@ def test_flat_molecules_are_conformations(tmp_path, hydrogens):
     assert set(collection(str(path), reading, streams).skipped) == set()
 
 
-def test_two_molecules_in_one_entry_are_refused_by_its_number(tmp_path):
+@pytest.mark.parametrize("between", ["", "> <energy>\n-1.5\n\n"], ids=["nothing", "data"])
+def test_two_molecules_in_one_entry_are_not_read_as_one(tmp_path, between):
     first, second = (Chem.MolToMolBlock(one) for one in GOOD[:2])
-    path = write(tmp_path / "some.sdf", GOOD[2], f"{first}{second}")
-    with pytest.raises(DataError, match=r"entry 3: found 2 molecules, expected one, with a line"):
-        collection(str(path), Reading(unusable="skip"), streams)
-    # Data of an entry may hold another one.
-    path = write(tmp_path / "some.sdf", *GOOD, f"{first}> <other>\n{second}")
-    assert collection(str(path), Reading(test_molecules=1), streams).train.size > 0
+    path = write(tmp_path / "some.sdf", *GOOD, f"{first}{between}{second}")
+    with pytest.raises(DataError, match=r"entry 7: several: 2 molecules, expected \$\$\$\$ after"):
+        collection(str(path), Reading(test_molecules=1), streams)
+    found = collection(str(path), Reading(test_molecules=1, unusable="skip"), streams)
+    assert found.skipped == {"several": 1}
 
 
 def test_hydrogens_can_be_left_out(tmp_path):

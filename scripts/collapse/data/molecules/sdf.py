@@ -21,10 +21,14 @@ SUFFIXES = (".sdf",)
 
 
 class Entry(NamedTuple):
-    """The place of an entry in errors, and RDKit's molecule, or None if it can't be parsed."""
+    """The place of an entry in errors, and RDKit's molecule, or None if it can't be parsed.
+
+    ``fault`` is why the entry can't be used although RDKit would read something of it.
+    """
 
     where: str
     molecule: Any
+    fault: str | None = None
 
 
 def read(files: Iterable[Path]) -> Iterator[Entry]:
@@ -42,29 +46,19 @@ def read(files: Iterable[Path]) -> Iterator[Entry]:
         with reading(file) as place, _opened(file) as content, rdBase.BlockLogs():
             for number, block in enumerate(_blocks(content), start=1):
                 place.record = f"entry {number}"
-                yield Entry(str(place), _parsed(str(place), block))
+                yield _parsed(str(place), block)
         if number == 0:
             raise DataError(f"{file}: found no entries, expected molecules in SDF")
 
 
-def _parsed(where: str, block: str) -> Any:
-    """Return RDKit's molecule, or None if it can't parse the entry.
-
-    Raises
-    ------
-    DataError
-        If the entry has several molecules, of which RDKit would read the first alone.
-    """
-    head = block.partition("\n>")[0].split("\n")
-    molecules = sum(line.split() == ["M", "END"] for line in head)
-    if molecules > 1:
-        raise DataError(
-            f"{where}: found {molecules} molecules, expected one, with a line $$$$ after each"
-        )
+def _parsed(where: str, block: str) -> Entry:
+    molecules = sum(line.split() == ["M", "END"] for line in block.split("\n"))
+    if molecules > 1:  # RDKit would read the first alone
+        return Entry(where, None, f"several: {molecules} molecules, expected $$$$ after each")
     try:
-        return Chem.MolFromMolBlock(block, removeHs=False)
+        return Entry(where, Chem.MolFromMolBlock(block, removeHs=False))
     except Exception:  # of several types, as of numbers in an extended block
-        return None
+        return Entry(where, None)
 
 
 def _blocks(content: IO[bytes]) -> Iterator[str]:

@@ -154,7 +154,9 @@ def _checked(entry: Entry, reading: Reading) -> tuple[Any, str | None, str]:
     """Return the molecule of an entry, the reason why it can't be used or None, and its name."""
     molecule = entry.molecule
     # Positions are judged with all hydrogens, without which many molecules are flat.
-    problem = rdkit_conversion.problem(molecule, reading.most_atoms if reading.hydrogens else None)
+    problem = entry.fault or rdkit_conversion.problem(
+        molecule, reading.most_atoms if reading.hydrogens else None
+    )
     if problem is not None:
         return None, problem, ""
     try:
