@@ -408,29 +408,6 @@ def test_a_data_set_of_the_hub_that_does_not_fit_is_refused(tmp_path, splits, op
         opened("hub:owner/name", **options)
 
 
-@pytest.mark.parametrize(
-    ("image", "label", "said"),
-    [
-        (None, 1, "found nothing in 'image', expected an image"),
-        ({"bytes": None, "path": "gone.png"}, 1, "can't be read as an image"),
-        ({"bytes": b"no image", "path": None}, 1, "can't be read as an image"),
-        ({"bytes": encoded(pictures.image(1)), "path": None}, None, "found nothing in 'label', ex"),
-        ({"bytes": encoded(pictures.image(1)), "path": None}, -1, "found -1 in 'label', expected "),
-    ],
-)
-def test_an_entry_of_the_hub_that_cannot_be_used_is_refused_by_its_number(image, label, said):
-    import datasets
-
-    with hub_of(train=3, test=3) as loaded:
-        split = loaded.return_value["train"].cast_column("image", datasets.Image(decode=False))
-        bad = {"image": image, "label": label, "bright": True, "text": "a"}
-        rows = datasets.Dataset.from_list([*split, bad], features=split.features)
-        loaded.return_value["train"] = rows.cast_column("image", datasets.Image())
-        with pytest.raises(DataError, match=f"^hub:owner/name, image 3: {said}") as refused:
-            arrays(opened("hub:owner/name").train)
-    assert "\n" not in str(refused.value)
-
-
 # Shards.
 
 

@@ -28,7 +28,7 @@ def found_in(folder, **options):
 
 USED = {
     "train.jsonl": ("train.jsonl", ""),
-    "train.JSONL.GZ Test.jsonl": ("train.JSONL.GZ", "Test.jsonl"),
+    "train.JSONL.gz Test.jsonl": ("train.JSONL.gz", "Test.jsonl"),
     "train-0.txt train-1.txt train-2.txt": ("train-0.txt train-1.txt train-2.txt", ""),
     "train_01.txt train_02.txt": ("train_01.txt train_02.txt", ""),
     "train.0.txt train.1.txt": ("train.0.txt train.1.txt", ""),
@@ -84,6 +84,7 @@ REFUSED = {
     "train.txt dev.csv": "dev.csv: found a file of an unknown name",
     "train.txt train-1.txt.zst": "train-1.txt.zst: found a file of an unknown name",
     "train.txt train-1.parquet.gz": "train-1.parquet.gz: found a file of an unknown name",
+    "train.txt.GZ": "train.txt.GZ: found a file of an unknown name",
     "train.txt train.txt.bak": "train.txt.bak: found a file of an unknown name",
     "train.txt train-1.txt.part": "train-1.txt.part: found a file of an unknown name",
     "train.txt data/train.txt": "data: found a folder, expected train",

@@ -45,6 +45,8 @@ class Files(NamedTuple):
 def kind(path: Path, suffixes: Collection[str], gzipped: Collection[str] = ()) -> str | None:
     """Return the suffix that says what a file is, in lower case; None if it is none of these.
 
+    The suffix itself may be in capitals, but not ``.gz``.
+
     Parameters
     ----------
     path : Path
@@ -53,10 +55,9 @@ def kind(path: Path, suffixes: Collection[str], gzipped: Collection[str] = ()) -
     gzipped : collection of str
         Those that may be followed by ``.gz``.
     """
-    name = path.name.lower()
-    inner = name.removesuffix(GZIP)
-    suffix = Path(inner).suffix
-    return suffix if suffix in (suffixes if inner == name else gzipped) else None
+    inner = path.name.removesuffix(GZIP)
+    suffix = Path(inner).suffix.lower()
+    return suffix if suffix in (suffixes if inner == path.name else gzipped) else None
 
 
 def entries(folder: Path) -> list[Path]:

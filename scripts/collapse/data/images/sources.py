@@ -255,19 +255,16 @@ def _columns(
         where = f"{source}, image {number}"
         with reading(where):
             row = encoded[number]
-            stored, wanted = row[column], None if label is None else row[label]
-            if stored is None or (stored["bytes"] is None and stored["path"] is None):
-                raise DataError(f"{where}: found nothing in {column!r}, expected an image")
-            if label is not None and (wanted is None or not 0 <= wanted < len(classes)):
-                found = "nothing" if wanted is None else wanted
-                raise DataError(
-                    f"{where}: found {found} in {label!r}, expected a class from 0 to "
-                    f"{len(classes) - 1}"
-                )
-            content = stored["bytes"]
-            file = io.BytesIO(content) if content is not None else Path(stored["path"])
-            image = decode(file, where, scaling)
-            return Labelled(image, where, None if wanted is None else int(wanted))
+            image, value = row[column], None if label is None else row[label]
+            if image is None:
+                raise DataError(f"{where}: found null in {column!r}, expected an image")
+            content = image["bytes"]
+            file = io.BytesIO(content) if content is not None else Path(image["path"])
+            # The Hub's mark of a row without a class is -1.
+            if label is not None and (value is None or not 0 <= int(value) < len(classes)):
+                raise DataError(f"{where}: found {value} in {label!r}, expected a class")
+            wanted = None if value is None else int(value)
+        return Labelled(decode(file, where, scaling), where, wanted)
 
     return Split(len(dataset), at), classes
 

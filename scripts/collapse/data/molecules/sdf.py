@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple
 
 from rdkit import Chem, rdBase
 
-from collapse.artifacts import remedies
 from collapse.data import listing
-from collapse.data.reading import reading
+from collapse.data.reading import opened
 from collapse.errors import DataError
 
 #: Kinds of files, with or without compression.
@@ -43,7 +39,7 @@ def read(files: Iterable[Path]) -> Iterator[Entry]:
         if listing.kind(file, SUFFIXES, SUFFIXES) is None:
             raise DataError(f"{file}: found an unknown kind of file, expected .sdf or .sdf.gz")
         number = 0
-        with reading(file) as place, _opened(file) as content, rdBase.BlockLogs():
+        with opened(file) as (content, place), rdBase.BlockLogs():
             for number, block in enumerate(_blocks(content), start=1):
                 place.record = f"entry {number}"
                 yield _parsed(str(place), block)
@@ -78,14 +74,3 @@ def _blocks(content: IO[bytes]) -> Iterator[str]:
             lines.append(text)
     if any(line.strip() for line in lines):
         yield "\n".join(lines)
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator[IO[bytes]]:
-    try:
-        compressed = file.suffix.lower() == listing.GZIP
-        with (gzip.open if compressed else open)(file, "rb") as content:
-            yield cast(IO[bytes], content)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        found = f"damaged or truncated gzip file ({error})"
-        raise DataError(f"{file}: {found}; {remedies.remedy(file)}") from None

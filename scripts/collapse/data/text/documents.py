@@ -128,7 +128,7 @@ def _kind(path: Path) -> str:
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
-        opened = gzip.open if path.suffix.lower() == listing.GZIP else open
+        opened = gzip.open if path.suffix == listing.GZIP else open
         with opened(path, "rb") as file:
             yield cast(IO[bytes], file)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
