@@ -70,11 +70,11 @@ def entries(folder: Path) -> list[Path]:
     """
     try:
         found = sorted(entry for entry in folder.iterdir() if not is_harmless(entry))
+        unusable = next((one for one in found if not one.is_file() and not one.is_dir()), None)
     except OSError as error:
         raise DataError(f"{folder}: can't be listed ({in_one_line(error)})") from None
-    for entry in found:
-        if not entry.is_file() and not entry.is_dir():
-            raise DataError(f"{entry}: found a broken link or a device, expected a file")
+    if unusable is not None:
+        raise DataError(f"{unusable}: found a broken link or a device, expected a file")
     return found
 
 
@@ -257,16 +257,18 @@ def _check_complete(folder: Path, numbered: dict[int, _Shard]) -> None:
 
 
 def _check_distinct(files: list[Path]) -> None:
-    """Refuse files that have the same content."""
-    by_size: dict[int, list[Path]] = {}
+    """Refuse files that have the same content, unless they are numbered in one series."""
+    by_size: dict[int, list[_Shard]] = {}
     for file in files:
-        by_size.setdefault(os.path.getsize(file), []).append(file)
+        by_size.setdefault(os.path.getsize(file), []).append(_shard(file))
     for size, equal in by_size.items():
-        known: dict[str, Path] = {}
-        for file in equal if size and len(equal) > 1 else []:
-            other = known.setdefault(manifest.checksum(file), file)
-            if other is not file:
+        if size == 0 or len({shard.series for shard in equal}) == 1:
+            continue
+        known: dict[str, _Shard] = {}
+        for shard in equal:
+            other = known.setdefault(manifest.checksum(shard.file), shard)
+            if other.series != shard.series:
                 raise DataError(
-                    f"{file}: found the content of {other.name}, expected another, since every "
-                    "file is read once"
+                    f"{shard.file}: found the content of {other.file.name}, expected another, "
+                    "since every file is read once"
                 )

@@ -82,9 +82,10 @@ def _is_drawn(molecule: Any, positions: NDArray[np.float64]) -> bool:
     thickness = np.linalg.svd(centred, compute_uv=False)[-1] if len(centred) > 2 else 0.0
     if thickness > FLAT * len(centred) ** 0.5:
         return False
-    aligned = np.ptp(positions, axis=0).min() < 1e-4
+    aligned = len(positions) > 2 and np.ptp(positions, axis=0).min() < 1e-4
     for atom in molecule.GetAtoms():
-        if atom.GetHybridization() == Chem.HybridizationType.SP3 and (
+        tetrahedral = atom.GetHybridization() == Chem.HybridizationType.SP3
+        if (tetrahedral and not atom.GetNumRadicalElectrons()) and (
             atom.GetDegree() >= (3 if atom.GetAtomicNum() in _PYRAMIDAL else 4)
             or (aligned and atom.GetTotalNumHs() > 0)
         ):
