@@ -394,6 +394,24 @@ def test_conformations_of_a_molecule_have_its_number(tmp_path):
     assert sorted(np.bincount(both.molecule)) == [2, 4]
 
 
+def test_the_atoms_of_a_molecule_have_one_order(tmp_path):
+    first = molecule("CC(=O)NCc1ccccc1O", seed=1)
+    second = molecule("CC(=O)NCc1ccccc1O", seed=2)
+    order = np.random.default_rng(0).permutation(second.GetNumAtoms()).tolist()
+    path = write(tmp_path / "some.sdf", first, Chem.RenumberAtoms(second, order), *GOOD)
+    found = collection(str(path), Reading(test_molecules=1), streams)
+    both = molecules.concatenate([found.train, found.test])
+    rows = [row for row in range(both.size) if "c1ccccc1" in both.smiles[row]]
+    assert len(rows) == 2 and len(set(both.molecule[rows])) == 1
+    one, other = (both.take(np.array([row])) for row in rows)
+    assert (one.atoms == other.atoms).all()
+    # All bonds have about the lengths that they have in the other conformation.
+    lengths = [
+        np.linalg.norm(np.diff(part.positions[one.bonds], axis=1), axis=-1) for part in (one, other)
+    ]
+    assert np.abs(lengths[0] - lengths[1]).max() < 0.1
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [

@@ -50,7 +50,16 @@ def write(path, texts=TEXTS, column="text"):
     return path
 
 
-FILES = ["a.txt", "a.txt.gz", "a.jsonl", "a.json", "a.jsonl.gz", "a.json.gz", "a.parquet"]
+FILES = [
+    "a.txt",
+    "a.txt.gz",
+    "a.jsonl",
+    "a.json",
+    "a.jsonl.gz",
+    "a.json.gz",
+    "a.parquet",
+    "b.JSONL",
+]
 
 
 @pytest.mark.parametrize("name", FILES)

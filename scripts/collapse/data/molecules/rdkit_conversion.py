@@ -125,13 +125,23 @@ def graph_name(molecule: Any) -> str:
 
 
 def labelled_graph(molecule: Any) -> tuple[tuple[Any, ...], ...]:
-    """Return the atoms and bonds of a molecule in its own order."""
+    """Return the atoms of a molecule in its own order, and the bonds between them."""
     atoms = [atom.GetAtomicNum() for atom in molecule.GetAtoms()]
     bonds = [
-        (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), int(bond.GetBondType()))
+        (*sorted((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())), int(bond.GetBondType()))
         for bond in molecule.GetBonds()
     ]
-    return tuple(atoms), tuple(bonds)
+    return tuple(atoms), tuple(sorted(bonds))
+
+
+def in_order_of(first: Any, molecule: Any) -> Any:
+    """Return a molecule with its atoms in the order of another one, if they are of one graph."""
+    if labelled_graph(first) == labelled_graph(molecule):
+        return molecule
+    match = molecule.GetSubstructMatch(first)
+    if len(match) != molecule.GetNumAtoms():
+        return molecule
+    return Chem.RenumberAtoms(molecule, match)
 
 
 def to_arrays(molecules: Iterable[tuple[int, Any]]) -> Conformations:

@@ -187,17 +187,17 @@ class _Numbered(NamedTuple):
 def _converted(usable: Iterator[tuple[str, Any]], most: int | None) -> _Numbered | None:
     """Return the conformations of the first ``most`` molecules, or None if there are none.
 
-    Molecules are numbered; entries of one molecule in another order of atoms get another number.
+    Molecules are numbered, and the atoms of their entries have one order.
     """
     graphs: list[str] = []
-    known: set[str] = set()
+    first: dict[str, Any] = {}
     numbers: dict[Any, int] = {}
 
     def chosen() -> Iterator[tuple[int, Any]]:
         for graph, molecule in usable:
-            if graph not in known and len(known) == most:
+            if graph not in first and len(first) == most:
                 continue
-            known.add(graph)
+            molecule = rdkit_conversion.in_order_of(first.setdefault(graph, molecule), molecule)
             order = (graph, rdkit_conversion.labelled_graph(molecule))
             graphs.extend([graph] * molecule.GetNumConformers())
             yield numbers.setdefault(order, len(numbers)), molecule
