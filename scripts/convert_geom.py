@@ -20,11 +20,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rdkit import Chem
+import numpy as np
+from rdkit import Chem, rdBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from collapse.artifacts import files
+from collapse.data.reading import reading
+from collapse.errors import DataError
 
 
 class Record:
@@ -39,6 +42,20 @@ class Record:
         self.__dict__.update(store.get("_mapping", store))
 
 
+class PickledMolecule:
+    """The bytes of a molecule, which RDKit unpacks when it is known to which entry they belong."""
+
+    def __init__(self, *packed: bytes) -> None:
+        self.packed = packed
+
+    def __setstate__(self, state: object) -> None:
+        """Ignore what else newer versions of RDKit pickle."""
+
+    def molecule(self) -> Any:
+        """Return the molecule of RDKit; raises an exception of RDKit if it is damaged."""
+        return Chem.Mol(*self.packed)
+
+
 def ignored(*arguments: object) -> None:
     """Return None for a tensor, since the molecule itself has the positions that are needed."""
 
@@ -49,8 +66,8 @@ ALLOWED: dict[tuple[str, str], Any] = {
     ("torch_geometric.data.data", "DataEdgeAttr"): Record,
     ("torch_geometric.data.data", "DataTensorAttr"): Record,
     ("torch_geometric.data.storage", "GlobalStorage"): Record,
-    ("rdkit.Chem.rdchem", "Mol"): Chem.Mol,
-    ("rdkit.Chem", "Mol"): Chem.Mol,
+    ("rdkit.Chem.rdchem", "Mol"): PickledMolecule,
+    ("rdkit.Chem", "Mol"): PickledMolecule,
     ("collections", "OrderedDict"): OrderedDict,
     ("torch._utils", "_rebuild_tensor_v2"): ignored,
     ("torch.storage", "_load_from_bytes"): ignored,
@@ -67,28 +84,57 @@ class Reader(pickle.Unpickler):
         return ALLOWED[module, name]
 
 
-def read(path: Path) -> Iterator[Any]:
-    """Yield the molecules of a pickled list, each with its conformation."""
+def read(path: Path) -> list[Any]:
+    """Return the entries of a pickled list, whose molecules are still packed."""
     with open(path, "rb") as file:
-        found = Reader(io.BufferedReader(file)).load()
+        content = io.BufferedReader(file)
+        found = Reader(content).load()
+        more = content.read(1)
     if not isinstance(found, list):
-        raise pickle.UnpicklingError(f"found a {type(found).__name__}, expected a list")
-    for number, entry in enumerate(found, start=1):
-        molecule = getattr(entry, "rdmol", None)
-        if not isinstance(molecule, Chem.Mol) or not molecule.GetNumConformers():
-            raise pickle.UnpicklingError(f"entry {number} has no molecule with a conformation")
-        yield molecule
+        raise DataError(f"{path}: found a {type(found).__name__}, expected a list")
+    if not found:
+        raise DataError(f"{path}: found an empty list, expected molecules")
+    if more:
+        raise DataError(f"{path}: found more behind the first list, expected one")
+    return found
+
+
+def blocks(where: str, entry: Any) -> Iterator[str]:
+    """Yield an entry of SDF for each conformation of the molecule of an entry."""
+    packed = getattr(entry, "rdmol", None)
+    molecule = packed.molecule() if isinstance(packed, PickledMolecule) else None
+    if molecule is None or not molecule.GetNumConformers():
+        raise DataError(f"{where} has no molecule with a conformation")
+    molecule.ClearProp("_Name")  # which may have several lines
+    for conformer in molecule.GetConformers():
+        if not conformer.Is3D() or not np.isfinite(conformer.GetPositions()).all():
+            raise DataError(f"{where} has a conformation without positions in space")
+        # Unless bonds have Kekulé orders, aromatic ones are read back differently.
+        block = Chem.MolToMolBlock(molecule, confId=conformer.GetId(), kekulize=True)
+        yield f"{block}$$$$\n"
 
 
 def convert(source: Path, target: Path) -> int:
-    """Write the conformations of a pickle as SDF, and return how many there are."""
+    """Write the conformations of a pickle as SDF, and return how many there are.
+
+    Raises
+    ------
+    DataError
+        If the pickle or an entry can't be used; the message names it.
+    """
     count = 0
     opened = gzip.open if target.suffix == ".gz" else open
-    with files.whole(target) as partial, opened(partial, "wt", encoding="utf-8") as file:
-        for molecule in read(source):
-            # Unless bonds have Kekulé orders, aromatic ones are read back differently.
-            file.write(Chem.MolToMolBlock(molecule, kekulize=True) + "$$$$\n")
-            count += 1
+    with (
+        rdBase.BlockLogs(),
+        files.whole(target) as partial,
+        opened(partial, "wt", encoding="utf-8") as file,
+        reading(source) as place,
+    ):
+        for number, entry in enumerate(read(source), start=1):
+            place.record = f"entry {number}"
+            for block in blocks(str(place), entry):
+                file.write(block)
+                count += 1
     return count
 
 
@@ -100,8 +146,8 @@ def main() -> int:
     chosen = parser.parse_args()
     try:
         count = convert(chosen.source, chosen.target)
-    except (OSError, EOFError, pickle.UnpicklingError) as error:
-        sys.exit(f"error: {chosen.source}: {error}")
+    except (OSError, DataError) as error:
+        sys.exit(f"error: {error}")
     print(f"{chosen.target}: {count} conformations")
     return 0
 

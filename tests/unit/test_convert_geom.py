@@ -10,14 +10,16 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("rdkit")
 data = pytest.importorskip("torch_geometric.data")
 
+from rdkit import Chem  # noqa: E402
+
 from collapse.data.molecules.sources import Reading, collection  # noqa: E402
 from running import PROJECT, python  # noqa: E402
 from unit.test_molecules import molecule  # noqa: E402
 
 
-def entry(smiles):
+def entry(smiles, conformations=1):
     """An entry as GeoDiff pickles it."""
-    made = molecule(smiles)
+    made = molecule(smiles, conformations)
     return data.Data(
         atom_type=torch.tensor([atom.GetAtomicNum() for atom in made.GetAtoms()]),
         pos=torch.tensor(made.GetConformer().GetPositions(), dtype=torch.float32),
@@ -49,6 +51,76 @@ def test_what_is_converted_is_read_with_its_positions(tmp_path):
         [molecule(smiles).GetConformer().GetPositions() for smiles in SPLITS["train"]]
     )
     assert np.abs(found.train.positions - expected).max() < 1e-4
+
+
+def test_every_conformation_of_a_molecule_is_converted(tmp_path):
+    entries = [entry("CCO", 5), entry("CC#N"), entry("CC=O", 2)]
+    (tmp_path / "some.pkl").write_bytes(pickle.dumps(entries))
+    done = convert(tmp_path / "some.pkl", tmp_path / "some.sdf")
+    assert done.stdout == f"{tmp_path / 'some.sdf'}: 8 conformations\n"
+    found = collection(str(tmp_path / "some.sdf"), Reading(test_molecules=1), np.random.default_rng)
+    assert found.train.size + found.test.size == 8
+    of_all = np.concatenate([found.train.positions, found.test.positions])
+    written = [one.GetPositions() for made in entries for one in made.rdmol.GetConformers()]
+    assert len(of_all) == sum(map(len, written))
+    for one in np.concatenate(written):
+        assert np.abs(of_all - one).max(axis=1).min() < 1e-4
+
+
+def damaged():
+    """A list whose second molecule is damaged."""
+    content = bytearray(pickle.dumps([entry("CCO"), entry("CCN")]))
+    begin = bytes(content).rfind(b"\xef\xbe\xad\xde")
+    for place in (begin + 60, begin + 200):
+        content[place] ^= 0xFF
+    return bytes(content)
+
+
+def not_kekulisable():
+    ring = Chem.RWMol(molecule("c1ccccc1"))
+    ring.RemoveAtom(6)
+    ring.RemoveAtom(0)
+    return data.Data(rdmol=ring.GetMol())
+
+
+def moved(position):
+    made = entry("CCO")
+    made.rdmol.GetConformer().SetAtomPosition(0, position)
+    return made
+
+
+def drawing():
+    made = entry("CCO")
+    made.rdmol.GetConformer().Set3D(False)
+    return made
+
+
+GOOD = entry("CC#N")
+UNUSABLE = {
+    "an empty list": (pickle.dumps([]), "found an empty list, expected molecules"),
+    "two lists": (2 * pickle.dumps([GOOD]), "found more behind the first list, expected one"),
+    "cut": (pickle.dumps([GOOD])[:-100], "can't be read"),
+    "no pickle": (b"$$$$", "can't be read"),
+    "empty": (b"", "can't be read"),
+    "damaged": (damaged(), "entry 2: can't be read"),
+    "not kekulisable": (pickle.dumps([GOOD, not_kekulisable()]), "entry 2: can't be read (AtomKe"),
+    "not finite": (pickle.dumps([moved((0, np.nan, 0))]), "entry 1 has a conformation without"),
+    "a drawing": (pickle.dumps([GOOD, GOOD, drawing()]), "entry 3 has a conformation without"),
+    "another entry": (pickle.dumps([GOOD, 7]), "entry 2 has no molecule with a conformation"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_what_cannot_be_converted_is_refused_in_one_line(tmp_path, name):
+    content, said = UNUSABLE[name]
+    (tmp_path / "some.pkl").write_bytes(content)
+    (tmp_path / "some.sdf").write_text("of an earlier run")
+    done = convert(tmp_path / "some.pkl", tmp_path / "some.sdf")
+    assert done.returncode == 1 and said in done.stderr, done.stderr
+    assert done.stderr.startswith(f"error: {tmp_path / 'some.pkl'}: ")
+    assert done.stderr.count("\n") == 1
+    assert (tmp_path / "some.sdf").read_text() == "of an earlier run"
+    assert len([*tmp_path.iterdir()]) == 2
 
 
 class Harmful:

@@ -85,23 +85,40 @@ def test_a_chain_of_another_study_is_not_gathered():
 # Sources.
 
 
-def test_a_folder_counts_by_names_and_contents_not_by_times_or_hidden_files():
+HARMLESS = (".DS_Store", "README.md", "LICENSE", "SHA256SUMS", "part/Thumbs.db", "__MACOSX/._x.txt")
+
+
+def test_a_folder_counts_by_names_and_contents_not_by_times_or_harmless_files():
     folder = Path("data")
     (folder / "part").mkdir(parents=True)
     (folder / "part" / "one.txt").write_text("one")
     (folder / "two.txt").write_text("two")
     before = sources.checksums(["data"])
     os.utime(folder / "two.txt", (1, 1))
-    (folder / ".DS_Store").write_text("hidden")
-    assert sources.checksums(["data"]) == before
+    (folder / "__MACOSX").mkdir()
+    for name in HARMLESS:
+        (folder / name).write_text("harmless")
+        assert sources.checksums(["data"]) == before, name
     (folder / "two.txt").rename(folder / "three.txt")
     renamed = sources.checksums(["data"])
     (folder / "three.txt").write_text("TWO")
     assert len({str(found) for found in (before, renamed, sources.checksums(["data"]))}) == 3
 
 
+def test_a_file_that_has_just_changed_may_change_again_at_the_same_time():
+    """Clocks of file systems tick in milliseconds, or seconds, and sizes may be the same."""
+    path = Path("data.txt")
+    path.write_text("one")
+    before, when = sources.checksums(["data.txt"]), path.stat().st_mtime_ns
+    path.write_text("two")
+    os.utime(path, ns=(when, when))
+    assert sources.checksums(["data.txt"]) != before
+    assert not Path(sources.NOTED).exists()
+
+
 def test_an_unchanged_file_is_not_read_again(monkeypatch):
     Path("data.txt").write_text("text")
+    monkeypatch.setattr(sources, "RECENT", -1)
     before = sources.checksums(["data.txt"])
     monkeypatch.setattr("collapse.artifacts.manifest.checksum", None)
     assert sources.checksums(["data.txt"]) == before

@@ -180,6 +180,91 @@ FILES = {
 }
 
 
+def smooth(size=128):
+    """Return pixels of squares of 8 x 8, which JPEG keeps well."""
+    colours = np.random.default_rng(5).integers(0, 256, (size // 8, size // 8, 3), np.uint8)
+    return np.kron(colours, np.ones((8, 8, 1), np.uint8))
+
+
+def saved(pixels, kind, more=(), **options):
+    """Return the bytes of a file with an image, and maybe more of them."""
+    file = io.BytesIO()
+    rest = {"save_all": True, "append_images": [Image.fromarray(one) for one in more]}
+    Image.fromarray(pixels).save(file, kind, **options, **(rest if more else {}))
+    return file.getvalue()
+
+
+def without(content, begin, count):
+    """Return a file without some bytes in the middle, where ``begin`` is a share of its length."""
+    at = int(begin * len(content))
+    return content[:at] + content[at + count :]
+
+
+#: Options of JPEG that change how its data is laid out, and other kinds.
+KINDS = {
+    "JPEG": ("JPEG", {"quality": 95}),
+    "small JPEG": ("JPEG", {"quality": 60}),
+    "progressive": ("JPEG", {"quality": 95, "progressive": True}),
+    "restarts": ("JPEG", {"quality": 95, "restart_marker_rows": 1}),
+    "grey": ("JPEG", {"quality": 95}),
+    "PNG": ("PNG", {}),
+    "WebP": ("WEBP", {}),
+    "TIFF": ("TIFF", {"compression": "tiff_lzw"}),
+    "BMP": ("BMP", {}),
+    "PPM": ("PPM", {}),
+}
+DAMAGE = {
+    "1000 bytes are missing": lambda content: without(content, 0.4, 1000),
+    "200 bytes are missing": lambda content: without(content, 0.5, 200),
+    "cut": lambda content: content[: len(content) // 2],
+    "cut with an end marker behind": lambda content: content[: len(content) // 2] + b"\xff\xd9",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", KINDS)
+def test_an_image_that_is_not_all_there_is_refused(name, damage):
+    kind, options = KINDS[name]
+    pixels = smooth()[..., 0] if name == "grey" else smooth()
+    content = saved(pixels, kind, **options)
+    whole = decode(io.BytesIO(content), "some", Scaling())
+    assert np.abs(whole.squeeze().astype(int) - pixels).mean() < 20
+    with pytest.raises(DataError, match="some: can't be read as an image") as refused:
+        decode(io.BytesIO(DAMAGE[damage](content)), "some", Scaling())
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"progressive": True},
+        {"restart_marker_blocks": 3},
+        {"optimize": True},
+        {"subsampling": 0},
+    ],
+    ids=str,
+)
+def test_sound_jpegs_are_read_whatever_is_in_them(options):
+    grey = np.full((40, 33, 3), 128, np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (33, 40, 3), np.uint8)
+    half = np.concatenate([noise, np.full_like(noise, 128)])
+    for pixels in (grey, noise, half, smooth(64), np.zeros((1, 1, 3), np.uint8)):
+        for quality in (20, 75, 100):
+            content = saved(pixels, "JPEG", quality=quality, comment=b"\xff\xda\xff\xd9", **options)
+            for same in (content, content + b"\0" * 50, content[:-2] + b"\xff\xff\xff\xd9"):
+                found = decode(io.BytesIO(same), "some", Scaling())
+                assert np.array_equal(found, np.asarray(Image.open(io.BytesIO(content))))
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "WEBP", "PNG", "MPO", "PPM"])
+def test_a_file_with_several_images_is_refused(kind):
+    pixels = smooth(64)
+    content = 2 * saved(pixels, kind) if kind == "PPM" else saved(pixels, kind, [255 - pixels])
+    with pytest.raises(DataError, match=r"found 2 images in the file|has less .* or more"):
+        decode(io.BytesIO(content), "some", Scaling())
+
+
 def refuses(tmp_path, named, said):
     with pytest.raises(DataError, match=rf"^{re.escape(str(named))}: {said}") as refused:
         found = opened(tmp_path)
@@ -197,16 +282,47 @@ def test_a_file_that_cannot_be_used_is_refused_in_one_line(tmp_path, name):
 
 
 def test_a_folder_without_images_of_both_splits_is_refused_in_one_line(tmp_path):
-    pictures.folder(tmp_path)
+    root = pictures.folder(tmp_path / "images")
     for split in ("train", "test"):
-        folder = (tmp_path / split).rename(tmp_path / "aside")
-        refuses(tmp_path, tmp_path, f"found no {split} split, expected folders train and test")
-        (tmp_path / split).mkdir()
-        refuses(tmp_path, tmp_path / split, "found no images, expected some of .png")
-        shutil.rmtree(tmp_path / split)
-        folder.rename(tmp_path / split)
-    (tmp_path / "train" / "cats").mkdir()
-    refuses(tmp_path, tmp_path / "train", r"found both images \(0000.png\) and folders \(cats\)")
+        folder = (root / split).rename(tmp_path / "aside")
+        refuses(root, root, f"found no {split} split, expected folders train and test")
+        (root / split).mkdir()
+        refuses(root, root / split, "found no images, expected some of .png")
+        shutil.rmtree(root / split)
+        folder.rename(root / split)
+    (root / "train" / "cats").mkdir()
+    refuses(root, root / "train", r"found both images \(0000.png\) and folders \(cats\)")
+
+
+FOLDERS = {
+    "another split": ("extra/0.png", r"extra: found another file or folder, expected folders"),
+    "beside the splits": ("0.png", r"0.png: found another file or folder, expected folders train"),
+    "two names": ("dev/0.png val/0.png", r"found dev and val, expected one of them"),
+    "archive": ("train/a.zip", r"a.zip: found no image"),
+    "partial": ("train/0.png.part", r"0.png.part: found no image"),
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_what_is_no_image_of_a_split_is_refused_by_its_name(tmp_path, name):
+    paths, said = FOLDERS[name]
+    pictures.folder(tmp_path)
+    for path in paths.split():
+        pictures.save(tmp_path / "some.png", pictures.image(0))
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / "some.png").rename(tmp_path / path)
+    with pytest.raises(DataError, match=said) as refused:
+        opened(tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("test", ["test", "validation", "valid", "val", "dev", "Val"])
+def test_every_usual_name_of_a_test_split_is_understood(tmp_path, test):
+    pictures.folder(tmp_path)
+    (tmp_path / "test").rename(tmp_path / test)
+    (tmp_path / "README.md").write_text("squares")
+    (tmp_path / "train" / "Thumbs.db").write_text("")
+    assert (opened(tmp_path).train.length, opened(tmp_path).test.length) == (60, 20)
 
 
 def test_classes_must_be_the_same_in_both_splits(tmp_path):
@@ -247,6 +363,8 @@ PARTITION, ATTRIBUTES = "list_eval_partition.txt", "list_attr_celeba.txt"
             f"{ATTRIBUTES}: line 4: found '.*', expected a file and 2 times 1 or -1",
         ),
         (ATTRIBUTES, "000002.jpg  -1 -1\n", "", f"{ATTRIBUTES}: found no 000002.jpg, expected"),
+        (PARTITION, "11.jpg 2", "11.jpg 2\n000001.jpg 0", "line 12: found 000001.jpg again"),
+        (PARTITION, "000011.jpg 2\n", "", "000011.jpg: found a file that is not in list_eval"),
         ("img_align_celeba/000002.jpg", None, None, "000002.jpg: can't be read as .*No such file"),
     ],
 )

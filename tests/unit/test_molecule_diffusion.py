@@ -592,6 +592,7 @@ def test_geom_drugs_is_looked_for_by_the_job_alone():
     plan = {**EXPERIMENT, "regimes": ["replace"], "seeds": 1, "settings": settings}
     Study.model_validate({"experiments": {"loop": plan}})
     assert molecule_diffusion.source_files(Parameters(data="geom-drugs:/nowhere")) == []
+    assert molecule_diffusion.source_files(Parameters(data="geom-drugs:/")) == ["/"]
     assert molecule_diffusion.source_files(Parameters(data="some.sdf")) == ["some.sdf"]
 
 

@@ -230,12 +230,154 @@ def test_a_folder_has_splits_of_its_own_and_test_molecules_are_not_trained_on(tm
         assert set(found.test.smiles) == {"CC#N"} and found.test.size == 2
         assert set(found.train.smiles) == {"CCO", "CC=O"} and found.train.size == 4
         assert found.skipped == {"of a test molecule": 2}
+    (tmp_path / "test.sdf.gz").rename(tmp_path / "val.sdf.gz")
+    assert collection(str(tmp_path), Reading(), streams).test.size == 2
+    (tmp_path / "val.sdf.gz").unlink()
     write(tmp_path / "test.sdf", *GOOD)
     with pytest.raises(DataError, match="no usable training molecules"):
         collection(str(tmp_path), Reading(), streams)
+    write(tmp_path / "more.sdf", *GOOD)
+    with pytest.raises(DataError, match=r"more.sdf: found a file of an unknown name"):
+        collection(str(tmp_path), Reading(), streams)
+
+
+def edited(made, change):
+    """Return the block of a molecule, with a change of its lines, as another program writes it."""
+    return change(Chem.MolToMolBlock(made))
+
+
+def replaced(old, new):
+    def change(block):
+        assert block.count(old) == 1, block
+        return block.replace(old, new)
+
+    return change
+
+
+IMINE = molecule("CC(=N)c1ccccc1")
+#: The same conformation, by other marks.
+SAME = {
+    "bond stereo": (IMINE, replaced("  2  3  2  3\n", "  2  3  2  0\n")),
+    "isotope": (GOOD[0], replaced("M  END", "M  ISO  1   4   2\nM  END")),
+    "isotope of carbon": (GOOD[0], replaced("M  END", "M  ISO  1   1  13\nM  END")),
+    "charges": (molecule("CC(=O)[O-]"), replaced("M  CHG  1   4  -1\n", "")),
+    "bond orders": (
+        molecule("[O-]C=C"),
+        lambda block: (
+            block.replace("  1  2  1  0\n", "  1  2  2  0\n")
+            .replace("  2  3  2  0\n", "  2  3  1  0\n")
+            .replace("M  CHG  1   1  -1", "M  CHG  1   3  -1")
+        ),
+    ),
+    "order of atoms": (
+        molecule("CC#N"),
+        lambda block: Chem.MolToMolBlock(
+            Chem.RenumberAtoms(Chem.MolFromMolBlock(block, removeHs=False), [5, 4, 3, 2, 1, 0])
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("mark", SAME)
+def test_a_conformation_is_not_on_both_sides_by_other_marks(tmp_path, mark):
+    made, change = SAME[mark]
+    other = edited(made, change)
+    assert other != Chem.MolToMolBlock(made)
+    write(tmp_path / "train.sdf", *GOOD[1:], molecule("CCN"), made)
+    write(tmp_path / "test.sdf", other)
+    found = collection(str(tmp_path), Reading(), streams)
+    assert found.test.size == 1 and found.skipped["of a test molecule"] >= 1
+    assert not shapes(found.train) & shapes(found.test)
+    path = write(tmp_path / "all.sdf", made, other, *GOOD)
+    for count in (1, 2):
+        found = collection(str(path), Reading(test_molecules=count), streams)
+        assert not shapes(found.train) & shapes(found.test)
+
+
+def shapes(part):
+    """Return the sorted distances between the atoms of each conformation."""
+    rows = (part.take(np.array([row])).positions.astype(float) for row in range(part.size))
+    return {
+        tuple(np.sort(np.linalg.norm(one[:, None] - one, axis=-1).ravel()).round(2)) for one in rows
+    }
+
+
+def test_isomers_are_conformations_of_one_molecule(tmp_path):
+    isomers = ("C/C=C/C(=O)O", "C/C=C\\C(=O)O", "C[C@H](O)CC", "C[C@@H](O)CC", "CCO")
+    path = write(tmp_path / "some.sdf", *map(molecule, isomers))
+    found = collection(str(path), Reading(test_molecules=1), streams)
+    counts = (found.train_molecules, found.test_molecules)
+    assert counts == (2, 1) == tuple(len({*part.molecule}) for part in (found.train, found.test))
+
+
+def drawn(smiles, hydrogens=True, turned=False):
+    """Return the block of a drawing whose header says 3D."""
+    made = Chem.MolFromSmiles(smiles)
+    made = Chem.AddHs(made) if hydrogens else made
+    rdDepictor.Compute2DCoords(made)
+    conformer = made.GetConformer()
+    conformer.Set3D(True)
+    if turned:
+        turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+        conformer.SetPositions(conformer.GetPositions() @ turn + 1)
+    block = Chem.MolToMolBlock(made)
+    assert "3D" in block.splitlines()[1]
+    return block
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("smiles", ["CCCO", "c1ccccc1", "CC(=O)N", "CC#N", "C=C", "CS(C)=O"])
+def test_a_drawing_is_no_conformation_whatever_its_header_says(tmp_path, smiles, turned):
+    path = write(tmp_path / "some.sdf", *GOOD, drawn(smiles, turned=turned))
+    found = collection(str(path), Reading(unusable="skip", test_molecules=1), streams)
+    assert found.skipped == {"conformation": 1}
+
+
+@pytest.mark.parametrize("smiles", ["CCCO", "CC(C)C", "CC1CC1"])
+def test_a_drawing_without_hydrogens_is_none_either(tmp_path, smiles):
+    path = write(tmp_path / "some.sdf", *GOOD, drawn(smiles, hydrogens=False))
+    with pytest.raises(DataError, match="entry 7: conformation: flat as a drawing"):
+        collection(str(path), Reading(test_molecules=1), streams)
+
+
+@pytest.mark.parametrize("hydrogens", [True, False])
+def test_flat_molecules_are_conformations(tmp_path, hydrogens):
+    flat_ones = (
+        "[CH3]",
+        "c1ccccc1",
+        "C=O",
+        "C=C",
+        "C#N",
+        "O=C=O",
+        "c1ccc2ccccc2c1",
+        "NC=O",
+        "CO",
+        "ClCl",
+    )
+    path = write(tmp_path / "some.sdf", *map(molecule, flat_ones), *GOOD)
+    reading = Reading(hydrogens=hydrogens, test_molecules=1, unusable="skip")
+    # Without hydrogens, a methyl radical is one atom.
+    skipped = {} if hydrogens else {"size": 1}
+    assert collection(str(path), reading, streams).skipped == skipped
+
+
+@pytest.mark.parametrize("between", ["", "> <energy>\n-1.5\n\n"], ids=["nothing", "data"])
+def test_two_molecules_in_one_entry_are_not_read_as_one(tmp_path, between):
+    first, second = (Chem.MolToMolBlock(one) for one in GOOD[:2])
+    path = write(tmp_path / "some.sdf", *GOOD, f"{first}{between}{second}")
+    with pytest.raises(DataError, match=r"entry 7: several: 2 molecules, expected \$\$\$\$ after"):
+        collection(str(path), Reading(test_molecules=1), streams)
+    found = collection(str(path), Reading(test_molecules=1, unusable="skip"), streams)
+    assert found.skipped == {"several": 1}
 
 
 def test_hydrogens_can_be_left_out(tmp_path):
+    imines = (edited(IMINE, replaced("  2  3  2  3\n", "  2  3  2  0\n")), IMINE)
+    deuterated = edited(GOOD[0], replaced("M  END", "M  ISO  1   4   2\nM  END"))
+    path = write(tmp_path / "marked.sdf", *GOOD, *imines, deuterated)
+    for count in (1, 2, 3):
+        found = collection(str(path), Reading(hydrogens=False, test_molecules=count), streams)
+        assert 1 not in found.train.atoms and 1 not in found.test.atoms
     path = write(tmp_path / "some.sdf", *GOOD)
     whole, heavy = (
         collection(str(path), Reading(hydrogens=hydrogens, test_molecules=1), streams)
@@ -252,12 +394,30 @@ def test_conformations_of_a_molecule_have_its_number(tmp_path):
     assert sorted(np.bincount(both.molecule)) == [2, 4]
 
 
+def test_the_atoms_of_a_molecule_have_one_order(tmp_path):
+    first = molecule("CC(=O)NCc1ccccc1O", seed=1)
+    second = molecule("CC(=O)NCc1ccccc1O", seed=2)
+    order = np.random.default_rng(0).permutation(second.GetNumAtoms()).tolist()
+    path = write(tmp_path / "some.sdf", first, Chem.RenumberAtoms(second, order), *GOOD)
+    found = collection(str(path), Reading(test_molecules=1), streams)
+    both = molecules.concatenate([found.train, found.test])
+    rows = [row for row in range(both.size) if "c1ccccc1" in both.smiles[row]]
+    assert len(rows) == 2 and len(set(both.molecule[rows])) == 1
+    one, other = (both.take(np.array([row])) for row in rows)
+    assert (one.atoms == other.atoms).all()
+    # All bonds have about the lengths that they have in the other conformation.
+    lengths = [
+        np.linalg.norm(np.diff(part.positions[one.bonds], axis=1), axis=-1) for part in (one, other)
+    ]
+    assert np.abs(lengths[0] - lengths[1]).max() < 0.1
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
         (lambda here: here / "gone.sdf", "gone.sdf: no such file or folder"),
         (lambda here: f"geom-drugs:{here / 'gone'}", r"no such folder; .* scripts/convert_geom.py"),
-        (lambda here: here, "found an empty folder, expected train.sdf and test.sdf"),
+        (lambda here: here, "found an empty folder, expected train, validation, test"),
         (lambda here: write(here / "some.sdf"), "found no entries, expected molecules in SDF"),
         (lambda here: write(here / "a.mol"), "a.mol: found an unknown kind of file, expected .sdf"),
         (lambda here: cut_short(here / "some.sdf.gz"), "damaged or truncated gzip file"),

@@ -50,7 +50,16 @@ def write(path, texts=TEXTS, column="text"):
     return path
 
 
-FILES = ["a.txt", "a.txt.gz", "a.jsonl", "a.json", "a.jsonl.gz", "a.json.gz", "a.parquet"]
+FILES = [
+    "a.txt",
+    "a.txt.gz",
+    "a.jsonl",
+    "a.json",
+    "a.jsonl.gz",
+    "a.json.gz",
+    "a.parquet",
+    "b.JSONL",
+]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -172,7 +181,7 @@ def test_a_file_without_separators_is_not_read_to_its_end(tmp_path, monkeypatch)
 # Directories
 
 
-@pytest.mark.parametrize("name", ["validation", "valid", "test"])
+@pytest.mark.parametrize("name", ["validation", "valid", "val", "dev", "test"])
 @pytest.mark.parametrize("kind", ["txt", "jsonl.gz", "parquet"])
 def test_a_directory_may_have_an_official_test_split(name, kind, tmp_path):
     write(tmp_path / f"train.{kind}", TEXTS[:30])
@@ -193,13 +202,13 @@ def test_validation_comes_before_test(tmp_path):
 def test_shards_are_read_in_order_and_other_files_left_alone(tmp_path):
     for shard in range(4):
         write(tmp_path / f"train-0000{shard}-of-00004.parquet", TEXTS[10 * shard :][:10])
-    (tmp_path / "training.log").write_text("not data")
-    (tmp_path / "README.md").write_text("not data")
+    for name in ("training.log", "README.md", "LICENSE", ".gitattributes", "dataset_infos.json"):
+        (tmp_path / name).write_text("not data")
     found = opened(tmp_path)
     assert Counter([*found.train(), *found.test()]) == Counter(TEXTS)
     assert list(found.train()) == [text for text in TEXTS if text not in set(found.test())]
     (tmp_path / "train-00002-of-00004.parquet").unlink()
-    with pytest.raises(DataError, match=r"expected 4 shards .*, found 3 files"):
+    with pytest.raises(DataError, match=r"expected 4 shards .*, found 3 \(0, 1, 3\)"):
         opened(tmp_path)
 
 
@@ -227,10 +236,10 @@ def test_what_is_missing_or_of_an_unknown_kind_is_refused(tmp_path):
         refuses(file(tmp_path, name, b"x"), "unknown kind of file", ".jsonl", ".parquet")
     directory = tmp_path / "directory"
     directory.mkdir()
-    refuses(directory, "found an empty one, expected a directory with train{.txt")
+    refuses(directory, "found an empty folder, expected train, validation, test")
     write(directory / "stories.txt")
-    refuses(directory, "stories.txt")
-    write(directory / "train.txt")
+    refuses(directory, "stories.txt: found a file of an unknown name, expected train")
+    (directory / "stories.txt").rename(directory / "train.txt")
     write(directory / "train.jsonl")
     refuses(directory, "several kinds (.jsonl, .txt)")
 
@@ -240,20 +249,24 @@ def test_an_empty_corpus_is_refused(tmp_path):
     refuses(file(tmp_path, "a.jsonl", b""), "no training documents")
     refuses(write(tmp_path / "b.jsonl", [" ", ""]), "no training documents (2 empty ones)")
     refuses(write(tmp_path / "a.parquet", []), "text", "null")
-    write(tmp_path / "train.jsonl")
-    write(tmp_path / "test.jsonl", [""])
-    refuses(tmp_path, "0 documents in the test split")
-    write(tmp_path / "test.jsonl", TEXTS)
-    refuses(tmp_path, "every training document is also a test document")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    write(folder / "train.jsonl")
+    write(folder / "test.jsonl", [""])
+    refuses(folder, "0 documents in the test split")
+    write(folder / "test.jsonl", TEXTS)
+    refuses(folder, "every training document is also a test document")
 
 
 def test_a_corpus_too_small_for_its_test_set_is_refused(tmp_path):
     refuses(write(tmp_path / "a.jsonl", ["a", " a"]), "one distinct document")
     said = "test_documents: found 40, expected less than the 40 "
     refuses(write(tmp_path / "b.jsonl"), said, test_documents=40)
-    write(tmp_path / "train.jsonl")
-    write(tmp_path / "test.jsonl", ["a"])
-    refuses(tmp_path, "1 documents in the test split, test_documents is 2", test_documents=2)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    write(folder / "train.jsonl")
+    write(folder / "test.jsonl", ["a"])
+    refuses(folder, "1 documents in the test split, test_documents is 2", test_documents=2)
 
 
 def test_a_text_without_its_separator_is_refused(tmp_path):

@@ -228,8 +228,9 @@ TEXT = {
 def text(tmp_path, monkeypatch):
     """All steps of an experiment with text as if they had run, without the unkept models."""
     monkeypatch.chdir(tmp_path)
-    Path("data.txt").write_text("Once upon a time.\n\nThe end.\n")
-    TEXT["settings"] = {"data": str(tmp_path / "data.txt")}
+    Path("data").mkdir()
+    Path("data", "train.txt").write_text("Once upon a time.\n\nThe end.\n")
+    TEXT["settings"] = {"data": str(tmp_path / "data")}
     workflow = Workflow(tmp_path)
     workflow.write(text=TEXT)
     study = load(workflow.study)
@@ -271,15 +272,20 @@ def test_a_new_temperature_trains_no_old_chain_again(text):
 
 
 def test_data_counts_by_its_content(text):
-    data = Path(TEXT["settings"]["data"])
-    os.utime(data, (time.time() + 3600,) * 2)
+    folder = Path(TEXT["settings"]["data"])
+    train = folder / "train.txt"
+    os.utime(train, (time.time() + 3600,) * 2)
+    (folder / "README.md").write_text("Where the documents come from.")
     assert steps_planned(text) == {}
-    data.write_text(data.read_text() + "\nAnother end.\n")
-    assert steps_planned(text) == {
-        "prepare": 1, "assemble": 2, "train_unkept": 2, "generate": 2, "evaluate": 2
-    }  # fmt: skip
+    everything = {"prepare": 1, "assemble": 2, "train_unkept": 2, "generate": 2, "evaluate": 2}
+    (folder / "dev.txt").write_text("Another document.\n\nAnd one more.\n")
+    assert steps_planned(text) == everything
+    (folder / "dev.txt").unlink()
+    assert steps_planned(text) == {}
+    train.write_text(train.read_text() + "\nAnother end.\n")
+    assert steps_planned(text) == everything
     printed = text.run("explain", "--quiet", "all")
-    assert f"prepare: results/text/data/any: another {data}" in printed
+    assert f"prepare: results/text/data/any: another {folder}" in printed
 
 
 # Two studies, one folder.

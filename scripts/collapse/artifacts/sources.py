@@ -9,22 +9,27 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from collapse.artifacts import files, manifest
+from collapse.artifacts.harmless import is_harmless
 from collapse.artifacts.identity import MadeOf
 from collapse.errors import JobError
 
 #: Where checksums are noted, in the working directory.
 NOTED = Path(".snakemake", "collapse", "checksums.json")
+#: Seconds for which a file that has changed is read anew each time.
+RECENT = 2.0
 
 
 def checksums(paths: Iterable[str]) -> dict[str, str]:
     """Return the checksum of each file or folder; that of a folder covers names and contents.
 
-    Hidden files are no content of a folder.
+    What is harmless (`collapse.artifacts.harmless`) is no content of a folder, since no reader
+    reads it.
 
     Raises
     ------
@@ -75,10 +80,10 @@ def _checksum(path: str, noted: dict[str, str]) -> str:
 
 def _files(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield Path(place, name)
+        folders[:] = sorted(name for name in folders if not is_harmless(Path(place, name)))
+        yield from (
+            path for path in sorted(Path(place, name) for name in names) if not is_harmless(path)
+        )
 
 
 def _of_file(path: str, noted: dict[str, str]) -> str:
@@ -86,9 +91,13 @@ def _of_file(path: str, noted: dict[str, str]) -> str:
     found = os.stat(path)
     state = (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
     key = f"{os.path.abspath(path)} {' '.join(map(str, state))}"
-    if key not in noted:
-        noted[key] = manifest.checksum(path)
-    return noted[key]
+    if key in noted:
+        return noted[key]
+    checksum = manifest.checksum(path)
+    # A file may change once more before the clock of its file system ticks.
+    if abs(time.time() - max(found.st_mtime, found.st_ctime)) > RECENT:
+        noted[key] = checksum
+    return checksum
 
 
 def _noted() -> dict[str, str]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from collapse.data import listing
 from collapse.data.hub_names import PREFIX
 from collapse.data.text import documents
 from collapse.data.text.documents import Record
@@ -58,7 +59,7 @@ def find(source: str, columns: Sequence[str]) -> tuple[Split, Split | None]:
         If the data set can't be loaded, has no train split or lacks a column.
     """
     splits = load(source)
-    test = next((split for split in documents.TEST if split in splits), None)
+    test = next((name for name in listing.TEST_NAMES if name in splits), None)
     return (
         Split(source, "train", splits["train"], columns),
         None if test is None else Split(source, test, splits[test], columns),

@@ -109,6 +109,15 @@ class Iterative(Generic[P]):
     cost: Callable[[P], SampleCost] = lambda parameters: SampleCost()
     training_memory: Callable[[P, int], float | None] = lambda parameters, gpus: None
 
+    def sources(self, parameters: P) -> list[str]:
+        """Return what the steps may read from outside: paths of local files and folders.
+
+        Among them are the names of data sets and models of the Hub, since the Hub's libraries
+        read a folder of that name in the working directory instead, if there is one.
+        """
+        on_hub = [*self.hub_datasets(parameters), *self.hub_models(parameters)]
+        return [*self.source_files(parameters), *on_hub]
+
     def version(self, step: str) -> int:
         """Return the version of a step."""
         return self.versions.get(step, 1)

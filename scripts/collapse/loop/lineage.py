@@ -116,8 +116,8 @@ class Lineage:
     def _named(self, point: str) -> dict[str, str]:
         """Return the checksums of the files and folders that a point names."""
         by_steps = self._branches.family.by_steps
-        named = by_steps.source_files(self._branches.parameters(point))
-        return {path: self._sources[path] for path in named}
+        named = by_steps.sources(self._branches.parameters(point))
+        return {path: self._sources[path] for path in named if path in self._sources}
 
     def _step(self, branch: Branch, t: int, stage: str) -> dict[str, Any]:
         """Return the key of a step, which at iteration 1 is the same for all regimes."""

@@ -146,15 +146,15 @@ def of_snapshot(environments: Mapping[str, str] | None = None, job_holds: str | 
 
 
 def named_sources(study: Study) -> list[str]:
-    """Return the local files and folders that a study names as data or pretrained models."""
+    """Return the files and folders that are there of those that a study reads from outside."""
     named = []
     for name, experiment in study.experiments.items():
         if experiment.by_iteration:
             family = families.load(experiment.family)
             for point in study.cells[name].values():
                 parameters = family.parameters(**point.parameters)
-                named += family.by_steps.source_files(parameters)
-    return list(dict.fromkeys(named))
+                named += family.by_steps.sources(parameters)
+    return [path for path in dict.fromkeys(named) if os.path.exists(path)]
 
 
 def undamaged(chains_of: Callable[[Any], list[str]], workflow: Any) -> Callable[[Any], list[str]]:

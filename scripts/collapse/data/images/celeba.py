@@ -7,10 +7,12 @@ appendix 9); it does not say how large a square it crops, and 148 pixels are usu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from collapse.data import listing
 from collapse.errors import DataError
 
 SIZE, CROP = 64, 148
@@ -23,6 +25,8 @@ IMAGES, PARTITION, ATTRIBUTES = (
 #: Marks of training and test images in the official partition; 1 marks those of validation.
 TRAIN, TEST = "0", "2"
 PARTS = (TRAIN, "1", TEST)
+#: What else CelebA's distribution has, in lower case; it is not read.
+_OTHERS = re.compile(r"(list_|identity_)\w+\.(txt|csv)|img_align_celeba\.zip")
 
 
 class Found(NamedTuple):
@@ -44,15 +48,21 @@ def find(folder: Path, attribute: str | None) -> Found:
     Raises
     ------
     DataError
-        If a file is missing or malformed. Missing or damaged images are found when they are
-        decoded.
+        If a file is missing, malformed, or of an unknown name. Missing or damaged images are
+        found when they are decoded.
     """
     for name in (IMAGES, PARTITION):
         if not (folder / name).exists():
             raise DataError(
                 f"{folder}: found no {name}, expected CelebA's {IMAGES} and {PARTITION}"
             )
+    for entry in listing.entries(folder):
+        if entry.name not in (IMAGES, PARTITION) and not _OTHERS.fullmatch(entry.name.lower()):
+            raise DataError(
+                f"{entry}: found another file or folder, expected CelebA's {IMAGES} and {PARTITION}"
+            )
     parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    known: set[str] = set()
     for number, line in enumerate(_lines(folder / PARTITION), start=1):
         words = line.split()
         if len(words) != 2 or words[1] not in parts:
@@ -60,7 +70,17 @@ def find(folder: Path, attribute: str | None) -> Found:
                 f"{folder / PARTITION}: line {number}: found {line[:40]!r}, "
                 f"expected a file and one of {', '.join(PARTS)}"
             )
+        if words[0] in known:
+            raise DataError(
+                f"{folder / PARTITION}: line {number}: found {words[0]} again, expected it once"
+            )
+        known.add(words[0])
         parts[words[1]].append(words[0])
+    for entry in listing.entries(folder / IMAGES):
+        if entry.name not in known:
+            raise DataError(
+                f"{entry}: found a file that is not in {PARTITION}, expected those alone"
+            )
     labels = _labels(folder / ATTRIBUTES, attribute) if attribute else None
     splits = []
     for what, part in (("training", TRAIN), ("test", TEST)):

@@ -16,14 +16,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse.data import hub, hub_names
+from collapse.data import hub, hub_names, listing
 from collapse.data.images import celeba
 from collapse.data.images.decoding import Scaling, decode
+from collapse.data.reading import reading
 from collapse.errors import DataError
 
-TRAIN = "train"
-#: Names of a test split, of which the first that exists is used.
-TEST = ("test", "validation", "valid")
+TRAIN = listing.TRAIN
+#: Splits to test on, and their names in data sets of the Hub; the first that exists is used.
+TESTS = (listing.TEST, listing.VALIDATION)
+TEST = tuple(name for split in TESTS for name in listing.NAMES[split])
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 
 DIGITS, CELEBA = "digits", "celeba"
@@ -150,22 +152,35 @@ def _files(paths: Sequence[Path], labels: Sequence[int] | None, scaling: Scaling
 
 
 def _folder(folder: Path, scaling: Scaling) -> Collection:
+    expected = (
+        f"expected folders {TRAIN} and {TEST[0]} with images, or with a folder of images for each "
+        "class"
+    )
     if not folder.is_dir():
-        raise DataError(f"{folder}: found no folder, expected one with {TRAIN} and {TEST[0]}")
-    test = next((name for name in TEST if (folder / name).is_dir()), None)
-    if not (folder / TRAIN).is_dir() or test is None:
-        missing = "test" if (folder / TRAIN).is_dir() else "train"
-        raise DataError(
-            f"{folder}: found no {missing} split, expected folders {TRAIN} and {TEST[0]} with "
-            "images, or with a folder of images for each class"
-        )
-    train_paths, train_classes = _listed(folder / TRAIN)
-    test_paths, test_classes = _listed(folder / test)
+        raise DataError(f"{folder}: found no folder, {expected}")
+    by_split: dict[str, list[Path]] = {}
+    for entry in listing.entries(folder):
+        split = listing.SPLIT_OF.get(entry.name.lower())
+        if split is None or not entry.is_dir():
+            raise DataError(f"{entry}: found another file or folder, {expected}")
+        if split in by_split:
+            raise DataError(
+                f"{folder}: found {by_split[split][0].name} and {entry.name}, expected one of them"
+            )
+        by_split[split] = [entry]
+    tests = listing.choose_test(folder, by_split, TESTS)
+    if TRAIN not in by_split or tests is None:
+        missing = "test" if TRAIN in by_split else "train"
+        raise DataError(f"{folder}: found no {missing} split, {expected}")
+    train_folder, test_folder = by_split[TRAIN][0], tests[0]
+    train_paths, train_classes = _listed(train_folder)
+    test_paths, test_classes = _listed(test_folder)
     classes = tuple(sorted(set(train_classes)))
     other = sorted(set(test_classes) ^ set(classes))
     if other:
         raise DataError(
-            f"{folder}: found class {other[0]} in one of {TRAIN} and {test} alone, "
+            f"{folder}: found class {other[0]} in one of {train_folder.name} and "
+            f"{test_folder.name} alone, "
             "expected the same classes in both"
         )
     number = {name: place for place, name in enumerate(classes)}
@@ -198,12 +213,12 @@ def _listed(split: Path) -> tuple[list[Path], list[str]]:
 
 
 def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the folders and the images in a folder; hidden files don't count."""
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    folders = [entry for entry in entries if entry.is_dir()]
-    files = [entry for entry in entries if not entry.is_dir()]
+    """Return the folders and the images in a folder; harmless files don't count."""
+    found = listing.entries(folder)
+    folders = [entry for entry in found if entry.is_dir()]
+    files = [entry for entry in found if not entry.is_dir()]
     for file in files:
-        if file.suffix.lower() not in SUFFIXES:
+        if listing.kind(file, SUFFIXES) is None:
             raise DataError(f"{file}: found no image, expected one of {', '.join(SUFFIXES)}")
     return folders, files
 
@@ -237,11 +252,18 @@ def _columns(
     encoded = dataset.cast_column(column, datasets.Image(decode=False))
 
     def at(number: int) -> Labelled:
-        row = encoded[number]
         where = f"{source}, image {number}"
-        content = row[column]["bytes"]
-        file = io.BytesIO(content) if content is not None else Path(row[column]["path"])
-        wanted = None if label is None else int(row[label])
+        with reading(where):
+            row = encoded[number]
+            image, value = row[column], None if label is None else row[label]
+            if image is None:
+                raise DataError(f"{where}: found null in {column!r}, expected an image")
+            content = image["bytes"]
+            file = io.BytesIO(content) if content is not None else Path(image["path"])
+            # The Hub's mark of a row without a class is -1.
+            if label is not None and (value is None or not 0 <= int(value) < len(classes)):
+                raise DataError(f"{where}: found {value} in {label!r}, expected a class")
+            wanted = None if value is None else int(value)
         return Labelled(decode(file, where, scaling), where, wanted)
 
     return Split(len(dataset), at), classes

@@ -16,17 +16,30 @@ _ORDERS = {
     Chem.BondType.DOUBLE: 2,
     Chem.BondType.TRIPLE: 3,
 }
+#: Usual length of a bond over the sum of the covalent radii.
+_SHORTENING = {
+    Chem.BondType.SINGLE: 1.0,
+    Chem.BondType.DOUBLE: 0.87,
+    Chem.BondType.TRIPLE: 0.78,
+    Chem.BondType.AROMATIC: 0.91,
+}
+#: Largest root mean square distance from a plane, in ångström, of positions that are flat.
+FLAT = 0.01
+#: C, Si, P, S: with single bonds to three others they are never flat.
+_PYRAMIDAL = {6, 14, 15, 16}
 _KNOWN = {*_ORDERS, Chem.BondType.AROMATIC}
 _TYPES = {order: kind for kind, order in _ORDERS.items()}
 
 
-def problem(molecule: Any, most_atoms: int) -> str | None:
-    """Return the reason why a molecule can't be used, with what was found, or None if it can."""
+def problem(molecule: Any, most_atoms: int | None) -> str | None:
+    """Return the reason why a molecule can't be used, with what was found, or None if it can.
+
+    The number of atoms is checked unless ``most_atoms`` is None.
+    """
     if molecule is None:
         return "unparsable: RDKit can't parse it"
-    size = molecule.GetNumAtoms()
-    if not 2 <= size <= most_atoms:
-        return f"size: {size} atoms, expected 2 to {most_atoms}"
+    if most_atoms is not None and (found := size_problem(molecule, most_atoms)) is not None:
+        return found
     fragments = len(Chem.GetMolFrags(molecule))
     if fragments > 1:
         return f"fragments: {fragments} disconnected parts, expected one"
@@ -37,9 +50,18 @@ def problem(molecule: Any, most_atoms: int) -> str | None:
         return f"elements: {', '.join(unknown)}, expected elements of GEOM-Drugs"
     if not all(bond.GetBondType() in _KNOWN for bond in molecule.GetBonds()):
         return "bonds: of an unknown kind, expected single, double, triple or aromatic ones"
-    if molecule.GetNumConformers() == 0 or not all(map(_is_spatial, molecule.GetConformers())):
+    conformers = molecule.GetConformers()
+    if not conformers or not all(map(_is_spatial, conformers)):
         return "conformation: no positions in space"
+    if any(_is_drawn(molecule, conformer.GetPositions()) for conformer in conformers):
+        return "conformation: flat as a drawing, expected positions in space"
     return None
+
+
+def size_problem(molecule: Any, most_atoms: int) -> str | None:
+    """Return the reason why a molecule is too large or too small, or None if it is neither."""
+    size = molecule.GetNumAtoms()
+    return None if 2 <= size <= most_atoms else f"size: {size} atoms, expected 2 to {most_atoms}"
 
 
 def _is_spatial(conformer: Any) -> bool:
@@ -50,14 +72,76 @@ def _is_spatial(conformer: Any) -> bool:
     return len(np.unique(positions.round(3), axis=0)) == len(positions)
 
 
+def _is_drawn(molecule: Any, positions: NDArray[np.float64]) -> bool:
+    """Tell whether positions are those of a drawing, whatever the header of its entry says.
+
+    Molecules may be flat, but not at a carbon with single bonds to three others, and in drawings
+    all bonds have one length: those to hydrogens are too long.
+    """
+    centred = positions - positions.mean(axis=0)
+    thickness = np.linalg.svd(centred, compute_uv=False)[-1] if len(centred) > 2 else 0.0
+    if thickness > FLAT * len(centred) ** 0.5:
+        return False
+    aligned = len(positions) > 2 and np.ptp(positions, axis=0).min() < 1e-4
+    for atom in molecule.GetAtoms():
+        tetrahedral = atom.GetHybridization() == Chem.HybridizationType.SP3
+        if (tetrahedral and not atom.GetNumRadicalElectrons()) and (
+            atom.GetDegree() >= (3 if atom.GetAtomicNum() in _PYRAMIDAL else 4)
+            or (aligned and atom.GetTotalNumHs() > 0)
+        ):
+            return True
+    radius = Chem.GetPeriodicTable().GetRcovalent
+    stretches = []
+    for bond in molecule.GetBonds():
+        begin, end = bond.GetBeginAtom(), bond.GetEndAtom()
+        usual = radius(begin.GetAtomicNum()) + radius(end.GetAtomicNum())
+        usual *= _SHORTENING[bond.GetBondType()]
+        length = np.linalg.norm(positions[begin.GetIdx()] - positions[end.GetIdx()])
+        stretches.append(length / usual)
+    tolerance = 0.08 if len(positions) > 3 else 0.25
+    return bool(abs(np.mean(stretches) - 1) > tolerance)
+
+
+def without_hydrogens(molecule: Any) -> Any:
+    """Return a molecule without any hydrogen, also those that mark the stereochemistry of a bond.
+
+    Raises an exception of RDKit if nothing valid is left.
+    """
+    return Chem.RemoveAllHs(molecule)
+
+
+def graph_name(molecule: Any) -> str:
+    """Return the SMILES of what stays the same on both sides of a split.
+
+    It has no stereochemistry, isotopes, map numbers and hydrogens, none of which is trained on
+    or else is in the positions alone.
+    """
+    bare = Chem.Mol(molecule, True)  # without conformations
+    Chem.RemoveStereochemistry(bare)
+    for atom in bare.GetAtoms():
+        atom.SetIsotope(0)
+        atom.SetAtomMapNum(0)
+    return str(Chem.MolToSmiles(without_hydrogens(bare), isomericSmiles=False))
+
+
 def labelled_graph(molecule: Any) -> tuple[tuple[Any, ...], ...]:
-    """Return the atoms and bonds of a molecule in its own order."""
+    """Return the atoms of a molecule in its own order, and the bonds between them."""
     atoms = [atom.GetAtomicNum() for atom in molecule.GetAtoms()]
     bonds = [
-        (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), int(bond.GetBondType()))
+        (*sorted((bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())), int(bond.GetBondType()))
         for bond in molecule.GetBonds()
     ]
-    return tuple(atoms), tuple(bonds)
+    return tuple(atoms), tuple(sorted(bonds))
+
+
+def in_order_of(first: Any, molecule: Any) -> Any:
+    """Return a molecule with its atoms in the order of another one, if they are of one graph."""
+    if labelled_graph(first) == labelled_graph(molecule):
+        return molecule
+    match = molecule.GetSubstructMatch(first)
+    if len(match) != molecule.GetNumAtoms():
+        return molecule
+    return Chem.RenumberAtoms(molecule, match)
 
 
 def to_arrays(molecules: Iterable[tuple[int, Any]]) -> Conformations:

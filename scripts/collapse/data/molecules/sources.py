@@ -6,24 +6,23 @@ together. An entry that can't be used is refused, or skipped and counted by its 
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import sys
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from rdkit import Chem, rdBase
+from rdkit import Chem
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
-from collapse.artifacts import remedies
-from collapse.data.molecules import drug_like, rdkit_conversion
+from collapse.data import listing
+from collapse.data.molecules import drug_like, rdkit_conversion, sdf
 from collapse.data.molecules.conformations import Conformations
-from collapse.errors import DataError
+from collapse.data.molecules.sdf import Entry
+from collapse.errors import DataError, in_one_line
 
 Generators = Callable[[str], np.random.Generator]
 
@@ -46,18 +45,16 @@ class Reading(NamedTuple):
 
 
 class Collection(NamedTuple):
-    """Real conformations, and the number of entries that were skipped, by reason."""
+    """Real conformations, the number of molecules of each split, and of skipped entries by reason.
+
+    Stereoisomers are conformations of one molecule, since no model sees a difference.
+    """
 
     train: Conformations
     test: Conformations
     skipped: dict[str, int]
-
-
-class _Entry(NamedTuple):
-    """The place of an entry in errors, and RDKit's molecule, or None if it can't be parsed."""
-
-    where: str
-    molecule: Any
+    train_molecules: int
+    test_molecules: int
 
 
 def collection(source: str, reading: Reading, generator_of: Generators) -> Collection:
@@ -79,12 +76,12 @@ def collection(source: str, reading: Reading, generator_of: Generators) -> Colle
     """
     skipped: Counter[str] = Counter()
     if source == BUILT_IN:
-        entries: Iterable[_Entry] = _made(reading, generator_of)
-        test_entries: Iterable[_Entry] | None = None
+        entries: Iterable[Entry] = _made(reading, generator_of)
+        test_entries: Iterable[Entry] | None = None
     else:
         files, test_files = _find(source)
-        entries = _read(files)
-        test_entries = _read(test_files) if test_files else None
+        entries = sdf.read(files)
+        test_entries = sdf.read(test_files) if test_files else None
     found = _converted(_usable(entries, reading, skipped), reading.molecules)
     if test_entries is None:
         return _split(source, found, reading.test_molecules, skipped)
@@ -101,7 +98,7 @@ def report(source: str, found: Collection) -> None:
         )
 
 
-def _made(reading: Reading, generator_of: Generators) -> Iterator[_Entry]:
+def _made(reading: Reading, generator_of: Generators) -> Iterator[Entry]:
     """Make conformations of the built-in molecules by ETKDG, and relax them in the MMFF94 field."""
     for smiles in drug_like.SMILES[: reading.molecules]:
         molecule = Chem.AddHs(Chem.MolFromSmiles(smiles))
@@ -109,7 +106,7 @@ def _made(reading: Reading, generator_of: Generators) -> Iterator[_Entry]:
         settings.randomSeed = int(generator_of(f"conformations of {smiles}").integers(2**31))
         rdDistGeom.EmbedMultipleConfs(molecule, reading.conformations, settings)
         rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(molecule, maxIters=RELAXATION)
-        yield _Entry(f"{BUILT_IN}: {smiles}", molecule)
+        yield Entry(f"{BUILT_IN}: {smiles}", molecule)
 
 
 def _find(source: str) -> tuple[list[Path], list[Path]]:
@@ -124,110 +121,101 @@ def _find(source: str) -> tuple[list[Path], list[Path]]:
         return [path], []
     if not path.is_dir():
         raise DataError(f"{path}: no such {'folder' if converted else 'file or folder'}{converted}")
-    splits = [
-        sorted(file for file in path.iterdir() if file.name.startswith(split) and _is_sdf(file))
-        for split in ("train", "test")
-    ]
-    if not splits[0] or (converted and not splits[1]):
-        found = ", ".join(sorted(file.name for file in path.iterdir())[:5]) or "an empty folder"
-        raise DataError(f"{path}: found {found}, expected train.sdf and test.sdf{converted}")
-    return splits[0], splits[1]
-
-
-def _is_sdf(file: Path) -> bool:
-    return file.name.endswith((".sdf", ".sdf.gz"))
-
-
-def _read(files: Iterable[Path]) -> Iterator[_Entry]:
-    for file in files:
-        if not _is_sdf(file):
-            raise DataError(f"{file}: found an unknown kind of file, expected .sdf or .sdf.gz")
-        number = 0
-        with _opened(file) as content, rdBase.BlockLogs():
-            for number, block in enumerate(_blocks(content), start=1):
-                molecule = Chem.MolFromMolBlock(block, removeHs=False)
-                yield _Entry(f"{file}: entry {number}", molecule)
-        if number == 0:
-            raise DataError(f"{file}: found no entries, expected molecules in SDF")
-
-
-def _blocks(content: IO[bytes]) -> Iterator[str]:
-    """Yield the entries of an SDF file as text.
-
-    RDKit's `ForwardSDMolSupplier` is not used: after an entry that is cut short it passes over the
-    next one as well, which would be neither counted nor numbered, and it takes an empty line at
-    the end for an entry.
-    """
-    lines: list[str] = []
-    for line in content:
-        text = line.decode("utf-8", errors="replace").rstrip("\r\n")
-        if text.startswith("$$$$"):  # blanks may follow
-            yield "\n".join(lines)
-            lines = []
-        else:
-            lines.append(text)
-    if any(line.strip() for line in lines):
-        yield "\n".join(lines)
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator[IO[bytes]]:
     try:
-        with (gzip.open if file.suffix == ".gz" else open)(file, "rb") as content:
-            yield cast(IO[bytes], content)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        found = f"damaged or truncated gzip file ({error})"
-        raise DataError(f"{file}: {found}; {remedies.remedy(file)}") from None
+        train, test = listing.find(
+            path,
+            sdf.SUFFIXES,
+            gzipped=sdf.SUFFIXES,
+            tests=(listing.TEST, listing.VALIDATION),
+            known=(".pkl",) if converted else (),
+        )
+    except DataError as error:
+        raise DataError(f"{error}{converted}") from None
+    if converted and not test:
+        raise DataError(f"{path}: found no test split, expected train.sdf and test.sdf{converted}")
+    return train, test
 
 
 def _usable(
-    entries: Iterable[_Entry], reading: Reading, skipped: Counter[str]
+    entries: Iterable[Entry], reading: Reading, skipped: Counter[str]
 ) -> Iterator[tuple[str, Any]]:
     """Yield the usable molecules, each with its graph's name, a SMILES without stereochemistry."""
     for entry in entries:
-        molecule = entry.molecule
-        if molecule is not None and not reading.hydrogens:
-            molecule = Chem.RemoveHs(molecule)
-        problem = rdkit_conversion.problem(molecule, reading.most_atoms)
+        molecule, problem, name = _checked(entry, reading)
         if problem is None:
-            flat = Chem.MolToSmiles(Chem.RemoveHs(molecule), isomericSmiles=False)
-            yield flat, molecule
+            yield name, molecule
         elif reading.unusable == "refuse":
             raise DataError(f"{entry.where}: {problem}; or set unusable: skip")
         else:
             skipped[problem.partition(":")[0]] += 1
 
 
+def _checked(entry: Entry, reading: Reading) -> tuple[Any, str | None, str]:
+    """Return the molecule of an entry, the reason why it can't be used or None, and its name."""
+    molecule = entry.molecule
+    # Positions are judged with all hydrogens, without which many molecules are flat.
+    problem = entry.fault or rdkit_conversion.problem(
+        molecule, reading.most_atoms if reading.hydrogens else None
+    )
+    if problem is not None:
+        return None, problem, ""
+    try:
+        if not reading.hydrogens:
+            molecule = rdkit_conversion.without_hydrogens(molecule)
+            problem = rdkit_conversion.size_problem(molecule, reading.most_atoms)
+        Chem.Kekulize(Chem.Mol(molecule))
+        return molecule, problem, rdkit_conversion.graph_name(molecule)
+    except Exception as error:  # RDKit has a type for each kind of chemistry that it can't take
+        return None, f"unparsable: RDKit can't take it ({in_one_line(error)})", ""
+
+
 class _Numbered(NamedTuple):
-    """Conformations, and the name of the graph of each."""
+    """Conformations, and of each the name of its graph and the fingerprint of its shape."""
 
     conformations: Conformations
     graphs: list[str]
+    shapes: list[bytes]
 
     def take(self, kept: list[bool]) -> Conformations:
         return self.conformations.take(np.flatnonzero(np.array(kept)))
+
+    def molecules(self, kept: list[bool]) -> int:
+        """Return the number of molecules that are kept."""
+        return len({graph for graph, one in zip(self.graphs, kept, strict=True) if one})
 
 
 def _converted(usable: Iterator[tuple[str, Any]], most: int | None) -> _Numbered | None:
     """Return the conformations of the first ``most`` molecules, or None if there are none.
 
-    Molecules are numbered; entries of one molecule in another order of atoms get another number.
+    Molecules are numbered, and the atoms of their entries have one order.
     """
     graphs: list[str] = []
-    known: set[str] = set()
+    first: dict[str, Any] = {}
     numbers: dict[Any, int] = {}
 
     def chosen() -> Iterator[tuple[int, Any]]:
         for graph, molecule in usable:
-            if graph not in known and len(known) == most:
+            if graph not in first and len(first) == most:
                 continue
-            known.add(graph)
+            molecule = rdkit_conversion.in_order_of(first.setdefault(graph, molecule), molecule)
             order = (graph, rdkit_conversion.labelled_graph(molecule))
             graphs.extend([graph] * molecule.GetNumConformers())
             yield numbers.setdefault(order, len(numbers)), molecule
 
     conformations = rdkit_conversion.to_arrays(chosen())
-    return _Numbered(conformations, graphs) if graphs else None
+    return _Numbered(conformations, graphs, _shapes(conformations)) if graphs else None
+
+
+def _shapes(conformations: Conformations) -> list[bytes]:
+    """Return fingerprints of the atoms and their positions, whatever the bonds and the order."""
+    found = []
+    for begin, end in pairwise(conformations.atom_bounds):
+        positions = conformations.positions[begin:end].astype(np.float64)
+        centred = (positions - positions.mean(axis=0)).round(3) + 0.0  # no negative zeros
+        rows = np.column_stack((conformations.atoms[begin:end], centred))
+        ordered = rows[np.lexsort(rows.T)]
+        found.append(hashlib.sha256(ordered.tobytes()).digest())
+    return found
 
 
 def _split(
@@ -243,9 +231,8 @@ def _split(
         )
     held_out = set(distinct[:size])
     tested = [graph in held_out for graph in found.graphs]
-    return Collection(
-        found.take([not one for one in tested]), found.take(tested), dict(sorted(skipped.items()))
-    )
+    test_shapes = {shape for shape, test in zip(found.shapes, tested, strict=True) if test}
+    return _collected(source, found, tested, (held_out, test_shapes), found, skipped)
 
 
 def _fingerprint(graph: str) -> bytes:
@@ -258,10 +245,35 @@ def _separated(
     """Leave conformations of test molecules out of the training set."""
     if tested is None:
         raise DataError(f"{source}: no usable test molecules")
-    held_out = set(tested.graphs)
-    kept = [graph not in held_out for graph in found.graphs] if found else []
+    every = [True] * len(tested.graphs)
+    known = set(tested.graphs), set(tested.shapes)
+    return _collected(source, tested, every, known, found, skipped)
+
+
+def _collected(
+    source: str,
+    tested: _Numbered,
+    is_test: list[bool],
+    known: tuple[set[str], set[bytes]],
+    found: _Numbered | None,
+    skipped: Counter[str],
+) -> Collection:
+    """Leave out of the training set what has the graph or the shape of a test conformation."""
+    graphs, shapes = known
+    if found is None:
+        kept = []
+    else:
+        both = zip(found.graphs, found.shapes, strict=True)
+        kept = [graph not in graphs and shape not in shapes for graph, shape in both]
     if found is None or not any(kept):
         raise DataError(f"{source}: no usable training molecules that are not test molecules")
-    if not all(kept):
-        skipped["of a test molecule"] += len(kept) - sum(kept)
-    return Collection(found.take(kept), tested.conformations, dict(sorted(skipped.items())))
+    left_out = len(kept) - sum(kept) - (sum(is_test) if found is tested else 0)
+    if left_out:
+        skipped["of a test molecule"] += left_out
+    return Collection(
+        found.take(kept),
+        tested.take(is_test),
+        dict(sorted(skipped.items())),
+        found.molecules(kept),
+        tested.molecules(is_test),
+    )

@@ -10,7 +10,6 @@ import codecs
 import gzip
 import io
 import json
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import IO, NamedTuple, NoReturn, cast
 
 from collapse.artifacts import remedies
+from collapse.data import listing
 from collapse.errors import DataError, in_one_line
 
 CHUNK = 1 << 20
@@ -25,10 +25,9 @@ BATCH = 1000
 #: Longest document in bytes or characters; anything longer is taken for a wrong format.
 LONGEST = 1 << 26
 
-TRAIN = ("train",)
-#: Names of a test split, of which the first that exists is used.
-TEST = ("validation", "valid", "test")
 SUFFIXES = (".txt", ".jsonl", ".json", ".parquet")
+#: Those that may be compressed.
+GZIPPED = SUFFIXES[:-1]
 
 
 class Record(NamedTuple):
@@ -45,25 +44,20 @@ def find(path: Path) -> tuple[list[Path], list[Path]]:
     ----------
     path : Path
         A file, or a directory of files such as ``train.txt``, ``validation.jsonl.gz`` or
-        ``train-00000-of-00004.parquet``.
+        ``train-00000-of-00004.parquet`` (`collapse.data.listing`).
 
     Raises
     ------
     DataError
         If the path is missing, of an unknown kind, or incomplete.
     """
+    path = path.expanduser()
     if path.is_file():
         _kind(path)
         return [path], []
     if not path.is_dir():
         raise DataError(f"{path}: no such file or directory")
-    train = _split(path, TRAIN)
-    if not train:
-        found = ", ".join(sorted(entry.name for entry in path.iterdir())[:5]) or "an empty one"
-        raise DataError(
-            f"{path}: found {found}, expected a directory with train{{{','.join(SUFFIXES)}}}"
-        )
-    return train, _split(path, TEST)
+    return listing.find(path, SUFFIXES, gzipped=GZIPPED)
 
 
 def read(path: Path, *, separator: str, column: str) -> Iterator[str]:
@@ -122,48 +116,19 @@ def no_column(where: object, column: str, found: list[str]) -> NoReturn:
 
 
 def _kind(path: Path) -> str:
-    name = path.name.removesuffix(".gz")
-    suffix = Path(name).suffix
-    if suffix not in SUFFIXES or (suffix == ".parquet" and name != path.name):
+    kind = listing.kind(path, SUFFIXES, GZIPPED)
+    if kind is None:
         raise DataError(
             f"{path}: found an unknown kind of file, expected one of {', '.join(SUFFIXES)}, "
             "text and JSON maybe with .gz"
         )
-    return suffix
-
-
-def _split(directory: Path, names: tuple[str, ...]) -> list[Path]:
-    """Return the files of the first of these splits that exists, in the order of their names."""
-    for name in names:
-        pattern = re.compile(rf"{name}([-_.].*)?({'|'.join(map(re.escape, SUFFIXES))})(\.gz)?")
-        found = sorted(file for file in directory.iterdir() if pattern.fullmatch(file.name))
-        kinds = sorted({_kind(file) for file in found})
-        if len(kinds) > 1:
-            raise DataError(
-                f"{directory}: the files of {name} are of several kinds ({', '.join(kinds)}); "
-                "expected one"
-            )
-        if found:
-            _check_complete(directory, found)
-            return found
-    return []
-
-
-def _check_complete(directory: Path, shards: list[Path]) -> None:
-    """Refuse numbered shards of which some are missing, as after a broken download."""
-    numbers = [re.search(r"-(\d+)-of-(\d+)\.", shard.name) for shard in shards]
-    totals = {int(number[2]) for number in numbers if number}
-    if totals and (len(totals) > 1 or len(shards) != max(totals) or not all(numbers)):
-        raise DataError(
-            f"{directory}: expected {max(totals)} shards like {shards[0].name}, "
-            f"found {len(shards)} files"
-        )
+    return kind
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
-        opened = gzip.open if path.suffix == ".gz" else open
+        opened = gzip.open if path.suffix == listing.GZIP else open
         with opened(path, "rb") as file:
             yield cast(IO[bytes], file)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:

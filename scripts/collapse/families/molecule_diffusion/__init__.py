@@ -110,9 +110,11 @@ class Parameters(declarations.Parameters):
 def source_files(parameters: Parameters) -> list[str]:
     """Return the local file or folder that the real data is read from, if there is one."""
     source = parameters.data
-    if source == BUILT_IN or source.startswith(GEOM_DRUGS):
-        return []  # the step prepare reports what GEOM-Drugs lacks and how to get it
-    return [os.path.expanduser(source)]
+    if source == BUILT_IN:
+        return []
+    path = os.path.expanduser(source.removeprefix(GEOM_DRUGS))
+    # The step prepare reports what GEOM-Drugs lacks and how to get it.
+    return [] if source.startswith(GEOM_DRUGS) and not os.path.exists(path) else [path]
 
 
 def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
@@ -196,11 +198,4 @@ FAMILY = Family(
     iterative=Iterative(
         module="collapse.families.molecule_diffusion.steps",
         wants_gpu=True,
-        versions={"train": 2, "evaluate": 2},
-        has_dataset=True,
-        pictures="collapse.families.molecule_diffusion.pictures",
-        evaluated_samples=lambda parameters: parameters.judged,
-        source_files=source_files,
-        cost=cost,
-    ),
-)
+        versions={"prepare": 2, "train": 2, "evaluate": 2},

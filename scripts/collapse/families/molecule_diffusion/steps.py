@@ -52,9 +52,12 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
             "skipped": found.skipped,
             **{
                 f"{split}_{what}": count
-                for split, part in (("train", found.train), ("test", found.test))
+                for split, part, molecules in (
+                    ("train", found.train, found.train_molecules),
+                    ("test", found.test, found.test_molecules),
+                )
                 for what, count in (
-                    ("molecules", len(set(part.smiles))),
+                    ("molecules", molecules),
                     ("conformations", part.size),
                     ("most_atoms", int(part.atom_counts.max())),
                 )
