@@ -15,14 +15,11 @@ from pydantic import Field
 from collapse.families import declarations
 from collapse.families import parameters as common
 from collapse.families.contract import Family, Iterative
-from collapse.families.declarations import Headline, Metric, SampleCost, curves, parameter
-from collapse.families.molecule_diffusion.architectures import ARCHITECTURES
+from collapse.families.declarations import Headline, Metric, curves, parameter
+from collapse.families.molecule_diffusion.work import MoleculeWork
 
 #: Name of the built-in source, and prefix of a folder of GEOM-Drugs.
 BUILT_IN, GEOM_DRUGS = "drug-like", "geom-drugs:"
-
-#: Typical number of atoms of a molecule of GEOM-Drugs, with hydrogens and without.
-ATOMS = {True: 44, False: 25}
 
 
 class Parameters(declarations.Parameters):
@@ -117,20 +114,6 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
             yield "data", "drug-like, geom-drugs:<folder>, or an existing SDF file or folder"
 
 
-def cost(parameters: Parameters) -> SampleCost:
-    """Estimate the cost of a sample in the steps of an iteration, for the plan of a study."""
-    shape = ARCHITECTURES[parameters.model]
-    atoms = ATOMS[parameters.hydrogens]
-    forward = atoms * (atoms - 1) * shape.pair_flops
-    return SampleCost(
-        train_flops=3 * forward * parameters.epochs,
-        generate_flops=forward * parameters.diffusion_steps,
-        # Positions take 12 bytes an atom, and graphs the rest.
-        sample_bytes=20 * atoms,
-        model_bytes=4 * shape.parameters,
-    )
-
-
 METRICS = {
     "test_loss": Metric("squared error of the predicted noise on real test data"),
     "coverage_recall": Metric("share of real test conformations near a generated one (COV-R)"),
@@ -168,6 +151,6 @@ FAMILY = Family(
         pictures="collapse.families.molecule_diffusion.pictures",
         evaluated_samples=lambda parameters: parameters.judged,
         source_files=source_files,
-        cost=cost,
+        workload=MoleculeWork,
     ),
 )
