@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from collapse.families import text_work
 from collapse.families.fine_tuning import architectures
-from collapse.families.language_model.work import FILLED, LONGEST
+from collapse.families.language_model.work import LONGEST, filled
 from collapse.families.language_model.work import TOKENS as STORY_TOKENS
 from collapse.families.text_work import Transformer
 from collapse.families.work import Work, Workload
@@ -20,7 +20,7 @@ TOKENS = {"questions": 30, "helpsteer2": 300}
 #: Number of training and test pairs where the source is read whole.
 PAIRS = {"questions": (20_000, 1000), "helpsteer2": (19_000, 1000)}
 #: Samples drawn for one that is a well-formed pair.
-DRAWN = 1.2
+DRAWN = 1.5
 #: The base's passes over its stories, and sequences in a batch (`fine_tuning.pretraining`).
 BASE_EPOCHS, BASE_BATCH = 2.0, 4
 #: The size that is assumed of a base whose shape is not known before it is downloaded.
@@ -57,10 +57,11 @@ class FineTuningWork(Workload["Parameters"]):
     def base(self) -> Work:
         """Count the pretraining of the built-in base on stories."""
         stories, length = self.parameters.base_stories, STORY_TOKENS["stories"]
-        room = BASE_BATCH * self.parameters.context * FILLED
-        updates = max(1.0, BASE_EPOCHS * stories * length / room)
+        room = BASE_BATCH * self.parameters.context
+        used = room * filled(length, self.parameters.context)
+        updates = max(1.0, BASE_EPOCHS * stories * length / used)
         text = Work(core=2 * stories * text_work.DOCUMENT)
-        return self.network.updates(updates, BASE_EPOCHS * stories * length / updates) + text
+        return self.network.updates(updates, room) + text
 
     def prepare(self, samples: int) -> Work:
         """Count reading pairs, and their tokens."""

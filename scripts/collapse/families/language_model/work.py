@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 TOKENS = {"stories": 50, "tinystories": 222}
 DOCUMENTS = {"stories": (20_000, 1000), "tinystories": (2_120_000, 22_000)}
 
-#: The share of packed sequences that is not padding.
-FILLED = 0.95
 #: The longest of a batch of samples, in mean lengths, and samples drawn for one that is accepted.
 LONGEST, DRAWN = 2.0, 1.05
+
+
+def filled(length: float, context: int) -> float:
+    """Return the share of packed sequences that is not padding: documents are not cut."""
+    return max(0.5, 1 - 0.4 * length / context)
 
 
 def transformer(model: str, vocabulary: int) -> Transformer:
@@ -57,10 +60,11 @@ class LanguageModelWork(Workload["Parameters"]):
         epochs = self.parameters.epochs
         if iteration == 1 and self.parameters.first_epochs is not None:
             epochs = self.parameters.first_epochs
-        room = self.parameters.batch * self.parameters.context * FILLED
-        updates = max(1.0, epochs * samples * self.length / room)
+        room = self.parameters.batch * self.parameters.context
+        used = room * filled(self.length, self.parameters.context)
+        updates = max(1.0, epochs * samples * self.length / used)
         curve = self.network.curve(self.parameters.curve_points, self.tested, self.length)
-        return self.network.updates(updates, epochs * samples * self.length / updates) + curve
+        return self.network.updates(updates, room) + curve
 
     def generate(self, samples: int) -> Work:
         """Count the tokens of samples, with those of samples that are drawn again."""

@@ -13,7 +13,7 @@ from collapse.study import Study
 
 #: Seconds of the reference core that Snakemake takes for a job on this machine, and in which a
 #: submission's own Snakemake reads the workflow and starts a job on a cluster.
-DRIVER, SUBMITTED = 0.15, 3.0
+DRIVER, SUBMITTED = 0.2, 3.0
 
 #: Seconds in which a step on a GPU starts beyond its imports: it opens the device, compiles a
 #: network that is trained, or starts vLLM.

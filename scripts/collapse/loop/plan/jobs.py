@@ -126,7 +126,7 @@ def _of_experiment(study: Study, name: str, holds: str) -> Iterator[tuple[str, J
     else:
         for spec in chains:
             work = Work(core=len(experiment.seed_list) * chain_seconds(spec))
-            yield chain_path(spec), Job(name, [Step("chain", work)], size=size)
+            yield chain_path(spec), Job(name, [Step("chain", work, ("xarray",))], size=size)
     dataset = _dataset(name)
     gathered = Work(core=TABLE + 2e-3 * len(chains))
     step = Step("gather", gathered, ("xarray",))
