@@ -82,7 +82,7 @@ class Shape(NamedTuple):
 def shape(name: str) -> Shape:
     """Return the shape of a model, without weights that are looked up."""
     network = transformer(name, VOCABULARY)
-    return Shape(int(network.multiplied), network.layers * network.hidden)
+    return Shape(int(network.multiplied), network.layers * ARCHITECTURES[name].hidden)
 
 
 def peak_flops(matrices: tuple[int, ...]) -> float:

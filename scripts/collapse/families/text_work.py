@@ -29,12 +29,13 @@ DOCUMENT, SAMPLE, EVALUATED_SAMPLE = 3e-4, 2e-4, 1e-3
 class Transformer(NamedTuple):
     """The shape of a causal language model, as far as its work depends on it.
 
-    ``multiplied`` is the number of weights that a token is multiplied with, those of the output
-    layer included, and ``parameters`` the number of all.
+    ``width`` is that of the keys, and of the values, of a layer. ``multiplied`` is the number of
+    weights that a token is multiplied with, those of the output layer included, and ``parameters``
+    the number of all.
     """
 
     layers: int
-    hidden: int
+    width: int
     vocabulary: int
     multiplied: float
     parameters: float
@@ -68,7 +69,7 @@ class Transformer(NamedTuple):
         """
         steps = math.ceil(samples / SIDE_BY_SIDE) * longest
         rows = samples * longest
-        cached = 12.0 * self.layers * self.hidden * longest  # read, and copied to make it longer
+        cached = 12.0 * self.layers * self.width * longest  # read, and copied to make it longer
         return Work(
             kind="sampling",
             calls=steps * (160 + 24 * self.layers),

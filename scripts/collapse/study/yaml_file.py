@@ -20,6 +20,9 @@ from collapse.study.errors import Key, Mistake, StudyError, one_of, shown, shown
 #: Where Snakemake's configuration comes from, and its keys.
 SOURCE, KEYS = "config/config.yaml or --config", ("study", "environments")
 
+#: Its keys for the rule `plan` alone (docs/plan.md).
+PLAN_KEYS = ("card", "gpus", "measure")
+
 #: Kinds of jobs, by conda environment: jobs of neural families, and all others.
 KINDS = ("neural", "other")
 
@@ -67,7 +70,7 @@ def find(config: Mapping[str, Any], folders: Sequence[str | Path]) -> Path:
     Parameters
     ----------
     config : mapping
-        Snakemake's configuration, with the keys `KEYS`.
+        Snakemake's configuration, with the keys `KEYS` and `PLAN_KEYS`.
     folders : sequence of path
         Folders in which a relative path is looked up, in this order.
 
@@ -77,7 +80,7 @@ def find(config: Mapping[str, Any], folders: Sequence[str | Path]) -> Path:
         If the configuration has another key or no study, or the study is in none of the folders.
     """
     for key in config:
-        if key not in KEYS:
+        if key not in (*KEYS, *PLAN_KEYS):
             expected = one_of(KEYS, key)
             raise StudyError(f"{SOURCE}: {shown(key)}: found an unknown key, expected {expected}")
     named = config.get("study")

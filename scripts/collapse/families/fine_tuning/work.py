@@ -34,7 +34,8 @@ def transformer(parameters: Parameters) -> Transformer:
         return UNKNOWN
     looked_up = (shape.embeddings - 1) * shape.vocabulary * shape.hidden
     multiplied = shape.parameters - looked_up
-    return Transformer(shape.layers, shape.hidden, shape.vocabulary, multiplied, shape.parameters)
+    width = shape.key_value_heads * shape.head
+    return Transformer(shape.layers, width, shape.vocabulary, multiplied, shape.parameters)
 
 
 class FineTuningWork(Workload["Parameters"]):

@@ -108,18 +108,18 @@ def _transformer(
     torch: Any, which: int, device: str, more: int
 ) -> tuple[Callable[[], None], float]:
     """Return blocks of a transformer without attention's scores, which cost little."""
-    rows, hidden = ((4, 8), (512, 128), (512 * more, 768))[which]
+    blocks, rows, hidden = ((4, 4, 8), (4, 512, 128), (2, 256 * more, 768))[which]
     nn = torch.nn
     layers = [
         part
-        for _ in range(4)
+        for _ in range(blocks)
         for part in (nn.LayerNorm(hidden), nn.Linear(hidden, 4 * hidden), nn.SiLU())
         + (nn.Linear(4 * hidden, hidden),)
     ]
     kind = torch.bfloat16 if device != "cpu" else torch.float32
     network = nn.Sequential(*layers).to(device, kind)
     values = torch.randn(rows, hidden, device=device, dtype=kind)
-    return _passes(network, values), 3 * 2 * 4 * 8 * hidden**2 * rows
+    return _passes(network, values), 3 * 2 * blocks * 8 * hidden**2 * rows
 
 
 def _convolution(

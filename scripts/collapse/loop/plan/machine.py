@@ -53,7 +53,7 @@ def measured(again: bool = False) -> Device:
     Device
         The reference core if torch is not installed here.
     """
-    name = f"{_processor()}, {sys.executable}"
+    name = described()
     if not again:
         with suppress(OSError, ValueError):
             kept = device.read(CACHE)
@@ -75,10 +75,12 @@ def measured(again: bool = False) -> Device:
     return found
 
 
-def _processor() -> str:
-    """Return the model of this machine's processor, as far as it is known."""
+def described() -> str:
+    """Return what figures hold for: this machine, its processor, and the Python with its torch."""
+    processor = platform.machine()
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
-                return f"{platform.node()}, {line.partition(':')[2].strip()}"
-    return f"{platform.node()}, {platform.machine()}"
+                processor = line.partition(":")[2].strip()
+                break
+    return f"{platform.node()}, {processor}, {sys.executable}"
