@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from processes import verdict
 from collapse import study as studies
 from collapse.loop.plan import estimate, jobs, machine
 from collapse.loop.plan.device import Device
-from collapse.loop.plan.estimate import Machine
+from collapse.loop.plan.jobs import Job
 from collapse.study import Study
 
 PROJECT = Path(__file__).parents[1]
@@ -89,7 +89,11 @@ def _print(folder: Path, cores: list[Device], seconds: float | None = None) -> l
 
 
 def compare(
-    study: Study, folder: Path, cores: list[Device], seconds: float | None = None
+    study: Study,
+    folder: Path,
+    cores: list[Device],
+    seconds: float | None = None,
+    holds: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Row], dict[str, Row]]:
     """Compare the plan of a study with the benchmarks of its jobs.
 
@@ -97,11 +101,13 @@ def compare(
     ----------
     study : Study
     folder : path
-        The working directory in which it ran on one core, each step in a job of its own.
+        The working directory in which it ran on one core.
     cores : list of Device
         A core of the machine, as measured at some times; the plan is their mean.
     seconds : float or None
         Processor seconds of the whole run, if they are known.
+    holds : mapping of str to str, or None
+        What a job of each experiment by steps held; see `jobs.of_study`.
 
     Returns
     -------
@@ -110,14 +116,11 @@ def compare(
     """
     parts: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
     rules: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
-    planned = jobs.of_study(study)
+    planned = jobs.joined(jobs.of_study(study, holds))
     for job in planned.values():
-        rule = job.steps[0].rule
-        taken = statistics.mean(
-            Machine(core).seconds(job).total - estimate.DRIVER * core.core for core in cores
-        )
-        parts[0][BASES if rule == "base" else job.experiment or WHOLE] += taken
-        rules[0][rule] += taken
+        for rule, taken in _steps(job, cores):
+            parts[0][BASES if rule == "base" else job.experiment or WHOLE] += taken
+            rules[0][rule] += taken
     for part, rule, taken in _measured(study, folder):
         parts[1][part] += taken
         rules[1][rule] += taken
@@ -130,6 +133,18 @@ def compare(
         for each in (parts, rules)
     )
     return by_part, by_rule
+
+
+def _steps(job: Job, cores: list[Device]) -> Iterator[tuple[str, float]]:
+    """Yield the rule and the planned seconds of each step, with the imports that it does first."""
+    imported: set[str] = set()
+    started = 0.0
+    for step in job.steps:
+        imported |= {*step.libraries}
+        until = statistics.mean(core.start(imported) for core in cores)
+        work = statistics.mean(core.seconds(step.work) for core in cores)
+        yield step.rule, until - started + work
+        started = until
 
 
 def _measured(study: Study, folder: Path) -> Iterator[tuple[str, str, float]]:
