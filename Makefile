@@ -6,7 +6,7 @@
 # make doctor check this cluster before a run: make doctor STUDY=PATH
 # make lint   run ruff, mypy, import-linter (which room imports which), snakefmt and snakemake --lint
 # make bench  compare chains with a plain per-seed loop: ratios of time, and peak memory
-# make plan   estimate what the study costs
+# make plan   what the study costs and how long it takes here, or with GPUs: make plan CARD=h200 GPUS=8
 # make progress  how far it is, also while it runs: make progress STUDY=PATH
 # make schema regenerate the JSON schema of the study file
 # make lock   pin the packages in envs/locks/*.in (FIND_LINKS=--find-links=... names torch's CPU build)
@@ -17,6 +17,8 @@ SNAKEMAKE := $(BIN)/python -m snakemake --profile profiles/local
 PIP := $(BIN)/python -m pip install --quiet --no-deps --disable-pip-version-check
 # The value of a variable as one word of the shell, and the study as an argument of Snakemake.
 quoted = '$(subst ','\'',$(value $(1)))'
+planned = $(if $(value STUDY),study=$(call quoted,STUDY)) $(if $(value CARD),card=$(call quoted,CARD)) \
+  $(if $(value GPUS),gpus=$(call quoted,GPUS)) $(if $(value MEASURE),measure=true)
 study = $(if $(value STUDY),--config study=$(call quoted,STUDY))
 
 .PHONY: run reproduce test slurm-test doctor lint bench plan progress schema lock clean
@@ -54,7 +56,7 @@ bench: $(VENV)/dev $(VENV)/models
 	PYTHONPATH=scripts $(BIN)/python benchmarks/bench.py
 
 plan: $(VENV)/core
-	@$(SNAKEMAKE) plan --quiet all
+	@$(SNAKEMAKE) plan --quiet all $(if $(strip $(planned)),--config $(planned))
 
 progress: $(VENV)/core
 	@$(BIN)/python scripts/progress.py $(if $(value STUDY),--config study=$(call quoted,STUDY))

@@ -3,7 +3,7 @@
 #   snakemake --profile profiles/local                      the study named in config/config.yaml
 #   snakemake --profile profiles/local --config study=PATH  another one
 #   snakemake --profile profiles/local -n                   what would run
-#   snakemake plan --cores 1                                what it would cost
+#   snakemake plan --cores 1                                what it costs, and how long it takes
 #   snakemake explain --cores 1                             why each job would run
 from pathlib import Path
 

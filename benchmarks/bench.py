@@ -1,8 +1,8 @@
 """Measure the speed that this project claims, in one run, next to plain loops.
 
-PYTHONPATH=scripts python benchmarks/bench.py            a quarter of an hour on two cores
+PYTHONPATH=scripts python benchmarks/bench.py            half an hour on two cores
 PYTHONPATH=scripts python benchmarks/bench.py --quick    about a minute, at sizes too small to count
-... --only closed-form               or language-models, images, molecules, start-up
+... --only closed-form               or language-models, images, molecules, start-up, plan
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import conformations
 import corpora
 import generation
 import images
+import planning
 import start_up
 import training_step
 
@@ -59,12 +60,19 @@ def start(quick: bool) -> list[bool]:
     return start_up.report(quick) if installed("start-up", needed) else []
 
 
+def plan(quick: bool) -> list[bool]:
+    """Print the plan of the quick study beside what it takes; return whether it is near enough."""
+    needed = ("torch", "transformers", "sklearn", "rdkit")
+    return planning.report(quick) if installed("plan", needed) else []
+
+
 PARTS: dict[str, Callable[[bool], list[bool]]] = {
     "closed-form": closed_form.report,
     "language-models": language_models,
     "images": autoencoders,
     "molecules": molecules,
     "start-up": start,
+    "plan": plan,
 }
 
 

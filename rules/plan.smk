@@ -5,7 +5,7 @@
 
 
 rule plan:
-    """Print the jobs, core-hours, GPU-hours and bytes of each experiment."""
+    """Print the time and bytes of each experiment, and how long the study takes."""
     log:
         "logs/plan.log",
     localrule: True
@@ -13,6 +13,10 @@ rule plan:
         inputs.environment("other")
     params:
         study=inputs.whole_study,
+        job_holds=RUN.job_holds,
+        card=config.get("card"),  # of a cluster: its name, or what was measured on it
+        gpus=config.get("gpus"),  # how many of them at once
+        measure=bool(config.get("measure", False)),  # the cores of this machine again
     script:
         "../scripts/plan.py"
 

@@ -21,6 +21,7 @@ from collapse import progress
 from collapse.errors import JobError
 
 _IMPORTED = time.perf_counter()
+_counted = 0.0
 
 # Every job uses one thread, because sums in torch depend on how threads divide them.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -35,8 +36,9 @@ def guarded(log: str | Path, since: float = _IMPORTED) -> Iterator[None]:
     """Log time and peak memory of a job, or exit with one line on a `JobError` or `OSError`.
 
     A damaged file or a full disk needs no traceback; any other exception is a bug and keeps it.
-    Beside the log, ``.benchmark.tsv`` has the columns of Snakemake's benchmarks for these two, the
-    time counted from ``since``: by default from the imports of this process on.
+    Beside the log, ``.benchmark.tsv`` has the columns of Snakemake's benchmarks for these two and
+    for the processor seconds since the job before in this process. The time is counted from
+    ``since``: by default from the imports of this process on.
     """
     start = time.perf_counter()
     try:
@@ -50,7 +52,16 @@ def guarded(log: str | Path, since: float = _IMPORTED) -> Iterator[None]:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     _note(Path(log), f"{seconds:.2f} s, peak memory {peak:.0f} MiB")
     whole = time.perf_counter() - since
-    _note(Path(log).with_suffix(".benchmark.tsv"), f"s\tmax_rss\n{whole:.4f}\t{peak:.2f}")
+    values = f"{whole:.4f}\t{peak:.2f}\t{_processor_seconds():.4f}"
+    _note(Path(log).with_suffix(".benchmark.tsv"), f"s\tmax_rss\tcpu_time\n{values}")
+
+
+def _processor_seconds() -> float:
+    """Return those of this process and its children since the last job that it finished."""
+    global _counted
+    used = [resource.getrusage(who)[:2] for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    before, _counted = _counted, sum(map(sum, used))
+    return _counted - before
 
 
 def _note(path: Path, content: str) -> None:

@@ -75,9 +75,10 @@ PLANNING = """\
 import sys
 from pathlib import Path
 from collapse import families, study
-from collapse.loop import inputs, plan
+from collapse.loop import inputs
+from collapse.loop.plan import machine, table
 family, planned = families.load(sys.argv[1]), study.load("study.yaml")
-plan.render(planned)
+table.render(planned, machine.REFERENCE)
 inputs.Inputs(planned, {"neural": "gpu", "other": "cpu"}, Path())
 print(*sys.modules)
 """

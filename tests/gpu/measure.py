@@ -9,6 +9,8 @@ bf16 matrices, not to the data sheet. A token counts as 6 FLOPs for each weight 
 multiplied with (those of the output layer, but not embeddings, which are looked up), and 12 FLOPs
 for each token that it attends to (itself and those before it in its document), layer and hidden
 dimension. Padding, masked attention and the optimiser are not counted.
+
+The file also has what a plan needs (`device`): make plan CARD=measured.json.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ from numpy.typing import NDArray
 from collapse.data.text.tokenizing import BOS, EOS
 from collapse.families.language_model import models, packing, training
 from collapse.families.language_model.architectures import ARCHITECTURES
+from collapse.families.language_model.work import transformer
+from collapse.loop.plan import calibration, cards
 from collapse.text import checkpoints, sampling
 from collapse.text.stored_tokens import IGNORED, Tokens
 from collapse.training import trainer
@@ -58,9 +62,10 @@ class Size:
     matrices: tuple[int, ...] = (4096, 8192, 16_384)
     sampled: int = 255
     samples: tuple[tuple[str, int], ...] = (("transformers", 256), ("vllm", 1024))
+    calibration: float = 0.5
 
 
-SMOKE = Size((64, 128), 256, 5, 2, (128,), 15, (("transformers", 4),))
+SMOKE = Size((64, 128), 256, 5, 2, (128,), 15, (("transformers", 4),), 0.0)
 
 
 class Shape(NamedTuple):
@@ -76,10 +81,8 @@ class Shape(NamedTuple):
 
 def shape(name: str) -> Shape:
     """Return the shape of a model, without weights that are looked up."""
-    size = ARCHITECTURES[name]
-    looked_up = size.positions if size.kind == "gpt2" else VOCABULARY  # GPT-2's output is tied
-    weights = size.parameters(VOCABULARY) - looked_up * size.hidden
-    return Shape(weights, size.layers * size.hidden)
+    network = transformer(name, VOCABULARY)
+    return Shape(int(network.multiplied), network.layers * ARCHITECTURES[name].hidden)
 
 
 def peak_flops(matrices: tuple[int, ...]) -> float:
@@ -276,6 +279,9 @@ def main() -> int:
     peak = peak_flops(size.matrices)
     found = {**hardware(), "peak_flops_per_second": peak, "size": asdict(size)}
     found |= {"training": [], "generation": [], "failed": {}, "left_out": []}
+    basic = calibration.measure(
+        "cuda" if torch.cuda.is_available() else "cpu", seconds=size.calibration
+    )
     print(f"{found['hardware']}, torch {torch.__version__}; bf16 matmul {peak / 1e12:.3g} TFLOP/s")
     for part, what, measure in jobs(chosen, given.parts or ["train", "generate"], size, peak):
         if time.monotonic() - start > given.seconds:
@@ -291,6 +297,7 @@ def main() -> int:
             found[part].append(row)
             print(line(part, row), flush=True)
         if given.json:
+            found["device"] = cards.measured(found, basic).as_dict()
             given.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return 1 if found["failed"] else 0
 

@@ -10,6 +10,7 @@ pytest.importorskip("transformers")
 
 from collapse.families.language_model import models
 from collapse.families.language_model.packing import Packer
+from collapse.loop.plan import cards
 from gpu import measure
 from running import python
 
@@ -25,6 +26,10 @@ def test_it_measures_training_and_generation(tmp_path):
         assert row["share_of_peak"] > 0 and 0.3 < row["filled"] <= 1
     assert [row["backend"] for row in found["generation"]] == ["transformers"]
     assert found["generation"][0]["tokens_per_second"] > 0
+    card = cards.find(str(tmp_path / "found.json"))
+    assert card.name == found["hardware"] and "measured" in card.source
+    speeds = [row["flops_per_second"] for row in found["training"]]
+    assert card.rates["transformer"].at(1.0) == pytest.approx(np.mean(speeds))
 
 
 @pytest.mark.parametrize("name", measure.PUBLISHED)

@@ -121,7 +121,7 @@ def test_the_benchmark_has_the_columns_of_those_of_snakemake(tmp_path):
     with job.guarded(tmp_path / "a.b.log"):
         pass
     names, values = (tmp_path / "a.b.benchmark.tsv").read_text().splitlines()
-    assert names.split("\t") == ["s", "max_rss"]
+    assert names.split("\t") == ["s", "max_rss", "cpu_time"]
     assert all(float(value) > 0 for value in values.split("\t"))
 
 

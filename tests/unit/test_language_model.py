@@ -33,6 +33,7 @@ from collapse.families.language_model.architectures import (  # noqa: E402
 )
 from collapse.families.language_model.evaluation import of_stories  # noqa: E402
 from collapse.families.language_model.packing import Packer  # noqa: E402
+from collapse.families.language_model.work import LanguageModelWork  # noqa: E402
 from collapse.loop import steps  # noqa: E402
 from collapse.text import checkpoints, evaluation, stored_tokens  # noqa: E402
 from collapse.text.sampling import SamplingError  # noqa: E402
@@ -704,6 +705,6 @@ def test_only_the_first_iteration_has_epochs_of_its_own():
 
 
 def test_work_grows_with_the_model():
-    small, large = (language_model.cost(Parameters(model=m)) for m in ("tiny", "llama2-126m"))
-    assert large.train_flops > 50 * small.train_flops > 0
+    small, large = (LanguageModelWork(Parameters(model=m)) for m in ("tiny", "llama2-126m"))
+    assert large.train(100, 1).flops > 50 * small.train(100, 1).flops > 0
     assert large.model_bytes == 4 * ARCHITECTURES["llama2-126m"].parameters(768)

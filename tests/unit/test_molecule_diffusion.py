@@ -39,6 +39,7 @@ from collapse.families.molecule_diffusion.architectures import (  # noqa: E402
 from collapse.families.molecule_diffusion.graphs import graphs  # noqa: E402
 from collapse.families.molecule_diffusion.networks import DualEncoder  # noqa: E402
 from collapse.families.molecule_diffusion.portrait import Portrait  # noqa: E402
+from collapse.families.molecule_diffusion.work import MoleculeWork  # noqa: E402
 from collapse.plotting import portraits  # noqa: E402
 from collapse.study import Study  # noqa: E402
 from refusing import refused  # noqa: E402
@@ -597,8 +598,8 @@ def test_geom_drugs_is_looked_for_by_the_job_alone():
 
 
 def test_work_grows_with_model_epochs_and_steps():
-    small = molecule_diffusion.cost(Parameters())
-    large = molecule_diffusion.cost(Parameters(model="geodiff"))
-    assert large.train_flops > 4 * small.train_flops > 0
-    double = molecule_diffusion.cost(Parameters(diffusion_steps=100))
-    assert double.generate_flops == 2 * small.generate_flops
+    small, large = MoleculeWork(Parameters()), MoleculeWork(Parameters(model="geodiff"))
+    assert large.train(64, 1).flops > 4 * small.train(64, 1).flops > 0
+    double = MoleculeWork(Parameters(diffusion_steps=100))
+    assert double.generate(64).flops == 2 * small.generate(64).flops
+    assert double.generate(64).calls == 2 * small.generate(64).calls

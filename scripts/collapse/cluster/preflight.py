@@ -17,13 +17,14 @@ from typing import Any
 import yaml
 
 from collapse import families
-from collapse.cluster import limit_checks, slurm_checks
+from collapse.cluster import limit_checks, planned_times, slurm_checks
 from collapse.cluster.configuration import configuration
 from collapse.cluster.driver import MINUTES
 from collapse.cluster.findings import Finding, report
 from collapse.families.contract import Iterative
 from collapse.families.declarations import Parameters
-from collapse.loop import plan, run
+from collapse.loop import run
+from collapse.loop.plan import jobs
 from collapse.study import Study, load, yaml_file
 from collapse.study.errors import StudyError
 
@@ -79,6 +80,7 @@ def examine(
     if settings.get("executor") == "slurm":
         yield from slurm_checks.queue(settings, neural)
         yield from limit_checks.check(settings, study, directory, driver)
+        yield from planned_times.check(settings, study)
         if on_node:
             yield from slurm_checks.node(settings, directory, may_use_vllm)
     yield _space(study, directory)
@@ -103,7 +105,7 @@ def _paths(directory: Path, submits: bool) -> Iterator[Finding]:
 
 
 def _space(study: Study, directory: Path) -> Finding:
-    needed = sum(plan.cost(study, name).bytes for name in study.experiments)
+    needed = jobs.size(study)
     place = next(path for path in (directory, *directory.parents) if path.exists())
     free = shutil.disk_usage(place).free
     found = f"{free / 1e9:.1f} GB free in {place}, {needed / 1e9:.1f} GB planned"

@@ -21,11 +21,11 @@ from collapse.families.declarations import (
     Metric,
     Parameters,
     Published,
-    SampleCost,
     extra_of,
 )
 from collapse.families.simulator import Simulator
 from collapse.families.step_jobs import P
+from collapse.families.work import Workload
 from collapse.regimes import Regime
 from collapse.seeding import Streams
 
@@ -87,8 +87,8 @@ class Iterative(Generic[P]):
         Return the names of data sets and models that are read from the Hugging Face Hub.
     may_use_vllm : callable
         Tells whether vLLM may generate the samples.
-    cost : callable
-        Estimates the cost of a sample, for the plan of a study.
+    workload : callable
+        Takes the parameters; returns what the steps have to do, for the plan of a study.
     training_memory : callable
         Takes the parameters and a number of GPUs; estimates the bytes of memory that a
         training needs on each GPU. None means that no estimate is known.
@@ -106,7 +106,7 @@ class Iterative(Generic[P]):
     hub_datasets: Callable[[P], list[str]] = _nothing
     hub_models: Callable[[P], list[str]] = _nothing
     may_use_vllm: Callable[[P], bool] = lambda parameters: False
-    cost: Callable[[P], SampleCost] = lambda parameters: SampleCost()
+    workload: Callable[[P], Workload[P]] = Workload
     training_memory: Callable[[P, int], float | None] = lambda parameters, gpus: None
 
     def sources(self, parameters: P) -> list[str]:

@@ -171,20 +171,3 @@ class Expectation(NamedTuple):
     deviation: NDArray[np.float64] | None = None
     exact: bool = True
     above_first: bool = False
-
-
-class SampleCost(NamedTuple):
-    """A rough estimate of what one sample costs in the steps of an iteration.
-
-    Attributes
-    ----------
-    train_flops, generate_flops : float
-        Floating-point operations of training on one sample and of generating one.
-    sample_bytes, model_bytes : float
-        Sizes in bytes of a stored sample and of a checkpoint.
-    """
-
-    train_flops: float = 0.0
-    generate_flops: float = 0.0
-    sample_bytes: float = 100.0
-    model_bytes: float = 1000.0

@@ -16,31 +16,32 @@ from collapse.artifacts import identity
 from collapse.artifacts.identity import MadeOf
 from collapse.artifacts.paths import Branch
 from collapse.loop.branches import Branches
+from collapse.loop.plan.machine import REFERENCE
 from collapse.loop.step_files import Files, PlannedStep, StepFiles
 
 #: What jobs of several steps hold; their records have these names.
 HOLDING = ("iteration", "chain")
 
-#: Floating-point operations below which an iteration is short: minutes on one core.
-SHORT = 1e13
+#: Seconds of the reference core below which an iteration is short.
+SHORT = 600.0
 
 
 def is_short(branches: Branches) -> bool:
-    """Tell whether every iteration of an experiment takes less than `SHORT` operations."""
+    """Tell whether every iteration of an experiment takes less than `SHORT` on a core."""
     by_steps, last = branches.family.by_steps, branches.experiment.iterations
 
-    def operations(branch: Branch) -> float:
-        each = by_steps.cost(branches.parameters(branch.points.later))
+    def seconds(branch: Branch) -> float:
+        workload = by_steps.workload(branches.parameters(branch.points.later))
         regime, n = branch.regime, branch.samples
         pools = regime.pool_sizes(last, n)
         return max(
-            regime.training_size(t, n, pool) * each.train_flops
-            + regime.generated(t + 1, n) * each.generate_flops
+            REFERENCE.seconds(workload.train(regime.training_size(t, n, pool), t))
+            + REFERENCE.seconds(workload.generate(regime.generated(t + 1, n)))
             for t, pool in enumerate(pools, start=1)
         )
 
     first_seed = branches.experiment.seed_list[:1]
-    return all(operations(branch) < SHORT for branch in branches.all(first_seed))
+    return all(seconds(branch) < SHORT for branch in branches.all(first_seed))
 
 
 def chosen(branches: Branches, configured: str | None, *, on_cluster: bool) -> str:
@@ -60,7 +61,8 @@ def chosen(branches: Branches, configured: str | None, *, on_cluster: bool) -> s
         return str(said)
     if is_short(branches):
         return "chain"
-    return "iteration" if on_cluster else "step"
+    # In a job of several steps, all GPUs of a training would wait while one generates.
+    return "iteration" if on_cluster and branches.experiment.gpus == 1 else "step"
 
 
 class Blocks:

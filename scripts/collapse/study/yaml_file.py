@@ -21,6 +21,9 @@ from collapse.study.errors import Key, Mistake, StudyError, one_of, shown, shown
 SOURCE = "config/config.yaml or --config"
 KEYS = ("study", "environments", "job_holds")
 
+#: Its keys for the rule `plan` alone (docs/plan.md).
+PLAN_KEYS = ("card", "gpus", "measure")
+
 #: Kinds of jobs, by conda environment: jobs of neural families, and all others.
 KINDS = ("neural", "other")
 
@@ -71,7 +74,7 @@ def find(config: Mapping[str, Any], folders: Sequence[str | Path]) -> Path:
     Parameters
     ----------
     config : mapping
-        Snakemake's configuration, with the keys `KEYS`.
+        Snakemake's configuration, with the keys `KEYS` and `PLAN_KEYS`.
     folders : sequence of path
         Folders in which a relative path is looked up, in this order.
 
@@ -81,7 +84,7 @@ def find(config: Mapping[str, Any], folders: Sequence[str | Path]) -> Path:
         If the configuration has another key or no study, or the study is in none of the folders.
     """
     for key in config:
-        if key not in KEYS:
+        if key not in (*KEYS, *PLAN_KEYS):
             expected = one_of(KEYS, key)
             raise StudyError(f"{SOURCE}: {shown(key)}: found an unknown key, expected {expected}")
     named = config.get("study")

@@ -14,19 +14,17 @@ from typing import Any
 from collapse.data.hub_names import datasets_of
 from collapse.families import text
 from collapse.families.contract import Family, Iterative
-from collapse.families.declarations import Headline, Metric, SampleCost
+from collapse.families.declarations import Headline, Metric
 from collapse.families.fine_tuning import architectures
 from collapse.families.fine_tuning.parameters import Parameters
 from collapse.families.fine_tuning.published import CURVES
+from collapse.families.fine_tuning.work import FineTuningWork
 from collapse.families.language_model.architectures import ARCHITECTURES
 from collapse.text.sampling.interface import LOWEST_TEMPERATURE
 from collapse.training import memory
 
 #: The parameters that the built-in base depends on.
 PRETRAINED_WITH = {"base", "base_stories", "vocabulary", "context", "precision"}
-
-#: Mean number of tokens of a pair, by source; that of HelpSteer2 is a guess.
-TOKENS = {"questions": 30, "helpsteer2": 300}
 
 
 def source_files(parameters: Parameters) -> list[str]:
@@ -69,22 +67,6 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
         yield "temperature", f"0 (the likeliest token) or at least {LOWEST_TEMPERATURE}"
     if parameters.weights == "bfloat16" and parameters.precision == "float32":
         yield "precision", "auto or bfloat16, because weights are bfloat16"
-
-
-def cost(parameters: Parameters) -> SampleCost:
-    """Estimate what a sample costs in the steps of an iteration, for the plan of a study."""
-    shape = architectures.shape(parameters.base, parameters.vocabulary)
-    size = shape.parameters if shape else 0
-    tokens = TOKENS.get(parameters.data, parameters.context / 2)
-    # Gradient checkpointing computes the forward pass twice.
-    passes = 8 if parameters.gradient_checkpointing else 6
-    return SampleCost(
-        train_flops=passes * size * tokens * parameters.epochs,
-        generate_flops=2 * size * tokens,
-        # Tokens of 32 bits and the text, compressed.
-        sample_bytes=5 * tokens,
-        model_bytes=(2 if parameters.weights == "bfloat16" else 4) * size,
-    )
 
 
 def training_memory(parameters: Parameters, gpus: int) -> float | None:
@@ -147,7 +129,7 @@ FAMILY = Family(
         hub_datasets=lambda parameters: datasets_of(parameters.data),
         hub_models=hub_models,
         may_use_vllm=lambda parameters: parameters.backend != "transformers",
-        cost=cost,
+        workload=FineTuningWork,
         training_memory=training_memory,
     ),
 )

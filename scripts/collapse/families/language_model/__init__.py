@@ -16,14 +16,11 @@ from collapse.data.hub_names import datasets_of
 from collapse.families import declarations, text
 from collapse.families import parameters as common
 from collapse.families.contract import Family, Iterative
-from collapse.families.declarations import Figure, Headline, Metric, SampleCost, parameter
+from collapse.families.declarations import Figure, Headline, Metric, parameter
 from collapse.families.language_model.architectures import ARCHITECTURES
 from collapse.families.language_model.published import TABLE_2
+from collapse.families.language_model.work import LanguageModelWork
 from collapse.text.sampling.interface import LOWEST_TEMPERATURE
-
-#: Mean number of tokens of a document, by source (TinyStories has 470 M in 2.12 M stories).
-TOKENS = {"stories": 50, "tinystories": 222}
-
 
 ModelName = Literal["tiny", "gpt2-9m", "llama2-12m", "llama2-42m", "llama2-126m"]
 
@@ -126,19 +123,6 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
         yield "temperature", f"0 (the likeliest token) or at least {LOWEST_TEMPERATURE}"
 
 
-def cost(parameters: Parameters) -> SampleCost:
-    """Estimate what a sample costs in the steps of an iteration, for the plan of a study."""
-    size = ARCHITECTURES[parameters.model].parameters(parameters.vocabulary)
-    tokens = TOKENS.get(parameters.data, parameters.context / 2)
-    return SampleCost(
-        train_flops=6 * size * tokens * parameters.epochs,
-        generate_flops=2 * size * tokens,
-        # Tokens of 16 bits and the text, compressed.
-        sample_bytes=3 * tokens,
-        model_bytes=4 * size,
-    )
-
-
 METRICS = {
     "test_cross_entropy": Metric("cross-entropy on real test data", "nats per token"),
     "perplexity": Metric("perplexity on real test data"),
@@ -178,6 +162,6 @@ FAMILY = Family(
         source_files=source_files,
         hub_datasets=lambda parameters: datasets_of(parameters.data),
         may_use_vllm=lambda parameters: parameters.backend != "transformers",
-        cost=cost,
+        workload=LanguageModelWork,
     ),
 )

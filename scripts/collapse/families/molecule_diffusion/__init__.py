@@ -18,18 +18,14 @@ from collapse.families.contract import Family, Iterative
 from collapse.families.declarations import (
     Headline,
     Metric,
-    SampleCost,
     curves,
     of_data,
     parameter,
 )
-from collapse.families.molecule_diffusion.architectures import ARCHITECTURES
+from collapse.families.molecule_diffusion.work import MoleculeWork
 
 #: Name of the built-in source, and prefix of a folder of GEOM-Drugs.
 BUILT_IN, GEOM_DRUGS = "drug-like", "geom-drugs:"
-
-#: Typical number of atoms of a molecule of GEOM-Drugs, with hydrogens and without.
-ATOMS = {True: 44, False: 25}
 
 
 class Parameters(declarations.Parameters):
@@ -126,20 +122,6 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
             yield "data", "drug-like, geom-drugs:<folder>, or an existing SDF file or folder"
 
 
-def cost(parameters: Parameters) -> SampleCost:
-    """Estimate the cost of a sample in the steps of an iteration, for the plan of a study."""
-    shape = ARCHITECTURES[parameters.model]
-    atoms = ATOMS[parameters.hydrogens]
-    forward = atoms * (atoms - 1) * shape.pair_flops
-    return SampleCost(
-        train_flops=3 * forward * parameters.epochs,
-        generate_flops=forward * parameters.diffusion_steps,
-        # Positions take 12 bytes an atom, and graphs the rest.
-        sample_bytes=20 * atoms,
-        model_bytes=4 * shape.parameters,
-    )
-
-
 _RECALL, _PRECISION = (
     "It depends on how many conformations there are, two generated for each real one. The "
     "reference compares each real one with the others of its molecule; perfect samples would be "
@@ -199,3 +181,10 @@ FAMILY = Family(
         module="collapse.families.molecule_diffusion.steps",
         wants_gpu=True,
         versions={"prepare": 2, "train": 2, "evaluate": 2},
+        has_dataset=True,
+        pictures="collapse.families.molecule_diffusion.pictures",
+        evaluated_samples=lambda parameters: parameters.judged,
+        source_files=source_files,
+        workload=MoleculeWork,
+    ),
+)

@@ -18,16 +18,13 @@ from collapse.families.contract import Family, Iterative
 from collapse.families.declarations import (
     Headline,
     Metric,
-    SampleCost,
     curves,
     of_data,
     parameter,
 )
-from collapse.families.vae.architectures import PUBLISHED_SIZE, architecture
+from collapse.families.vae.architectures import architecture
+from collapse.families.vae.work import SHAPES, VAEWork, shape
 from collapse.rarefaction import NUMBER
-
-#: Side in pixels and channels of the images of sources for which they are known.
-SHAPES = {"digits": (8, 1), "celeba": (64, 3)}
 
 
 class Parameters(declarations.Parameters):
@@ -107,33 +104,13 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
     folder = folder_of(parameters.data)
     if folder is not None and not os.path.isdir(folder):
         yield ("data", "digits, celeba, celeba:<folder>, hub:<owner>/<name>, or an existing folder")
-    size, channels = _shape(parameters)
+    size, channels = shape(parameters)
     try:
         architecture(size, channels, parameters.latent)
     except ValueError as error:
         yield "size", str(error).partition("expected ")[2]
     if parameters.data == "digits" and parameters.size is not None:
         yield "size", "null for digits, which have 8 x 8 pixels"
-
-
-def cost(parameters: Parameters) -> SampleCost:
-    """Estimate the cost of a sample in the steps of an iteration, for the plan of a study."""
-    shape = architecture(*_shape(parameters), parameters.latent)
-    decoding = shape.decoder_operations()
-    return SampleCost(
-        # A forward pass through both networks, and a backward pass that costs twice as much.
-        train_flops=6 * decoding * parameters.epochs,
-        generate_flops=decoding,
-        # Compressed pixels take less than a byte each.
-        sample_bytes=0.8 * shape.pixels,
-        model_bytes=4 * shape.parameters(),
-    )
-
-
-def _shape(parameters: Parameters) -> tuple[int, int]:
-    """Return size and channels of the images, those of CelebA where only the files tell."""
-    known = SHAPES.get(parameters.data.partition(":")[0], (PUBLISHED_SIZE, 3))
-    return parameters.size or known[0], known[1]
 
 
 _EQUAL = (
@@ -198,6 +175,6 @@ FAMILY = Family(
         evaluated_samples=lambda parameters: parameters.judged,
         source_files=source_files,
         hub_datasets=lambda parameters: datasets_of(parameters.data),
-        cost=cost,
+        workload=VAEWork,
     ),
 )
