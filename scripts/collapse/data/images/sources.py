@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from collapse.data import hub, hub_names
 from collapse.data.images import celeba
 from collapse.data.images.decoding import Scaling, decode
+from collapse.data.reading import reading
 from collapse.errors import DataError
 
 TRAIN = "train"
@@ -237,11 +238,18 @@ def _columns(
     encoded = dataset.cast_column(column, datasets.Image(decode=False))
 
     def at(number: int) -> Labelled:
-        row = encoded[number]
         where = f"{source}, image {number}"
-        content = row[column]["bytes"]
-        file = io.BytesIO(content) if content is not None else Path(row[column]["path"])
-        wanted = None if label is None else int(row[label])
+        with reading(where):
+            row = encoded[number]
+            image, value = row[column], None if label is None else row[label]
+            if image is None:
+                raise DataError(f"{where}: found null in {column!r}, expected an image")
+            content = image["bytes"]
+            file = io.BytesIO(content) if content is not None else Path(image["path"])
+            # The Hub's mark of a row without a class is -1.
+            if label is not None and (value is None or not 0 <= int(value) < len(classes)):
+                raise DataError(f"{where}: found {value} in {label!r}, expected a class")
+            wanted = None if value is None else int(value)
         return Labelled(decode(file, where, scaling), where, wanted)
 
     return Split(len(dataset), at), classes
