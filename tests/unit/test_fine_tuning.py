@@ -367,17 +367,21 @@ def test_every_kind_of_bad_sample_is_refused_and_counted(ran):
     assert writer.refused == {"malformed": 7, "truncated": 1}
 
 
-def test_samples_too_long_when_tokenised_again_are_drawn_anew_or_left_out(ran, monkeypatch):
+def test_samples_too_long_when_tokenised_again_are_drawn_anew_or_left_out(ran, tmp_path):
     """Mistake 4 of the published code, its other half."""
-    tokenizer = Path(ran.data) / "tokenizer"
-    text = "user: Hi.\nassistant: Yes."
-    ids = tokenizing.load(tokenizer).encode(text, add_special_tokens=False).ids
-    sample = Sample(np.array(ids, np.int32), True)
-    encoded = tokenizing.encode
-    monkeypatch.setattr(
-        tokenizing, "encode", lambda *a: encoded(*a)._replace(ids=[*encoded(*a).ids, 5])
-    )
-    context = len(ids) + 2
+    tokenizer = shutil.copytree(Path(ran.data) / "tokenizer", tmp_path / "tokenizer")
+    path = tokenizer / "tokenizer.json"
+    described = json.loads(path.read_text())
+    described["model"]["vocab"] |= {"xq": 400, "qj": 401, "qjz": 402}
+    described["model"]["merges"] += [["x", "q"], ["q", "j"], ["qj", "z"]]
+    path.write_text(json.dumps(described))
+    encoder = tokenizing.load(tokenizer)
+    ids = encoder.encode("user: xqjz\nassistant: Yes.", add_special_tokens=False).ids
+    place = ids.index(400)
+    assert encoder.decode(ids[place : place + 3]) == "xqjz"
+    drawn = [*ids[:place], encoder.token_to_id("x"), 402, *ids[place + 3 :]]
+    sample = Sample(np.array(drawn, np.int32), True)
+    context = len(drawn) + 2
     redrawing = Writer(tokenizer, Parameters(context=context))
     assert not redrawing.accepts(sample) and redrawing.refused == {"long": 1}
     dropping = Writer(tokenizer, Parameters(context=context, long_samples="drop"))

@@ -80,7 +80,7 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
 def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     """Sample one well-formed pair for each slot, given only BOS."""
     special = base.special(_details(job.data))
-    writer = Writer(job.data / TOKENIZER, job.parameters)
+    writer = Writer(job.data / TOKENIZER, job.parameters, special)
     decoding = Decoding(
         temperature=job.parameters.temperature,
         max_tokens=job.parameters.context - 1,
