@@ -93,17 +93,34 @@ def train(documents: Iterable[str], vocabulary: int, path: Path) -> None:
         raise DataError(
             f"{path}: a vocabulary of {vocabulary:,}, but the training documents allow {found:,}"
         )
-    # It is written here because transformers would put a class name of its version there.
+    write(path, tokenizer.to_str(pretty=True) + "\n", SPECIAL)
+
+
+def write(path: Path, content: str, special: Sequence[str]) -> None:
+    """Write the folder of a tokenizer, as Hugging Face's `AutoTokenizer` reads it.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    content : str
+        The file ``tokenizer.json``, which says all of how a text is tokenised.
+    special : sequence of str
+        The tokens PAD, BOS and EOS.
+    """
+    # It is written here because transformers would put a class name of its version there. With
+    # most classes it builds a tokenizer of its own from the vocabulary, instead of the file's.
+    pad, bos, eos = special
     configuration = {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "pad_token": SPECIAL[PAD],
-        "bos_token": SPECIAL[BOS],
-        "eos_token": SPECIAL[EOS],
+        "pad_token": pad,
+        "bos_token": bos,
+        "eos_token": eos,
         "split_special_tokens": True,
         "clean_up_tokenization_spaces": False,
     }
     files.write_text(path / "tokenizer_config.json", json.dumps(configuration, indent=2) + "\n")
-    files.write_text(path / "tokenizer.json", tokenizer.to_str(pretty=True) + "\n")
+    files.write_text(path / "tokenizer.json", content)
 
 
 def _with_short_words(documents: Iterable[str]) -> Iterator[str]:

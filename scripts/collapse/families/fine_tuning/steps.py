@@ -15,6 +15,7 @@ import numpy as np
 from collapse.artifacts import manifest
 from collapse.artifacts.paths import DATASET
 from collapse.data.text import pairs, questions, tokens
+from collapse.data.text.tokenizing import Special
 from collapse.families.fine_tuning import base
 from collapse.families.fine_tuning.evaluation import of_questions
 from collapse.families.fine_tuning.generation import Writer
@@ -55,6 +56,8 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
             job.data / TOKENIZER,
             context=job.parameters.context,
             long_documents=job.parameters.long_pairs,
+            special=Special(**found["special"]),
+            altered=job.parameters.altered_pairs,
             head=pairs.head,
             remedy="long_pairs: drop",
         )
