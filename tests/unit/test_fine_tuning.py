@@ -27,7 +27,7 @@ from collapse.families.step_jobs import TrainJob  # noqa: E402
 from collapse.loop import steps  # noqa: E402
 from collapse.loop.branches import Branches  # noqa: E402
 from collapse.study.names import text_of  # noqa: E402
-from collapse.text import checkpoints, stored_tokens  # noqa: E402
+from collapse.text import checkpoints, stored_tokens, trainable  # noqa: E402
 from collapse.text.evaluation import cross_entropy  # noqa: E402
 from collapse.text.sampling import Sample, SamplingError  # noqa: E402
 from collapse.text.stored_tokens import IGNORED  # noqa: E402
@@ -161,6 +161,10 @@ NO_WEIGHTS = "found no weights, expected at least one file *.safetensors"
         (lambda folder: None, {"context": 257}, "context is 257, expected at most the model's 256"),
         (lambda folder: (folder / WEIGHTS).unlink(), {}, NO_WEIGHTS),
         (cut_off("tokenizer.json"), {}, "the tokenizer can't be loaded"),
+        (configured(TOKENIZER, eos_token="<end>"), {}, "found '<end>' as EOS token, expected one"),
+        (lambda folder: (folder / "tokenizer.json").unlink(), {}, "found no fast tokenizer, exp"),
+        (configured("config.json", intermediate_size=64), {}, "the checkpoint doesn't match its c"),
+        (lambda folder: (folder / WEIGHTS).write_bytes(b"x" * 99), {}, "the checkpoint can't be l"),
         (cut_off("config.json"), {}, "the configuration can't be loaded"),
     ],
 )
@@ -175,6 +179,104 @@ def test_a_base_that_cannot_be_tuned_is_refused_in_one_line(
     assert str(refused.value).startswith(f"{broken}: {said}")
     assert "\n" not in str(refused.value)
     assert not Path(tuned.data).exists()
+
+
+SMALL = {
+    "vocab_size": 400,
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+}
+UNTRAINABLE = "can't be trained as a causal language model"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options", "said"),
+    [
+        ("Llama", {}, None),
+        ("GPT2", {"tie_word_embeddings": True}, None),
+        ("Bert", {"is_decoder": True}, None),
+        ("Bert", {}, "found BertLMHeadModel whose tokens attend to later ones, expected a causal"),
+        ("Roberta", {}, "found RobertaForCausalLM whose tokens attend to later ones"),
+        (
+            "Gemma3Text",
+            {"use_bidirectional_attention": True, "head_dim": 16, "num_key_value_heads": 1},
+            "found Gemma3ForCausalLM whose tokens attend to later ones",
+        ),
+        ("Bloom", {}, f"{UNTRAINABLE} (ValueError: BloomForCausalLM does not support"),
+        ("Mamba", {}, f"{UNTRAINABLE} (ValueError: MambaForCausalLM does not support"),
+        ("T5", {"d_model": 32}, f"{UNTRAINABLE} (ValueError: Unrecognized configuration"),
+    ],
+)
+@pytest.mark.parametrize("reduced", [False, True])
+def test_only_a_causal_model_can_be_a_base(
+    architecture, options, said, reduced, tmp_path, monkeypatch
+):
+    """Also of an architecture that is checked with fewer layers, since it is too large."""
+    if reduced:
+        monkeypatch.setattr(trainable, "_SMALL", 0)
+    config = getattr(transformers, f"{architecture}Config")(**{**SMALL, **options})
+    kinds = ("AutoModelForCausalLM", "AutoModelForSeq2SeqLM")
+    made = getattr(transformers, kinds[architecture == "T5"]).from_config(config)
+    made.save_pretrained(tmp_path)
+    if said is None:
+        trainable.check(tmp_path)
+        return
+    with pytest.raises(JobError) as refused:
+        trainable.check(tmp_path)
+    assert str(refused.value).startswith(f"{tmp_path}: {said}")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["LlamaTokenizerFast", "GPT2Tokenizer", "BertTokenizerFast"])
+def test_the_tokenizer_of_a_base_is_its_own_whatever_its_class(broken, name, monkeypatch, tmp_path):
+    """With most classes transformers builds another one from the vocabulary."""
+    monkeypatch.chdir(tmp_path)
+    own = tokenizing.load(broken)
+    configured(TOKENIZER, tokenizer_class=name)(broken)
+    tuned = loop(settings={"base": str(broken)})
+    tuned.prepare()
+    folder = Path(tuned.data) / "tokenizer"
+    assert (folder / "tokenizer.json").read_text() == (broken / "tokenizer.json").read_text()
+    loaded = transformers.AutoTokenizer.from_pretrained(folder)
+    assert (loaded.pad_token_id, loaded.eos_token_id, loaded.bos_token_id) == (0, 1, 2)
+    text = "user: what is 0 plus 0?\nassistant: say 😀 你好"
+    assert loaded.encode(text, add_special_tokens=False) == own.encode(text).ids
+    for row in parquet.read_table(Path(tuned.data) / "train.parquet").to_pylist():
+        assert own.decode(row["tokens"], skip_special_tokens=False) == row["text"]
+
+
+def test_pairs_that_the_tokenizer_alters_are_refused_or_left_out(broken, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    lower = {"type": "Replace", "pattern": {"String": "A"}, "content": "a"}
+    configured("tokenizer.json", normalizer=lower)(broken)
+    with pytest.raises(JobError, match="of 300 documents are not given back by the tokenizer"):
+        loop(settings={"base": str(broken)}).prepare()
+    tuned = loop(settings={"base": str(broken), "altered_pairs": "drop"}, samples=5)
+    tuned.prepare()
+    found = details()["train"]
+    assert found["altered"] > 0 and found["altered"] + found["documents"] == 300
+    assert "entropy_floor" not in details()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        configured("config.json", temperature=0.6, top_p=0.9),
+        lambda folder: (folder / "generation_config.json").write_text('{"temperature": 0.6}'),
+        cut_off("generation_config.json"),
+    ],
+)
+def test_what_a_base_says_of_generation_matters_to_nothing(broken, damage, tmp_path):
+    """Llama-2 names a temperature that it does not use, which transformers refuses to save."""
+    damage(broken)
+    trainable.check(broken)
+    network = checkpoints.read(broken)
+    checkpoints.save(network, tmp_path / "tuned", broken)
+    again = checkpoints.read(tmp_path / "tuned")
+    assert again.generation_config.temperature in (None, 1.0)
+    assert again.generation_config.eos_token_id == 1
 
 
 def test_a_chat_template_may_be_ignored(broken, monkeypatch, tmp_path):
@@ -367,17 +469,21 @@ def test_every_kind_of_bad_sample_is_refused_and_counted(ran):
     assert writer.refused == {"malformed": 7, "truncated": 1}
 
 
-def test_samples_too_long_when_tokenised_again_are_drawn_anew_or_left_out(ran, monkeypatch):
+def test_samples_too_long_when_tokenised_again_are_drawn_anew_or_left_out(ran, tmp_path):
     """Mistake 4 of the published code, its other half."""
-    tokenizer = Path(ran.data) / "tokenizer"
-    text = "user: Hi.\nassistant: Yes."
-    ids = tokenizing.load(tokenizer).encode(text, add_special_tokens=False).ids
-    sample = Sample(np.array(ids, np.int32), True)
-    encoded = tokenizing.encode
-    monkeypatch.setattr(
-        tokenizing, "encode", lambda *a: encoded(*a)._replace(ids=[*encoded(*a).ids, 5])
-    )
-    context = len(ids) + 2
+    tokenizer = shutil.copytree(Path(ran.data) / "tokenizer", tmp_path / "tokenizer")
+    path = tokenizer / "tokenizer.json"
+    described = json.loads(path.read_text())
+    described["model"]["vocab"] |= {"xq": 400, "qj": 401, "qjz": 402}
+    described["model"]["merges"] += [["x", "q"], ["q", "j"], ["qj", "z"]]
+    path.write_text(json.dumps(described))
+    encoder = tokenizing.load(tokenizer)
+    ids = encoder.encode("user: xqjz\nassistant: Yes.", add_special_tokens=False).ids
+    place = ids.index(400)
+    assert encoder.decode(ids[place : place + 3]) == "xqjz"
+    drawn = [*ids[:place], encoder.token_to_id("x"), 402, *ids[place + 3 :]]
+    sample = Sample(np.array(drawn, np.int32), True)
+    context = len(drawn) + 2
     redrawing = Writer(tokenizer, Parameters(context=context))
     assert not redrawing.accepts(sample) and redrawing.refused == {"long": 1}
     dropping = Writer(tokenizer, Parameters(context=context, long_samples="drop"))

@@ -122,8 +122,11 @@ def encoded(pixels):
     return file.getvalue()
 
 
-def hub_of(**splits):
-    """Put a data set with a number of images in each split in place of those of the Hub."""
+def hub_of(last=None, **splits):
+    """Put a data set with a number of images in each split in place of those of the Hub.
+
+    ``last`` are other values of the last row of each split.
+    """
     import datasets
 
     features = datasets.Features(
@@ -141,6 +144,7 @@ def hub_of(**splits):
             {"image": file, "label": n % 2, "bright": n % 3 == 0, "text": "a"}
             for n, file in enumerate(files)
         ]
+        rows[-1] |= last or {}
         found[split] = datasets.Dataset.from_list(rows, features=features)
     return mock.patch("datasets.load_dataset", return_value=found)
 
@@ -154,6 +158,22 @@ def test_a_data_set_of_the_hub():
     assert [one.label for one in found.train.read()] == [0, 1, 0, 1, 0]
     assert [one.label for one in bright.test.read()] == [1, 0, 0]
     assert np.array_equal(arrays(found.train), np.stack([*map(pictures.image, range(5))]))
+
+
+@pytest.mark.parametrize(
+    ("last", "options", "said"),
+    [
+        ({"label": None}, {}, "found None in 'label', expected a class"),
+        ({"label": -1}, {}, "found -1 in 'label', expected a class"),
+        ({"bright": None}, {"label": "bright"}, "found None in 'bright', expected a class"),
+        ({"image": None}, {}, "found null in 'image', expected an image"),
+    ],
+)
+def test_a_row_of_the_hub_without_image_or_class_is_refused_with_its_number(last, options, said):
+    with hub_of(last, train=5, test=3):
+        found = opened("hub:owner/name", **options)
+    with pytest.raises(DataError, match=f"^hub:owner/name, image 4: {said}"):
+        list(found.train.read())
 
 
 def test_celeba_may_come_from_the_hub():

@@ -36,7 +36,8 @@ from collapse.families.language_model.packing import Packer  # noqa: E402
 from collapse.families.language_model.work import LanguageModelWork  # noqa: E402
 from collapse.loop import steps  # noqa: E402
 from collapse.text import checkpoints, evaluation, stored_tokens  # noqa: E402
-from collapse.text.sampling import SamplingError  # noqa: E402
+from collapse.text.sample_rows import SampleRows  # noqa: E402
+from collapse.text.sampling import Sample, SamplingError  # noqa: E402
 from collapse.text.stored_tokens import IGNORED, Tokens  # noqa: E402
 from collapse.training import trainer  # noqa: E402
 from refusing import load, refused  # noqa: E402
@@ -448,6 +449,48 @@ def test_a_sample_with_a_first_token_does_not_depend_on_how_they_are_split(ran):
     parts = [loop.generate(start, stop)[0] for start, stop in ((0, 13), (13, 40), (39, 40))]
     assert pa.concat_tables(parts[:2]).equals(whole)
     assert parts[2].equals(whole.slice(39))
+
+
+def test_a_sample_that_is_a_text_is_tokenised_like_a_real_one_and_others_are_not(ran):
+    rows = SampleRows(Loop().data / "tokenizer")
+    encoder = tokenizing.load(Loop().data / "tokenizer")
+    text = "Lily was there."
+    canonical = encoder.encode(text, add_special_tokens=False).ids
+    drawn = [encoder.token_to_id(letter) for letter in text.replace(" ", "Ġ")]
+    assert len(canonical) < len(drawn) == len(text)
+
+    def tokens_of(ids, ended=True, longest=100):
+        row = rows.of(Sample(np.array(ids, np.int32), ended), longest)
+        assert row.text == encoder.decode(ids, skip_special_tokens=False) and row.ended == ended
+        return row.tokens
+
+    assert tokens_of(drawn) == canonical
+    no_unicode = encoder.token_to_id("Ã")
+    kept = [[*drawn, no_unicode], [*drawn, EOS], [PAD, *drawn]]
+    assert all(tokens_of(ids) == ids for ids in kept)
+    assert tokens_of(drawn, ended=False) == tokens_of(drawn, longest=3) == drawn
+
+
+def test_documents_that_begin_alike_are_on_one_side_only(tmp_path, monkeypatch):
+    """Documents of one beginning, which is all of them that fits, are copies of each other."""
+    monkeypatch.chdir(tmp_path)
+    texts = [f"{beginning} and so on, until {end}." for beginning in ("A girl", "A boy", "A dog")
+             for end in range(40)]  # fmt: skip
+    texts += [f"{beginning}." for beginning in ("A girl", "A boy", "A cat")]
+    Path("a.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    cut = {"context": 8, "vocabulary": 300, "long_documents": "truncate"}
+    loop = Loop(data="a.jsonl", documents=None, test_documents=1, **cut)
+    loop.prepare()
+    train, test = (
+        {
+            tuple(row)
+            for row in parquet.read_table(loop.data / f"{split}.parquet")["tokens"].to_pylist()
+        }
+        for split in ("train", "test")
+    )
+    assert train and not train & test
+    details = loop.details()
+    assert details["train"]["withheld"] == 39 and details["train"]["documents"] == 83
 
 
 def test_truncated_samples_are_drawn_again_or_kept(ran):

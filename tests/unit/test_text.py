@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from unittest import mock
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collapse import seeding
+from collapse.data import reading
 from collapse.data.text import documents
 from collapse.data.text.corpus import Counts, DataError, open_corpus
 from running import python
@@ -163,7 +165,7 @@ class Unread:
 
 def test_a_text_file_is_read_as_it_is_asked_for(tmp_path, monkeypatch):
     file = Unread(1 << 40)
-    monkeypatch.setattr(documents, "open", lambda *_: file, raising=False)
+    monkeypatch.setattr(reading, "open", lambda *_: file, raising=False)
     stream = documents.read(tmp_path / "a.txt", separator="|", column="")
     assert [next(stream) for _ in range(1000)] == ["a story"] * 1000
     assert (1 << 40) - file.left == file.largest == documents.CHUNK
@@ -171,7 +173,7 @@ def test_a_text_file_is_read_as_it_is_asked_for(tmp_path, monkeypatch):
 
 def test_a_file_without_separators_is_not_read_to_its_end(tmp_path, monkeypatch):
     file = Unread(1 << 40)
-    monkeypatch.setattr(documents, "open", lambda *_: file, raising=False)
+    monkeypatch.setattr(reading, "open", lambda *_: file, raising=False)
     monkeypatch.setattr(documents, "LONGEST", 1 << 21)
     with pytest.raises(DataError, match=r"no separator '\^' within 2,097,152 characters"):
         list(documents.read(tmp_path / "a.txt", separator="^", column=""))
@@ -275,6 +277,32 @@ def test_a_text_without_its_separator_is_refused(tmp_path):
     assert opened(path, separator="\n\n").counts.train == 1
 
 
+def test_line_ends_of_all_systems_are_alike_in_a_file_and_in_its_separator(tmp_path):
+    for end in ("\n", "\r\n", "\r"):
+        path = file(tmp_path, "a.txt", f"a{end}-{end}b{end}-{end}c".encode())
+        for separator in ("\n-\n", "\r\n-\r\n", "\r-\r"):
+            found = opened(path, separator=separator)
+            assert sorted([*found.train(), *found.test()]) == ["a", "b", "c"]
+
+
+def not_unicode():
+    """Return a column of texts whose second one is no UTF-8."""
+    ends = np.array([0, 4, 9, 13], np.int32)
+    buffers = [None, pa.py_buffer(ends.tobytes()), pa.py_buffer(b"goodbad\xff\xfegood")]
+    return pa.Array.from_buffers(pa.string(), 3, buffers)
+
+
+def test_a_value_that_is_no_unicode_is_refused_with_its_row(tmp_path):
+    import datasets
+
+    pq.write_table(pa.table({"text": not_unicode()}), tmp_path / "a.parquet")
+    refuses(tmp_path / "a.parquet", "a.parquet: row 2: ", "UnicodeDecodeError")
+    split = datasets.Dataset(pa.table({"text": not_unicode()}))
+    loaded = datasets.DatasetDict({"train": split, "test": split})
+    with mock.patch("datasets.load_dataset", return_value=loaded):
+        refuses("hub:owner/name", "hub:owner/name: split train, row 2: ", "UnicodeDecodeError")
+
+
 def test_text_that_is_not_utf_8_is_refused_with_the_byte(tmp_path, monkeypatch):
     content = "é|é|".encode() * 3 + b"\xe9|"
     for chunk in (1, 2, 5, 1 << 20):
@@ -296,6 +324,9 @@ def test_text_that_is_not_utf_8_is_refused_with_the_byte(tmp_path, monkeypatch):
         ("{}", ["line 2: found no columns, expected 'text'"]),
         ('{"text": ["b"]}', ["line 2: found \"['b']\" in 'text', expected text"]),
         (r'{"text": "\ud800"}', ["line 2: not Unicode", r"lone surrogate '\ud800'"]),
+        ('{"text": "b", "text": "c"}', ["line 2: ", "found 'text' twice, expected each name once"]),
+        ('{"text": "b", "n": ' + "9" * 5000 + "}", ["line 2: can't be read (ValueError: Exceeds"]),
+        ('{"text": ' + "[" * 200_000, ["line 2: can't be read (RecursionError: "]),
     ],
 )
 def test_a_line_that_is_no_record_is_refused_with_its_number(line, parts, tmp_path):

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import time
 from unittest import mock
 
 import numpy as np
@@ -123,6 +124,22 @@ def test_a_vocabulary_that_the_documents_do_not_allow_is_refused(tmp_path):
         tokenizing.train(["a"], 258, tmp_path)
 
 
+def test_a_long_word_is_trained_on_in_pieces_and_nothing_else_is(tmp_path, monkeypatch):
+    """Of 200,000 letters in one word training took half a minute, and four times that of twice."""
+    letters = "".join(np.random.default_rng(0).choice(list("abcdefgh"), 200_000))
+    started = time.process_time()
+    tokenizing.train([letters], 400, tmp_path / "letters")
+    assert time.process_time() - started < 10
+    tokenizer = tokenizing.load(tmp_path / "letters")
+    assert tokenizer.decode(tokenizer.encode(letters, add_special_tokens=False).ids) == letters
+    texts = [*stories(300), *stories(300), "It's 12345 — \n\n  über-long: " + "ab1" * 20]
+    tokenizing.train(texts, 310, tmp_path / "whole")
+    monkeypatch.setattr(tokenizing, "LONGEST_WORD", 40)  # of most texts, but of no word
+    tokenizing.train(texts, 310, tmp_path / "pieces")
+    found = [(tmp_path / name / "tokenizer.json").read_text() for name in ("whole", "pieces")]
+    assert found[0] == found[1]
+
+
 def test_a_mistake_in_the_data_is_seen_through_the_tokenizer(tmp_path):
     def documents():
         yield "one"
@@ -159,7 +176,7 @@ def test_tokens_take_two_bytes_as_long_as_they_fit():
     assert tokens.schema(1 << 16).field("tokens").type.value_type == pa.uint16()
     assert tokens.schema((1 << 16) + 1).field("tokens").type.value_type == pa.uint32()
     for ids, vocabulary in (([199_999, 0], 200_000), ([65_535], 1 << 16)):
-        table = tokens._table([tokens._Row(ids, "x", True)], tokens.schema(vocabulary))
+        table = tokens._table([tokens.Row(ids, "x", True)], tokens.schema(vocabulary))
         assert table["tokens"].to_pylist() == [ids]
 
 
@@ -206,6 +223,89 @@ def test_long_documents_are_truncated_and_not_ended(lengths, trained, tokenizer,
     assert table["tokens"].to_pylist()[3] == whole[:9]
     # With BOS the cut document fills the context; the character that was cut is replaced.
     assert table["text"].to_pylist() == ["éééé", "ééééz", "éééé�", "éééé�"]
+
+
+def test_documents_that_are_cut_to_the_same_tokens_are_on_one_side_only(lengths, trained, tmp_path):
+    """Compared is what is trained on: documents differ, but their beginnings may not."""
+    cut = {"context": 10, "long_documents": "truncate"}
+    tests = [lengths[3], "z" * 4]
+    forms = tokens.truncated_forms(tests, trained, context=10)
+    assert len(forms) == 1  # what fits is compared as a whole (splits.Split)
+    counts = write(tmp_path / "a.parquet", lengths, trained, withheld=forms, **cut)
+    assert counts == tokens.Counts(2, 8 + 9, 0, 1, 20, withheld=2)
+    assert pq.read_table(tmp_path / "a.parquet")["text"].to_pylist() == lengths[:2]
+    with pytest.raises(DataError, match=r"no documents are left, .* 1 cut to the tokens of a test"):
+        write(tmp_path / "b.parquet", lengths[3:], trained, withheld=forms, **cut)
+
+
+def lower_case(tokenizer):
+    from tokenizers import normalizers
+
+    tokenizer.normalizer = normalizers.Lowercase()
+
+
+def composed(tokenizer):
+    from tokenizers import normalizers
+
+    tokenizer.normalizer = normalizers.NFKC()
+
+
+def spaced(tokenizer):
+    from tokenizers import pre_tokenizers
+
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+
+
+def greedy(tokenizer):
+    """Let it swallow the white space beside a token that is not special."""
+    from tokenizers import AddedToken
+
+    tokenizer.add_tokens([AddedToken("Lily", lstrip=True)])
+
+
+def without_bytes(tokenizer):
+    from tokenizers import models
+
+    described = json.loads(tokenizer.to_str())["model"]
+    kept = {piece: n for piece, n in described["vocab"].items() if not piece.startswith("ð")}
+    tokenizer.model = models.BPE(kept, [])
+
+
+def unigram_end(tokenizer):
+    """Let it find the text of EOS, which no BPE does, since no merge leads there."""
+    from tokenizers import models, pre_tokenizers
+
+    pieces = json.loads(tokenizer.to_str())["model"]["vocab"]
+    ordered = sorted(pieces, key=pieces.__getitem__)
+    tokenizer.model = models.Unigram([(piece, -1.0) for piece in ordered], None, False)
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "text", "said"),
+    [
+        (lower_case, "was Lily", "makes 'was lily' of 'was Lily'"),
+        (composed, "ﬁnd", "makes 'find' of 'ﬁnd'"),
+        (spaced, "was", "makes ' was' of 'was'"),
+        (greedy, "was Lily", "makes 'wasLily' of 'was Lily'"),
+        (without_bytes, "was 😀", "of 'was 😀'"),
+        (unigram_end, "was </s>", "makes special tokens of 'was </s>'"),
+    ],
+)
+def test_a_document_that_the_tokenizer_alters_is_refused_or_left_out(
+    change, text, said, trained, tmp_path
+):
+    tokenizer = tokenizing.load(trained)
+    change(tokenizer)
+    (tmp_path / "changed").mkdir()
+    tokenizer.save(str(tmp_path / "changed" / "tokenizer.json"))
+    path, kept = tmp_path / "a.parquet", " a girl"
+    with pytest.raises(DataError, match="1 of 2 documents are not given back") as caught:
+        write(path, [kept, text], tmp_path / "changed")
+    assert said in str(caught.value) and "set altered_pairs: drop" in str(caught.value)
+    counts = write(path, [kept, text], tmp_path / "changed", altered="drop")
+    assert (counts.documents, counts.altered) == (1, 1)
+    assert pq.read_table(path)["text"].to_pylist() == [kept]
 
 
 def test_documents_are_written_as_they_come(trained, tmp_path, monkeypatch):
@@ -408,6 +508,10 @@ def test_a_shard_tells_prompts_from_responses(any_tokenizer, tmp_path):
     path = tmp_path / "a.parquet"
     pairs = [dialogue.Pair(f"{text} é?", f"{text[:9]}\n😀") for text in stories(30)]
     texts = [dialogue.render(pair) for pair in pairs]
+    if any_tokenizer.name.startswith("words"):
+        with pytest.raises(DataError, match="30 of 30 documents are not given back by the tok"):
+            write(path, texts, any_tokenizer, context=1000, head=dialogue.head)
+        return
     counts = write(path, texts, any_tokenizer, context=1000, head=dialogue.head)
     encoder = tokenizing.load(any_tokenizer)
     expected = [tokenizing.encode(encoder, text, dialogue.head) for text in texts]

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from collapse.data import listing
 from collapse.data.hub_names import PREFIX
-from collapse.data.text import documents
-from collapse.data.text.documents import Record
+from collapse.data.reading import reading
+from collapse.data.text import tables
+from collapse.data.text.tables import Record
 from collapse.errors import DataError, in_one_line
 
 if TYPE_CHECKING:
     import datasets
-
-_BATCH = 1000
 
 
 class Split:
@@ -26,21 +25,18 @@ class Split:
     ) -> None:
         for column in columns:
             if column not in dataset.column_names:
-                documents.no_column(source, column, dataset.column_names)
+                tables.no_column(source, column, dataset.column_names)
             kind = getattr(dataset.features[column], "dtype", "a list or a structure")
             if kind not in ("string", "large_string"):
                 raise DataError(f"{source}: found {kind} in {column!r}, expected text")
-        self._where = f"{source}: split {name}"
+        self._source, self._within = source, f"split {name}, "
         self._columns = columns
         self._selected = dataset.select_columns(list(dict.fromkeys(columns)))
 
     def __iter__(self) -> Iterator[Record]:
-        number = 0
-        for batch in self._selected.iter(batch_size=_BATCH):
-            for row in zip(*(batch[column] for column in self._columns), strict=True):
-                number += 1
-                where = f"{self._where}, row {number}"
-                yield Record(where, tuple(value or "" for value in row))
+        with reading(self._source) as place:
+            batches = self._selected.with_format("arrow").iter(batch_size=tables.BATCH)
+            yield from tables.rows(place, batches, self._columns, self._within)
 
 
 def find(source: str, columns: Sequence[str]) -> tuple[Split, Split | None]:

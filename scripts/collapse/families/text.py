@@ -113,7 +113,7 @@ def prepared(
         Entropy of the source in nats per document; None if it is not known.
     """
     recorded = {**details, **{split: found._asdict() for split, found in counts.items()}}
-    whole = not any(found.dropped or found.truncated for found in counts.values())
+    whole = not any(found.dropped or found.truncated or found.altered for found in counts.values())
     if entropy is not None and whole:
         # The model predicts every token of a document and its EOS.
         predicted = counts["train"].tokens / counts["train"].documents + 1

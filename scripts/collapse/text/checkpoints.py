@@ -35,8 +35,10 @@ def attention(configuration: Any) -> str:
     return "eager" if capped else "sdpa"
 
 
-def read(model: Path, dtype: torch.dtype = torch.float32) -> Any:
-    """Load a checkpoint on the CPU.
+def read(model: Path, dtype: torch.dtype = torch.float32, *, device: str = "cpu") -> Any:
+    """Load a checkpoint on the CPU, or on the meta device without its weights.
+
+    Its settings of generation are not used, some of which could not be saved again.
 
     Raises
     ------
@@ -51,6 +53,9 @@ def read(model: Path, dtype: torch.dtype = torch.float32) -> Any:
             config=described,
             dtype=dtype,
             attn_implementation=attention(described),
+            # Only this makes transformers leave the weights unread.
+            device_map=device if device == "meta" else None,
+            generation_config=transformers.GenerationConfig(**_ends(described)),
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
@@ -65,6 +70,12 @@ def read(model: Path, dtype: torch.dtype = torch.float32) -> Any:
                 f"({problem.replace('_', ' ')}: {sorted(map(str, found[problem]))[0]})",
             )
     return network
+
+
+def _ends(configuration: Any) -> dict[str, Any]:
+    """Return the ids of special tokens that a configuration names."""
+    names = ("pad_token_id", "bos_token_id", "eos_token_id")
+    return {name: getattr(configuration, name, None) for name in names}
 
 
 def outline(model: Path, dtype: torch.dtype = torch.float32) -> Any:

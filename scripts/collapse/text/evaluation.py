@@ -43,7 +43,7 @@ def cross_entropy(
     """
     device = next(model.parameters()).device
     order = np.argsort(documents.lengths[:most], kind="stable")
-    at_once = min(BATCH_TOKENS, BATCH_LOGITS // model.config.vocab_size)
+    at_once = min(BATCH_TOKENS, BATCH_LOGITS // model.config.get_text_config().vocab_size)
     total, predicted, start = 0.0, 0, 0
     shown = Progress("evaluating", len(order), unit="documents")
     with shown, torch.no_grad():

@@ -16,8 +16,8 @@ from typing import Literal, NamedTuple
 from collapse.data import hub, hub_names
 from collapse.data.text import dialogue, documents, splits
 from collapse.data.text.dialogue import Pair, head, parse, render
-from collapse.data.text.documents import Record
 from collapse.data.text.splits import Generators, Stream
+from collapse.data.text.tables import Record
 from collapse.errors import DataError
 
 __all__ = ["Corpus", "Counts", "DataError", "Pair", "head", "open_corpus", "parse", "render"]

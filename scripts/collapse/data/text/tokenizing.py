@@ -7,7 +7,8 @@ except for the counts of its distinct words while a tokenizer is trained.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -35,6 +36,10 @@ class Special(NamedTuple):
 OWN = Special(PAD, BOS, EOS)
 #: Number of texts that are tokenised together.
 BATCH = 1_000
+#: Longest word in characters that a vocabulary is trained on; longer ones are trained on in pieces,
+#: since the time that merges take grows with the square of a word.
+LONGEST_WORD = 1_000
+_RUN = re.compile(r"\S+|\s+")
 
 #: Returns the number of characters of a text before its response.
 Head = Callable[[str], int]
@@ -82,23 +87,54 @@ def train(documents: Iterable[str], vocabulary: int, path: Path) -> None:
         initial_alphabet=alphabet,
         show_progress=False,
     )
-    tokenizer.train_from_iterator(batched(documents), trainer)
+    tokenizer.train_from_iterator(batched(_with_short_words(documents)), trainer)
     found = tokenizer.get_vocab_size()
     if found < vocabulary:
         raise DataError(
             f"{path}: a vocabulary of {vocabulary:,}, but the training documents allow {found:,}"
         )
-    # It is written here because transformers would put a class name of its version there.
+    write(path, tokenizer.to_str(pretty=True) + "\n", SPECIAL)
+
+
+def write(path: Path, content: str, special: Sequence[str]) -> None:
+    """Write the folder of a tokenizer, as Hugging Face's `AutoTokenizer` reads it.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    content : str
+        The file ``tokenizer.json``, which says all of how a text is tokenised.
+    special : sequence of str
+        The tokens PAD, BOS and EOS.
+    """
+    # It is written here because transformers would put a class name of its version there. With
+    # most classes it builds a tokenizer of its own from the vocabulary, instead of the file's.
+    pad, bos, eos = special
     configuration = {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "pad_token": SPECIAL[PAD],
-        "bos_token": SPECIAL[BOS],
-        "eos_token": SPECIAL[EOS],
+        "pad_token": pad,
+        "bos_token": bos,
+        "eos_token": eos,
         "split_special_tokens": True,
         "clean_up_tokenization_spaces": False,
     }
     files.write_text(path / "tokenizer_config.json", json.dumps(configuration, indent=2) + "\n")
-    files.write_text(path / "tokenizer.json", tokenizer.to_str(pretty=True) + "\n")
+    files.write_text(path / "tokenizer.json", content)
+
+
+def _with_short_words(documents: Iterable[str]) -> Iterator[str]:
+    """Yield documents, and in place of those that may have long words the pieces of their words."""
+    from tokenizers import pre_tokenizers
+
+    splitter = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    for text in documents:
+        if len(text) <= LONGEST_WORD or max(map(len, _RUN.findall(text))) <= LONGEST_WORD:
+            yield text
+            continue
+        for _, (start, stop) in splitter.pre_tokenize_str(text):
+            for first in range(start, stop, LONGEST_WORD):
+                yield text[first : min(first + LONGEST_WORD, stop)]
 
 
 def load(path: Path) -> Tokenizer:
@@ -152,6 +188,20 @@ def encode_all(tokenizer: Tokenizer, texts: list[str], head: Head | None) -> lis
         Encoded(encoding.ids, _head_tokens(encoding, head(text)))
         for text, encoding in zip(texts, encodings, strict=True)
     ]
+
+
+def altered(
+    tokenizer: Tokenizer, texts: list[str], encoded: Sequence[Encoded], special: Special = OWN
+) -> Iterator[str | None]:
+    """Yield for each text what its tokens say instead of it, or None if they say the same.
+
+    A tokenizer that normalises, or knows no token for a character, gives back another text; one
+    that finds a special token in a text gives the model another one.
+    """
+    decoded = tokenizer.decode_batch([one.ids for one in encoded], skip_special_tokens=False)
+    for text, one, found in zip(texts, encoded, decoded, strict=True):
+        inside = set(special).intersection(one.ids)
+        yield None if found == text and not inside else found
 
 
 def batched(documents: Iterable[str]) -> Iterator[list[str]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+import hashlib
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +16,11 @@ from numpy.typing import NDArray
 
 from collapse.artifacts import files, shard_rows
 from collapse.data.text import tokenizing
-from collapse.data.text.tokenizing import Encoded, Head
+from collapse.data.text.tokenizing import OWN, Encoded, Head, Special
 from collapse.errors import DataError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 COLUMNS = ("tokens", "text", "ended")
 #: A further column in shards of prompts with responses.
@@ -29,8 +34,10 @@ LongDocuments = Literal["refuse", "drop", "truncate"]
 class Counts(NamedTuple):
     """Number of documents and tokens in a shard, and of documents that were dropped or truncated.
 
-    ``tokens`` excludes BOS and EOS; ``longest`` is the context that the longest document needs,
-    BOS and EOS included, whether it was kept or not.
+    ``tokens`` excludes BOS and EOS; ``dropped`` documents are too long; ``longest`` is the context
+    that the longest document needs, BOS and EOS included, whether it was kept or not. ``altered``
+    ones were left out as the tokenizer does not give them back, and ``withheld`` ones because they
+    are cut to the same tokens as a test document.
     """
 
     documents: int
@@ -38,6 +45,17 @@ class Counts(NamedTuple):
     dropped: int
     truncated: int
     longest: int
+    altered: int = 0
+    withheld: int = 0
+
+
+class Row(NamedTuple):
+    """A row of a shard, see `schema`."""
+
+    tokens: list[int]
+    text: str
+    ended: bool
+    head_tokens: int = 0
 
 
 def schema(vocabulary: int, *, head: bool = False) -> pa.Schema:
@@ -59,6 +77,9 @@ def write_documents(
     *,
     context: int,
     long_documents: LongDocuments,
+    special: Special = OWN,
+    altered: Literal["refuse", "drop"] = "refuse",
+    withheld: Container[bytes] = frozenset(),
     head: Head | None = None,
     remedy: str = "long_documents: drop or truncate",
 ) -> Counts:
@@ -77,6 +98,13 @@ def write_documents(
     long_documents : {"refuse", "drop", "truncate"}
         What to do with documents that exceed the context. A truncated one fills it and has not
         ended; its text is decoded from its tokens, so its last character may become U+FFFD.
+    special : Special
+        Ids of the special tokens, which may not be found in a text.
+    altered : {"refuse", "drop"}
+        What to do with documents that the tokenizer does not give back as they are
+        (`tokenizing.altered`).
+    withheld : container of bytes
+        Fingerprints of truncated documents that are left out (`truncated_forms`).
     head : callable, optional
         Returns the number of characters of a document before its response, whose tokens are
         then counted (`tokenizing.encode`). A truncated document may have no response.
@@ -86,47 +114,114 @@ def write_documents(
     Raises
     ------
     DataError
-        If long documents are refused and there are any, or if no document is left.
+        If long or altered documents are refused and there are any, or if no document is left.
     """
     tokenizer = tokenizing.load(tokenizer_path)
     layout = schema(tokenizing.vocabulary_of(tokenizer), head=head is not None)
-
-    def fitted(text: str, encoded: Encoded) -> _Row | None:
-        ids, head_tokens = encoded
-        if len(ids) + 2 <= context:
-            return _Row(ids, text, True, head_tokens)
-        if long_documents == "truncate":
-            ids = ids[: context - 1]
-            text = tokenizer.decode(ids, skip_special_tokens=False)
-            return _Row(ids, text, False, min(head_tokens, len(ids)))
-        return None
-
-    written = tokens = dropped = truncated = longest = 0
+    fitting = _Fitting(tokenizer, context, long_documents == "truncate", special, withheld, head)
     with files.whole(path) as partial, _writer(partial, layout) as writer:
         group: list[pa.Table] = []
         for texts in tokenizing.batched(documents):
-            encoded = tokenizing.encode_all(tokenizer, texts, head)
-            rows = [row for row in map(fitted, texts, encoded) if row is not None]
-            written += len(rows)
-            tokens += sum(len(row.tokens) for row in rows)
-            dropped += len(texts) - len(rows)
-            truncated += sum(not row.ended for row in rows)
-            longest = max(longest, 2 + max(len(one.ids) for one in encoded))
-            group.append(_table(rows, layout))
+            group.append(_table(fitting.rows(texts), layout))
             if len(group) == GROUP:
                 writer.write_table(pa.concat_tables(group))
                 group.clear()
         if group:
             writer.write_table(pa.concat_tables(group))
-        if long_documents == "refuse" and dropped:
+        found = fitting.counts()
+        count = found.documents + found.dropped + found.altered + found.withheld
+        if altered == "refuse" and found.altered:
             raise DataError(
-                f"{path}: {dropped:,} of {written + dropped:,} documents are longer than the "
-                f"context of {context:,} tokens, BOS and EOS included; raise context to "
-                f"{longest:,}, or set {remedy}"
+                f"{path}: {found.altered:,} of {count:,} documents are not given back by the "
+                f"tokenizer, which makes {fitting.first_altered}; choose a model with another "
+                "tokenizer, or set altered_pairs: drop"
             )
-        if not written:
-            raise DataError(f"{path}: no documents are left, {dropped:,} dropped as too long")
-    return Counts(written, tokens, dropped, truncated, longest)
+        if long_documents == "refuse" and found.dropped:
+            raise DataError(
+                f"{path}: {found.dropped:,} of {count:,} documents are longer than the "
+                f"context of {context:,} tokens, BOS and EOS included; raise context to "
+                f"{found.longest:,}, or set {remedy}"
+            )
+        if not found.documents:
+            raise DataError(
+                f"{path}: no documents are left, {found.dropped:,} dropped as too long, "
+                f"{found.altered:,} altered by the tokenizer, {found.withheld:,} cut to the tokens "
+                "of a test document"
+            )
+    return found
+
+
+class _Fitting:
+    """Fits documents into the context, and counts what becomes of them."""
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        context: int,
+        truncate: bool,
+        special: Special,
+        withheld: Container[bytes],
+        head: Head | None,
+    ) -> None:
+        self._tokenizer, self._context, self._truncate = tokenizer, context, truncate
+        self._special, self._withheld, self._head = special, withheld, head
+        self._counts = Counter[str]()
+        #: What the first altered document became, and what it was.
+        self.first_altered = ""
+
+    def counts(self) -> Counts:
+        """Return the numbers of documents and tokens so far."""
+        return Counts(*(self._counts[name] for name in Counts._fields))
+
+    def rows(self, texts: list[str]) -> list[Row]:
+        """Tokenise texts, and return the rows of those that are kept."""
+        encoded = tokenizing.encode_all(self._tokenizer, texts, self._head)
+        others = tokenizing.altered(self._tokenizer, texts, encoded, self._special)
+        rows = []
+        for text, one, other in zip(texts, encoded, others, strict=True):
+            self._counts["longest"] = max(self._counts["longest"], len(one.ids) + 2)
+            row = self._row(text, one, other)
+            if isinstance(row, Row):
+                rows.append(row)
+                self._counts.update(documents=1, tokens=len(row.tokens), truncated=not row.ended)
+            else:
+                self._counts[row] += 1
+        return rows
+
+    def _row(self, text: str, encoded: Encoded, other: str | None) -> Row | str:
+        """Return the row of a text, or the field of `Counts` that says why it has none."""
+        ids, head_tokens = encoded
+        if other is not None:
+            self.first_altered = self.first_altered or _difference(text, other)
+            return "altered"
+        if len(ids) + 2 <= self._context:
+            return Row(ids, text, True, head_tokens)
+        if not self._truncate:
+            return "dropped"
+        ids = ids[: self._context - 1]
+        if _fingerprint(ids) in self._withheld:
+            return "withheld"
+        text = self._tokenizer.decode(ids, skip_special_tokens=False)
+        return Row(ids, text, False, min(head_tokens, len(ids)))
+
+
+def truncated_forms(documents: Iterable[str], tokenizer_path: Path, context: int) -> set[bytes]:
+    """Return the fingerprints of the documents that have to be truncated to a context.
+
+    A training document that begins like one of them is a copy of it once both are truncated.
+    """
+    tokenizer = tokenizing.load(tokenizer_path)
+    return {
+        _fingerprint(one.ids[: context - 1])
+        for texts in tokenizing.batched(documents)
+        for one in tokenizing.encode_all(tokenizer, texts, None)
+        if len(one.ids) + 2 > context
+    }
+
+
+def write_rows(path: Path, rows: Sequence[Row], layout: pa.Schema) -> None:
+    """Write the rows of a shard that are in memory."""
+    pq.write_table(_table(rows, layout), path, compression="zstd", row_group_size=10_000)
 
 
 def read(
@@ -138,11 +233,18 @@ def read(
     return shard_rows.read(path, positions, columns)
 
 
-class _Row(NamedTuple):
-    tokens: list[int]
-    text: str
-    ended: bool
-    head_tokens: int = 0
+def _fingerprint(ids: list[int]) -> bytes:
+    return hashlib.sha256(np.array(ids, np.uint32).tobytes()).digest()[:16]
+
+
+def _difference(text: str, other: str) -> str:
+    """Say how a text differs from another one, from the first character that does."""
+    if text == other:
+        return f"special tokens of {text[:40]!r}"
+    letters = zip_longest(text, other)
+    same = next(place for place, (one, another) in enumerate(letters) if one != another)
+    shown = slice(max(0, same - 20), same + 20)
+    return f"{other[shown]!r} of {text[shown]!r}"
 
 
 def _writer(path: Path, layout: pa.Schema) -> pq.ParquetWriter:
@@ -156,7 +258,7 @@ def _writer(path: Path, layout: pa.Schema) -> pq.ParquetWriter:
     )
 
 
-def _table(rows: Sequence[_Row], layout: pa.Schema) -> pa.Table:
+def _table(rows: Sequence[Row], layout: pa.Schema) -> pa.Table:
     lengths = [len(row.tokens) for row in rows]
     token = layout.field("tokens").type.value_type
     joined = chain.from_iterable(row.tokens for row in rows)

@@ -119,6 +119,8 @@ FAMILY = Family(
     problems=problems,
     iterative=Iterative(
         module="collapse.families.fine_tuning.steps",
+        # 2: the tokenizer is the base's own, not one that transformers builds from its vocabulary.
+        versions={"prepare": 2},
         wants_gpu=True,
         versions={"evaluate": 2},
         has_dataset=True,

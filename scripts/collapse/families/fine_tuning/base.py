@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 from collapse.artifacts import manifest, remedies
 from collapse.data import hub
+from collapse.data.reading import reading
+from collapse.data.text import tokenizing
 from collapse.data.text.tokenizing import OWN, Special
-from collapse.errors import JobError, in_one_line
+from collapse.errors import JobError
 from collapse.families.fine_tuning import architectures
 from collapse.families.fine_tuning.parameters import Parameters
 from collapse.families.text import TOKENIZER
@@ -23,7 +25,7 @@ from collapse.families.text import TOKENIZER
 MODEL = "model"
 
 #: The files of a checkpoint that are downloaded from the Hub.
-_NEEDED = ("*.json", "*.safetensors", "tokenizer.model")
+_NEEDED = ("*.json", "*.safetensors")
 
 
 class Base(NamedTuple):
@@ -83,12 +85,15 @@ def prepare(parameters: Parameters, pretrained: Path | None, tokenizer: Path) ->
         path = pretrained / MODEL
         base = Base(path, OWN, manifest.joint_checksum(sorted(path.glob("*.safetensors"))))
         return base.as_details(relative_to=tokenizer.parent)
+    from collapse.text import trainable
+
     local = architectures.folder(parameters.base)
     path = _downloaded(str(architectures.on_hub(parameters.base))) if local is None else local
     found = _checked(parameters, path, tokenizer)
     weights = sorted(path.glob("*.safetensors"))
     if not weights:
         raise JobError(f"{path}: found no weights, expected at least one file *.safetensors")
+    trainable.check(path)
     checksum = manifest.joint_checksum([path / "config.json", *weights])
     return Base(path, found, checksum).as_details()
 
@@ -114,35 +119,47 @@ def _checked(parameters: Parameters, path: Path, tokenizer: Path) -> Special:
     from collapse.text.library import transformers
 
     config = checkpoints.configuration(path)
-    positions = getattr(config, "max_position_embeddings", None)
-    if positions is not None and parameters.context > positions:
+    with reading(path):
+        shape = config.get_text_config()
+        positions = getattr(shape, "max_position_embeddings", None)
+        vocabulary = int(shape.vocab_size)
+    if positions is not None and 0 < positions < parameters.context:
         raise JobError(
             f"{path}: context is {parameters.context}, expected at most the model's {positions}"
         )
-    try:
-        found = transformers.AutoTokenizer.from_pretrained(
+    if not (path / "tokenizer.json").is_file():
+        raise JobError(f"{path}: found no fast tokenizer, expected a tokenizer.json")
+    with reading(path, "the tokenizer can't be loaded"):
+        # The file says how texts are tokenised, and transformers what the special tokens are: it
+        # would build another tokenizer from the vocabulary with most classes of tokenizers.
+        content = (path / "tokenizer.json").read_text(encoding="utf-8")
+        named = transformers.AutoTokenizer.from_pretrained(
             path, local_files_only=True, trust_remote_code=False
         )
-        found.save_pretrained(tokenizer)
-    except Exception as error:  # each kind of tokenizer raises its own
-        raise JobError(f"{path}: the tokenizer can't be loaded ({in_one_line(error)})") from None
-    if not (tokenizer / "tokenizer.json").is_file():
-        raise JobError(f"{path}: found no fast tokenizer, expected a tokenizer.json")
-    if found.chat_template is not None and parameters.chat_template == "refuse":
+        own = tokenizing.load(path)
+    if named.chat_template is not None and parameters.chat_template == "refuse":
         raise JobError(
             f"{path}: the base has a chat template, so it was fine-tuned before; choose a base "
             "without one, or set chat_template: ignore (the template is not used)"
         )
-    ids = {"pad": found.pad_token_id, "bos": found.bos_token_id, "eos": found.eos_token_id}
-    for kind, number in ids.items():
-        if number is None:
+    names = {"pad": named.pad_token, "bos": named.bos_token, "eos": named.eos_token}
+    ids: dict[str, int] = {}
+    for kind, name in names.items():
+        if name is None:
             raise JobError(
                 f"{path}: the base's tokenizer has no {kind.upper()} token; name one as "
                 f'"{kind}_token" in its tokenizer_config.json'
             )
-    if len(found) > config.vocab_size:
+        if (number := own.token_to_id(name)) is None:
+            raise JobError(
+                f"{path}: found {name!r} as {kind.upper()} token, expected one of tokenizer.json; "
+                f'name one as "{kind}_token" in tokenizer_config.json'
+            )
+        ids[kind] = number
+    if (found := tokenizing.vocabulary_of(own)) > vocabulary:
         raise JobError(
-            f"{path}: the tokenizer has {len(found)} tokens, expected at most the "
-            f"{config.vocab_size} of the model's vocabulary"
+            f"{path}: the tokenizer has {found} tokens, expected at most the "
+            f"{vocabulary} of the model's vocabulary"
         )
+    tokenizing.write(tokenizer, content, list(names.values()))
     return Special(**ids)

@@ -6,30 +6,29 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as parquet
-
-from collapse.data.text import pairs, tokenizing, tokens
+from collapse.data.text import pairs
+from collapse.data.text.tokenizing import OWN, Special
+from collapse.data.text.tokens import Row
 from collapse.families.fine_tuning.parameters import Parameters
+from collapse.text.sample_rows import SampleRows
 from collapse.text.sampling import Sample
 
 
 class Writer:
     """A writer accepts or refuses samples, counts the refused ones, and writes the others.
 
-    A sample is stored as text and tokenised like a real pair, so the next model sees both alike.
+    A pair has an end, so it is stored as text and tokenised like a real one
+    (`collapse.text.sample_rows`).
 
     Attributes
     ----------
     refused : dict of str to int
         Number of refused samples by reason: ``truncated``, ``malformed`` (no prompt and response,
-        bytes that are no text, or special tokens), or too ``long`` when tokenised again.
+        or no text at all), or too ``long`` when tokenised again.
     """
 
-    def __init__(self, tokenizer: Path, parameters: Parameters) -> None:
-        self._tokenizer = tokenizing.load(tokenizer)
-        added = self._tokenizer.get_added_tokens_decoder()
-        self._special = {number for number, token in added.items() if token.special}
+    def __init__(self, tokenizer: Path, parameters: Parameters, special: Special = OWN) -> None:
+        self._rows = SampleRows(tokenizer, special, pairs.head)
         self._longest = parameters.context - 2  # BOS and EOS
         self._ends = parameters.truncated == "end"
         self._drops_later = parameters.long_samples == "drop"
@@ -49,32 +48,17 @@ class Writer:
     def _reason_against(self, sample: Sample) -> str | None:
         if not (sample.ended or self._ends):
             return "truncated"
-        text = self._text(sample)
-        if self._special.intersection(sample.tokens.tolist()):
+        row = self._row(sample)
+        if row is None:
             return "malformed"
-        if "\ufffd" in text or pairs.parse(text) is None:
-            return "malformed"
-        encoded = tokenizing.encode(self._tokenizer, text, pairs.head)
-        if len(encoded.ids) > self._longest and not self._drops_later:
-            return "long"
-        return None
+        return "long" if len(row.tokens) > self._longest and not self._drops_later else None
+
+    def _row(self, sample: Sample) -> Row | None:
+        """Return the row of a pair; a sample that was cut off and may be accepted gets an EOS."""
+        ids = sample.tokens[: self._longest].tolist()
+        is_pair = pairs.parse(self._rows.text(ids)) is not None
+        return self._rows.of_text(ids) if is_pair else None
 
     def write(self, samples: Sequence[Sample], output: Path) -> None:
         """Write accepted samples to a Parquet file."""
-        texts = [self._text(sample) for sample in samples]
-        encoded = [tokenizing.encode(self._tokenizer, text, pairs.head) for text in texts]
-        table = pa.table(
-            {
-                "tokens": [one.ids for one in encoded],
-                "text": texts,
-                # A sample that was cut off and accepted gets an EOS.
-                "ended": [True] * len(samples),
-                "head_tokens": [one.head_tokens for one in encoded],
-            },
-            schema=tokens.schema(tokenizing.vocabulary_of(self._tokenizer), head=True),
-        )
-        parquet.write_table(table, output, compression="zstd", row_group_size=10_000)
-
-    def _text(self, sample: Sample) -> str:
-        ids = sample.tokens[: self._longest].tolist()
-        return str(self._tokenizer.decode(ids, skip_special_tokens=False))
+        self._rows.write([row for row in map(self._row, samples) if row is not None], output)

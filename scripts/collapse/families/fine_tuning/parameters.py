@@ -78,6 +78,12 @@ class Parameters(declarations.Parameters):
     long_pairs: Literal["refuse", "drop"] = parameter(
         "What to do with a pair longer than the context.", stage="data", default="refuse"
     )
+    altered_pairs: Literal["refuse", "drop"] = parameter(
+        "What to do with a pair that the base's tokenizer does not give back as it is, as one that "
+        "turns capitals into small letters.",
+        stage="data",
+        default="refuse",
+    )
     loss: Literal["whole", "response"] = parameter(
         "Which tokens the loss counts: all of a pair, or those of its response.", default="whole"
     )

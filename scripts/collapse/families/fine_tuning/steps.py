@@ -15,6 +15,7 @@ import numpy as np
 from collapse.artifacts import manifest
 from collapse.artifacts.paths import DATASET
 from collapse.data.text import pairs, questions, tokens
+from collapse.data.text.tokenizing import Special
 from collapse.families.fine_tuning import base
 from collapse.families.fine_tuning.evaluation import log_probability, of_questions
 from collapse.families.fine_tuning.generation import Writer
@@ -55,6 +56,8 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
             job.data / TOKENIZER,
             context=job.parameters.context,
             long_documents=job.parameters.long_pairs,
+            special=Special(**found["special"]),
+            altered=job.parameters.altered_pairs,
             head=pairs.head,
             remedy="long_pairs: drop",
         )
@@ -80,7 +83,7 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
 def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     """Sample one well-formed pair for each slot, given only BOS."""
     special = base.special(_details(job.data))
-    writer = Writer(job.data / TOKENIZER, job.parameters)
+    writer = Writer(job.data / TOKENIZER, job.parameters, special)
     decoding = Decoding(
         temperature=job.parameters.temperature,
         max_tokens=job.parameters.context - 1,

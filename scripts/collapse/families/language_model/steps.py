@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as parquet
 
 from collapse.artifacts import manifest
 from collapse.artifacts.paths import DATASET
@@ -24,6 +21,7 @@ from collapse.families.language_model.evaluation import of_stories
 from collapse.families.step_jobs import EvaluateJob, GenerateJob, Prepared, StepJob, Steps, TrainJob
 from collapse.families.text import TEST, TOKENIZER, prepared
 from collapse.text import sampling
+from collapse.text.sample_rows import SampleRows
 from collapse.text.sampling import Decoding, Sample
 
 #: Largest number of draws for a slot, after which sampling fails.
@@ -41,6 +39,11 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
         generator_of=job.step.stream,
     )
     tokenizing.train(corpus.train(), job.parameters.vocabulary, job.data / TOKENIZER)
+    truncated = (
+        tokens.truncated_forms(corpus.test(), job.data / TOKENIZER, job.parameters.context)
+        if job.parameters.long_documents == "truncate"
+        else set()
+    )
     counts = {}
     for split, documents in (("train", corpus.train()), ("test", corpus.test())):
         counts[split] = tokens.write_documents(
@@ -49,6 +52,7 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
             job.data / TOKENIZER,
             context=job.parameters.context,
             long_documents=job.parameters.long_documents,
+            withheld=truncated if split == "train" else set(),
         )
     entropy = stories.entropy() if job.parameters.data == "stories" else None
     return prepared(counts, {"corpus": corpus.counts._asdict()}, entropy)
@@ -98,27 +102,14 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
             return draw(prompts, seeds)
 
         filled = sampling.fill(job.slots, attempt, acceptable, most_attempts=MOST_ATTEMPTS)
-    _write(filled.samples, job.data / TOKENIZER, job.parameters.vocabulary, job.output)
+    rows, longest = SampleRows(job.data / TOKENIZER), job.parameters.context - 2  # BOS and EOS
+    rows.write([rows.of(sample, longest) for sample in filled.samples], job.output)
     return {
         "backend": sampling.backend(job.parameters.backend),
         "drawn": filled.drawn,
         "acceptance_rate": filled.acceptance_rate,
         "truncated": sum(not sample.ended for sample in filled.samples),
     }
-
-
-def _write(samples: list[Sample], tokenizer: Path, vocabulary: int, output: Path) -> None:
-    decoder = tokenizing.load(tokenizer)
-    ids = [sample.tokens.tolist() for sample in samples]
-    table = pa.table(
-        {
-            "tokens": ids,
-            "text": decoder.decode_batch(ids, skip_special_tokens=False),
-            "ended": [sample.ended for sample in samples],
-        },
-        schema=tokens.schema(vocabulary),
-    )
-    parquet.write_table(table, output, compression="zstd", row_group_size=10_000)
 
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
