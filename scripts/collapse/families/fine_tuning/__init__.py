@@ -120,9 +120,8 @@ FAMILY = Family(
     iterative=Iterative(
         module="collapse.families.fine_tuning.steps",
         # 2: the tokenizer is the base's own, not one that transformers builds from its vocabulary.
-        versions={"prepare": 2},
         wants_gpu=True,
-        versions={"evaluate": 2},
+        versions={"prepare": 2, "evaluate": 2},
         has_dataset=True,
         base=built_in,
         writes_text=True,

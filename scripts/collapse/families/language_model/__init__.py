@@ -155,9 +155,8 @@ FAMILY = Family(
     iterative=Iterative(
         module="collapse.families.language_model.steps",
         # 2: truncated documents are on one side only; samples that are texts are tokenised again.
-        versions={"prepare": 2, "generate": 2},
         wants_gpu=True,
-        versions={"evaluate": 2},
+        versions={"prepare": 2, "generate": 2, "evaluate": 2},
         has_dataset=True,
         writes_text=True,
         evaluated_samples=lambda parameters: parameters.judged,
