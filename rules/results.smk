@@ -147,6 +147,7 @@ rule pictures:
     params:
         places=steps.shown_places,
         family=inputs.family_of,
+        headline=inputs.headline_of,  # for the caption
     script:
         "../scripts/pictures.py"
 
