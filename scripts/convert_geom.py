@@ -1,7 +1,10 @@
 """Convert GEOM-Drugs, as GeoDiff publishes it, from pickles to SDF, once and by hand.
 
     .venv/bin/python scripts/convert_geom.py train_data_40k.pkl data/geom-drugs/train.sdf.gz
-    .venv/bin/python scripts/convert_geom.py test_data_1k.pkl   data/geom-drugs/test.sdf.gz
+    .venv/bin/python scripts/convert_geom.py test_data_1k.pkl data/geom-drugs/test.sdf.gz -m 800 999
+
+GeoDiff's script tests on the molecules 800 to 999 of its test file, counted from 0 in the order in
+which their SMILES first appear in the file; `-m` converts these alone.
 
 A pickle is a program, and loading one runs whatever its author put in. This script allows a
 pickle only the few harmless names that these files need, and refuses all others. RDKit's reader
@@ -67,8 +70,8 @@ class Reader(pickle.Unpickler):
         return ALLOWED[module, name]
 
 
-def read(path: Path) -> Iterator[Any]:
-    """Yield the molecules of a pickled list, each with its conformation."""
+def read(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield the SMILES and the molecule of each entry of a pickled list, with its conformation."""
     with open(path, "rb") as file:
         found = Reader(io.BufferedReader(file)).load()
     if not isinstance(found, list):
@@ -77,18 +80,30 @@ def read(path: Path) -> Iterator[Any]:
         molecule = getattr(entry, "rdmol", None)
         if not isinstance(molecule, Chem.Mol) or not molecule.GetNumConformers():
             raise pickle.UnpicklingError(f"entry {number} has no molecule with a conformation")
-        yield molecule
+        yield str(getattr(entry, "smiles", number)), molecule
 
 
-def convert(source: Path, target: Path) -> int:
-    """Write the conformations of a pickle as SDF, and return how many there are."""
+def convert(source: Path, target: Path, chosen: range | None = None) -> int:
+    """Write the conformations of a pickle as SDF, and return how many there are.
+
+    ``chosen`` are the numbers of the molecules to write, from 0 in the order of the file; None
+    means all.
+    """
     count = 0
     opened = gzip.open if target.suffix == ".gz" else open
     with files.whole(target) as partial, opened(partial, "wt", encoding="utf-8") as file:
-        for molecule in read(source):
+        numbers: dict[str, int] = {}
+        for smiles, molecule in read(source):
+            number = numbers.setdefault(smiles, len(numbers))
+            if chosen is not None and number not in chosen:
+                continue
             # Unless bonds have Kekulé orders, aromatic ones are read back differently.
             file.write(Chem.MolToMolBlock(molecule, kekulize=True) + "$$$$\n")
             count += 1
+        if chosen is not None and len(numbers) < chosen.stop:
+            raise pickle.UnpicklingError(
+                f"found {len(numbers)} molecules, expected {chosen.stop} for --molecules"
+            )
     return count
 
 
@@ -97,9 +112,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("source", type=Path, help="a pickle of GeoDiff's")
     parser.add_argument("target", type=Path, help="train.sdf.gz or test.sdf.gz of a folder")
+    parser.add_argument(
+        "-m",
+        "--molecules",
+        type=int,
+        nargs=2,
+        metavar=("FIRST", "LAST"),
+        help="numbers of the first and the last molecule to convert, from 0 (default: all)",
+    )
     chosen = parser.parse_args()
+    molecules = None
+    if chosen.molecules is not None:
+        first, last = chosen.molecules
+        if not 0 <= first <= last:
+            sys.exit(f"error: --molecules: found {first} {last}, expected 0 <= FIRST <= LAST")
+        molecules = range(first, last + 1)
     try:
-        count = convert(chosen.source, chosen.target)
+        count = convert(chosen.source, chosen.target, molecules)
     except (OSError, EOFError, pickle.UnpicklingError) as error:
         sys.exit(f"error: {chosen.source}: {error}")
     print(f"{chosen.target}: {count} conformations")

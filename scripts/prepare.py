@@ -7,5 +7,10 @@ from collapse.loop import steps
 made_of = snakemake.params.made_of
 
 with job.guarded(snakemake.log[0]):
-    base = snakemake.input.get("base")
-    steps.prepare(snakemake.output.data, Step(**made_of["step"]), base=base, made_of=made_of)
+    steps.prepare(
+        snakemake.output.data,
+        Step(**made_of["step"]),
+        base=snakemake.input.get("base"),
+        needed=snakemake.params.needed.value,
+        made_of=made_of,
+    )

@@ -80,6 +80,10 @@ class StepInputs:
 
         return made_of
 
+    def real_samples_of(self, wildcards: Any) -> Uncompared:
+        """Return how many real samples chains train on, of which prepare makes sure."""
+        return Uncompared(self._branches[wildcards.experiment].real_samples(wildcards.point))
+
     def branch_of(self, wildcards: Any) -> Branch:
         """Return the chain that a step belongs to."""
         branches = self._branches[wildcards.experiment]
