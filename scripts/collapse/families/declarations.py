@@ -106,7 +106,7 @@ class Distribution(NamedTuple):
 
     Panels have a row for each value of the parameter ``rows`` and a column for each regime; ``at``
     gives the values of other parameters, without which there is no figure. ``label`` is that of the
-    horizontal axis.
+    horizontal axis, which is logarithmic and begins at ``lowest``.
     """
 
     name: str
@@ -114,6 +114,7 @@ class Distribution(NamedTuple):
     rows: str
     at: Mapping[str, Any]
     label: str
+    lowest: float
 
 
 def curves(colour: str, metrics: Sequence[str], **references: str) -> list[Figure]:

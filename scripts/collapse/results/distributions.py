@@ -70,6 +70,7 @@ def _page(page: xr.Dataset, declared: Distribution) -> Drawing:
         for iteration, colour in colours.items():
             axes.ecdf(shown.sel(iteration=iteration).values, color=colour, label=f"t = {iteration}")
         axes.set_xscale("log", nonpositive="mask")
+        axes.set_xlim(left=declared.lowest)  # what is below it counts at the left end
         if i == 0:
             title = decoded(str(regime)).replace(JOINT, "\n")
             axes.set_title(title, color=style.REGIME_COLOURS.get(str(regime), "black"))

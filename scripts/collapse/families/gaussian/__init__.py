@@ -255,6 +255,7 @@ FAMILY = Family(
             rows="samples",
             at={"dimension": 1},
             label="fitted variance over the true variance",
+            lowest=1e-3,
         ),
     ),
     minimum_samples=2,
