@@ -250,9 +250,9 @@ def remark(parameters: Parameters) -> str:
         return ""
     return (
         f"With points: even, real points of {parameters.dataset} are an even grid along the "
-        "curves, with noise, as published. Iteration 1 therefore fits better than it would to as many independent points, "
-        "and a part of the change to iteration 2, whose synthetic points are not evenly spaced, "
-        "is no effect of the loop."
+        "curves, with noise, as published. Iteration 1 therefore fits better than it would to as "
+        "many independent points, and a part of the change to iteration 2, whose synthetic points "
+        "are not evenly spaced, is no effect of the loop."
     )
 
 
