@@ -55,7 +55,7 @@ def measure(given: Sequence[Any]) -> dict[str, Any]:
     """Return the processor seconds of both for a batch, and the differences of their results."""
     import torch
 
-    from collapse.families.molecule_diffusion import diffusion, training
+    from collapse.families.molecule_diffusion import diffusion, samplers, training
     from collapse.families.molecule_diffusion.architectures import ARCHITECTURES
     from collapse.families.molecule_diffusion.graphs import graphs
     from collapse.families.molecule_diffusion.networks import DualEncoder
@@ -68,6 +68,8 @@ def measure(given: Sequence[Any]) -> dict[str, Any]:
     task = training.Denoising(network, some, some, setting.batch, 0)
     rows = task.batch(0)
     singles = [{name: one[i : i + 1] for name, one in rows.items()} for i in range(setting.batch)]
+
+    updates = samplers.updates("ddpm", setting.steps, 0.0)
 
     def train(parts: list[dict[str, Any]]) -> float:
         network.zero_grad()
@@ -83,11 +85,7 @@ def measure(given: Sequence[Any]) -> dict[str, Any]:
         for part in parts:
             found = graphs(part)
             noise = found.flat(part["noise"])
-            drawn.append(
-                diffusion.sample(
-                    network, found, lambda _, n=noise: n, steps=setting.steps, stochasticity=0.0
-                )
-            )
+            drawn.append(diffusion.sample(network, found, lambda _, n=noise: n, updates))
         return torch.cat(drawn)
 
     seconds, differences = {}, {}

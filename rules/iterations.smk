@@ -61,6 +61,7 @@ rule prepare:
         mem_mb=4000,
     params:
         made_of=steps.made_of("prepare"),  # with the checksums of the files that are read
+        needed=steps.real_samples_of,
     script:
         "../scripts/prepare.py"
 

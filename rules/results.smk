@@ -150,6 +150,7 @@ rule pictures:
         places=steps.shown_places,
         portraits=steps.shown_portraits,
         family=inputs.family_of,
+        headline=inputs.headline_of,  # for the caption
     script:
         "../scripts/pictures.py"
 

@@ -1,7 +1,10 @@
 """Convert GEOM-Drugs, as GeoDiff publishes it, from pickles to SDF, once and by hand.
 
     .venv/bin/python scripts/convert_geom.py train_data_40k.pkl data/geom-drugs/train.sdf.gz
-    .venv/bin/python scripts/convert_geom.py test_data_1k.pkl   data/geom-drugs/test.sdf.gz
+    .venv/bin/python scripts/convert_geom.py test_data_1k.pkl data/geom-drugs/test.sdf.gz -m 800 999
+
+GeoDiff's script tests on the molecules 800 to 999 of its test file, counted from 0 in the order in
+which their SMILES first appear in the file; `-m` converts these alone.
 
 A pickle is a program, and loading one runs whatever its author put in. This script allows a
 pickle only the few harmless names that these files need, and refuses all others. RDKit's reader
@@ -114,8 +117,11 @@ def blocks(where: str, entry: Any) -> Iterator[str]:
         yield f"{block}$$$$\n"
 
 
-def convert(source: Path, target: Path) -> int:
+def convert(source: Path, target: Path, chosen: range | None = None) -> int:
     """Write the conformations of a pickle as SDF, and return how many there are.
+
+    ``chosen`` are the numbers of the molecules to write, from 0 in the order of the file; None
+    means all.
 
     Raises
     ------
@@ -130,11 +136,20 @@ def convert(source: Path, target: Path) -> int:
         opened(partial, "wt", encoding="utf-8") as file,
         reading(source) as place,
     ):
+        numbers: dict[str, int] = {}
         for number, entry in enumerate(read(source), start=1):
             place.record = f"entry {number}"
+            smiles = str(getattr(entry, "smiles", number))
+            of_molecule = numbers.setdefault(smiles, len(numbers))
+            if chosen is not None and of_molecule not in chosen:
+                continue
             for block in blocks(str(place), entry):
                 file.write(block)
                 count += 1
+        if chosen is not None and len(numbers) < chosen.stop:
+            raise DataError(
+                f"{source}: found {len(numbers)} molecules, expected {chosen.stop} for --molecules"
+            )
     return count
 
 
@@ -143,9 +158,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("source", type=Path, help="a pickle of GeoDiff's")
     parser.add_argument("target", type=Path, help="train.sdf.gz or test.sdf.gz of a folder")
+    parser.add_argument(
+        "-m",
+        "--molecules",
+        type=int,
+        nargs=2,
+        metavar=("FIRST", "LAST"),
+        help="numbers of the first and the last molecule to convert, from 0 (default: all)",
+    )
     chosen = parser.parse_args()
+    molecules = None
+    if chosen.molecules is not None:
+        first, last = chosen.molecules
+        if not 0 <= first <= last:
+            sys.exit(f"error: --molecules: found {first} {last}, expected 0 <= FIRST <= LAST")
+        molecules = range(first, last + 1)
     try:
-        count = convert(chosen.source, chosen.target)
+        count = convert(chosen.source, chosen.target, molecules)
     except (OSError, DataError) as error:
         sys.exit(f"error: {error}")
     print(f"{chosen.target}: {count} conformations")

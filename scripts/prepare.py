@@ -7,5 +7,10 @@ from collapse.loop import prepare
 made_of = snakemake.params.made_of
 
 with job.guarded(snakemake.log[0]):
-    base = snakemake.input.get("base")
-    prepare.prepare(snakemake.output.data, Step(**made_of["step"]), base=base, made_of=made_of)
+    prepare.prepare(
+        snakemake.output.data,
+        Step(**made_of["step"]),
+        base=snakemake.input.get("base"),
+        needed=snakemake.params.needed.value,
+        made_of=made_of,
+    )

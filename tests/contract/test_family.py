@@ -128,7 +128,11 @@ def test_declarations_agree(name):
     for figure in family.figures:
         assert {figure.metric, figure.reference or figure.metric} <= known, figure
         assert {figure.rows or figure.colour, figure.colour} <= axes, figure
-    assert len({figure.name for figure in family.figures}) == len(family.figures)
+    for each in family.distributions:
+        assert each.metric in known and {each.rows, *each.at} <= axes and each.label, each
+    drawn = [*family.figures, *family.distributions]
+    assert len({figure.name for figure in drawn}) == len(drawn)
+    assert re.fullmatch(r"(\S.*\.)?", family.remark(defaults)), "a remark in no sentence"
     for published in family.published:
         assert published.metric in known and set(published.conditions) <= axes, published
         assert published.regime in {None, *NAMED} and published.iteration >= 1, published

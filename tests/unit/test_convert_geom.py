@@ -29,8 +29,8 @@ def entry(smiles, conformations=1):
     )
 
 
-def convert(source, target):
-    return python(PROJECT / "scripts" / "convert_geom.py", source, target)
+def convert(source, target, *options):
+    return python(PROJECT / "scripts" / "convert_geom.py", source, target, *options)
 
 
 SPLITS = {"train": ("CCO", "c1cc[nH]c1", "C[N+](=O)[O-]"), "test": ("CC#N",)}
@@ -51,6 +51,27 @@ def test_what_is_converted_is_read_with_its_positions(tmp_path):
         [molecule(smiles).GetConformer().GetPositions() for smiles in SPLITS["train"]]
     )
     assert np.abs(found.train.positions - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("chosen", "kept"),
+    [(("1", "2"), ("CC#N", "OC1CC1")), (("3", "3"), ("CCN",)), (("3", "4"), None)],
+)
+def test_molecules_are_chosen_by_their_number_as_geodiff_counts_them(tmp_path, chosen, kept):
+    """From 0, in the order in which their SMILES first appear among the conformations."""
+    with open(tmp_path / "some.pkl", "wb") as file:
+        order = ("CCO", "CC#N", "CCO", "OC1CC1", "CC#N", "CCN")
+        pickle.dump([entry(smiles) for smiles in order], file)
+    target = tmp_path / "test.sdf"
+    done = convert(tmp_path / "some.pkl", target, "--molecules", *chosen)
+    if kept is None:
+        assert done.returncode == 1 and not target.exists()
+        assert "found 4 molecules, expected 5" in done.stderr
+    else:
+        found = [Chem.MolFromMolBlock(block) for block in target.read_text().split("$$$$\n")[:-1]]
+        written = [Chem.MolToSmiles(one) for one in found]
+        assert list(dict.fromkeys(written)) == [Chem.CanonSmiles(one) for one in kept]
+        assert len(written) == sum(one in kept for one in order)
 
 
 def test_every_conformation_of_a_molecule_is_converted(tmp_path):

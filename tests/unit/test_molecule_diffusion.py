@@ -30,6 +30,7 @@ from collapse.families.molecule_diffusion import (  # noqa: E402
     geometry,
     overlay,
     pictures,
+    samplers,
     training,
 )
 from collapse.families.molecule_diffusion.architectures import (  # noqa: E402
@@ -192,7 +193,7 @@ def test_a_new_network_predicts_no_noise():
 
 
 def test_noise_levels_are_those_of_the_variances_step_by_step():
-    betas, levels = diffusion.betas(), diffusion.noise_levels()
+    betas, levels = samplers.betas(), samplers.noise_levels()
     assert len(betas) == 5000 and (np.diff(betas) > 0).all()
     assert betas[0] == pytest.approx(1e-7 + 2e-3 / (1 + np.exp(6)), rel=1e-3)
     assert betas[-1] == pytest.approx(2e-3, rel=3e-3)
@@ -230,17 +231,48 @@ def test_the_forward_process_has_its_marginal_without_moving_the_centre():
     assert errors.mean() == pytest.approx(1 - 1 / atoms, rel=0.02)
 
 
+@pytest.mark.parametrize("sampler", ["ddpm", "dpm-solver++"])
 @pytest.mark.parametrize("steps", [1, 2, 50, 5000])
-def test_sampling_levels_fall_from_the_highest_to_nothing(steps):
-    levels = diffusion.sampling_levels(steps)
+def test_sampling_levels_fall_from_the_highest_to_nothing(sampler, steps):
+    levels, all_levels = samplers.sampling_levels(sampler, steps), samplers.noise_levels()
     assert len(levels) == steps + 1 and (np.diff(levels) < 0).all()
-    assert levels[0] == diffusion.noise_levels()[-1] and levels[-1] == 0
+    assert levels[0] == all_levels[-1] and levels[-1] == 0
+    assert steps == 1 or levels[-2] == pytest.approx(all_levels[0], rel=1e-12)
 
 
-@pytest.mark.parametrize("stochasticity", [0.0, 0.5, 1.0])
-def test_sampling_of_a_known_distribution_gives_it_back(stochasticity):
+@pytest.mark.parametrize(
+    ("sampler", "steps", "stochasticity", "expected"),
+    [
+        # The sampler of the paper study loses variance however good the network is.
+        ("ddpm", 50, 1.0, (0.89, 0.79, 0.51)),
+        ("ddpm", 500, 1.0, (0.99, 0.97, 0.87)),
+        ("ddpm", 50, 0.0, (0.93, 0.88, 0.62)),
+        ("dpm-solver++", 20, 1.0, (1.06, 1.06, 1.04)),
+        ("dpm-solver++", 50, 1.0, (1.01, 1.01, 1.00)),
+        ("dpm-solver++", 50, 0.0, (0.99, 1.00, 1.00)),
+    ],
+)
+def test_samplers_keep_the_variance_that_is_documented(sampler, steps, stochasticity, expected):
+    found = samplers.updates(sampler, steps, stochasticity)
+    kept = [samplers.kept_variance(found, spread) for spread in (1.5, 0.1, 0.03)]
+    assert kept == pytest.approx(expected, abs=0.006)
+
+
+def test_the_default_sampler_keeps_the_variance_of_bonds():
+    kept = molecule_diffusion.kept_variances(Parameters())
+    assert kept.keys() == molecule_diffusion.SAMPLER_METRICS.keys()
+    assert all(0.95 <= share <= 1.05 for share in kept.values())
+
+
+@pytest.mark.parametrize("spread", [1.5, 0.03])
+@pytest.mark.parametrize(
+    ("sampler", "stochasticity"),
+    [("ddpm", 1.0), ("ddpm", 0.5), ("dpm-solver++", 1.0), ("dpm-solver++", 0.0)],
+)
+def test_sampling_keeps_as_much_of_a_known_distribution_as_is_computed(
+    sampler, stochasticity, spread
+):
     """Of positions that are normal, each apart, the best prediction is known."""
-    spread = 1.5
     rows = tensors(conformations("CC(=O)NC"), np.zeros(1500, int))
     found = graphs(rows)
     generator = torch.Generator().manual_seed(6)
@@ -252,11 +284,13 @@ def test_sampling_of_a_known_distribution_gives_it_back(stochasticity):
     def noise(number):
         return torch.randn(len(found.atoms), 3, generator=generator, dtype=torch.float64)
 
-    sampled = diffusion.sample(best, found, noise, steps=250, stochasticity=stochasticity)
-    sampled = sampled.reshape(1500, -1, 3)
+    updates = samplers.updates(sampler, 50, stochasticity)
+    sampled = diffusion.sample(best, found, noise, updates).reshape(1500, -1, 3)
     assert sampled.mean(dim=1).abs().max() < 1e-9
-    share = 1 - 1 / sampled.shape[1]
-    assert sampled.var(dim=0).mean() == pytest.approx(share * spread**2, rel=0.06)
+    share = 1 - 1 / sampled.shape[1]  # one degree of freedom is the centre's
+    kept = samplers.kept_variance(updates, spread)
+    # Relative standard error of the variance of about 1500 x 11 x 3 independent normals: 0.006.
+    assert sampled.var(dim=0).mean() / (share * spread**2) == pytest.approx(kept, rel=0.02)
 
 
 def test_training_learns_a_molecule_by_heart():

@@ -1,5 +1,7 @@
 """Our results beside published ones: which values belong together, and how far apart they are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -20,6 +22,12 @@ ROWS = {
     ("llama2-126m", 1.0, WHOLE, 1.0): (1.71, 1.59, 2.23, None, None),
 }
 COLUMNS = [(None, 1), ("accumulate", 4), ("replace", 4), ("replace", 10), ("replace-multiple", 4)]
+
+
+@pytest.fixture(autouse=True)
+def table_2_alone(monkeypatch):
+    """Leave out later runs, which have other values at the same iterations."""
+    monkeypatch.setattr(language_model, "FAMILY", replace(language_model.FAMILY, published=TABLE_2))
 
 
 def study(**experiment):

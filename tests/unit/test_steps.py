@@ -599,6 +599,19 @@ def test_prepared_data_is_described_with_its_checksums(monkeypatch):
     manifest.verify([*described.train, *described.test])
 
 
+def test_too_little_real_data_is_refused_before_anything_trains_with_both_counts(monkeypatch):
+    prepare = lambda job: Prepared([("a", 5), ("b", 7)], [], {"pairs": {"empty": 3, "unread": 0}})  # noqa: E731
+    monkeypatch.setattr(stepwise, "STEPS", replace(stepwise.STEPS, prepare=prepare))
+    regime = {"keep_real": False, "memory": 1, "fresh_real": "0.1n"}
+    loop = Loop(regime="fresh", regimes={"fresh": regime}, samples=10, iterations=4)
+    needed = loop.branches.real_samples(loop.point)
+    assert needed == 10 + 3 * 1
+    said = r"data: found 12 real training samples, expected .* 13 .* pairs empty 3$"
+    with pytest.raises(JobError, match=said):
+        steps.prepare("data", loop.step(1, "data"), needed=needed)
+    assert not Path("data").exists()
+
+
 @pytest.mark.parametrize(
     ("resources", "ranks", "nodes"),
     [

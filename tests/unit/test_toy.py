@@ -12,6 +12,7 @@ from collapse.families.kernel_density import Parameters, Simulator
 from collapse.seeding import Streams
 
 PLAIN = ("circles", "moons", "swiss_roll")
+CENTRES = np.array([[-5.0, 0.0], [4.0, 4.0], [1.0, -8.0]])
 
 
 def rows_in_order(points):
@@ -49,9 +50,8 @@ def test_the_law_is_that_of_scikit_learn(name):
     """Each coordinate is compared, and the first two together along a diagonal."""
     generator = np.random.default_rng(3)
     if name == "blobs":
-        centres = np.array([[-5.0, 0.0], [4.0, 4.0], [1.0, -8.0]])
-        ours = toy.draw(name, 6000, generator, centres=centres)
-        theirs = datasets.make_blobs(6000, centers=centres, random_state=1)[0]
+        ours = toy.draw(name, 6000, generator, centres=CENTRES)
+        theirs = datasets.make_blobs(6000, centers=CENTRES, random_state=1)[0]
     else:
         ours = toy.draw(name, 6000, generator)
         theirs = getattr(datasets, f"make_{name}")(6000, noise=toy.NOISE, random_state=1)[0]
@@ -60,6 +60,30 @@ def test_the_law_is_that_of_scikit_learn(name):
         assert ks_2samp(ours @ direction, theirs @ direction).pvalue > 1e-4
     error = np.sqrt(ours.var(axis=0) / 6000 * 2)
     assert np.all(np.abs(ours.mean(axis=0) - theirs.mean(axis=0)) < 5 * error)
+
+
+@pytest.mark.parametrize("name", toy.DIMENSIONS)
+def test_independent_points_have_the_same_law_and_do_not_know_of_each_other(name):
+    """The mean of n independent points has an n-th of their covariance; of even ones, less."""
+    truth = {"centres": CENTRES} if name == "blobs" else {}
+    generator = np.random.default_rng(4)
+    even = toy.draw(name, 9000, generator, **truth)
+    draws = {
+        independent: np.array(
+            [toy.draw(name, 9, generator, independent=independent, **truth) for _ in range(3000)]
+        )
+        for independent in (True, False)
+    }
+    pooled = draws[True].reshape(-1, even.shape[1])
+    for direction in np.vstack((np.eye(even.shape[1]), np.ones(even.shape[1]))):
+        assert ks_2samp(pooled @ direction, even @ direction).pvalue > 1e-4
+    for independent, points in draws.items():
+        ratio = 9 * points.mean(axis=1).var(axis=0) / points.var(axis=(0, 1))
+        # Means of nine are nearly normal, so that a variance has an error of sqrt(2 / 3000).
+        if independent or name == "swiss_roll":
+            assert np.all(np.abs(ratio - 1) < 5 * np.sqrt(2 / 3000))
+        else:
+            assert np.all(ratio < 0.5)
 
 
 @pytest.mark.parametrize("name", PLAIN)

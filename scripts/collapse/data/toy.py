@@ -29,7 +29,14 @@ def centres(generator: np.random.Generator) -> Array:
     return generator.uniform(-10.0, 10.0, size=(CENTRES, 2))
 
 
-def draw(name: str, count: int, generator: np.random.Generator, **truth: Any) -> Array:
+def draw(
+    name: str,
+    count: int,
+    generator: np.random.Generator,
+    *,
+    independent: bool = False,
+    **truth: Any,
+) -> Array:
     """Draw ``count`` points of a data set, in random order.
 
     Parameters
@@ -37,6 +44,10 @@ def draw(name: str, count: int, generator: np.random.Generator, **truth: Any) ->
     name : {"blobs", "circles", "moons", "swiss_roll"}
     count : int
     generator : numpy.random.Generator
+    independent : bool
+        Whether points are independent of each other. Otherwise they are scikit-learn's: those of
+        circles and moons are an even grid along the curves, with noise, and blobs have equal
+        numbers of points. (Points of the Swiss roll are independent in either case.)
     **truth
         Parameters of the distribution: ``centres`` for blobs.
 
@@ -44,27 +55,42 @@ def draw(name: str, count: int, generator: np.random.Generator, **truth: Any) ->
     -------
     ndarray, shape (count, dimensions)
     """
-    return generator.permutation(_DRAW[name](count, generator, **truth))
+    return generator.permutation(_DRAW[name](count, generator, independent, **truth))
 
 
-def _blobs(count: int, generator: np.random.Generator, centres: Array) -> Array:
-    cluster = np.arange(count) % len(centres)
-    return centres[cluster] + generator.standard_normal((count, centres.shape[1]))
+def _blobs(count: int, generator: np.random.Generator, independent: bool, centres: Array) -> Array:
+    clusters = len(centres)
+    cluster = generator.integers(clusters, size=count) if independent else np.arange(count)
+    return centres[cluster % clusters] + generator.standard_normal((count, centres.shape[1]))
 
 
-def _circles(count: int, generator: np.random.Generator) -> Array:
-    outer = _circle(np.linspace(0, 2 * np.pi, count // 2, endpoint=False))
-    inner = 0.8 * _circle(np.linspace(0, 2 * np.pi, count - count // 2, endpoint=False))
-    return _noisy(np.concatenate((outer, inner)), generator)
+def _circles(count: int, generator: np.random.Generator, independent: bool) -> Array:
+    if independent:
+        outer, inner = _angles(2 * np.pi, count, generator)
+    else:
+        outer = np.linspace(0, 2 * np.pi, count // 2, endpoint=False)
+        inner = np.linspace(0, 2 * np.pi, count - count // 2, endpoint=False)
+    return _noisy(np.concatenate((_circle(outer), 0.8 * _circle(inner))), generator)
 
 
-def _moons(count: int, generator: np.random.Generator) -> Array:
-    outer = _circle(np.linspace(0, np.pi, count // 2))
-    inner = np.array([1.0, 0.5]) - _circle(np.linspace(0, np.pi, count - count // 2))
-    return _noisy(np.concatenate((outer, inner)), generator)
+def _moons(count: int, generator: np.random.Generator, independent: bool) -> Array:
+    if independent:
+        outer, inner = _angles(np.pi, count, generator)
+    else:
+        outer = np.linspace(0, np.pi, count // 2)
+        inner = np.linspace(0, np.pi, count - count // 2)
+    shifted = np.array([1.0, 0.5]) - _circle(inner)
+    return _noisy(np.concatenate((_circle(outer), shifted)), generator)
 
 
-def _swiss_roll(count: int, generator: np.random.Generator) -> Array:
+def _angles(top: float, count: int, generator: np.random.Generator) -> tuple[Array, Array]:
+    """Draw angles up to ``top`` for points of which each is on either curve."""
+    angles = top * generator.random(count)
+    on_outer = generator.random(count) < 0.5
+    return angles[on_outer], angles[~on_outer]
+
+
+def _swiss_roll(count: int, generator: np.random.Generator, independent: bool) -> Array:
     turn = 1.5 * np.pi * (1 + 2 * generator.random(count))
     height = 21 * generator.random(count)
     points = np.stack((turn * np.cos(turn), height, turn * np.sin(turn)), axis=1)

@@ -15,6 +15,7 @@ from typing import Any, Generic
 
 from collapse.families.declarations import (
     STAGES,
+    Distribution,
     Expectation,
     Figure,
     Headline,
@@ -141,6 +142,8 @@ class Family(Generic[P]):
         The smallest training set that can be fitted.
     figures : sequence of Figure
         The figures that are drawn of each experiment.
+    distributions : sequence of Distribution
+        The figures of distributions over seeds that are drawn of each experiment.
     mixture_headline : Headline or None
         The metric by which mixtures of real and synthetic samples are summarised; None means
         the headline.
@@ -149,6 +152,9 @@ class Family(Generic[P]):
     expectations : callable
         Takes the parameters, the regime, the number of samples n and the number of iterations;
         returns what theory predicts, for those metrics of a chain that it covers.
+    remark : callable
+        Returns whole sentences on what results under these parameters show besides the loop, for
+        the captions of figures; empty if there is nothing to say.
     problems : callable
         Yields the name of each parameter that contradicts another one, and what was expected.
     closed_form : ClosedForm or None
@@ -163,11 +169,13 @@ class Family(Generic[P]):
     headline: Headline
     minimum_samples: int = 1
     figures: Sequence[Figure] = ()
+    distributions: Sequence[Distribution] = ()
     mixture_headline: Headline | None = None
     published: Sequence[Published] = ()
     expectations: Callable[[P, Regime, int, int], Mapping[str, Expectation]] = (
         lambda parameters, regime, samples, iterations: {}
     )
+    remark: Callable[[P], str] = lambda parameters: ""
     problems: Callable[[P], Iterator[tuple[str, str]]] = lambda parameters: iter(())
     closed_form: ClosedForm[P] | None = None
     iterative: Iterative[P] | None = None

@@ -115,6 +115,22 @@ class Figure(NamedTuple):
     compares: bool = False
 
 
+class Distribution(NamedTuple):
+    """A figure of the distribution of a metric over seeds, at some iterations.
+
+    Panels have a row for each value of the parameter ``rows`` and a column for each regime; ``at``
+    gives the values of other parameters, without which there is no figure. ``label`` is that of the
+    horizontal axis, which is logarithmic and begins at ``lowest``.
+    """
+
+    name: str
+    metric: str
+    rows: str
+    at: Mapping[str, Any]
+    label: str
+    lowest: float
+
+
 def curves(colour: str, metrics: Sequence[str], declared: Mapping[str, Metric]) -> list[Figure]:
     """Return a figure of each metric, with a colour for each value of a parameter.
 

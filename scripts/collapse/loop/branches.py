@@ -67,6 +67,15 @@ class Branches:
                 for seed in self.experiment.seed_list if seeds is None else seeds:
                     yield self.branch(point, regime, seed)
 
+    def real_samples(self, point: str) -> int:
+        """Return the largest number of real samples of a point's data that any chain trains on."""
+        return max(
+            self._study.regime_table[regime].real_samples(self.experiment.iterations, cell.samples)
+            for name, cell in self._study.cells[self.name].items()
+            if self._points[name].data == self._points[point].data
+            for regime in self._study.regimes_of(self.name)
+        )
+
     @functools.cached_property
     def evaluates_samples(self) -> bool:
         """Whether any chain evaluates samples of its models."""

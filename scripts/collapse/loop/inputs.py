@@ -263,8 +263,9 @@ class Inputs:
     def headline_of(self, wildcards: Any) -> Uncompared:
         """Return which figure shows an experiment on the first page of the report, and what to see.
 
-        An experiment of which all regimes are mixtures is shown by its heat map. ``place`` is that
-        of the experiment in the study.
+        An experiment of which all regimes are mixtures is shown by its heat map. ``remarks`` are
+        those of the family on the parameters of its chains. ``place`` is that of the experiment
+        in the study.
         """
         name = wildcards.experiment
         family = self.family(wildcards)
@@ -276,6 +277,7 @@ class Inputs:
             {
                 "figure": figure if unmixed else f"{figure}-heat-map",
                 "meaning": headline.meaning,
+                "remarks": _remarks(family, chains),
                 "place": list(self.study.experiments).index(name),
             }
         )
@@ -301,3 +303,9 @@ class Inputs:
 def chain_path(spec: ChainSpec) -> str:
     """Return the path of a chain's results."""
     return f"results/{spec.experiment}/{spec.point}/{spec.regime_name}.nc"
+
+
+def _remarks(family: Family[Parameters], chains: Iterable[ChainSpec]) -> list[str]:
+    """Return what the family has to say on the parameters of the chains, each remark once."""
+    found = (family.remark(family.parameters(**spec.parameters)) for spec in chains)
+    return [remark for remark in dict.fromkeys(found) if remark]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from collapse import families
 from collapse.artifacts import files, identity, manifest, sources
@@ -16,14 +18,20 @@ from collapse.loop import fitting
 
 
 def prepare(
-    directory: str | Path, step: Step, *, base: str | None = None, made_of: MadeOf | None = None
+    directory: str | Path,
+    step: Step,
+    *,
+    base: str | None = None,
+    needed: int = 0,
+    made_of: MadeOf | None = None,
 ) -> None:
     """Write the real data of an experiment into a folder, with a record of its files.
 
-    ``base`` is the folder of the base that the workflow pretrained, if the family needs one.
+    ``base`` is the folder of the base that the workflow pretrained, if the family needs one, and
+    ``needed`` the number of real samples that chains train on.
 
-    Raises TypeError if the family has no data set, and JobError if the data can't be read or is
-    other data than when the run began.
+    Raises TypeError if the family has no data set, and JobError if the data can't be read, is
+    other data than when the run began, or has fewer training samples than are needed.
     """
     identity.verify_inputs(made_of)
     sources.verify(made_of)
@@ -43,6 +51,14 @@ def prepare(
             )
         except JobError as error:  # the message must not name the temporary folder
             raise type(error)(str(error).replace(str(partial), str(directory))) from None
+        found = sum(count for _, count in prepared.train)
+        if found < needed:
+            counts = ", ".join(f"{name} {count}" for name, count in _counts(prepared.details))
+            raise JobError(
+                f"{directory}: found {found} real training samples, expected at least the {needed} "
+                "that the study asks for (samples, and fresh_real if there is any)"
+                + (f"; of what was read: {counts}" if counts else "")
+            )
         written = {
             split: tuple(
                 ShardFile(
@@ -58,3 +74,12 @@ def prepare(
         sources.verify(made_of)
         record = Dataset(**written, details=prepared.details, made_of=made_of or {})
         manifest.write(partial / DATASET, record)
+
+
+def _counts(details: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, int]]:
+    """Yield the counts above 0 among the details of real data, which say what was left out."""
+    for name, value in details.items():
+        if isinstance(value, Mapping):
+            yield from _counts(value, f"{prefix}{name} ")
+        elif isinstance(value, int) and value > 0:
+            yield prefix + name, value

@@ -79,6 +79,10 @@ class StepInputs:
         cut = rule == "generate" and branch.shard(t, int(wildcards.start), int(wildcards.stop))
         return PlannedStep(rule, branch, t, cut or None)
 
+    def real_samples_of(self, wildcards: Any) -> Uncompared:
+        """Return how many real samples chains train on, of which prepare makes sure."""
+        return Uncompared(self._branches[wildcards.experiment].real_samples(wildcards.point))
+
     def branch_of(self, wildcards: Any) -> Branch:
         """Return the chain that a step belongs to."""
         branches = self._branches[wildcards.experiment]

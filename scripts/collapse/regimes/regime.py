@@ -99,6 +99,12 @@ class Regime(BaseModel):
         """Return how many new real samples arrive at iteration t >= 2."""
         return samples_in(self.fresh_real, n, t)
 
+    def real_samples(self, iterations: int, n: int) -> int:
+        """Return how many real samples iterations 1..T train on: the initial and all fresh ones."""
+        if self.fresh_real == 0:
+            return n
+        return n + sum(self.fresh(t, n) for t in range(2, iterations + 1))
+
     def pool(self, t: int, n: int) -> tuple[Source, ...]:
         """Return the sources in the pool of iteration t that are not empty, oldest first."""
         if t == 1:

@@ -19,7 +19,7 @@ from collapse import families
 from collapse.families.declarations import Expectation, Figure
 from collapse.plotting import style
 from collapse.plotting.portraits import IterationFile
-from collapse.results import learning_curves, mixture_figures, theory_check
+from collapse.results import distributions, learning_curves, mixture_figures, theory_check
 from collapse.results.dataset import read_dataset
 from collapse.results.published import published_of
 from collapse.study import Study, mixtures
@@ -289,5 +289,6 @@ def write(
     mixture_figures.draw(found, grids, directory)
     if unmixed:
         draw(found.sel(regime=unmixed), chains, directory)
+        distributions.draw(found.sel(regime=unmixed), directory)
     curves = [IterationFile(*place, path) for place, path in records]
     learning_curves.draw([curve for curve in curves if curve.regime in unmixed], directory)

@@ -6,8 +6,9 @@ from typing import Any
 
 from collapse.families.declarations import Published
 
-#: Number of HelpSteer2's pairs of at most 512 tokens, and of the synthetic pairs per iteration.
-HELPSTEER2 = 12_531
+#: Number of HelpSteer2's pairs of at most 512 tokens, and of the synthetic pairs per iteration: the
+#: published one, and that of the paper study, which leaves room for pairs that are dropped here.
+HELPSTEER2 = (12_531, 12_400)
 
 _CONDITIONS: dict[str, Any] = {
     "base": "gemma-2-2b",

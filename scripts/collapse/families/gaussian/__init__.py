@@ -16,7 +16,14 @@ from pydantic import Field
 
 from collapse.families import declarations
 from collapse.families.contract import ClosedForm, Family, Iterative
-from collapse.families.declarations import Expectation, Figure, Headline, Metric, parameter
+from collapse.families.declarations import (
+    Distribution,
+    Expectation,
+    Figure,
+    Headline,
+    Metric,
+    parameter,
+)
 from collapse.families.gaussian.factors import lower_factor
 from collapse.families.simulator import Samples
 from collapse.regimes import Regime
@@ -239,6 +246,17 @@ FAMILY = Family(
         Figure("squared-error-of-mean", "squared_error_of_mean", rows="dimension", yscale="log"),
         Figure("trace-ratio", "trace_ratio", rows="dimension", yscale="log"),
         Figure("log-determinant-ratio", "log_determinant_ratio", rows="dimension"),
+    ),
+    # In one dimension the trace is the variance (P2).
+    distributions=(
+        Distribution(
+            "variance-distribution",
+            "trace_ratio",
+            rows="samples",
+            at={"dimension": 1},
+            label="fitted variance over the true variance",
+            lowest=1e-3,
+        ),
     ),
     minimum_samples=2,
     expectations=expectations,

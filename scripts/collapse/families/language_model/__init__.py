@@ -18,7 +18,7 @@ from collapse.families import parameters as common
 from collapse.families.contract import Family, Iterative
 from collapse.families.declarations import Figure, Headline, Metric, parameter
 from collapse.families.language_model.architectures import ARCHITECTURES
-from collapse.families.language_model.published import TABLE_2
+from collapse.families.language_model.published import LATER, TABLE_2
 from collapse.families.language_model.work import LanguageModelWork
 from collapse.text.sampling.interface import LOWEST_TEMPERATURE
 
@@ -149,7 +149,7 @@ FAMILY = Family(
             for what, colour in (("temperature", "temperature"), ("first-training", "first_epochs"))
         ),
     ),
-    published=TABLE_2,
+    published=TABLE_2 + LATER,
     minimum_samples=2,
     problems=problems,
     iterative=Iterative(

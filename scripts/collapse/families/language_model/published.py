@@ -1,4 +1,4 @@
-"""The cross-entropies on real validation data that P1 reports in Table 2."""
+"""Published cross-entropies on real validation data: P1 Table 2, and later runs."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ _ALWAYS = {
     "samples": WHOLE,
     "epochs": 1.0,
     "first_epochs": (None, 1.0),
+    "fixed_length": None,
 }
 
 TABLE_2 = tuple(
@@ -41,4 +42,28 @@ TABLE_2 = tuple(
     for row, values in _ROWS
     for (regime, iteration), value in zip(_COLUMNS, values, strict=True)
     if value is not None
+)
+
+#: Later runs than those of Table 2: logged values, and values read off plots.
+_LATER: list[tuple[str, str, dict[int, float], str]] = [
+    (
+        "gpt2-9m",
+        "replace",
+        {1: 1.8149, 2: 2.0721, 3: 2.2052, 4: 2.3035, 5: 2.3944},
+        "later run, logged",
+    ),
+    ("gpt2-9m", "replace", {50: 6.05}, "P2, plot"),
+    ("llama2-12m", "replace", {50: 3.7}, "P2, plot"),
+    ("llama2-42m", "replace", {50: 3.5}, "P2, plot"),
+    ("llama2-12m", "accumulate-subsample", {45: 2.5}, "P2, plot"),
+    ("gpt2-9m", "accumulate-subsample", {44: 2.25}, "P2, plot"),
+    ("llama2-126m", "accumulate-subsample", {34: 2.05}, "P2, plot"),
+    ("llama2-12m", "accumulate", {16: 2.0}, "P2, plot"),
+    ("llama2-42m", "accumulate", {13: 1.8}, "P2, plot"),
+    ("llama2-126m", "accumulate", {10: 1.65}, "P2, plot"),
+]
+LATER = tuple(
+    Published("test_cross_entropy", regime, iteration, value, {**_ALWAYS, "model": model}, source)
+    for model, regime, values, source in _LATER
+    for iteration, value in values.items()
 )

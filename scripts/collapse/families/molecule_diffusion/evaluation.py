@@ -17,6 +17,7 @@ from collapse.families.molecule_diffusion import (
     diffusion,
     generation,
     geometry,
+    samplers,
 )
 from collapse.families.molecule_diffusion.graphs import graphs
 
@@ -33,7 +34,7 @@ def test_loss(network: Any, test: Conformations) -> float:
     The noise and its levels are the same for every network, so that losses can be compared.
     """
     device = next(network.parameters()).device
-    levels = diffusion.noise_levels()
+    levels = samplers.noise_levels()
     total = 0.0
     for start in range(0, test.size, BATCH):
         rows = conformations.padded(test, np.arange(start, min(start + BATCH, test.size)))
@@ -42,7 +43,7 @@ def test_loss(network: Any, test: Conformations) -> float:
         generator = np.random.default_rng([start])
         for level in range(TEST_LEVELS):
             even = (level + generator.random(found.molecules)) / TEST_LEVELS
-            sigma = levels[(even * diffusion.STEPS).astype(int)].astype(np.float32)
+            sigma = levels[(even * samplers.STEPS).astype(int)].astype(np.float32)
             noise = generator.standard_normal(rows["positions"].shape, dtype=np.float32)
             errors = diffusion.squared_errors(
                 network,

@@ -12,7 +12,7 @@ from scipy.special import ndtri
 
 from collapse.data.molecules import conformations
 from collapse.data.molecules.conformations import Conformations
-from collapse.families.molecule_diffusion import Parameters, diffusion
+from collapse.families.molecule_diffusion import Parameters, diffusion, samplers
 from collapse.families.molecule_diffusion.graphs import graphs
 from collapse.progress import Progress
 
@@ -87,8 +87,7 @@ def _sample(
         network,
         found,
         noise,
-        steps=parameters.diffusion_steps,
-        stochasticity=parameters.stochasticity,
+        samplers.updates(parameters.sampler, parameters.diffusion_steps, parameters.stochasticity),
         done=shown.count,
     )
     return chosen._replace(positions=positions.cpu().numpy())

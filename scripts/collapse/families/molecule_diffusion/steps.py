@@ -18,7 +18,7 @@ from collapse.artifacts.paths import DATASET
 from collapse.artifacts.step import Step
 from collapse.data.molecules import conformations
 from collapse.data.molecules.conformations import Conformations
-from collapse.families.molecule_diffusion import Parameters
+from collapse.families.molecule_diffusion import Parameters, kept_variances
 from collapse.families.molecule_diffusion.portrait import SHOWN
 from collapse.families.step_jobs import (
     EvaluateJob,
@@ -111,7 +111,7 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     from collapse.families.molecule_diffusion import checkpoint, evaluation
 
     network, test = checkpoint.load(job.model), conformations.read(job.data / TEST)
-    metrics = {"test_loss": evaluation.test_loss(network, test)}
+    metrics = {"test_loss": evaluation.test_loss(network, test), **kept_variances(job.parameters)}
     metrics |= evaluation.of_test_molecules(
         network, test, job.parameters, seed=job.step.integer("test samples"), threads=job.threads
     )

@@ -11,7 +11,13 @@ from torch import Tensor
 from collapse.data import evenly
 from collapse.data.molecules import conformations as molecules
 from collapse.data.molecules.conformations import Conformations
-from collapse.families.molecule_diffusion import Parameters, checkpoint, diffusion, evaluation
+from collapse.families.molecule_diffusion import (
+    Parameters,
+    checkpoint,
+    diffusion,
+    evaluation,
+    samplers,
+)
 from collapse.families.molecule_diffusion.graphs import graphs
 from collapse.families.step_jobs import TrainJob
 from collapse.training import distributed, trainer
@@ -99,7 +105,7 @@ class Denoising:
         self.model = network
         self._conformations, self._test = conformations, test
         self._seed = seed
-        self._levels = diffusion.noise_levels()
+        self._levels = samplers.noise_levels()
         self._epochs = Epochs(
             batch,
             lambda epoch: np.random.default_rng([seed, 0, epoch]).permutation(conformations.size),
@@ -114,7 +120,7 @@ class Denoising:
         # Noise levels are spread evenly; conformations are shuffled, so any may have any of them.
         size = self._epochs.size
         even = (np.arange(size) + generator.random()) / size
-        sigma = self._levels[(even * diffusion.STEPS).astype(int)]
+        sigma = self._levels[(even * samplers.STEPS).astype(int)]
         rows |= {"noise": noise, "sigma": sigma.astype(np.float32)}
         return {name: torch.from_numpy(values) for name, values in rows.items()}
 
