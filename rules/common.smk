@@ -6,6 +6,8 @@
 import sys
 import time
 
+from snakemake.settings.types import DeploymentMethod
+
 if PROJECT.is_dir():
     sys.path.insert(0, str(PROJECT / "scripts"))
 
@@ -57,6 +59,9 @@ inputs = Inputs(
     job_holds=RUN.job_holds,
     on_cluster=RUN.on_cluster,
 )
+# Snakemake evaluates a function for every job, even if no job has an environment of its own.
+uses_conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+environment_of = inputs.environment_of if uses_conda else inputs.environment("neural")
 steps = StepInputs(inputs, finish=workflow.is_main_process)
 remedies.note_command(PROJECT, config["study"])
 

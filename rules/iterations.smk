@@ -55,7 +55,7 @@ rule prepare:
     log:
         "logs/prepare/{experiment}/{point}.log",
     conda:
-        inputs.environment_of
+        environment_of
     threads: 1
     resources:
         mem_mb=4000,
@@ -75,7 +75,7 @@ rule assemble:
     log:
         f"logs/assemble/{STEP_LOG}.log",
     conda:
-        inputs.environment_of
+        environment_of
     threads: 1
     resources:
         mem_mb=1000,
@@ -95,7 +95,7 @@ rule train:
     log:
         f"logs/train/{STEP_LOG}.log",
     conda:
-        inputs.environment_of
+        environment_of
     threads: 1
     resources:
         mem_mb=8000,
@@ -129,7 +129,7 @@ rule generate:
     log:
         f"logs/generate/{STEP_LOG}-{{start}}-{{stop}}.log",
     conda:
-        inputs.environment_of
+        environment_of
     threads: 1
     resources:
         mem_mb=8000,
@@ -150,7 +150,7 @@ rule evaluate:
     log:
         f"logs/evaluate/{STEP_LOG}.log",
     conda:
-        inputs.environment_of
+        environment_of
     threads: 1
     resources:
         mem_mb=8000,
@@ -184,7 +184,7 @@ rule iteration:
     wildcard_constraints:
         number=r"|-\d+",  # nothing, or the number of the record after outputs were lost
     conda:
-        inputs.environment_of
+        environment_of
     threads: 1
     resources:
         mem_mb=8000,

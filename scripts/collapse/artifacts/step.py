@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ class Step:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the step as plain values, as the parameters of a job hold it."""
-        return asdict(self)
+        return {**vars(self), "parameters": dict(self.parameters)}
 
     def stream(self, purpose: str) -> np.random.Generator:
         """Return the random stream of this step for a purpose."""

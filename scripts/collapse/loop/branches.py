@@ -83,11 +83,7 @@ class Branches:
 
     def step(self, point: str, regime: str, seed: int, iteration: int, stage: str) -> Step:
         """Return the key of a step, with those parameters alone that matter up to its stage."""
-        parameters = self.parameters(point)
-        known = set(range(STAGES.index(stage) + 1))
-        if int(iteration) > 1:
-            known.add(STAGES.index("later"))
-        sized = self.family.stage_of("samples") in known
+        parameters, samples = self._known(point, stage, int(iteration) > 1)
         return Step(
             experiment=self.name,
             point=point,
@@ -96,13 +92,23 @@ class Branches:
             seed=int(seed),
             iteration=int(iteration),
             family=self.experiment.family,
-            parameters={
-                key: value
-                for key, value in parameters.model_dump().items()
-                if self.family.stage_of(key) in known
-            },
-            samples=self._cells[point].samples if sized else 0,
+            parameters=parameters,
+            samples=samples,
         )
+
+    @functools.cache  # noqa: B019  one study lives as long as the process
+    def _known(self, point: str, stage: str, later: bool) -> tuple[dict[str, Any], int]:
+        """Return the parameters and n of a point, as far as they matter up to a stage."""
+        known = set(range(STAGES.index(stage) + 1))
+        if later:
+            known.add(STAGES.index("later"))
+        parameters = {
+            key: value
+            for key, value in self.parameters(point).model_dump().items()
+            if self.family.stage_of(key) in known
+        }
+        sized = self.family.stage_of("samples") in known
+        return parameters, self._cells[point].samples if sized else 0
 
     def base(self, point: str) -> Step | None:
         """Return the key of the base of a point; None if the workflow pretrains none for it.

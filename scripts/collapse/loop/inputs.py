@@ -17,6 +17,7 @@ from collapse.artifacts import chain_file, identity
 from collapse.artifacts.identity import MadeOf
 from collapse.families.contract import Family
 from collapse.families.declarations import Parameters
+from collapse.loop import rule_functions
 from collapse.loop.blocks import Blocks, chosen
 from collapse.loop.branches import Branches
 from collapse.loop.forcing import Forcing
@@ -32,6 +33,7 @@ def any_of(names: Iterable[str]) -> str:
     return "|".join(names) or "(?!)"
 
 
+@rule_functions.known
 class Inputs:
     """The functions that rules call for inputs, parameters and environments.
 

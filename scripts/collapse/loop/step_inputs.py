@@ -12,6 +12,7 @@ from snakemake.io import ancient
 from collapse.artifacts import identity
 from collapse.artifacts.identity import MadeOf
 from collapse.artifacts.paths import Branch
+from collapse.loop import rule_functions
 from collapse.loop.blocks import Blocks, is_short
 from collapse.loop.inputs import Inputs, any_of
 from collapse.loop.step_files import Files, PlannedStep, StepFiles
@@ -22,6 +23,7 @@ from collapse.seeding import REAL
 Place = tuple[str, str, int]
 
 
+@rule_functions.known
 class StepInputs:
     """The functions that rules of iterations call for inputs, parameters and resources.
 
@@ -71,7 +73,7 @@ class StepInputs:
                 return self._inputs.lineages[wildcards.experiment].prepare(wildcards.point)
             return self._files(wildcards).made_of(self.step_of(rule, wildcards))
 
-        return made_of
+        return rule_functions.known(made_of)
 
     def step_of(self, rule: str, wildcards: Any) -> PlannedStep:
         """Return the step that a job runs."""
@@ -132,7 +134,7 @@ class StepInputs:
             outputs = list(files.outputs(step).values())
             return self._asked(files.made_of(step), outputs, files.inputs(step))
 
-        return inputs_of
+        return rule_functions.known(inputs_of)
 
     def _seeds_branches(self, wildcards: Any) -> list[Branch]:
         branches = self._branches[wildcards.experiment]
