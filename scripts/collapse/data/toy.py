@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 DIMENSIONS = {"blobs": 2, "circles": 2, "moons": 2, "swiss_roll": 3}
 NOISE = 0.05
 CENTRES = 3
+#: Side of the square of the centres of blobs, and height of a Swiss roll.
+BOX, ROLL = 20.0, 21
 
 Array = NDArray[np.float64]
 
@@ -26,7 +28,7 @@ def centres(generator: np.random.Generator) -> Array:
     They are drawn apart from the points; the published code drew new ones for the test set
     (docs/reproduction.md, mistake 1).
     """
-    return generator.uniform(-10.0, 10.0, size=(CENTRES, 2))
+    return generator.uniform(-BOX / 2, BOX / 2, size=(CENTRES, 2))
 
 
 def draw(name: str, count: int, generator: np.random.Generator, **truth: Any) -> Array:
@@ -52,23 +54,38 @@ def _blobs(count: int, generator: np.random.Generator, centres: Array) -> Array:
     return centres[cluster] + generator.standard_normal((count, centres.shape[1]))
 
 
-def _circles(count: int, generator: np.random.Generator) -> Array:
+def circles(count: int) -> Array:
+    """Return the points of circles without their noise, evenly spaced."""
     outer = _circle(np.linspace(0, 2 * np.pi, count // 2, endpoint=False))
     inner = 0.8 * _circle(np.linspace(0, 2 * np.pi, count - count // 2, endpoint=False))
-    return _noisy(np.concatenate((outer, inner)), generator)
+    return np.concatenate((outer, inner))
+
+
+def moons(count: int) -> Array:
+    """Return the points of moons without their noise, evenly spaced."""
+    outer = _circle(np.linspace(0, np.pi, count // 2))
+    inner = np.array([1.0, 0.5]) - _circle(np.linspace(0, np.pi, count - count // 2))
+    return np.concatenate((outer, inner))
+
+
+def spiral(uniform: Array) -> Array:
+    """Return the two coordinates of a Swiss roll along which uniform numbers wind it up."""
+    turn = 1.5 * np.pi * (1 + 2 * uniform)
+    return np.stack((turn * np.cos(turn), turn * np.sin(turn)), axis=-1)
+
+
+def _circles(count: int, generator: np.random.Generator) -> Array:
+    return _noisy(circles(count), generator)
 
 
 def _moons(count: int, generator: np.random.Generator) -> Array:
-    outer = _circle(np.linspace(0, np.pi, count // 2))
-    inner = np.array([1.0, 0.5]) - _circle(np.linspace(0, np.pi, count - count // 2))
-    return _noisy(np.concatenate((outer, inner)), generator)
+    return _noisy(moons(count), generator)
 
 
 def _swiss_roll(count: int, generator: np.random.Generator) -> Array:
-    turn = 1.5 * np.pi * (1 + 2 * generator.random(count))
-    height = 21 * generator.random(count)
-    points = np.stack((turn * np.cos(turn), height, turn * np.sin(turn)), axis=1)
-    return _noisy(points, generator)
+    wound = spiral(generator.random(count))
+    height = ROLL * generator.random(count)
+    return _noisy(np.stack((wound[:, 0], height, wound[:, 1]), axis=1), generator)
 
 
 def _circle(angle: Array) -> Array:

@@ -23,7 +23,6 @@ from collapse.families.kernel_density.kernels import log_kernel_sums, log_normal
 from collapse.families.simulator import Samples
 from collapse.regimes import Regime
 from collapse.seeding import Streams
-from collapse.theory import kernel_density as theory
 
 TEST_POINTS = 500
 
@@ -193,9 +192,13 @@ class Simulator:
             model.bandwidth
         )
         log_density = tally - math.log(training.count) - normaliser[:, None]
-        squared_norm = training.spread / training.count + (training.mean**2).sum(axis=1)
-        nll = np.where(narrow, np.inf, -log_density.mean(axis=1))
-        return {"test_nll": nll, "mean_squared_norm": squared_norm}
+        variance = training.spread / training.count
+        return {
+            "test_nll": np.where(narrow, np.inf, -log_density.mean(axis=1)),
+            "mean_density": np.where(narrow, 0.0, np.exp(log_density).mean(axis=1)),
+            "mean_squared_norm": variance + (training.mean**2).sum(axis=1),
+            "point_variance": variance,
+        }
 
     def finish(self, model: Model, iteration: int, later: Iterator[int] | None) -> dict[str, Array]:
         return {}
@@ -211,12 +214,12 @@ def rule_of_thumb(rule: str, count: int, dimension: int) -> float:
 def expectations(
     parameters: Parameters, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
-    """Return the growth of the second moment, where bandwidths do not depend on the data."""
+    """Return the expectation of each metric, where bandwidths do not depend on the data."""
+    from collapse.families.kernel_density import expected
+
     rule, dimension = parameters.bandwidth, toy.DIMENSIONS[parameters.dataset]
     if isinstance(rule, str) and rule.endswith("scaled"):
         return {}
-    if any(regime.fresh(t, samples) not in (0, samples) for t in range(2, iterations + 1)):
-        return {}  # points are evenly spaced: a real shard of another size has other moments
     counts = [
         regime.training_size(t, samples, size)
         for t, size in enumerate(regime.pool_sizes(iterations, samples), start=1)
@@ -227,13 +230,9 @@ def expectations(
             for count in counts
         ]
     )
-    # Variance of a kernel of bandwidth 1 in each dimension.
-    variance = 1.0 if parameters.kernel == "gaussian" else 1 / (dimension + 2)
-    excess = theory.mean_squared_norm_excess(
-        regime, samples, bandwidths, dimension, iterations, variance
+    return expected.expectations(
+        parameters.dataset, parameters.kernel, regime, samples, TEST_POINTS, bandwidths
     )
-    source = "docs/theory/kernel_density.md, eq. (2)"
-    return {"mean_squared_norm": Expectation(excess, source, above_first=True)}
 
 
 def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whole: bool) -> float:
@@ -250,7 +249,9 @@ FAMILY = Family(
     parameters=Parameters,
     metrics={
         "test_nll": Metric("mean negative log-likelihood of real test points", units="nat"),
+        "mean_density": Metric("mean fitted density at real test points"),
         "mean_squared_norm": Metric("mean squared norm of the points of the training set"),
+        "point_variance": Metric("trace of the covariance of the points of the training set"),
     },
     headline=Headline(
         "test_nll",
@@ -260,5 +261,5 @@ FAMILY = Family(
     figures=(Figure("test-nll", "test_nll", rows="dataset"),),
     minimum_samples=2,
     expectations=expectations,
-    closed_form=ClosedForm(Simulator, seconds, version=2),
+    closed_form=ClosedForm(Simulator, seconds, version=3),
 )
