@@ -12,8 +12,10 @@ from scipy.stats import kstest
 from sklearn.neighbors import KernelDensity
 
 import closed_form_chains
+from closed_form_chains import assert_within
 from collapse.data import toy
 from collapse.families.kernel_density import (
+    FAMILY,
     Parameters,
     Points,
     Simulator,
@@ -202,6 +204,24 @@ def test_the_second_moment_grows_as_theory_says(name, kernel):
     excess = norm - norm[:, :1]
     error = excess.std(axis=0, ddof=1) / np.sqrt(seeds)
     assert np.all(np.abs(excess.mean(axis=0) - expected) <= 5 * error)
+
+
+@pytest.mark.parametrize("dataset", toy.DIMENSIONS)
+@pytest.mark.parametrize("name", ["replace", "accumulate", "window"])
+def test_densities_at_real_points_are_those_of_theory(name, dataset):
+    """And the variance of the points, given the real ones."""
+    regime = {**NAMED, "window": Regime(keep_real=3, memory=2, budget="n")}[name]
+    bandwidth, seeds = {"swiss_roll": 1.0}.get(dataset, 0.2), 600
+    metrics = run(regime, 8, 5, seeds, dataset=dataset, bandwidth=bandwidth)
+    parameters = Parameters(dataset=dataset, bandwidth=bandwidth)
+    found = FAMILY.expectations(parameters, regime, 8, 5)
+    assert_within(metrics["mean_density"], found["mean_density"].mean)
+    variance, expected = metrics["point_variance"], found["point_variance"]
+    rest = variance - expected.of_first * variance[:, :1]
+    assert_within(rest[:, 1:], expected.mean[1:])
+    if found["mean_density"].spread == "least":
+        spread = metrics["mean_density"].std(axis=0, ddof=1)
+        assert np.all(spread > 0.9 * found["mean_density"].deviation)
 
 
 @given(st.integers(2, 10**6), st.sampled_from([2, 3]))

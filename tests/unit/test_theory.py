@@ -410,8 +410,35 @@ def test_kde_against_simulation(name):
         noise = bandwidths[t - 1] * generator.uniform(-1, 1, chosen.shape)
         return np.take_along_axis(training, chosen, axis=1) + noise
 
-    for t, x in enumerate(simulate(REGIMES[name], 4, 5, normal, tophat)):
+    variance = kernel_density.point_variance(REGIMES[name], 4, bandwidths, 1, 5, 1 / 3)
+    sets = list(simulate(REGIMES[name], 4, 5, normal, tophat))
+    first = sets[0].var(axis=1)
+    for t, x in enumerate(sets):
         assert_close((x**2).mean(axis=1), 1 + expected[t])
+        found = x.var(axis=1)
+        if not REGIMES[name].fresh_real:
+            assert_close(found - variance.share[t] * first, variance.added[t])
+
+
+@pytest.mark.parametrize("name", REGIMES)
+def test_shares_of_displacements(name):
+    """They sum to one, and give the second moment again: each kernel adds its variance."""
+    iterations = 2 if name == "mixture" else 12
+    shares = kernel_density.displacements(REGIMES[name], 10, iterations)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-12)
+    assert np.all(shares >= 0) and shares[0, 0] == 1
+    excess = kernel_density.mean_squared_norm_excess(
+        REGIMES[name], 10, np.full(iterations, 0.3), 2, iterations
+    )
+    np.testing.assert_allclose(shares @ np.arange(iterations) * 0.18, excess, atol=1e-12)
+
+
+@pytest.mark.parametrize("variance", [1e-3, 0.3, 50.0])
+def test_densities_on_a_line(variance):
+    pairs_of_points = (np.arange(2000) + 0.5)[:, None] / 2000 * 3
+    between = kernel_density.density_between(pairs_of_points, pairs_of_points, np.array([variance]))
+    line = kernel_density.density_on_a_line(np.array([variance]), 3)
+    np.testing.assert_allclose(line, between, rtol=1e-5)
 
 
 def markov_chain(n):

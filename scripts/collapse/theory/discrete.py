@@ -31,7 +31,7 @@ def gini_simpson(regime: Regime, n: int, outcomes: int, iterations: int) -> Arra
 def gini_simpson_deviation(arrivals: Sequence[Arrivals], n: int, outcomes: int) -> Array:
     """Return the standard deviation over seeds of 1 - Σ p², of a chain of whole pools.
 
-    Equations (7) to (10) of ``docs/theory/discrete.md``. Shape (iterations,).
+    Equations (9) to (11) of ``docs/theory/discrete.md``. Shape (iterations,).
     """
     # E Σp², E Σp³ and Var Σp² of the training set so far; the truth is uniform.
     truth = 1 / outcomes
@@ -109,8 +109,8 @@ class Collapse(NamedTuple):
 def iterations_to_collapse(n: int, outcomes: int) -> Collapse:
     """E[T] and its deviation, T the first fit with one outcome left, under replace.
 
-    Equations (3) to (5) and (11) of ``docs/theory/discrete.md``, from a uniform start; for n above
-    `EXACT_COLLAPSE_LIMIT` their limits, equations (6) and (12).
+    Equations (4) to (6) and (12) of ``docs/theory/discrete.md``, from a uniform start; for n above
+    `EXACT_COLLAPSE_LIMIT` their limits, equations (7) and (13).
     """
     if outcomes == 1:
         return Collapse(1.0, 0.0)

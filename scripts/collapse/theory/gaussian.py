@@ -213,8 +213,8 @@ def _log_of_weighted_squares(constant: float, freedom: int, weight: float) -> tu
     """Return values and probabilities of ln(constant + χ²_freedom + weight χ²_1), by quadrature."""
     many, weights = _quantiles(freedom, 200)
     one, shares = _quantiles(1, 100)
-    values = np.log(constant + many[:, None] + weight * one)
-    return values.ravel(), np.outer(weights, shares).ravel()
+    values: Array = np.log(constant + many[:, None] + weight * one)
+    return values.ravel(), np.asarray(np.outer(weights, shares).ravel(), dtype=np.float64)
 
 
 @functools.lru_cache(maxsize=256)

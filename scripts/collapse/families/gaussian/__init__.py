@@ -1,10 +1,10 @@
 """Multivariate Gaussian (P2): fit mean and covariance, sample, repeat.
 
 A covariance is kept as a factor F, of which it is F F', and is squared only where a merge needs
-it: replacing the data multiplies triangular factors. With a sample, the standard normal draw that it
-was made of is kept, whose scatter the model's factor multiplies. So variances and determinants keep
-their relative accuracy down to the smallest numbers where a training set has samples of one model;
-where it has samples of several, down to the rounding of their positions.
+it: replacing the data multiplies triangular factors. With a sample, the standard normal draw that
+it was made of is kept, whose scatter the model's factor multiplies. So variances and determinants
+keep their relative accuracy down to the smallest numbers where a training set has samples of one
+model; where it has samples of several, down to the rounding of their positions.
 """
 
 from __future__ import annotations

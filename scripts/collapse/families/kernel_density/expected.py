@@ -62,13 +62,13 @@ def expectations(
         mean, square = _mean_densities(dataset, regime, samples, test_points, bandwidths)
         sizes = regime.pool_sizes(iterations, samples)
         trained = [regime.training_size(t, samples, p) for t, p in enumerate(sizes, start=1)]
-        # At the least that of single pairs of points; more by far if many kernels overlap.
+        # Of independent points at the least that of single pairs; more if many kernels overlap.
         variance_of = (square - mean**2) / (test_points * np.array(trained))
         found["mean_density"] = Expectation(
             mean,
             f"{page}, eq. (8)",
             np.sqrt(variance_of + (0.05 * mean) ** 2 / samples),
-            spread="least",
+            spread="scale" if dataset in ("circles", "moons") else "least",
         )
     return found
 
