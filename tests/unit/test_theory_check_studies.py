@@ -136,8 +136,8 @@ MISTAKES = {
     # A hundred seeds have not enough of a mean's noise to see 1 % of it.
     mean_noise: (
         "gaussian",
-        2500,
-        {"samples": [160, 170, 180, 190], "grid": {"dimension": 40}, "iterations": 4},
+        4000,
+        {"samples": [300, 320, 340, 360], "grid": {"dimension": 40}, "iterations": 5},
     ),
     label_noise: (
         "linear_regression",

@@ -70,7 +70,7 @@ def test_the_first_iteration_is_the_same_under_every_regime(ran):
 def test_theory_is_checked_and_agrees(ran):
     verdicts = pd.read_csv(ran.workflow.path("tables/theory_verdicts.csv"))
     assert set(verdicts["experiment"]) == set(ran.study.experiments) - NO_THEORY
-    # Chains by steps have two seeds, mixtures one point, and half of the kernel densities no theory.
+    # Chains by steps have two seeds, mixtures one point, kernel densities five seeds.
     for experiment, found in verdicts.groupby("experiment")["verdict"]:
         few = experiment in ("gaussian-steps", "mixture", "kernel-density")
         assert set(found) - ({"too few seeds"} if few else set()) <= {"agrees"}, experiment

@@ -51,6 +51,7 @@ class Simulator:
     """Discrete chains of several seeds."""
 
     exchangeable = True
+    one_writer = False
 
     def __init__(self, parameters: Parameters, samples: int, streams: Streams) -> None:
         self.outcomes = parameters.outcomes

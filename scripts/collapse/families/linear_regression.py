@@ -77,6 +77,8 @@ def simulator(parameters: Parameters, samples: int, streams: Streams) -> ReusedD
 class _Regression:
     """What both designs share: the true weights, the noise of labels, and the test error."""
 
+    one_writer = False
+
     def __init__(self, parameters: Parameters, samples: int, streams: Streams) -> None:
         self.dimension = parameters.dimension
         self.noise = np.sqrt(parameters.noise_variance)

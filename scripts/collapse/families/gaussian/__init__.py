@@ -66,6 +66,7 @@ class Simulator:
     """Gaussian chains of several seeds."""
 
     exchangeable = True
+    one_writer = False
 
     def __init__(self, parameters: Parameters, samples: int, streams: Streams) -> None:
         self.dimension = parameters.dimension
@@ -95,7 +96,7 @@ class Simulator:
         values, draws, writers = samples
         count, newest = values.shape[1], int(writers.max())
         model = self.writers[newest]
-        if (writers == newest).all():
+        if self.one_writer and newest:
             columns = model.factor.shape[2]
             draws = draws[:, :, :columns]
             mean = draws.mean(axis=1)
@@ -104,14 +105,14 @@ class Simulator:
             moved = model.mean + (model.factor @ mean[..., None])[..., 0]
             rank = self._rank(min(model.rank, count - 1))
             return Statistics(count, moved, factor, min(rank, factor.shape[2]))
-        shifts = np.zeros((newest + 1, *model.mean.shape))
+        means = np.zeros((newest + 1, *model.mean.shape))
         for writer in np.unique(writers):
-            shifts[writer] = self.writers[writer].mean - model.mean
-        values = values + shifts[writers, np.arange(len(values))[:, None]]
+            means[writer] = self.writers[writer].mean
+        values = values + means[writers, np.arange(len(values))[:, None]]
         mean = values.mean(axis=1)
         rank = self._rank(count - 1)
         factor = lower_factor((values - mean[:, None]).transpose(0, 2, 1), rank)
-        return Statistics(count, model.mean + mean, factor, min(rank, factor.shape[2]))
+        return Statistics(count, mean, factor, min(rank, factor.shape[2]))
 
     def merge(self, pool: Statistics, shard: Statistics) -> Statistics:
         size = pool.size + shard.size

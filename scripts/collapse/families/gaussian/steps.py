@@ -48,6 +48,7 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
     fresh = any(selection.kind == "fresh" for selection in job.selections)
     # With new real data at every iteration, nothing bounds the span of the samples.
     simulator.real_seen = np.iinfo(np.int64).max if fresh else job.step.samples
+    simulator.one_writer = len({(s.kind, s.iteration) for s in job.selections}) == 1
     samples = tuple(np.concatenate(arrays)[None] for arrays in zip(*parts, strict=True))
     fitted = simulator.fit(simulator.summarise(samples))
     arrays: dict[str, Any] = {name: np.asarray(value) for name, value in fitted._asdict().items()}

@@ -119,6 +119,7 @@ class Simulator:
     """Kernel-density chains of several seeds."""
 
     exchangeable = True
+    one_writer = False
 
     def __init__(self, parameters: Parameters, samples: int, streams: Streams) -> None:
         self.dataset = parameters.dataset
