@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import closed_form_chains
 from closed_form_chains import assert_within
-from collapse.families.linear_regression import Parameters, least_squares, simulator
+from collapse.families.linear_regression import Parameters, simulator
+from collapse.families.linear_regression.least_squares import least_squares
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 from collapse.theory import linear_regression as theory

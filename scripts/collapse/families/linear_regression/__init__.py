@@ -17,6 +17,12 @@ from pydantic import Field
 from collapse.families import declarations
 from collapse.families.contract import ClosedForm, Family
 from collapse.families.declarations import Expectation, Figure, Headline, Metric, parameter
+from collapse.families.linear_regression.least_squares import (
+    apply,
+    least_squares,
+    noiseless_labels,
+    residual_variance,
+)
 from collapse.families.simulator import Samples
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
@@ -114,12 +120,12 @@ class FreshDesign(_Regression):
 
     def real(self, iteration: int, count: int) -> Samples:
         rows = self._design(iteration, count, real=True)
-        labels = _label(rows, self.truth) + self._noise(iteration, count, real=True)
+        labels = noiseless_labels(rows, self.truth) + self._noise(iteration, count, real=True)
         return rows, labels
 
     def sample(self, model: Model, count: int, iteration: int) -> Samples:
         rows = self._design(iteration, count, real=False)
-        labels = _label(rows, model.weights) + self._noise(iteration, count, real=False)
+        labels = noiseless_labels(rows, model.weights) + self._noise(iteration, count, real=False)
         return rows, labels
 
     def sample_statistics(self, model: Model, count: int, iteration: int) -> Rows:
@@ -139,7 +145,9 @@ class FreshDesign(_Regression):
             [least_squares(x, y) for x, y in zip(statistics.rows, statistics.labels, strict=True)]
         )
         distinct = np.full(len(weights), float(statistics.size))
-        return Model(weights, distinct, _per_freedom(statistics.residual, distinct, self.dimension))
+        return Model(
+            weights, distinct, residual_variance(statistics.residual, distinct, self.dimension)
+        )
 
 
 def _compress(size: int, rows: Array, labels: Array, residual: Array) -> Rows:
@@ -151,12 +159,6 @@ def _compress(size: int, rows: Array, labels: Array, residual: Array) -> Rows:
         rows, labels = upper[:, :dimension, :dimension], upper[:, :dimension, dimension]
         residual = residual + upper[:, dimension, dimension] ** 2
     return Rows(size, rows, labels, residual)
-
-
-def _per_freedom(residual: Array, distinct: Array, dimension: int) -> Array:
-    """Return sums of squared residuals over their degrees of freedom; NaN if there are none."""
-    freedom = distinct - dimension
-    return np.where(freedom > 0, residual / np.maximum(freedom, 1), np.nan)
 
 
 class Tally(NamedTuple):
@@ -190,20 +192,20 @@ class ReusedDesign(_Regression):
 
     def real(self, iteration: int, count: int) -> Samples:
         numbers = np.arange(count) % self.count
-        exact = _apply(self.design, self.truth)[:, numbers]
+        exact = apply(self.design, self.truth)[:, numbers]
         labels = exact + self._noise(iteration, count, real=True)
         return np.broadcast_to(numbers, labels.shape), labels
 
     def sample(self, model: Model, count: int, iteration: int) -> Samples:
         numbers = np.arange(count) % self.count
-        exact = _apply(self.design, model.weights)[:, numbers]
+        exact = apply(self.design, model.weights)[:, numbers]
         labels = exact + self._noise(iteration, count, real=False)
         return np.broadcast_to(numbers, labels.shape), labels
 
     def sample_statistics(self, model: Model, count: int, iteration: int) -> Tally:
         times = np.bincount(np.arange(count) % self.count, minlength=self.count).astype(float)
         noise = self.noise * self.streams.normal("statistics", iteration, (self.count,))
-        sums = times * _apply(self.design, model.weights) + np.sqrt(times) * noise
+        sums = times * apply(self.design, model.weights) + np.sqrt(times) * noise
         return Tally(np.broadcast_to(times, sums.shape), sums)
 
     def summarise(self, samples: Samples) -> Tally:
@@ -224,8 +226,8 @@ class ReusedDesign(_Regression):
         if whole.any():
             chosen = slice(None) if whole.all() else whole
             labels = sums[chosen] / times[chosen]
-            mean = _apply(self._rotate[chosen], labels)
-            weights[chosen] = _apply(self._back[chosen], mean)
+            mean = apply(self._rotate[chosen], labels)
+            weights[chosen] = apply(self._back[chosen], mean)
             # The rotation takes away the part of the labels that no weights can fit.
             left = (labels**2).sum(axis=1) - (mean**2).sum(axis=1)
             residual[chosen] = np.maximum(left, 0) * times[chosen, 0]
@@ -237,33 +239,7 @@ class ReusedDesign(_Regression):
             labels = sums[seed, drawn] / root
             weights[seed] = least_squares(rows, labels)
             residual[seed] = ((labels - rows @ weights[seed]) ** 2).sum()
-        return Model(weights, distinct, _per_freedom(residual, distinct, self.dimension))
-
-
-def _apply(matrix: Array, vector: Array) -> Array:
-    """Return matrix times vector, seed by seed."""
-    return (matrix @ vector[..., None])[..., 0]
-
-
-def _label(rows: Array, weights: Array) -> Array:
-    """Return noiseless labels, which unlike those of BLAS don't depend on the number of rows."""
-    return (rows * weights[:, None]).sum(axis=2)
-
-
-def least_squares(rows: Array, labels: Array) -> Array:
-    """Return the minimum-norm least-squares weights (d,) of full-rank rows (k, d), labels (k,).
-
-    With at least 2d rows, whose condition number is small, the normal equations are solved; QR
-    serves near the interpolation threshold and below it.
-    """
-    count, dimension = rows.shape
-    if count >= 2 * dimension:
-        return np.asarray(np.linalg.solve(rows.T @ rows, rows.T @ labels), dtype=np.float64)
-    if count >= dimension:
-        basis, upper = np.linalg.qr(rows)
-        return np.linalg.solve(upper, basis.T @ labels)
-    basis, upper = np.linalg.qr(rows.T)
-    return basis @ np.linalg.solve(upper.T, labels)
+        return Model(weights, distinct, residual_variance(residual, distinct, self.dimension))
 
 
 def expectations(
