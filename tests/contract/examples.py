@@ -118,7 +118,8 @@ EXAMPLES = {
             Chains({"dimension": 3}),
             Chains({"dimension": 15, "design": "fresh"}),
             Chains({"dimension": 15}),
-        )
+        ),
+        unknown=("noise_estimate",),
     ),
     "kernel_density": Example(
         chains=(

@@ -15,14 +15,27 @@ from collapse.families.gaussian.factors import lower_factor
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 from collapse.theory import gaussian as theory
-from collapse.theory.pairs import variance_fractions
+from collapse.theory.pairs import variance_fractions, whole_pools
 
 run = functools.partial(closed_form_chains.run, "gaussian")
+#: Like replace, but from stored samples.
+BUDGET = Regime(keep_real=False, memory=1, budget="n")
 
 
 def world(dimension, seeds=3, **parameters):
     streams = Streams("gaussian", "p", "r", range(seeds))
     return Simulator(Parameters(dimension=dimension, **parameters), 10, streams)
+
+
+def positions(chain, samples):
+    """Where samples of one model are: they are kept as differences from its mean."""
+    values, _, writers = samples
+    return values + chain.writers[writers[0, 0]].mean[:, None]
+
+
+def as_real(values):
+    """Samples at some positions, as real ones are kept."""
+    return values, values, np.zeros(values.shape[:2], dtype=int)
 
 
 def square(factor):
@@ -50,17 +63,18 @@ def test_merged_statistics_are_those_of_the_union(dimension, real, sizes, scales
     chain = world(dimension, seeds=2)
     model = chain.fit(chain.summarise(chain.real(1, real)))
     model = model._replace(factor=model.factor * np.array(scales)[:dimension, None])
-    shards = [chain.sample(model, size, seed + i)[0] for i, size in enumerate(sizes)]
-    statistics = chain.summarise((shards[0],))
+    shards = [chain.sample(model, size, seed + 1 + i) for i, size in enumerate(sizes)]
+    statistics = chain.summarise(shards[0])
     for shard in shards[1:]:
-        statistics = chain.merge(statistics, chain.summarise((shard,)))
-    union = np.concatenate(shards, axis=1)
+        statistics = chain.merge(statistics, chain.summarise(shard))
+    union = np.concatenate([positions(chain, shard) for shard in shards], axis=1)
     assert statistics.size == sum(sizes)
     deviation = union.std(axis=1)
     error = np.abs(statistics.mean - union.mean(axis=1))
     assert np.all(error <= 1e-6 * deviation + 1e-15)
     assert_scatter(statistics.factor, union)
-    assert_scatter(chain.summarise((union,)).factor, union)
+    together = tuple(np.concatenate(parts, axis=1) for parts in zip(*shards, strict=True))
+    assert_scatter(chain.summarise(together).factor, union)
 
 
 @given(
@@ -94,9 +108,9 @@ def test_lower_factor(dimension, rank, more, small, seed):
 @pytest.mark.parametrize("tiny", [1e-3, 1e-6, 1e-9, 1e-12])
 def test_determinants_of_almost_dependent_coordinates_are_accurate(tiny):
     chain = world(2, seeds=50)
-    (values,) = chain.real(1, 20)
+    values = chain.real(1, 20)[0]
     values[:, :, 1] = values[:, :, 0] + tiny * values[:, :, 1]
-    ratio = chain.evaluate(chain.fit(chain.summarise((values,))))["log_determinant_ratio"]
+    ratio = chain.evaluate(chain.fit(chain.summarise(as_real(values))))["log_determinant_ratio"]
     centred = values - values.mean(axis=1, keepdims=True)
     singular = np.linalg.svd(centred / np.sqrt(20), compute_uv=False)
     # Subtracting the two coordinates leaves that part of the digits.
@@ -116,7 +130,7 @@ def test_statistics_drawn_at_once_have_the_law_of_statistics_of_samples(dimensio
     chain.real(1, 10)
     model = Model(np.tile(centre, (seeds, 1)), np.tile(root, (seeds, 1, 1)), dimension)
     drawn = chain.sample_statistics(model, count, 1)
-    samples = chain.sample(model, count, 1)[0]
+    samples = positions(chain, chain.sample(model, count, 1))
     mean = samples.mean(axis=1)
     centred = samples - mean[:, None]
     scatters = square(drawn.factor), centred.transpose(0, 2, 1) @ centred
@@ -156,17 +170,18 @@ def test_moments_are_those_of_theory(name, estimator):
 def test_deviations_under_replace_are_those_of_theory():
     """At the first iterations, whose distribution has no heavy tail yet."""
     metrics = run(NAMED["replace"], 10, 4, 8000, dimension=3)
-    expected = theory.replace_moments(10, 3, 4)
+    expected = theory.moments(whole_pools(NAMED["replace"], 10, 4), 10, 3)
     deviation = metrics["trace_ratio"].std(axis=0)
     np.testing.assert_allclose(deviation, expected.trace_ratio_deviation, rtol=0.06)
     deviation = metrics["squared_error_of_mean"].std(axis=0)
     np.testing.assert_allclose(deviation, expected.squared_error_deviation, rtol=0.06)
 
 
-def test_determinants_stay_accurate_down_to_any_size():
-    """Under replace down to 1e-600 and below, where the determinant itself is no number."""
-    at, seeds = [1, 10, 100, 400], 400
-    metrics = run(NAMED["replace"], 8, 400, seeds, at, dimension=5)
+@pytest.mark.parametrize("regime", [NAMED["replace"], BUDGET], ids=["statistics", "samples"])
+def test_determinants_stay_accurate_down_to_any_size(regime):
+    """Down to 1e-600 and below, where the determinant itself is no number; from samples too."""
+    at, seeds = [1, 10, 100, 400], 200
+    metrics = run(regime, 8, 400, seeds, at, dimension=5)
     expected = theory.replace_log_determinant(8, 5, 400)
     ratio = metrics["log_determinant_ratio"]
     rows = np.array(at) - 1
@@ -174,6 +189,20 @@ def test_determinants_stay_accurate_down_to_any_size():
     error = expected.deviation[rows] / np.sqrt(seeds)
     assert np.all(np.abs(ratio.mean(axis=0) - expected.mean[rows]) <= 5 * error)
     np.testing.assert_allclose(ratio.std(axis=0), expected.deviation[rows], rtol=0.2)
+
+
+def test_the_spread_of_samples_far_from_the_origin_keeps_its_relative_accuracy():
+    """Whatever is left of it beside their mean: the same factor as of samples about the origin."""
+    chain = world(3, seeds=4)
+    chain.one_writer = True
+    chain.real(1, 10)
+    factor = np.tile(np.diag([1e-20, 1e-40, 1e-100]), (4, 1, 1))
+    found = []
+    for centre in (0.0, 1.0):
+        samples = chain.sample(Model(np.full((4, 3), centre), factor, 3), 12, 1)
+        found.append(chain.fit(chain.summarise(samples)).factor)
+    assert np.all(np.einsum("sii->si", found[0]) != 0)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -88,3 +88,13 @@ def test_a_chain_of_fewer_samples_than_dimensions_keeps_its_rank(regime):
     for found in (by_steps(loop), at_once(loop)):
         assert np.isneginf(found["log_determinant_ratio"]).all()
         assert np.isfinite(found["trace_ratio"]).all()
+
+
+def test_small_variances_keep_their_accuracy_in_files():
+    """A determinant of 1e-87, far below the rounding of the samples' positions."""
+    loop = loop_of("replace", samples=3, grid={"dimension": [2]}, iterations=60, seeds=1)
+    (found,) = by_steps(loop)["log_determinant_ratio"]
+    expected = gaussian.expectations(gaussian.Parameters(dimension=2), NAMED["replace"], 3, 60)
+    one = expected["log_determinant_ratio"]
+    assert one.mean[-1] < -200
+    assert np.all(np.abs(found - one.mean) < 5 * one.deviation)

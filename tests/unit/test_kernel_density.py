@@ -12,6 +12,7 @@ from scipy.stats import kstest
 from sklearn.neighbors import KernelDensity
 
 import closed_form_chains
+from closed_form_chains import assert_within
 from collapse.data import toy
 from collapse.families.kernel_density import (
     FAMILY,
@@ -211,7 +212,7 @@ def test_with_independent_points_fresh_shards_of_any_size_have_theory():
     parameters = Parameters(points="independent")
     expected = FAMILY.expectations(parameters, regime, 10, 5)["mean_squared_norm"]
     norm = run(regime, 10, 5, 1000, points="independent")["mean_squared_norm"]
-    closed_form_chains.assert_within(norm - norm[:, :1], expected.mean)
+    assert_within(norm - norm[:, :1], expected.mean)
 
 
 @pytest.mark.parametrize(
@@ -236,6 +237,33 @@ def test_the_first_fit_is_better_where_real_points_are_an_even_grid(points, samp
 def test_captions_say_what_evenly_spaced_points_do_to_the_first_fit(dataset, said):
     assert ("Iteration 1" in FAMILY.remark(Parameters(dataset=dataset))) == said
     assert not FAMILY.remark(Parameters(dataset=dataset, points="independent"))
+
+
+@pytest.mark.parametrize("dataset", toy.DIMENSIONS)
+@pytest.mark.parametrize(
+    ("name", "points"),
+    [
+        ("replace", "even"),
+        ("accumulate", "even"),
+        ("window", "even"),
+        ("accumulate", "independent"),
+    ],
+)
+def test_densities_at_real_points_are_those_of_theory(name, points, dataset):
+    """And the variance of the points, given the real ones."""
+    regime = {**NAMED, "window": Regime(keep_real=3, memory=2, budget="n")}[name]
+    bandwidth, seeds = {"swiss_roll": 1.0}.get(dataset, 0.2), 600
+    given = {"dataset": dataset, "bandwidth": bandwidth, "points": points}
+    metrics = run(regime, 8, 5, seeds, **given)
+    parameters = Parameters(**given)
+    found = FAMILY.expectations(parameters, regime, 8, 5)
+    assert_within(metrics["mean_density"], found["mean_density"].mean)
+    variance, expected = metrics["point_variance"], found["point_variance"]
+    rest = variance - expected.of_first * variance[:, :1]
+    assert_within(rest[:, 1:], expected.mean[1:])
+    if found["mean_density"].spread == "least":
+        spread = metrics["mean_density"].std(axis=0, ddof=1)
+        assert np.all(spread > 0.9 * found["mean_density"].deviation)
 
 
 @given(st.integers(2, 10**6), st.sampled_from([2, 3]))

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import closed_form_chains
 from closed_form_chains import assert_within
-from collapse.families.linear_regression import Parameters, least_squares, simulator
+from collapse.families.linear_regression import Parameters, simulator
+from collapse.families.linear_regression.least_squares import least_squares
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 from collapse.theory import linear_regression as theory
@@ -198,6 +199,25 @@ def test_nothing_goes_wrong_without_label_noise():
         below = run(regime, 5, 5, 20, dimension=20, noise_variance=0.0)["test_error"]
         np.testing.assert_allclose(below, np.tile(below[:, :1], 5), rtol=1e-8)
         assert np.all(below > 1)
+
+
+@pytest.mark.parametrize(("n", "design"), [(12, "reused"), (4, "reused"), (12, "fresh")])
+@pytest.mark.parametrize("name", ["replace", "accumulate", "replace-multiple"])
+def test_residuals_show_the_noise(name, n, design):
+    """Whatever the regime is, also next to the interpolation threshold."""
+    freedom = theory.degrees_of_freedom(NAMED[name], n, 3, 5, fresh_design=design == "fresh")
+    metrics = run(NAMED[name], n, 5, 3000, dimension=3, design=design, noise_variance=4.0)
+    if freedom is None:
+        assert (name, design) == ("accumulate", "fresh")
+        return
+    assert_within(metrics["noise_estimate"], 4.0)
+    assert_within((metrics["noise_estimate"] - 4) ** 2, 2 * 16 / freedom)
+
+
+def test_without_degrees_of_freedom_residuals_show_nothing():
+    assert theory.degrees_of_freedom(NAMED["replace"], 3, 3, 5) is None
+    for n in (2, 3):
+        assert np.isnan(run(NAMED["replace"], n, 2, 5, dimension=3)["noise_estimate"]).all()
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -404,7 +404,7 @@ def metrics(loop, seed=0):
 
 def values_of(shards):
     return np.concatenate(
-        [np.array(parquet.read_table(shard.path)["values"].to_pylist()) for shard in shards]
+        [np.array(parquet.read_table(shard.path)["difference"].to_pylist()) for shard in shards]
     )
 
 
@@ -444,7 +444,7 @@ def test_what_is_trained_on_is_what_is_selected(monkeypatch):
     for each in selections(loop.step(3, "training"), described):
         held = real
         if each.path:
-            held = np.array(parquet.read_table(each.path)["values"].to_pylist())
+            held = np.array(parquet.read_table(each.path)["difference"].to_pylist())
         expected.append(held[each.rows])
     np.testing.assert_array_equal(fitted[2], np.concatenate(expected))
     assert described.size == 10

@@ -36,7 +36,7 @@ def test_a_regime_is_summarised_over_points_and_seeds():
     plan = gathering.study(regimes=["replace"], iterations=4, samples=[10, 20, 30], seeds=5)
     dataset = gathering.filled(plan, "trace_ratio")
     dataset["trace_ratio"][:] = np.exp(-np.arange(4.0))
-    row = summary.summarise("loop", dataset, {"replace": False}).iloc[0]
+    row = summary.summarise("loop", dataset, {"replace": "DISAGREES"}).iloc[0]
     assert row["first"] == pytest.approx(1)
     assert row["last"] == pytest.approx(np.exp(-3))
     assert (row["verdict"], row["theory"]) == ("degrades", "DISAGREES")
@@ -55,7 +55,7 @@ def test_a_grid_of_mixtures_is_one_row_for_each_point():
         gain = np.multiply(worth[mixture.real], mixture.synthetic)
         place = {"regime": spec.regime_name, "variance": 1.0, "iteration": 2}
         dataset["squared_error_of_mean"].loc[place] = 100 - mixture.real - gain
-    agreement = {name: name != names[1] for name in names[:3]}
+    agreement = {name: "DISAGREES" if name == names[1] else "agrees" for name in names[:3]}
     table = summary.summarise_mixtures("loop", dataset, grids, agreement)
     assert list(table["regime"]) == ["12 mixtures variance=1.0", "12 mixtures variance=2.0"]
     assert list(table["verdict"]) == [

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
 from scipy.stats import binom
 
 import published_formulas as formulas
@@ -141,23 +142,112 @@ def test_memoryless_sizes():
     assert sizes(NAMED["accumulate"], iterations=1) == [10]
 
 
+WHOLE = ("replace", "accumulate", "replace-multiple", "fresh", "growing", "shrinking")
+WHOLE += ("nothing generated", "everything")
+REGIMES["everything"] = Regime(keep_real=True, generate=3, fresh_real=2)
+
+
+def test_whole_pools():
+    assert pairs.whole_pools(NAMED["accumulate"], 10, 3) == [(10, 10, 0), (20, 10, 0)]
+    assert pairs.whole_pools(REGIMES["fresh"], 10, 3) == [(0, 10, 5)] * 2
+    assert pairs.whole_pools(Regime(keep_real=False, memory=1, budget=5), 9, 3) == [(0, 5, 0)] * 2
+    assert pairs.whole_pools(Regime(keep_real=False), 9, 3) == [(0, 9, 0), (9, 9, 0)]
+    for name in ("accumulate-subsample", "window", "some real", "window without real"):
+        assert pairs.whole_pools(REGIMES[name], 10, 5) is None
+
+
 @pytest.mark.parametrize("unbiased", [False, True])
-@pytest.mark.parametrize("generate", ["n", "tn", "n*0.9^(t-1)"])
-def test_replace_moments_agree_with_the_general_recursion(generate, unbiased):
-    regime = Regime(keep_real=False, memory=1, generate=generate)
-    sizes = pairs.memoryless_sizes(regime, 10, 8)
-    moments = gaussians.replace_moments(sizes, 7, 8, unbiased)
-    fractions = pairs.variance_fractions(regime, 10, 8, unbiased)
+@pytest.mark.parametrize("name", WHOLE)
+def test_moments_of_whole_pools_agree_with_the_general_recursion(name, unbiased):
+    arrivals = pairs.whole_pools(REGIMES[name], 10, 8)
+    moments = gaussians.moments(arrivals, 10, 7, unbiased)
+    fractions = pairs.variance_fractions(REGIMES[name], 10, 8, unbiased)
     relative(moments.trace_ratio, fractions.variance)
     relative(moments.squared_error, 7 * fractions.squared_error)
 
 
+def coordinates(unbiased, dimension):
+    """A Gaussian model for `simulate`, of samples of several coordinates side by side."""
+
+    def model(generator, training, size, t):
+        values = training.reshape(len(training), -1, dimension)
+        centred = values - values.mean(axis=1, keepdims=True)
+        covariance = centred.mT @ centred / (values.shape[1] - unbiased)
+        draws = normal(generator, (len(values), size, dimension))
+        drawn = draws @ np.linalg.cholesky(covariance).mT + values.mean(axis=1, keepdims=True)
+        return drawn.reshape(len(values), -1)
+
+    return model
+
+
+@pytest.mark.parametrize("unbiased", [False, True])
+@pytest.mark.parametrize("name", WHOLE)
+def test_deviations_of_whole_pools_against_simulation(name, unbiased):
+    n, d = 4, 2
+    arrivals = pairs.whole_pools(REGIMES[name], n, 4)
+    moments = gaussians.moments(arrivals, n, d, unbiased)
+    # A training set of whole samples of two coordinates is one of twice as many numbers.
+    for t, x in enumerate(simulate_pairs(arrivals, n, coordinates(unbiased, d))):
+        values = x.reshape(SEEDS, -1, d)
+        trace = values.var(axis=1, ddof=int(unbiased)).mean(axis=1)
+        error = (values.mean(axis=1) ** 2).sum(axis=1)
+        for found, mean, deviation in (
+            (trace, moments.trace_ratio[t], moments.trace_ratio_deviation[t]),
+            (error, moments.squared_error[t], moments.squared_error_deviation[t]),
+        ):
+            assert_close((found - mean) ** 2, deviation**2)
+
+
+def simulate_pairs(arrivals, n, model, seed=3):
+    """Training sets of a plain loop over whole pools of samples of two coordinates."""
+    generator = np.random.default_rng(seed)
+    training = normal(generator, (SEEDS, 2 * n))
+    yield training
+    for t, one in enumerate(arrivals, start=1):
+        new = [training] if one.kept else []
+        new.append(model(generator, training, one.synthetic, t))
+        new.append(normal(generator, (SEEDS, 2 * one.fresh)))
+        training = np.hstack(new)
+        yield training
+
+
+@pytest.mark.parametrize("unbiased", [False, True])
+@pytest.mark.parametrize("name", ["accumulate", "growing", "shrinking"])
+def test_logarithms_of_accumulated_variances_against_simulation(name, unbiased):
+    n = 4
+    arrivals = pairs.whole_pools(REGIMES[name], n, 5)
+    expected = gaussians.accumulating_log_variance(arrivals, n, unbiased)
+    model = gaussian(ddof=int(unbiased))
+    for t, x in enumerate(simulate(REGIMES[name], n, 5, normal, model)):
+        logarithm = np.log(x.var(axis=1, ddof=int(unbiased)))
+        assert_close(logarithm, expected.mean[t])
+        assert_close((logarithm - expected.mean[t]) ** 2, expected.deviation[t] ** 2)
+    if name == "growing":
+        exact = gaussians.replace_log_determinant(
+            [n, *(a.synthetic for a in arrivals)], 1, 5, unbiased
+        )
+        relative(expected.mean, exact.mean)
+    assert gaussians.accumulating_log_variance(pairs.whole_pools(REGIMES["fresh"], n, 5), n) is None
+
+
+@pytest.mark.parametrize(("freedom", "weight"), [(1, 0.5), (3, 0.9), (0, 0.5), (50, 0.1)])
+def test_the_quadrature_of_logarithms_is_that_of_frullani(freedom, weight):
+    values, shares = gaussians._log_of_weighted_squares(4.0, freedom, weight)
+    transform = lambda t: (1 + t / 2) ** (-freedom / 2) * (1 + weight * t / 2) ** -0.5  # noqa: E731
+    exact = quad(lambda t: np.exp(-t) / t * (1 - transform(t)), 0, np.inf, limit=500)[0]
+    assert shares @ values == pytest.approx(np.log(4) + exact, abs=1e-7)
+
+
+def replacing(n, iterations):
+    return pairs.whole_pools(NAMED["replace"], n, iterations)
+
+
 def test_replace_moments_of_one_dimension_and_one_fit():
     n, t = 10, np.arange(1, 101)
-    moments = gaussians.replace_moments(n, 1, 100)
+    moments = gaussians.moments(replacing(n, 100), n, 1)
     square = ((n - 1) * (n + 1) / n**2) ** t  # E[(chi² / n)²] to the power t
     np.testing.assert_allclose(moments.trace_ratio_deviation**2, square - (1 - 1 / n) ** (2 * t))
-    first = gaussians.replace_moments(n, 5, 1)  # tr W ~ chi²(d (n-1)), n ‖u‖² ~ chi²(d)
+    first = gaussians.moments([], n, 5)  # tr W ~ chi²(d (n-1)), n ‖u‖² ~ chi²(d)
     relative(first.trace_ratio_deviation, np.sqrt(2 * 5 * (n - 1)) / (5 * n))
     relative(first.squared_error_deviation, np.sqrt(2 * 5) / n)
 
@@ -168,7 +258,7 @@ def test_replace_moments_of_the_second_fit():
     square_of_trace = (f**2 * d**2 + 2 * f * d) / m**2
     trace_of_square = (f * (f + 1) * d + f * d**2) / m**2
     fourth = d**2 + 2 * d + 2 * d * trace + 4 * trace + square_of_trace + 2 * trace_of_square
-    second = gaussians.replace_moments(m, d, 2)
+    second = gaussians.moments(replacing(m, 2), m, d)
     variance = (fourth - (d + trace) ** 2) / m**2
     assert second.squared_error_deviation[1] ** 2 == pytest.approx(variance, rel=1e-12)
 
@@ -176,7 +266,8 @@ def test_replace_moments_of_the_second_fit():
 @pytest.mark.parametrize("unbiased", [False, True])
 def test_replace_deviations_and_determinants_against_simulation(unbiased):
     d, sizes = 2, [5, 8, 4, 6]
-    moments = gaussians.replace_moments(sizes, d, 4, unbiased)
+    arrivals = [pairs.Arrivals(0, m, 0) for m in sizes[1:]]
+    moments = gaussians.moments(arrivals, sizes[0], d, unbiased)
     determinant = gaussians.replace_log_determinant(sizes, d, 4, unbiased)
     generator = np.random.default_rng(1)
     mean, factor = np.zeros((2 * SEEDS, d)), np.broadcast_to(np.eye(d), (2 * SEEDS, d, d))
@@ -227,6 +318,7 @@ LINEAR = {
 def test_linear_regression_against_simulation(name, n, d):
     regime, variance, iterations, seeds = LINEAR[name], 0.5, 4, 3000
     expected = linear_regression.expected_test_error(regime, n, d, variance, iterations)
+    deviation = linear_regression.deviation(regime, n, d, variance, iterations)
     generator = np.random.default_rng(2)
     design, truth = normal(generator, (seeds, n, d)), normal(generator, (seeds, d, 1))
     labels = {}
@@ -244,12 +336,20 @@ def test_linear_regression_against_simulation(name, n, d):
         gram = x.mT @ x if n > d else x @ x.mT
         inverse = np.linalg.pinv(gram, rcond=1e-10, hermitian=True)
         fits[t] = inverse @ (x.mT @ y) if n > d else x.mT @ (inverse @ y)
-        assert_close(((fits[t] - truth) ** 2).sum(axis=(1, 2)), expected[t - 1])
+        error = ((fits[t] - truth) ** 2).sum(axis=(1, 2))
+        assert_close(error, expected[t - 1])
+        assert error.std() == pytest.approx(deviation[t - 1], rel=0.15)
+        noise = (y - x @ fits[t])[:, :n] if n > d else None
+        if noise is not None and t == 1:
+            assert_close((noise**2).sum(axis=(1, 2)) / (n - d), variance)
 
 
 def test_linear_regression_with_a_fresh_design_against_simulation():
     sizes, d, seeds = [10, 20, 30, 40], 2, SEEDS
     expected = linear_regression.expected_test_error(
+        NAMED["replace-multiple"], 10, d, 0.5, 4, fresh_design=True
+    )
+    deviation = linear_regression.deviation(
         NAMED["replace-multiple"], 10, d, 0.5, 4, fresh_design=True
     )
     generator = np.random.default_rng(3)
@@ -258,7 +358,16 @@ def test_linear_regression_with_a_fresh_design_against_simulation():
         x = normal(generator, (seeds, m, d))
         noise = np.sqrt(0.5) * normal(generator, (seeds, m, 1))
         error = error + np.linalg.solve(x.mT @ x, x.mT @ noise)
-        assert_close((error**2).sum(axis=(1, 2)), expected[t])
+        squares = (error**2).sum(axis=(1, 2))
+        assert_close(squares, expected[t])
+        assert_close((squares - expected[t]) ** 2, deviation[t] ** 2)
+
+
+def test_the_test_error_has_an_infinite_variance_next_to_the_interpolation_threshold():
+    for n, d in ((12, 10), (13, 10), (10, 12), (10, 13)):
+        assert np.isinf(linear_regression.deviation(NAMED["replace"], n, d, 1.0, 3)).all()
+    for n, d in ((14, 10), (10, 14)):
+        assert np.isfinite(linear_regression.deviation(NAMED["replace"], n, d, 1.0, 3)).all()
 
 
 def test_linear_regression_without_an_exact_expectation():
@@ -301,8 +410,35 @@ def test_kde_against_simulation(name):
         noise = bandwidths[t - 1] * generator.uniform(-1, 1, chosen.shape)
         return np.take_along_axis(training, chosen, axis=1) + noise
 
-    for t, x in enumerate(simulate(REGIMES[name], 4, 5, normal, tophat)):
+    variance = kernel_density.point_variance(REGIMES[name], 4, bandwidths, 1, 5, 1 / 3)
+    sets = list(simulate(REGIMES[name], 4, 5, normal, tophat))
+    first = sets[0].var(axis=1)
+    for t, x in enumerate(sets):
         assert_close((x**2).mean(axis=1), 1 + expected[t])
+        found = x.var(axis=1)
+        if not REGIMES[name].fresh_real:
+            assert_close(found - variance.share[t] * first, variance.added[t])
+
+
+@pytest.mark.parametrize("name", REGIMES)
+def test_shares_of_displacements(name):
+    """They sum to one, and give the second moment again: each kernel adds its variance."""
+    iterations = 2 if name == "mixture" else 12
+    shares = kernel_density.displacements(REGIMES[name], 10, iterations)
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-12)
+    assert np.all(shares >= 0) and shares[0, 0] == 1
+    excess = kernel_density.mean_squared_norm_excess(
+        REGIMES[name], 10, np.full(iterations, 0.3), 2, iterations
+    )
+    np.testing.assert_allclose(shares @ np.arange(iterations) * 0.18, excess, atol=1e-12)
+
+
+@pytest.mark.parametrize("variance", [1e-3, 0.3, 50.0])
+def test_densities_on_a_line(variance):
+    pairs_of_points = (np.arange(2000) + 0.5)[:, None] / 2000 * 3
+    between = kernel_density.density_between(pairs_of_points, pairs_of_points, np.array([variance]))
+    line = kernel_density.density_on_a_line(np.array([variance]), 3)
+    np.testing.assert_allclose(line, between, rtol=1e-5)
 
 
 def markov_chain(n):
@@ -319,7 +455,7 @@ def test_gini_simpson_under_replace_is_that_of_the_markov_chain():
         state = state @ transition
 
 
-@pytest.mark.parametrize("name", ["accumulate", "fresh in a budget", "window"])
+@pytest.mark.parametrize("name", [*WHOLE, "fresh in a budget", "window"])
 def test_gini_simpson_against_simulation(name):
     outcomes = 3
 
@@ -331,9 +467,17 @@ def test_gini_simpson_against_simulation(name):
         return np.take_along_axis(training, chosen, axis=1)
 
     expected = discrete.gini_simpson(REGIMES[name], 5, outcomes, 5)
+    drift = pairs.variance_fractions(REGIMES[name], 5, 5).squared_error
+    arrivals = pairs.whole_pools(REGIMES[name], 5, 5)
+    known = None if arrivals is None else discrete.gini_simpson_deviation(arrivals, 5, outcomes)
     for t, x in enumerate(simulate(REGIMES[name], 5, 5, uniform, resample)):
         p = (x[:, :, None] == np.arange(outcomes)).mean(axis=1)
-        assert_close(1 - (p**2).sum(axis=1), expected[t])
+        gini, mean = 1 - (p**2).sum(axis=1), p @ np.arange(3) - 1
+        assert_close(gini, expected[t])
+        if known is not None:
+            assert_close((gini - expected[t]) ** 2, known[t] ** 2)
+        assert_close(mean, 0)
+        assert_close(mean**2, 2 / 3 * drift[t])
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 20])
@@ -341,7 +485,7 @@ def test_collapse_of_two_outcomes_is_that_of_the_markov_chain(n):
     state, transition = markov_chain(n)
     visits = np.linalg.solve(np.eye(n - 1) - transition[1:-1, 1:-1], np.ones(n - 1))
     expected = 1 + state[1:-1] @ visits
-    assert discrete.iterations_to_collapse(n, 2) == pytest.approx(expected, rel=1e-10)
+    assert discrete.iterations_to_collapse(n, 2).mean == pytest.approx(expected, rel=1e-10)
 
 
 def test_collapse_of_ten_outcomes_against_simulation():
@@ -351,14 +495,16 @@ def test_collapse_of_ten_outcomes_against_simulation():
     while (open_ := counts.max(axis=1) < 10).any():
         fits[open_] += 1
         counts[open_] = generator.multinomial(10, counts[open_] / 10)
-    assert_close(fits, discrete.iterations_to_collapse(10, 10))
+    expected = discrete.iterations_to_collapse(10, 10)
+    assert_close(fits, expected.mean)
+    assert_close((fits - expected.mean) ** 2, expected.deviation**2)
 
 
 @pytest.mark.parametrize(("outcomes", "factor"), [(2, 2 * np.log(2)), (10, 1.9), (10**6, 2)])
 def test_collapse_tends_to_the_diffusion_limit(outcomes, factor):
-    ratios = [discrete.iterations_to_collapse(n, outcomes) / n for n in (10, 100, 2000)]
-    limit = discrete.iterations_to_collapse(10**9, outcomes) / 10**9
+    ratios = [discrete.iterations_to_collapse(n, outcomes).mean / n for n in (10, 100, 2000)]
+    limit = discrete.iterations_to_collapse(10**9, outcomes).mean / 10**9
     assert limit == pytest.approx(factor, rel=3e-3)
     gaps = 1 - np.array(ratios) / limit
     assert 0 < gaps[2] < 2e-3 and gaps[2] < gaps[1] / 5 < gaps[0] / 25
-    assert discrete.iterations_to_collapse(50, 1) == 1
+    assert discrete.iterations_to_collapse(50, 1).mean == 1

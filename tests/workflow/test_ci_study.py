@@ -70,7 +70,11 @@ def test_the_first_iteration_is_the_same_under_every_regime(ran):
 def test_theory_is_checked_and_agrees(ran):
     verdicts = pd.read_csv(ran.workflow.path("tables/theory_verdicts.csv"))
     assert set(verdicts["experiment"]) == set(ran.study.experiments) - NO_THEORY
-    assert (verdicts["verdict"] == "agrees").all()
+    # Chains by steps have two seeds, mixtures one point, kernel densities five seeds.
+    for experiment, found in verdicts.groupby("experiment")["verdict"]:
+        few = experiment in ("gaussian-steps", "mixture", "kernel-density")
+        assert set(found) - ({"too few seeds"} if few else set()) <= {"agrees"}, experiment
+    assert (verdicts["not_finite"] == 0).all()
     comparisons = pd.read_csv(ran.workflow.path("tables/theory_check.csv"))
     assert verdicts["comparisons"].sum() == len(comparisons)
     assert comparisons["z"].abs().max() > 1, "thousands of z-scores can't all be tiny"

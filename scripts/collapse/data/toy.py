@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 DIMENSIONS = {"blobs": 2, "circles": 2, "moons": 2, "swiss_roll": 3}
 NOISE = 0.05
 CENTRES = 3
+#: Side of the square of the centres of blobs, and height of a Swiss roll.
+BOX, ROLL = 20.0, 21
 
 Array = NDArray[np.float64]
 
@@ -26,7 +28,7 @@ def centres(generator: np.random.Generator) -> Array:
     They are drawn apart from the points; the published code drew new ones for the test set
     (docs/reproduction.md, mistake 1).
     """
-    return generator.uniform(-10.0, 10.0, size=(CENTRES, 2))
+    return generator.uniform(-BOX / 2, BOX / 2, size=(CENTRES, 2))
 
 
 def draw(
@@ -64,23 +66,43 @@ def _blobs(count: int, generator: np.random.Generator, independent: bool, centre
     return centres[cluster % clusters] + generator.standard_normal((count, centres.shape[1]))
 
 
+def circles(count: int) -> Array:
+    """Return the points of circles without their noise, evenly spaced."""
+    return circles_at(
+        np.linspace(0, 2 * np.pi, count // 2, endpoint=False),
+        np.linspace(0, 2 * np.pi, count - count // 2, endpoint=False),
+    )
+
+
+def circles_at(outer: Array, inner: Array) -> Array:
+    """Return the points of the outer and the inner circle at these angles."""
+    return np.concatenate((_circle(outer), 0.8 * _circle(inner)))
+
+
+def moons(count: int) -> Array:
+    """Return the points of moons without their noise, evenly spaced."""
+    return moons_at(np.linspace(0, np.pi, count // 2), np.linspace(0, np.pi, count - count // 2))
+
+
+def moons_at(outer: Array, inner: Array) -> Array:
+    """Return the points of the two moons at these angles."""
+    return np.concatenate((_circle(outer), np.array([1.0, 0.5]) - _circle(inner)))
+
+
+def spiral(uniform: Array) -> Array:
+    """Return the two coordinates of a Swiss roll along which uniform numbers wind it up."""
+    turn = 1.5 * np.pi * (1 + 2 * uniform)
+    return np.stack((turn * np.cos(turn), turn * np.sin(turn)), axis=-1)
+
+
 def _circles(count: int, generator: np.random.Generator, independent: bool) -> Array:
-    if independent:
-        outer, inner = _angles(2 * np.pi, count, generator)
-    else:
-        outer = np.linspace(0, 2 * np.pi, count // 2, endpoint=False)
-        inner = np.linspace(0, 2 * np.pi, count - count // 2, endpoint=False)
-    return _noisy(np.concatenate((_circle(outer), 0.8 * _circle(inner))), generator)
+    drawn = circles_at(*_angles(2 * np.pi, count, generator)) if independent else circles(count)
+    return _noisy(drawn, generator)
 
 
 def _moons(count: int, generator: np.random.Generator, independent: bool) -> Array:
-    if independent:
-        outer, inner = _angles(np.pi, count, generator)
-    else:
-        outer = np.linspace(0, np.pi, count // 2)
-        inner = np.linspace(0, np.pi, count - count // 2)
-    shifted = np.array([1.0, 0.5]) - _circle(inner)
-    return _noisy(np.concatenate((_circle(outer), shifted)), generator)
+    drawn = moons_at(*_angles(np.pi, count, generator)) if independent else moons(count)
+    return _noisy(drawn, generator)
 
 
 def _angles(top: float, count: int, generator: np.random.Generator) -> tuple[Array, Array]:
@@ -91,10 +113,9 @@ def _angles(top: float, count: int, generator: np.random.Generator) -> tuple[Arr
 
 
 def _swiss_roll(count: int, generator: np.random.Generator, independent: bool) -> Array:
-    turn = 1.5 * np.pi * (1 + 2 * generator.random(count))
-    height = 21 * generator.random(count)
-    points = np.stack((turn * np.cos(turn), height, turn * np.sin(turn)), axis=1)
-    return _noisy(points, generator)
+    wound = spiral(generator.random(count))
+    height = ROLL * generator.random(count)
+    return _noisy(np.stack((wound[:, 0], height, wound[:, 1]), axis=1), generator)
 
 
 def _circle(angle: Array) -> Array:

@@ -174,16 +174,23 @@ class Expectation(NamedTuple):
     source : str
         The page and equation where it is derived, as ``docs/theory/pairs.md, eq. (3)``.
     deviation : ndarray or None
-        Standard deviation over seeds, or a lower bound of it. The check uses it because 100
-        seeds of a skewed distribution often miss its tail and underestimate the standard error.
+        Standard deviation over seeds, as ``spread`` says; infinite where the variance is. None if
+        the mean is not tested.
+    spread : {"exact", "least", "scale"}
+        Whether the deviation is exact, at most the true one, or only of its order.
     exact : bool
         Whether the mean is exact and is tested; an approximation is only drawn.
-    above_first : bool
-        Whether the mean is that of the difference from iteration 1 of the same seed.
+    of_first : ndarray or None
+        If not None, the mean is that of the difference from this multiple of the value at
+        iteration 1 of the same seed.
+    representable : ndarray or None
+        Whether floating-point numbers can hold the metric at each iteration; None if they can.
     """
 
     mean: NDArray[np.float64]
     source: str
     deviation: NDArray[np.float64] | None = None
+    spread: Literal["exact", "least", "scale"] = "exact"
     exact: bool = True
-    above_first: bool = False
+    of_first: NDArray[np.float64] | None = None
+    representable: NDArray[np.bool_] | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from collapse.families.simulator import Samples
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 from collapse.theory import discrete as theory
-from collapse.theory.pairs import memoryless_sizes
+from collapse.theory.pairs import variance_fractions, whole_pools
 
 Array = NDArray[np.float64]
 
@@ -51,6 +51,7 @@ class Simulator:
     """Discrete chains of several seeds."""
 
     exchangeable = True
+    one_writer = False
 
     def __init__(self, parameters: Parameters, samples: int, streams: Streams) -> None:
         self.outcomes = parameters.outcomes
@@ -98,14 +99,20 @@ class Simulator:
         return Counts(counts, count)
 
     def evaluate(self, model: Counts) -> dict[str, Array]:
-        entropy, gini, support = np.empty((3, len(self.streams)))
+        entropy, gini, support, mean = np.empty((4, len(self.streams)))
         for seed, counts in enumerate(model.counts):
             probabilities = counts[counts > 0] / model.total
             # The absolute value turns the -0.0 of a single outcome into 0.
             entropy[seed] = abs((probabilities * np.log(probabilities)).sum())
             gini[seed] = 1 - (probabilities**2).sum()
             support[seed] = len(probabilities)
-        return {"entropy": entropy, "gini_simpson": gini, "support": support}
+            mean[seed] = np.flatnonzero(counts) @ probabilities
+        return {
+            "entropy": entropy,
+            "gini_simpson": gini,
+            "support": support,
+            "mean_outcome": mean,
+        }
 
     def finish(
         self, model: Counts, iteration: int, later: Iterator[int] | None
@@ -153,21 +160,30 @@ def _iterations_to_collapse(
 def expectations(
     parameters: Parameters, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
-    """Return the expected heterozygosity under any regime, and time to collapse under replace."""
-    outcomes = parameters.outcomes
+    """Return the expected heterozygosity and mean, and the time to collapse under replace."""
+    outcomes, page = parameters.outcomes, "docs/theory/discrete.md"
     gini = theory.gini_simpson(regime, samples, outcomes, iterations)
-    # Near the truth the deficit is a chi-square of K - 1 degrees of freedom.
-    most = 1 - 1 / outcomes
-    deviation = np.where(gini > 0.75 * most, (most - gini) * np.sqrt(2 / (outcomes - 1)), 0.0)
-    if memoryless_sizes(regime, samples, iterations) is not None:
-        # Few chains have not collapsed late on, often none of those simulated. They have two
-        # outcomes left, at a uniform frequency x: 2x(1-x) has mean 1/3, and its square mean 2/15.
-        deviation = np.fmax(deviation, np.sqrt(np.maximum(0.4 * gini - gini**2, 0)))
-    found = {"gini_simpson": Expectation(gini, "docs/theory/discrete.md, eq. (1)", deviation)}
-    if regime == NAMED["replace"]:
-        mean = theory.iterations_to_collapse(samples, outcomes)
+    arrivals = whole_pools(regime, samples, iterations)
+    if arrivals is not None:
+        deviation = theory.gini_simpson_deviation(arrivals, samples, outcomes)
+    else:
+        # Near the truth the deficit is a chi-square of K - 1 degrees of freedom.
+        deviation = (1 - 1 / outcomes - gini) * np.sqrt(2 / (outcomes - 1))
+    spread: Literal["exact", "scale"] = "exact" if arrivals is not None else "scale"
+    drift = variance_fractions(regime, samples, iterations).squared_error
+    found = {
+        "gini_simpson": Expectation(gini, f"{page}, eq. (1)", deviation, spread),
+        "mean_outcome": Expectation(
+            np.full(iterations, (outcomes - 1) / 2),
+            f"{page}, eq. (2)",
+            np.sqrt((outcomes**2 - 1) / 12 * drift),
+        ),
+    }
+    # Chains that collapse later than the cap are missing; they are one in e^40 at 40 times 2n.
+    if regime == NAMED["replace"] and parameters.cap >= 80 * samples:
+        mean, deviation_of_time = theory.iterations_to_collapse(samples, outcomes)
         found["iterations_to_collapse"] = Expectation(
-            np.asarray(mean), "docs/theory/discrete.md, eq. (4)"
+            np.asarray(mean), f"{page}, eq. (5)", np.asarray(deviation_of_time)
         )
     return found
 
@@ -189,6 +205,7 @@ FAMILY = Family(
         "entropy": Metric("entropy of the fitted distribution", units="nat"),
         "gini_simpson": Metric("probability that two draws of the fitted distribution differ"),
         "support": Metric("outcomes with a positive fitted probability"),
+        "mean_outcome": Metric("mean of the fitted distribution over outcomes 0, 1, ..., K - 1"),
         "iterations_to_collapse": Metric(
             "iterations until one outcome is left (missing: not reached)", per_iteration=False
         ),
@@ -213,5 +230,5 @@ FAMILY = Family(
     ),
     minimum_samples=1,
     expectations=expectations,
-    closed_form=ClosedForm(Simulator, seconds, version=2),
+    closed_form=ClosedForm(Simulator, seconds, version=3),
 )

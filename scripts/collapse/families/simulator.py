@@ -26,6 +26,9 @@ class Simulator(Protocol[Statistics, Model]):
     #: Whether the samples of a shard are exchangeable (independent and identically distributed).
     exchangeable: bool
 
+    #: Whether each training set after the first has samples of one model alone; the loop sets it.
+    one_writer: bool
+
     def real(self, iteration: int, count: int) -> Samples:
         """Draw the real samples that arrive at an iteration, the same under every regime."""
         ...

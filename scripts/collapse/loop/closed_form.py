@@ -134,6 +134,7 @@ def _on_subsets(
     first. If samples are exchangeable, only those that some iteration trains on are then made.
     """
     regime, n = spec.regime, spec.samples
+    simulator.one_writer = regime.sees_newest_alone(n)
     layout = _Layout(spec, exchangeable=simulator.exchangeable, streams=streams)
     real = simulator.real(1, n)
     model = simulator.fit(simulator.summarise(real))

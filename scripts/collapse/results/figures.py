@@ -220,7 +220,7 @@ def _expected(shown: xr.Dataset, figure: Figure, chains: _Chains) -> list[Expect
     for point in points:
         spec = chains.of(shown) if point is None else chains.of(shown, samples=point)
         expectation = theory_check.expectations(spec).get(figure.metric) if spec else None
-        if expectation is None or expectation.above_first:
+        if expectation is None or expectation.of_first is not None:
             return []
         found.append(expectation)
     return found

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from collapse import families
 from collapse.artifacts import files
 from collapse.families.declarations import Headline
+from collapse.results import theory_verdicts
 from collapse.results.dataset import read_dataset, values_of
 from collapse.results.mixtures import best_of, last_values, mean, tabulate
 from collapse.study import Study, mixtures
@@ -35,11 +36,11 @@ LEVEL = 0.15
 VERDICTS = ("collapses", "degrades", "levels off", "stable", "improves")
 #: Wording of whether synthetic data improves on none.
 WORTH = {"yes": "helps", "no": "hurts", "undecided": "undecided"}
-#: Wording of whether theory agrees; None if there is no theory.
-THEORY = {None: "-", True: "agrees", False: "DISAGREES"}
+#: What stands where there is no theory.
+NO_THEORY = "-"
 
 
-def summarise(experiment: str, dataset: xr.Dataset, agreement: dict[str, bool]) -> pd.DataFrame:
+def summarise(experiment: str, dataset: xr.Dataset, agreement: dict[str, str]) -> pd.DataFrame:
     """Summarise an experiment: one row per regime.
 
     Parameters
@@ -48,8 +49,8 @@ def summarise(experiment: str, dataset: xr.Dataset, agreement: dict[str, bool]) 
         Its name.
     dataset : xarray.Dataset
         Its gathered metrics.
-    agreement : dict of str to bool
-        Whether theory agrees, for the regimes for which there is one.
+    agreement : dict of str to str
+        Verdict of theory, for the regimes for which there is one.
 
     Returns
     -------
@@ -68,13 +69,13 @@ def summarise(experiment: str, dataset: xr.Dataset, agreement: dict[str, bool]) 
         iterations = dataset["iteration"].values
         verdicts = [verdict(curve, iterations, headline) for curve in curves]
         first, last = np.median(curves, axis=0)[[0, -1]]
-        usual, theory = max(VERDICTS, key=verdicts.count), THEORY[agreement.get(regime)]
+        usual, theory = max(VERDICTS, key=verdicts.count), agreement.get(regime, NO_THEORY)
         rows.append((experiment, regime, headline.metric, first, last, usual, theory))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def summarise_mixtures(
-    experiment: str, dataset: xr.Dataset, grids: Sequence[Grid], agreement: dict[str, bool]
+    experiment: str, dataset: xr.Dataset, grids: Sequence[Grid], agreement: dict[str, str]
 ) -> pd.DataFrame:
     """Summarise the grids of mixtures of an experiment: one row per point.
 
@@ -86,8 +87,8 @@ def summarise_mixtures(
         Its gathered metrics.
     grids : sequence of Grid
         At least one.
-    agreement : dict of str to bool
-        Whether theory agrees, for the regimes for which there is one.
+    agreement : dict of str to str
+        Verdict of theory, for the regimes for which there is one.
 
     Returns
     -------
@@ -112,7 +113,7 @@ def summarise_mixtures(
         ]
         named = f"{len(values)} mixtures {distinction}".rstrip()
         findings = _findings(compared[compared["point"] == grid.point])
-        theory = THEORY[all(agreed) if agreed else None]
+        theory = theory_verdicts.together(agreed) or NO_THEORY
         averages = mean(first)[0], mean(values[best])[0]
         rows.append((experiment, named, headline.metric, *averages, findings, theory))
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -206,7 +207,7 @@ def write(
         experiment = Path(path).parent.name
         mine = checked[checked["experiment"] == experiment]
         agreement = {
-            str(regime): bool((group["verdict"] == "agrees").all())
+            str(regime): theory_verdicts.of_regime(group)
             for regime, group in mine.groupby("regime")
         }
         grids = mixtures.grids(parsed.chains(experiment))
@@ -219,5 +220,6 @@ def write(
     whole = pd.concat(parts, ignore_index=True)
     with files.whole(table) as partial:
         whole.to_csv(partial, index=False)
-    files.write_text(text, render(whole))
-    files.write_text(page, render_page(whole))
+    said = theory_verdicts.line(checked)
+    files.write_text(text, render(whole) + (f"\n{said}\n" if said else ""))
+    files.write_text(page, render_page(whole) + (f"<p>{html.escape(said)}</p>\n" if said else ""))

@@ -1,4 +1,4 @@
-"""Comparison of simulation with theory: z-scores, and whether they agree."""
+"""Comparison of simulation with theory: scores, and whether they agree."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
-from scipy.stats import t as student
 
 from collapse import families
 from collapse.artifacts import files
 from collapse.families.declarations import Expectation
+from collapse.results import evidence, theory_verdicts
 from collapse.results.dataset import read_dataset, values_of
-from collapse.study import Study
+from collapse.study import Study, mixtures
 from collapse.study.chain_spec import ChainSpec
 
 if TYPE_CHECKING:
@@ -24,8 +23,10 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-#: Probability that a threshold gives a false alarm in a study, if all of its theory holds.
-FALSE_ALARM = 1e-3
+#: Smaller expectations are too close to the smallest floating-point numbers to be compared.
+SMALLEST = 1e-290
+COLUMNS = ["experiment", "regime", "point", "metric", "iteration", "simulated", "standard_error"]
+COLUMNS += ["expected", "z", "status", "source"]
 
 
 def expectations(spec: ChainSpec) -> dict[str, Expectation]:
@@ -33,12 +34,16 @@ def expectations(spec: ChainSpec) -> dict[str, Expectation]:
     family = families.load(spec.family)
     at = np.asarray(spec.evaluated) - 1
 
-    def evaluated(values: Array) -> Array:
-        return values[at] if values.ndim else values
+    def evaluated(values: NDArray[Any] | None) -> Any:
+        return values if values is None or not values.ndim else values[at]
 
     def recorded(one: Expectation) -> Expectation:
-        spread = None if one.deviation is None else evaluated(one.deviation)
-        return one._replace(mean=evaluated(one.mean), deviation=spread)
+        return one._replace(
+            mean=evaluated(one.mean),
+            deviation=evaluated(one.deviation),
+            of_first=evaluated(one.of_first),
+            representable=evaluated(one.representable),
+        )
 
     found = family.expectations(
         family.parameters(**spec.parameters), spec.regime, spec.samples, spec.iterations
@@ -47,115 +52,141 @@ def expectations(spec: ChainSpec) -> dict[str, Expectation]:
 
 
 class Comparison(NamedTuple):
-    """Simulated means, their standard errors, and z-scores against theory (NaN without one)."""
+    """A metric of a chain beside its expectation; arrays of shape (iterations,), or (1,).
+
+    Attributes
+    ----------
+    simulated, standard_error, expected, z : ndarray
+        A z is NaN where no comparison can be made, and infinite where a simulation is not finite or
+        differs from what has no spread.
+    status : ndarray of str
+        "compared", "not finite", "infinite variance" or "out of range".
+    deviations : evidence.Chain
+        The deviations of single seeds.
+    attainable : float
+        The largest z that so many seeds can have.
+    """
 
     simulated: Array
     standard_error: Array
     expected: Array
     z: Array
+    status: NDArray[np.str_]
+    deviations: evidence.Chain
+    attainable: float
 
 
-def compare(values: Array, expectation: Expectation) -> Comparison:
-    """Compare a metric of one chain with its expectation.
+def compare(values: Array, expectation: Expectation, point: str = "") -> Comparison:
+    """Compare a metric of one chain, of shape (seeds, iterations) or (seeds,), with theory."""
+    values = values.reshape(len(values), -1)
+    expected = np.atleast_1d(expectation.mean)
+    spread = np.atleast_1d(np.nan if expectation.deviation is None else expectation.deviation)
+    scale = np.fmax(np.abs(expected), np.abs(values))
+    with np.errstate(invalid="ignore"):  # both may be infinite
+        if expectation.of_first is not None:
+            values = values - expectation.of_first * values[:, :1]
+        simulated, difference = values.mean(axis=0), values - expected
+    finite = np.isfinite(values).all(axis=0)
+    # Differences of rounding errors alone are no evidence.
+    rounding = np.isfinite(scale) & (np.abs(difference) <= 1e-9 * scale + 1e-300)
+    same = rounding | (values == expected)
+    in_range = (expected == 0) | (np.abs(expected) >= SMALLEST)
+    if expectation.representable is not None:
+        in_range &= expectation.representable | finite
+    scored = np.isfinite(expected) & in_range & finite & np.isfinite(spread) & (spread > 0)
 
-    Parameters
-    ----------
-    values : ndarray, shape (seeds, iterations) or (seeds,)
-    expectation : Expectation
+    known = expectation.spread == "exact"
+    unit = np.where(scored, spread, 1.0)
+    deviations = np.where(scored, difference, 0.0) / unit
+    least = 0.0 if expectation.spread == "scale" else 1.0
+    found = evidence.score(deviations, np.where(scored, least, 1.0), known=known)
+    unlike = np.where(same.all(axis=0), 0.0, np.inf)
+    cases = {
+        "infinite": ~np.isfinite(expected),
+        "out of range": ~in_range,
+        "not finite": ~finite,
+        "infinite variance": ~np.isfinite(spread),
+        "no spread": spread == 0,
+    }
+    z = np.select(list(cases.values()), [unlike, np.nan, np.inf, np.nan, unlike], default=found.z)
+    named = ["compared", *list(cases)[1:-1], "compared"]
+    status = np.select(list(cases.values()), named, default="compared")
+    observed = np.sqrt((deviations**2).mean(axis=0))
+    error = unit * (1.0 if known else np.maximum(observed, least)) / np.sqrt(len(values))
+    # An error is taken to be in proportion to what is expected, if that is not zero.
+    size = np.abs(np.where(scored, expected, 0.0)) / unit
+    weights = size if size.any() else scored.astype(float)
+    chain = evidence.Chain(point, deviations, np.where(scored, weights, 0.0), known, least)
+    standard_error = np.where(scored, error, np.nan)
+    return Comparison(simulated, standard_error, expected, z, status, chain, found.attainable)
 
-    Returns
-    -------
-    Comparison
-        The standard error is the larger of the sample's and the theoretical one.
+
+class Compared(NamedTuple):
+    """The comparison of a chain's metric, with where it belongs.
+
+    ``pool`` is what its chains are pooled with: those of its regime, or all mixtures of its grid.
     """
-    if expectation.above_first:
-        values = values - values[:, :1]
-    seeds = len(values)
-    with np.errstate(invalid="ignore"):
-        simulated = values.mean(axis=0)
-        spread = values.std(axis=0, ddof=1) if seeds > 1 else np.full_like(simulated, np.nan)
-    if expectation.deviation is not None:
-        spread = np.fmax(spread, expectation.deviation)
-    standard_error = spread / np.sqrt(seeds)
-    with np.errstate(invalid="ignore"):  # both are -inf for a singular covariance
-        difference = simulated - expectation.mean
-    # Where both are exact (iteration 1 of a difference, a chain that cannot move) the difference
-    # is only rounding error and is no evidence.
-    exact = np.abs(difference) <= 1e-9 * np.abs(expectation.mean) + 1e-300
-    with np.errstate(invalid="ignore", divide="ignore"):
-        z = np.where(exact & ~(standard_error > 0), 0.0, difference / standard_error)
-    # The spread is an estimate, so z is the normal quantile of the same tail of Student's t.
-    z = np.sign(z) * norm.isf(student.sf(np.abs(z), max(1, seeds - 1)))
-    z = np.where(np.isfinite(expectation.mean) & np.isfinite(simulated), z, np.nan)
-    return Comparison(simulated, standard_error, np.broadcast_to(expectation.mean, z.shape), z)
+
+    spec: ChainSpec
+    pool: str
+    metric: str
+    source: str
+    comparison: Comparison
 
 
-def compare_chains(chains: Iterable[ChainSpec], datasets: dict[str, xr.Dataset]) -> pd.DataFrame:
-    """Return the comparison of every chain that has a theory, one row per metric and iteration."""
+def compare_chains(
+    chains: Iterable[ChainSpec], datasets: Mapping[str, xr.Dataset]
+) -> list[Compared]:
+    """Compare every metric of every chain for which there is an exact theory."""
+    experiments: dict[str, list[ChainSpec]] = {}
+    for spec in chains:
+        experiments.setdefault(spec.experiment, []).append(spec)
+    return [
+        one
+        for experiment, specs in experiments.items()
+        for one in _compared(specs, datasets[experiment])
+    ]
+
+
+def _compared(specs: Sequence[ChainSpec], dataset: xr.Dataset) -> Iterator[Compared]:
+    mixed = {spec.regime_name for grid in mixtures.grids(specs) for spec in grid.chains.values()}
+    for spec in specs:
+        pool = "mixtures" if spec.regime_name in mixed else spec.regime_name
+        for metric, expectation in expectations(spec).items():
+            if expectation.exact and metric in dataset:
+                values = values_of(dataset, spec, metric)
+                found = compare(values, expectation, spec.point)
+                yield Compared(spec, pool, metric, expectation.source, found)
+
+
+def tabulate(compared: Sequence[Compared]) -> pd.DataFrame:
+    """Return the comparisons as a table, a row for each point, regime, metric and iteration."""
     import pandas as pd
 
-    frames = [pd.DataFrame(rows) for spec in chains for rows in _rows(spec, datasets)]
-    if not frames:
-        columns = ["experiment", "regime", "point", "metric", "iteration", "z", "source"]
-        return pd.DataFrame(columns=columns)
-    return pd.concat(frames, ignore_index=True).dropna(subset="z")
-
-
-def _rows(spec: ChainSpec, datasets: dict[str, xr.Dataset]) -> Iterator[dict[str, Any]]:
-    for metric, expectation in expectations(spec).items():
-        if not expectation.exact:
-            continue
-        result = compare(values_of(datasets[spec.experiment], spec, metric), expectation)
-        per_iteration = result.z.ndim == 1
-        yield {
-            "experiment": spec.experiment,
-            "regime": spec.regime_name,
-            "point": spec.point,
-            "metric": metric,
-            "iteration": list(spec.evaluated) if per_iteration else [spec.iterations],
-            "simulated": np.atleast_1d(result.simulated),
-            "standard_error": np.atleast_1d(result.standard_error),
-            "expected": np.atleast_1d(result.expected),
-            "z": np.atleast_1d(result.z),
-            "source": expectation.source,
-        }
-
-
-def judge(comparisons: pd.DataFrame) -> pd.DataFrame:
-    """Return whether theory agrees, for each experiment, regime and metric, from the z-scores.
-
-    There are two thresholds, each corrected (Bonferroni) for a false alarm in `FALSE_ALARM` of
-    studies: one on the largest single z, one on z pooled over the points at the same iteration,
-    which detects a bias too small for any one point.
-    """
-    import pandas as pd
-
-    groups = ["experiment", "regime", "metric"]
-    pooled = comparisons.groupby([*groups, "iteration"])["z"].agg(
-        lambda z: z.sum() / np.sqrt(len(z))
-    )
-    single_limit = norm.isf(FALSE_ALARM / 2 / max(1, len(comparisons)))
-    pooled_limit = norm.isf(FALSE_ALARM / 2 / max(1, len(pooled)))
-    rows = []
-    for names, group in comparisons.groupby(groups, sort=False):
-        single = group["z"].abs().max()
-        together = pooled.loc[names].abs().max()
-        holds = single <= single_limit and together <= pooled_limit
-        rows.append(
+    frames = [
+        pd.DataFrame(
             {
-                **dict(zip(groups, names, strict=True)),
-                "points": group["point"].nunique(),
-                "comparisons": len(group),
-                "largest_z": single,
-                "limit": single_limit,
-                "largest_pooled_z": together,
-                "pooled_limit": pooled_limit,
-                "verdict": "agrees" if holds else "DISAGREES",
-                "source": "; ".join(group["source"].unique()),
+                "experiment": one.spec.experiment,
+                "regime": one.spec.regime_name,
+                "point": one.spec.point,
+                "metric": one.metric,
+                "iteration": _iterations(one),
+                "simulated": one.comparison.simulated,
+                "standard_error": one.comparison.standard_error,
+                "expected": one.comparison.expected,
+                "z": one.comparison.z,
+                "status": one.comparison.status,
+                "source": one.source,
             }
         )
-    columns = [*groups, "points", "comparisons", "largest_z", "limit", "largest_pooled_z"]
-    return pd.DataFrame(rows, columns=[*columns, "pooled_limit", "verdict", "source"])
+        for one in compared
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
+
+
+def _iterations(one: Compared) -> list[int]:
+    evaluated = list(one.spec.evaluated)
+    return evaluated if len(evaluated) == len(one.comparison.z) else [one.spec.iterations]
 
 
 def write(
@@ -166,8 +197,8 @@ def write(
     datasets = {Path(path).parent.name: read_dataset(path) for path in metrics}
     chains = (spec for experiment in parsed.experiments for spec in parsed.chains(experiment))
     found = compare_chains(chains, datasets)
-    verdict = judge(found)
+    verdict = theory_verdicts.judge(found)
     with files.whole(comparisons) as partial:
-        found.to_csv(partial, index=False, float_format="%.6g")
+        tabulate(found).to_csv(partial, index=False, float_format="%.6g")
     with files.whole(verdicts) as partial:
         verdict.to_csv(partial, index=False, float_format="%.3f")

@@ -1,14 +1,15 @@
-"""Distributions over K outcomes: heterozygosity, and iterations to collapse."""
+"""Distributions over K outcomes: heterozygosity, its spread, and iterations to collapse."""
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse.theory.pairs import variance_fractions
+from collapse.theory.pairs import Arrivals, variance_fractions
 
 if TYPE_CHECKING:
     from collapse.regimes import Regime
@@ -27,19 +28,100 @@ def gini_simpson(regime: Regime, n: int, outcomes: int, iterations: int) -> Arra
     return (1 - 1 / outcomes) * variance_fractions(regime, n, iterations).variance
 
 
-@functools.lru_cache(maxsize=256)
-def iterations_to_collapse(n: int, outcomes: int) -> float:
-    """E[T], T the first fit with one outcome left, under replace from a uniform start.
+def gini_simpson_deviation(arrivals: Sequence[Arrivals], n: int, outcomes: int) -> Array:
+    """Return the standard deviation over seeds of 1 - Σ p², of a chain of whole pools.
 
-    Equations (3) to (5) of ``docs/theory/discrete.md``; for n above `EXACT_COLLAPSE_LIMIT`
-    their limit, equation (6).
+    Equations (9) to (11) of ``docs/theory/discrete.md``. Shape (iterations,).
+    """
+    # E Σp², E Σp³ and Var Σp² of the training set so far; the truth is uniform.
+    truth = 1 / outcomes
+    second, third, variance = truth, truth**2, 0.0
+    model, size, rows = (second, third, variance), 0, []
+    for arriving in (Arrivals(0, 0, n), *arrivals):
+        size = arriving.kept
+        if arriving.synthetic:
+            model = _after_synthetic(*model, size, arriving.synthetic)
+            size += arriving.synthetic
+        if arriving.fresh:
+            model = _after_fresh(*model, truth, size, arriving.fresh)
+        rows.append((1 - model[0], model[2]))
+    gini, variance_of = np.array(rows).T
+    # Next to collapse rounding prevails; the variance is below the mean times the largest value.
+    variance_of = np.where(gini < 1e-9, (1 - truth) * np.maximum(gini, 0), variance_of)
+    return np.sqrt(np.maximum(variance_of, 0))
+
+
+def _after_synthetic(
+    second: float, third: float, variance: float, kept: int, m: int
+) -> tuple[float, float, float]:
+    """Return the moments once m samples of the model joined its training set, or replaced it."""
+    size = kept + m
+    square = variance + second**2  # E(Σp²)²
+    spread = third - square  # E[Σp³ - (Σp²)²], a variance of p under p
+    own = 2 * (m - 1) / m**3 * (2 * (m - 2) * spread + second - square)
+    noise = 4 * kept**2 * m * spread + 8 * kept * m * (m - 1) * spread + m**4 * own
+    pairs_kept = kept**2 + 2 * kept * m + m * (m - 1)
+    cubes = (
+        (kept**3 + 3 * kept**2 * m + 3 * kept * m * (m - 1) + m * (m - 1) * (m - 2)) * third
+        + 3 * (kept * m + m * (m - 1)) * second
+        + m
+    )
+    kept_share = pairs_kept / size**2
+    return (
+        kept_share * second + m / size**2,
+        cubes / size**3,
+        kept_share**2 * variance + noise / size**4,
+    )
+
+
+def _after_fresh(
+    second: float, third: float, variance: float, truth: float, kept: int, m: int
+) -> tuple[float, float, float]:
+    """Return the moments once m real samples joined a training set of the size ``kept``."""
+    size = kept + m
+    own = 2 * (m - 1) / m**3 * truth * (1 - truth)  # Var Σq² of m uniform draws
+    noise = 4 * kept**2 * m * (second * truth - truth**2) + m**4 * own
+    pairs = 2 * kept * m * truth + m * (m - 1) * truth + m
+    cubes = (
+        kept**3 * third
+        + 3 * kept**2 * m * truth * second
+        + 3 * kept * (m * (m - 1) * truth**2 + m * truth)
+        + m * (m - 1) * (m - 2) * truth**2
+        + 3 * m * (m - 1) * truth
+        + m
+    )
+    share = kept / size
+    return (
+        share**2 * second + pairs / size**2,
+        cubes / size**3,
+        share**4 * variance + noise / size**4,
+    )
+
+
+class Collapse(NamedTuple):
+    """Mean and standard deviation over seeds of the first fit with one outcome left."""
+
+    mean: float
+    deviation: float
+
+
+@functools.lru_cache(maxsize=256)
+def iterations_to_collapse(n: int, outcomes: int) -> Collapse:
+    """E[T] and its deviation, T the first fit with one outcome left, under replace.
+
+    Equations (4) to (6) and (12) of ``docs/theory/discrete.md``, from a uniform start; for n above
+    `EXACT_COLLAPSE_LIMIT` their limits, equations (7) and (13).
     """
     if outcomes == 1:
-        return 1.0
+        return Collapse(1.0, 0.0)
     if n > EXACT_COLLAPSE_LIMIT:
-        return float(-2 * n * (outcomes - 1) * np.log1p(-1 / outcomes))
+        mean = float(-2 * n * (outcomes - 1) * np.log1p(-1 / outcomes))
+        a = np.arange(2.0, 1e5)
+        later = 4 * n**2 * np.sum(-np.expm1(-np.log(outcomes) * (a - 1)) / (a * (a - 1) ** 2))
+        return Collapse(mean, float(np.sqrt(2 * later - mean**2)))
     undecided = -np.expm1(-np.log(outcomes) * np.arange(-1, n))  # 1 - K^(1-a), at index a
     expected = np.zeros(n + 1)  # F(a), at index a
+    later = np.zeros(n + 1)  # G(a), at index a
     occupancy, first = np.ones(1), 1  # P(j distinct values), j = first, first + 1, ...
     for ancestors in range(2, n + 1):
         j = np.arange(first, first + len(occupancy) + 1)
@@ -49,6 +131,10 @@ def iterations_to_collapse(n: int, outcomes: int) -> float:
         first += likely[0]
         occupancy = occupancy[likely[0] : likely[-1] + 1]
         fewer = occupancy[: ancestors - first]
-        ahead = fewer @ expected[first : first + len(fewer)]
-        expected[ancestors] = (undecided[ancestors] + ahead) / fewer.sum()
-    return float(1 + expected[n])
+        leaving = fewer.sum()
+        reached = slice(first, first + len(fewer))
+        expected[ancestors] = (undecided[ancestors] + fewer @ expected[reached]) / leaving
+        ahead = expected[ancestors] - undecided[ancestors]
+        later[ancestors] = (ahead + fewer @ later[reached]) / leaving
+    variance = 2 * later[n] + expected[n] - expected[n] ** 2
+    return Collapse(float(1 + expected[n]), float(np.sqrt(max(variance, 0.0))))

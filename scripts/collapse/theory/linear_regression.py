@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,6 +85,71 @@ def expected_test_error(
     if factor is None:
         return None
     return max(d - n, 0) + noise_variance * min(n, d) / (abs(n - d) - 1) * factor
+
+
+def degrees_of_freedom(
+    regime: Regime, n: int, dimension: int, iterations: int, *, fresh_design: bool = False
+) -> Array | None:
+    """Return those of the residuals of each fit, or None where there are none or labels differ.
+
+    Equation (11) of ``docs/theory/linear_regression.md``. Shape (iterations,).
+    """
+    if fresh_design:
+        sizes = memoryless_sizes(regime, n, iterations)
+        freedom = None if sizes is None else np.array(sizes, dtype=float) - dimension
+    else:
+        whole = variance_factor(regime, n, iterations) is not None
+        freedom = np.full(iterations, float(n - dimension)) if whole else None
+    return None if freedom is None or freedom.min() < 1 else freedom
+
+
+def deviation(
+    regime: Regime,
+    n: int,
+    dimension: int,
+    noise_variance: float,
+    iterations: int,
+    *,
+    fresh_design: bool = False,
+) -> Array:
+    """Return the standard deviation over seeds of ‖ŵ_t - w*‖²_Σ, infinite for |n - d| <= 3.
+
+    Equations (12) to (15) of ``docs/theory/linear_regression.md``, where `expected_test_error` is
+    not None, else NaN; the parameters are those of that function.
+    """
+    d = dimension
+    if fresh_design:
+        sizes = memoryless_sizes(regime, n, iterations)
+        added = np.full(iterations, np.nan) if sizes is None else _fresh_variances(sizes, d)
+        return noise_variance * np.sqrt(np.cumsum(added))
+    factor = variance_factor(regime, n, iterations)
+    if factor is None:
+        return np.full(iterations, np.nan)
+    square, squares = _inverse_wishart(max(n, d), min(n, d))
+    mean = min(n, d) / (abs(n - d) - 1)
+    fitted = square + 2 * squares - mean**2
+    return np.sqrt(2 * max(d - n, 0) + (noise_variance * factor) ** 2 * fitted)
+
+
+def _inverse_wishart(n: int, d: int) -> tuple[float, float]:
+    """E(tr W⁻¹)² and E tr W⁻² of a d × d Wishart matrix of n degrees of freedom, equation (12)."""
+    m = n - d
+    if m <= 3:
+        return np.inf, np.inf
+    common = d / (m * (m - 1) * (m - 3))
+    return common * (d * (m - 2) + 2), common * (n - 1)
+
+
+def _fresh_variances(sizes: Sequence[int], d: int) -> Array:
+    """What each fit adds to the variance of the error, in units of σ⁴, equation (15)."""
+    added, total = [], 0.0
+    for m in sizes:
+        square, squares = _inverse_wishart(m, d)
+        mean = d / (m - d - 1)
+        # The traces are independent, and E tr W_i⁻¹ W_j⁻¹ is the product of their means over d.
+        added.append(square - mean**2 + 2 * squares + 4 * total * mean / d)
+        total += mean
+    return np.array(added)
 
 
 def accumulate_subsample_factor(iterations: int) -> Array:

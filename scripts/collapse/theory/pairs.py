@@ -74,6 +74,51 @@ def memoryless_sizes(regime: Regime, n: int, iterations: int) -> list[int] | Non
     return sizes
 
 
+class Arrivals(NamedTuple):
+    """What an iteration trains on if it is all that the one before did, or nothing of it.
+
+    Attributes
+    ----------
+    kept : int
+        Size of the training set of the iteration before if all of it stays, else 0.
+    synthetic, fresh : int
+        Numbers of new samples of the newest model, and of new real samples.
+    """
+
+    kept: int
+    synthetic: int
+    fresh: int
+
+    @property
+    def size(self) -> int:
+        """Size of the training set."""
+        return self.kept + self.synthetic + self.fresh
+
+
+def whole_pools(regime: Regime, n: int, iterations: int) -> list[Arrivals] | None:
+    """Return the arrivals of iterations 2..T if their statistics form a Markov chain, else None.
+
+    They do if every training set is a whole pool, and every pool is that of the iteration before
+    with new samples, or new samples alone; and if it is drawn from samples of the newest model.
+    """
+    arrivals = []
+    for t in range(2, iterations + 1):
+        before, pool = regime.pool(t - 1, n), regime.pool(t, n)
+        new = {("synthetic", t - 1): 0, ("fresh", t): 0}
+        new |= {(s.kind, s.iteration): s.size for s in pool if (s.kind, s.iteration) in new}
+        rest = tuple(source for source in pool if (source.kind, source.iteration) not in new)
+        if rest and rest != before:
+            return None
+        written, fresh = new.values()
+        size = regime.training_size(t, n, sum(source.size for source in pool))
+        if size != sum(source.size for source in pool):
+            if rest or fresh:
+                return None
+            written = size
+        arrivals.append(Arrivals(sum(source.size for source in rest), written, fresh))
+    return arrivals
+
+
 class VarianceFractions(NamedTuple):
     """Fitted variance and squared error of the mean, in units of σ0², each of shape (iterations,).
 

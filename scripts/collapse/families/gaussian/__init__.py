@@ -1,8 +1,10 @@
 """Multivariate Gaussian (P2): fit mean and covariance, sample, repeat.
 
 A covariance is kept as a factor F, of which it is F F', and is squared only where a merge needs
-it: replacing the data multiplies triangular factors, so that variances of 1e-12 and determinants
-of 1e-300 keep their relative accuracy.
+it: replacing the data multiplies triangular factors. With a sample, the standard normal draw that
+it was made of is kept, whose scatter the model's factor multiplies. So variances and determinants
+keep their relative accuracy down to the smallest numbers where a training set has samples of one
+model; where it has samples of several, down to the rounding of their positions.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from collapse.families.simulator import Samples
 from collapse.regimes import Regime
 from collapse.seeding import Streams
 from collapse.theory import gaussian as theory
-from collapse.theory.pairs import memoryless_sizes, variance_fractions
+from collapse.theory.pairs import memoryless_sizes, variance_fractions, whole_pools
 
 Array = NDArray[np.float64]
 
@@ -71,6 +73,7 @@ class Simulator:
     """Gaussian chains of several seeds."""
 
     exchangeable = True
+    one_writer = False
 
     def __init__(self, parameters: Parameters, samples: int, streams: Streams) -> None:
         self.dimension = parameters.dimension
@@ -79,16 +82,40 @@ class Simulator:
         self.streams = streams
         # Synthetic data never leaves the affine span of the real data that it descends from.
         self.real_seen = 0
+        #: The models that wrote samples, by iteration; 0 is the truth.
+        origin = np.zeros((len(streams), self.dimension))
+        unit = np.broadcast_to(np.eye(self.dimension), (*origin.shape, self.dimension))
+        truth = Model(origin, unit * np.sqrt(self.variance), self.dimension)
+        self.writers: dict[int, Model] = {0: truth}
 
     def real(self, iteration: int, count: int) -> Samples:
         self.real_seen += count
         shape = (count, self.dimension)
         draws = self.streams.normal("real data", iteration, shape, real=True)
-        return (draws * np.sqrt(self.variance),)
+        return draws * np.sqrt(self.variance), draws, np.zeros(draws.shape[:2], dtype=np.int32)
 
     def summarise(self, samples: Samples) -> Statistics:
-        (values,) = samples
-        count = values.shape[1]
+        """Return the statistics of samples.
+
+        They are differences from the mean of a model, the draws that its factor maps to these, and
+        the number of the model in `writers`.
+        """
+        values, draws, writers = samples
+        count, newest = values.shape[1], int(writers.max())
+        model = self.writers[newest]
+        if self.one_writer and newest:
+            columns = model.factor.shape[2]
+            draws = draws[:, :, :columns]
+            mean = draws.mean(axis=1)
+            centred = (draws - mean[:, None]).transpose(0, 2, 1)
+            factor = model.factor @ lower_factor(centred, min(columns, count - 1))
+            moved = model.mean + (model.factor @ mean[..., None])[..., 0]
+            rank = self._rank(min(model.rank, count - 1))
+            return Statistics(count, moved, factor, min(rank, factor.shape[2]))
+        means = np.zeros((newest + 1, *model.mean.shape))
+        for writer in np.unique(writers):
+            means[writer] = self.writers[writer].mean
+        values = values + means[writers, np.arange(len(values))[:, None]]
         mean = values.mean(axis=1)
         rank = self._rank(count - 1)
         factor = lower_factor((values - mean[:, None]).transpose(0, 2, 1), rank)
@@ -112,13 +139,17 @@ class Simulator:
     def sample(self, model: Model, count: int, iteration: int) -> Samples:
         # Blocks have a fixed size, because BLAS rounds a row according to the number of rows.
         blocks = -(-count // _BLOCK)
-        draws = np.empty((blocks, _BLOCK, model.factor.shape[2]))
-        samples = np.empty((len(self.streams), blocks, _BLOCK, self.dimension))
+        columns = model.factor.shape[2]
+        drawn = np.empty((blocks, _BLOCK, columns))
+        samples, draws = np.zeros((2, len(self.streams), blocks, _BLOCK, self.dimension))
         for row, generator in enumerate(self.streams.each("samples", iteration)):
-            generator.standard_normal(out=draws)
-            np.matmul(draws, model.factor[row].T, out=samples[row])
-        samples += model.mean[:, None, None]
-        return (samples.reshape(len(samples), -1, self.dimension)[:, :count],)
+            generator.standard_normal(out=drawn)
+            draws[row, ..., :columns] = drawn
+            np.matmul(drawn, model.factor[row].T, out=samples[row])
+        self.writers[iteration] = model
+        shape = (len(samples), -1, self.dimension)
+        values, draws = (each.reshape(shape)[:, :count] for each in (samples, draws))
+        return values, draws, np.full(values.shape[:2], iteration, dtype=np.int32)
 
     def sample_statistics(self, model: Model, count: int, iteration: int) -> Statistics:
         """Draw the mean and scatter of ``count`` samples: a normal vector and a Wishart matrix.
@@ -175,39 +206,52 @@ def expectations(
     """Return the expectation of each metric, for any regime."""
     dimension, scale = parameters.dimension, parameters.variance
     unbiased = parameters.estimator == "unbiased"
+    page = "docs/theory/gaussian.md"
+    found: dict[str, Expectation] = {}
     sizes = memoryless_sizes(regime, samples, iterations)
+    arrivals = whole_pools(regime, samples, iterations)
     if sizes is not None:
-        moments = theory.replace_moments(sizes, dimension, iterations, unbiased)
         logarithm = theory.replace_log_determinant(sizes, dimension, iterations, unbiased)
-        return {
-            "trace_ratio": Expectation(
-                moments.trace_ratio,
-                "docs/theory/gaussian.md, eq. (4)",
-                moments.trace_ratio_deviation,
-            ),
-            "squared_error_of_mean": Expectation(
-                scale * moments.squared_error,
-                "docs/theory/gaussian.md, eq. (5)",
-                scale * moments.squared_error_deviation,
-            ),
-            "log_determinant_ratio": Expectation(
-                logarithm.mean, "docs/theory/gaussian.md, eq. (8)", logarithm.deviation
-            ),
-        }
-    fractions = variance_fractions(regime, samples, iterations, unbiased)
-    error = dimension * scale * fractions.squared_error
-    # The spread is at least that of a first fit, by degrees of freedom (docs/theory/gaussian.md).
-    freedom = dimension * (samples - 1)
-    return {
-        "trace_ratio": Expectation(
-            fractions.variance,
-            "docs/theory/pairs.md, eq. (3)",
-            fractions.variance * np.sqrt(2 / freedom),
-        ),
-        "squared_error_of_mean": Expectation(
-            error, "docs/theory/pairs.md, eq. (4)", error * np.sqrt(2 / dimension)
-        ),
-    }
+        found["log_determinant_ratio"] = Expectation(
+            logarithm.mean,
+            f"{page}, eq. (10)",
+            logarithm.deviation,
+            representable=_representable(sizes, parameters),
+        )
+    elif arrivals is not None and dimension == 1:
+        variance = theory.accumulating_log_variance(arrivals, samples, unbiased)
+        if variance is not None:
+            found["log_determinant_ratio"] = Expectation(
+                variance.mean, f"{page}, eq. (12)", variance.deviation
+            )
+    if arrivals is not None:
+        moments = theory.moments(arrivals, samples, dimension, unbiased)
+        trace, error = moments[:2], moments[2:]
+        sources = f"{page}, eq. (4)", f"{page}, eq. (5)"
+    else:
+        # At least that of the best estimate from all real data so far (docs/theory/gaussian.md).
+        fractions = variance_fractions(regime, samples, iterations, unbiased)
+        fresh = [regime.fresh(t, samples) for t in range(2, iterations + 1)]
+        freedom = dimension * (samples - 1 + np.cumsum([0, *fresh]))
+        trace = fractions.variance, fractions.variance * np.sqrt(2 / freedom)
+        error = dimension * fractions.squared_error * np.array([[1], [np.sqrt(2 / dimension)]])
+        sources = "docs/theory/pairs.md, eq. (3)", "docs/theory/pairs.md, eq. (4)"
+    spread: Literal["exact", "least"] = "least" if arrivals is None else "exact"
+    found["trace_ratio"] = Expectation(trace[0], sources[0], trace[1], spread)
+    found["squared_error_of_mean"] = Expectation(
+        scale * error[0], sources[1], scale * error[1], spread
+    )
+    return found
+
+
+def _representable(sizes: Sequence[int], parameters: Parameters) -> NDArray[np.bool_]:
+    """Return until when a factor of the covariance stays in the range of floating-point numbers."""
+    m, d = np.asarray(sizes), parameters.dimension
+    # The last row of the factor shrinks the fastest: one dimension whose fits have d - 1 fewer.
+    last = theory.replace_log_determinant(np.maximum(m - d + 1, 2), 1, len(m), unbiased=False)
+    divisors = np.log(np.maximum(m - d + 1, 2)) - np.log(m)
+    lowest = np.log(parameters.variance) + last.mean + np.cumsum(divisors) - 8 * last.deviation
+    return np.asarray(lowest > 2 * np.log(np.finfo(float).tiny))
 
 
 def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whole: bool) -> float:
@@ -260,7 +304,9 @@ FAMILY = Family(
     ),
     minimum_samples=2,
     expectations=expectations,
-    closed_form=ClosedForm(Simulator, seconds, version=2),
+    closed_form=ClosedForm(Simulator, seconds, version=3),
     # The steps are for trying out the rules and a cluster; real data is drawn, not read.
-    iterative=Iterative(module="collapse.families.gaussian.steps"),
+    iterative=Iterative(
+        module="collapse.families.gaussian.steps", versions={"train": 2, "generate": 2}
+    ),
 )

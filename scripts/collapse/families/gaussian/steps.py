@@ -7,6 +7,7 @@ the same distribution but not the same numbers, except at iteration 1.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,40 +18,57 @@ from numpy.typing import NDArray
 
 from collapse.artifacts import remedies, shard_rows
 from collapse.families.gaussian import Model, Parameters, Simulator
+from collapse.families.simulator import Samples
 from collapse.families.step_jobs import EvaluateJob, GenerateJob, StepJob, Steps, TrainJob
 from collapse.seeding import Streams
 
 _MODEL = "model.npz"
+#: A sample is stored as its difference from the mean of the model that wrote it, and the standard
+#: normal draw that it was made of; beside the table stands the model.
+_COLUMNS, _WRITER = ("difference", "draw"), "model"
 
 
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
     """Fit to the selected samples."""
     simulator = _simulator(job)
-    parts = []
+    parts: list[Samples] = []
     for selection in job.selections:
         if selection.path is None:
-            (values,) = simulator.real(selection.iteration, selection.size)
-            parts.append(values[0][selection.rows])
+            drawn = simulator.real(selection.iteration, selection.size)
+            parts.append(tuple(array[0][selection.rows] for array in drawn))
         else:
-            path = Path(selection.path)
-            for table in shard_rows.read(path, selection.rows, ("values",)):
-                parts.append(_rows(path, table["values"], job.parameters.dimension))
+            path, width = Path(selection.path), job.parameters.dimension
+            tables = list(shard_rows.read(path, selection.rows, _COLUMNS))
+            columns = [
+                np.concatenate([_rows(path, table[name], width) for table in tables])
+                for name in _COLUMNS
+            ]
+            simulator.writers[selection.iteration] = _writer(path)
+            parts.append((*columns, np.full(len(columns[0]), selection.iteration)))
     fresh = any(selection.kind == "fresh" for selection in job.selections)
     # With new real data at every iteration, nothing bounds the span of the samples.
     simulator.real_seen = np.iinfo(np.int64).max if fresh else job.step.samples
-    fitted = simulator.fit(simulator.summarise((np.concatenate(parts)[None],)))
+    simulator.one_writer = len({(s.kind, s.iteration) for s in job.selections}) == 1
+    samples = tuple(np.concatenate(arrays)[None] for arrays in zip(*parts, strict=True))
+    fitted = simulator.fit(simulator.summarise(samples))
     arrays: dict[str, Any] = {name: np.asarray(value) for name, value in fitted._asdict().items()}
     np.savez(job.model / _MODEL, **arrays)
-    return {"samples": sum(len(part) for part in parts)}
+    return {"samples": samples[0].shape[1]}
 
 
 def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     """Sample from the fitted model."""
-    simulator = _simulator(job)
-    (values,) = simulator.sample(_load(job.model), job.slots.stop, job.step.iteration)
-    wanted = values[0, job.slots.start :]
-    column = pa.FixedSizeListArray.from_arrays(wanted.ravel(), wanted.shape[1])
-    parquet.write_table(pa.table({"values": column}), job.output)
+    model = _load(job.model)
+    *drawn, _ = _simulator(job).sample(model, job.slots.stop, job.step.iteration)
+    arrays = [
+        pa.FixedSizeListArray.from_arrays(each[0, job.slots.start :].ravel(), each.shape[2])
+        for each in drawn
+    ]
+    table = pa.table(dict(zip(_COLUMNS, arrays, strict=True)))
+    described = {"mean": model.mean[0].tolist(), "factor": model.factor[0].tolist()}
+    described |= {"rank": model.rank}
+    table = table.replace_schema_metadata({_WRITER: json.dumps(described)})
+    parquet.write_table(table, job.output)
     return {}
 
 
@@ -73,6 +91,13 @@ def _load(model: Path) -> Model:
     ):
         fields = {name: value if value.ndim else value.item() for name, value in stored.items()}
         return Model(**fields)
+
+
+def _writer(path: Path) -> Model:
+    with remedies.reading(path, "the model of its samples can't be read"):
+        stored = json.loads((parquet.read_schema(path).metadata or {})[_WRITER.encode()])
+        mean, factor = np.array([stored["mean"]]), np.array([stored["factor"]])
+        return Model(mean, factor.reshape(1, mean.shape[1], -1), stored["rank"])
 
 
 def _rows(path: Path, column: Any, width: int) -> NDArray[np.float64]:

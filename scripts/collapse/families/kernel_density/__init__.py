@@ -23,7 +23,6 @@ from collapse.families.kernel_density.kernels import log_kernel_sums, log_normal
 from collapse.families.simulator import Samples
 from collapse.regimes import Regime
 from collapse.seeding import Streams
-from collapse.theory import kernel_density as theory
 
 TEST_POINTS = 500
 
@@ -126,6 +125,7 @@ class Simulator:
     """Kernel-density chains of several seeds."""
 
     exchangeable = True
+    one_writer = False
 
     def __init__(self, parameters: Parameters, samples: int, streams: Streams) -> None:
         self.dataset = parameters.dataset
@@ -200,9 +200,13 @@ class Simulator:
             model.bandwidth
         )
         log_density = tally - math.log(training.count) - normaliser[:, None]
-        squared_norm = training.spread / training.count + (training.mean**2).sum(axis=1)
-        nll = np.where(narrow, np.inf, -log_density.mean(axis=1))
-        return {"test_nll": nll, "mean_squared_norm": squared_norm}
+        variance = training.spread / training.count
+        return {
+            "test_nll": np.where(narrow, np.inf, -log_density.mean(axis=1)),
+            "mean_density": np.where(narrow, 0.0, np.exp(log_density).mean(axis=1)),
+            "mean_squared_norm": variance + (training.mean**2).sum(axis=1),
+            "point_variance": variance,
+        }
 
     def finish(self, model: Model, iteration: int, later: Iterator[int] | None) -> dict[str, Array]:
         return {}
@@ -218,13 +222,12 @@ def rule_of_thumb(rule: str, count: int, dimension: int) -> float:
 def expectations(
     parameters: Parameters, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
-    """Return the growth of the second moment, where bandwidths do not depend on the data."""
+    """Return the expectation of each metric, where bandwidths do not depend on the data."""
+    from collapse.families.kernel_density import expected
+
     rule, dimension = parameters.bandwidth, toy.DIMENSIONS[parameters.dataset]
     if isinstance(rule, str) and rule.endswith("scaled"):
         return {}
-    fresh = {regime.fresh(t, samples) for t in range(2, iterations + 1)}
-    if parameters.points == "even" and not fresh <= {0, samples}:
-        return {}  # points are evenly spaced: a real shard of another size has other moments
     counts = [
         regime.training_size(t, samples, size)
         for t, size in enumerate(regime.pool_sizes(iterations, samples), start=1)
@@ -235,13 +238,15 @@ def expectations(
             for count in counts
         ]
     )
-    # Variance of a kernel of bandwidth 1 in each dimension.
-    variance = 1.0 if parameters.kernel == "gaussian" else 1 / (dimension + 2)
-    excess = theory.mean_squared_norm_excess(
-        regime, samples, bandwidths, dimension, iterations, variance
+    return expected.expectations(
+        parameters.dataset,
+        parameters.kernel,
+        regime,
+        samples,
+        TEST_POINTS,
+        bandwidths,
+        independent=parameters.points == "independent",
     )
-    source = "docs/theory/kernel_density.md, eq. (2)"
-    return {"mean_squared_norm": Expectation(excess, source, above_first=True)}
 
 
 def remark(parameters: Parameters) -> str:
@@ -270,7 +275,9 @@ FAMILY = Family(
     parameters=Parameters,
     metrics={
         "test_nll": Metric("mean negative log-likelihood of real test points", units="nat"),
+        "mean_density": Metric("mean fitted density at real test points"),
         "mean_squared_norm": Metric("mean squared norm of the points of the training set"),
+        "point_variance": Metric("trace of the covariance of the points of the training set"),
     },
     headline=Headline(
         "test_nll",
@@ -281,5 +288,5 @@ FAMILY = Family(
     minimum_samples=2,
     expectations=expectations,
     remark=remark,
-    closed_form=ClosedForm(Simulator, seconds, version=2),
+    closed_form=ClosedForm(Simulator, seconds, version=3),
 )

@@ -8,7 +8,7 @@ a fresh X at every iteration. With fewer rows than dimensions, least squares is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,22 @@ from pydantic import Field
 from collapse.families import declarations
 from collapse.families.contract import ClosedForm, Family
 from collapse.families.declarations import Expectation, Figure, Headline, Metric, parameter
+from collapse.families.linear_regression.least_squares import (
+    apply,
+    least_squares,
+    noiseless_labels,
+    residual_variance,
+)
 from collapse.families.simulator import Samples
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 from collapse.theory import linear_regression as theory
 
 Array = NDArray[np.float64]
+
+
+#: Test error that may come from rounding alone, where it is zero.
+ROUNDING = 1e-12
 
 
 class Parameters(declarations.Parameters):
@@ -41,18 +51,27 @@ class Parameters(declarations.Parameters):
 
 
 class Rows(NamedTuple):
-    """Rows (seeds, k, d) and labels (seeds, k) with the least-squares fit of ``size`` samples."""
+    """Rows (seeds, k, d) and labels (seeds, k) with the least-squares fit of ``size`` samples.
+
+    ``residual`` (seeds,) is what the fit to the samples has as its sum of squared residuals.
+    """
 
     size: int
     rows: Array
     labels: Array
+    residual: Array
 
 
 class Model(NamedTuple):
-    """Fitted weights (seeds, d) and the number of distinct rows they were fitted on."""
+    """Fitted weights (seeds, d), the number of distinct rows they were fitted on, and of noise.
+
+    ``noise`` (seeds,) is the unbiased estimate of the variance of the label noise, from residuals;
+    NaN without degrees of freedom.
+    """
 
     weights: Array
     distinct: Array
+    noise: Array
 
 
 def simulator(parameters: Parameters, samples: int, streams: Streams) -> ReusedDesign | FreshDesign:
@@ -63,6 +82,8 @@ def simulator(parameters: Parameters, samples: int, streams: Streams) -> ReusedD
 
 class _Regression:
     """What both designs share: the true weights, the noise of labels, and the test error."""
+
+    one_writer = False
 
     def __init__(self, parameters: Parameters, samples: int, streams: Streams) -> None:
         self.dimension = parameters.dimension
@@ -78,6 +99,7 @@ class _Regression:
         return {
             "test_error": np.einsum("si,si->s", difference, difference),
             "distinct_rows": model.distinct,
+            "noise_estimate": model.noise,
         }
 
     def finish(self, model: Model, iteration: int, later: Iterator[int] | None) -> dict[str, Array]:
@@ -98,12 +120,12 @@ class FreshDesign(_Regression):
 
     def real(self, iteration: int, count: int) -> Samples:
         rows = self._design(iteration, count, real=True)
-        labels = _label(rows, self.truth) + self._noise(iteration, count, real=True)
+        labels = noiseless_labels(rows, self.truth) + self._noise(iteration, count, real=True)
         return rows, labels
 
     def sample(self, model: Model, count: int, iteration: int) -> Samples:
         rows = self._design(iteration, count, real=False)
-        labels = _label(rows, model.weights) + self._noise(iteration, count, real=False)
+        labels = noiseless_labels(rows, model.weights) + self._noise(iteration, count, real=False)
         return rows, labels
 
     def sample_statistics(self, model: Model, count: int, iteration: int) -> Rows:
@@ -111,28 +133,32 @@ class FreshDesign(_Regression):
 
     def summarise(self, samples: Samples) -> Rows:
         rows, labels = samples
-        return _compress(rows.shape[1], rows, labels)
+        return _compress(rows.shape[1], rows, labels, np.zeros(len(rows)))
 
     def merge(self, pool: Rows, shard: Rows) -> Rows:
         rows = np.concatenate((pool.rows, shard.rows), axis=1)
         labels = np.concatenate((pool.labels, shard.labels), axis=1)
-        return _compress(pool.size + shard.size, rows, labels)
+        return _compress(pool.size + shard.size, rows, labels, pool.residual + shard.residual)
 
     def fit(self, statistics: Rows) -> Model:
         weights = np.stack(
             [least_squares(x, y) for x, y in zip(statistics.rows, statistics.labels, strict=True)]
         )
-        return Model(weights, np.full(len(weights), float(statistics.size)))
+        distinct = np.full(len(weights), float(statistics.size))
+        return Model(
+            weights, distinct, residual_variance(statistics.residual, distinct, self.dimension)
+        )
 
 
-def _compress(size: int, rows: Array, labels: Array) -> Rows:
+def _compress(size: int, rows: Array, labels: Array, residual: Array) -> Rows:
     """Replace more than d rows by d rows with the same XᵀX and Xᵀy, by QR."""
     dimension = rows.shape[2]
     if rows.shape[1] > dimension:
         stacked = np.concatenate((rows, labels[..., None]), axis=2)
         upper: Array = np.asarray(np.linalg.qr(stacked, mode="r"))
         rows, labels = upper[:, :dimension, :dimension], upper[:, :dimension, dimension]
-    return Rows(size, rows, labels)
+        residual = residual + upper[:, dimension, dimension] ** 2
+    return Rows(size, rows, labels, residual)
 
 
 class Tally(NamedTuple):
@@ -166,20 +192,20 @@ class ReusedDesign(_Regression):
 
     def real(self, iteration: int, count: int) -> Samples:
         numbers = np.arange(count) % self.count
-        exact = _apply(self.design, self.truth)[:, numbers]
+        exact = apply(self.design, self.truth)[:, numbers]
         labels = exact + self._noise(iteration, count, real=True)
         return np.broadcast_to(numbers, labels.shape), labels
 
     def sample(self, model: Model, count: int, iteration: int) -> Samples:
         numbers = np.arange(count) % self.count
-        exact = _apply(self.design, model.weights)[:, numbers]
+        exact = apply(self.design, model.weights)[:, numbers]
         labels = exact + self._noise(iteration, count, real=False)
         return np.broadcast_to(numbers, labels.shape), labels
 
     def sample_statistics(self, model: Model, count: int, iteration: int) -> Tally:
         times = np.bincount(np.arange(count) % self.count, minlength=self.count).astype(float)
         noise = self.noise * self.streams.normal("statistics", iteration, (self.count,))
-        sums = times * _apply(self.design, model.weights) + np.sqrt(times) * noise
+        sums = times * apply(self.design, model.weights) + np.sqrt(times) * noise
         return Tally(np.broadcast_to(times, sums.shape), sums)
 
     def summarise(self, samples: Samples) -> Tally:
@@ -195,71 +221,54 @@ class ReusedDesign(_Regression):
     def fit(self, statistics: Tally) -> Model:
         times, sums = statistics
         distinct = (times > 0).sum(axis=1).astype(float)
-        weights = np.empty_like(self.truth)
+        weights, residual = np.empty_like(self.truth), np.zeros(len(times))
         whole = (times == times[:, :1]).all(axis=1)
         if whole.any():
             chosen = slice(None) if whole.all() else whole
-            mean = _apply(self._rotate[chosen], sums[chosen] / times[chosen])
-            weights[chosen] = _apply(self._back[chosen], mean)
+            labels = sums[chosen] / times[chosen]
+            mean = apply(self._rotate[chosen], labels)
+            weights[chosen] = apply(self._back[chosen], mean)
+            # The rotation takes away the part of the labels that no weights can fit.
+            left = (labels**2).sum(axis=1) - (mean**2).sum(axis=1)
+            residual[chosen] = np.maximum(left, 0) * times[chosen, 0]
         for seed in np.flatnonzero(~whole):
             # Copies of a row become one, with their mean label, times the root of their number.
             drawn = np.flatnonzero(times[seed])
             root = np.sqrt(times[seed, drawn])
             rows = self.design[seed, drawn] * root[:, None]
-            weights[seed] = least_squares(rows, sums[seed, drawn] / root)
-        return Model(weights, distinct)
-
-
-def _apply(matrix: Array, vector: Array) -> Array:
-    """Return matrix times vector, seed by seed."""
-    return (matrix @ vector[..., None])[..., 0]
-
-
-def _label(rows: Array, weights: Array) -> Array:
-    """Return noiseless labels, which unlike those of BLAS don't depend on the number of rows."""
-    return (rows * weights[:, None]).sum(axis=2)
-
-
-def least_squares(rows: Array, labels: Array) -> Array:
-    """Return the minimum-norm least-squares weights (d,) of full-rank rows (k, d), labels (k,).
-
-    With at least 2d rows, whose condition number is small, the normal equations are solved; QR
-    serves near the interpolation threshold and below it.
-    """
-    count, dimension = rows.shape
-    if count >= 2 * dimension:
-        return np.asarray(np.linalg.solve(rows.T @ rows, rows.T @ labels), dtype=np.float64)
-    if count >= dimension:
-        basis, upper = np.linalg.qr(rows)
-        return np.linalg.solve(upper, basis.T @ labels)
-    basis, upper = np.linalg.qr(rows.T)
-    return basis @ np.linalg.solve(upper.T, labels)
+            labels = sums[seed, drawn] / root
+            weights[seed] = least_squares(rows, labels)
+            residual[seed] = ((labels - rows @ weights[seed]) ** 2).sum()
+        return Model(weights, distinct, residual_variance(residual, distinct, self.dimension))
 
 
 def expectations(
     parameters: Parameters, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
-    """Return the expected test error where it is known."""
+    """Return the expected test error and estimate of the noise, where they are known."""
     dimension, noise = parameters.dimension, parameters.noise_variance
-    error = theory.expected_test_error(
-        regime,
-        samples,
-        dimension,
-        noise,
-        iterations,
-        isotropic=parameters.covariance_decay == 0,
-        fresh_design=parameters.design == "fresh",
-    )
+    fresh, page = parameters.design == "fresh", "docs/theory/linear_regression.md"
+    options: dict[str, Any] = {"fresh_design": fresh}
+    found = {}
+    freedom = theory.degrees_of_freedom(regime, samples, dimension, iterations, **options)
+    if freedom is not None and noise:
+        found["noise_estimate"] = Expectation(
+            np.full(iterations, noise), f"{page}, eq. (11)", noise * np.sqrt(2 / freedom)
+        )
+    chain = (regime, samples, dimension, noise, iterations)
+    isotropic = parameters.covariance_decay == 0
+    error = theory.expected_test_error(*chain, isotropic=isotropic, **options)
     if error is not None:
-        equation = 9 if parameters.design == "fresh" else 7 if samples > dimension else 8
-        source = f"docs/theory/linear_regression.md, eq. ({equation})"
-        return {"test_error": Expectation(error, source, error * np.sqrt(2 / dimension))}
-    if regime == NAMED["accumulate-subsample"] and samples >= 2 * dimension + 2:
+        equation = 9 if fresh else 7 if samples > dimension else 8
+        deviation = theory.deviation(*chain, **options)
+        if noise == 0 and samples > dimension:
+            deviation = np.full_like(error, ROUNDING)
+        found["test_error"] = Expectation(error, f"{page}, eq. ({equation})", deviation)
+    elif regime == NAMED["accumulate-subsample"] and samples >= 2 * dimension + 2:
         factor = theory.accumulate_subsample_factor(iterations)
         error = noise * dimension / (samples - dimension - 1) * factor
-        source = "docs/theory/linear_regression.md, eq. (10)"
-        return {"test_error": Expectation(error, source, exact=False)}
-    return {}
+        found["test_error"] = Expectation(error, f"{page}, eq. (10)", exact=False)
+    return found
 
 
 def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whole: bool) -> float:
@@ -278,6 +287,9 @@ FAMILY = Family(
     metrics={
         "test_error": Metric("expected squared error on noiseless real test data"),
         "distinct_rows": Metric("distinct rows of the design in the training set"),
+        "noise_estimate": Metric(
+            "estimate of the variance of the label noise from residuals (missing: n <= d)"
+        ),
     },
     headline=Headline(
         "test_error",
@@ -290,5 +302,5 @@ FAMILY = Family(
     ),
     minimum_samples=1,
     expectations=expectations,
-    closed_form=ClosedForm(simulator, seconds),
+    closed_form=ClosedForm(simulator, seconds, version=2),
 )
