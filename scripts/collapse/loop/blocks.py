@@ -186,12 +186,14 @@ class Blocks:
         outputs = list(self.files.outputs(step).values())
         if step.rule == "evaluate":
             return outputs
-        shown = step.t in self._experiment.evaluated and (
-            step.branch.seed == self._experiment.seed_list[0]
-        )
-        if shown and (step.rule == "train" or (step.shard and step.shard.start == 0)):
-            return outputs[-1:] if step.rule == "train" else outputs
-        return []
+        shown = step.branch.seed == self._experiment.seed_list[0]
+        if not shown or step.t not in self._experiment.evaluated:
+            return []
+        if step.rule == "train":
+            return outputs[-1:]  # with its learning curve
+        texts = self.files.branches.family.by_steps.writes_text
+        evaluated = step.branch.evaluated_shards(step.t) if texts else []
+        return outputs if step.shard in evaluated[:1] else []
 
     def _is_current(self, step: PlannedStep) -> bool:
         found = identity.recorded(step.record)
