@@ -181,7 +181,7 @@ rule iteration:
     log:
         f"logs/iteration/{STEP_LOG}{{number}}.log",
     wildcard_constraints:
-        number=r"|-\d+",  # nothing, or the number of the record after outputs were lost
+        number=records.NUMBER,
     conda:
         inputs.environment_of
     threads: 1
