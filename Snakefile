@@ -33,7 +33,7 @@ rule all:
     default_target: True
     input:
         # Chains and datasets are named here, so that a lost one is made again in any case.
-        chains=inputs.all_chains,
+        chains=chains.of_study,
         metrics=inputs.all_metrics,
         figures=expand("results/figures/{experiment}", experiment=STUDY.experiments),
         samples=expand(

@@ -24,7 +24,7 @@ from processes import alone, verdict
 from threadpoolctl import threadpool_limits
 
 from collapse.loop.closed_form import run_chain
-from collapse.loop.plan.jobs import chain_seconds
+from collapse.loop.batches import chain_seconds
 from collapse.regimes import NAMED
 from collapse.study.chain_spec import ChainSpec
 

@@ -1,27 +1,42 @@
-# Closed-form families: one job runs one chain for all its seeds at once.
+# Closed-form families: a job runs the chains of a point for all their seeds at once, or one chain if
+# they take long (scripts/collapse/loop/batches.py).
 #
 # in:  the study
 # out: results/{experiment}/{point}/{regime}.nc  metrics, seed x iteration
+#
+# Of jobs that a study needs Snakemake knows their record alone, so that it deletes no finished chain
+# if another fails:
+#      results/{experiment}/{point}/chains.json, {regime}/chain.json
 
 
-rule chain:
-    """Run a chain for those of its seeds that are not in its file yet."""
+rule chains:
+    """Run those seeds of the chains of a job that are not in their files yet."""
     output:
-        # The file is not deleted before the job, so that of more seeds only the new ones run.
-        chain=update("results/{experiment}/{point}/{regime}.nc"),
+        record="results/{experiment}/{point}/{batch}{number}.json",
     log:
-        "logs/chain/{experiment}/{point}/{regime}.log",
+        "logs/chains/{experiment}/{point}/{batch}{number}.log",
     wildcard_constraints:
         experiment=inputs.closed_form,
+        batch="chains|[^/]+/chain",
+        number=records.NUMBER,
     conda:
         inputs.environment("other")
     threads: 1
     resources:
         mem_mb=2000,
     params:
-        specification=inputs.chain_of,
-        version=inputs.version_of,
-        seeds=inputs.kept_seeds_of,
-        afresh=inputs.afresh,
+        chains=chains.chains_of_batch,
     script:
-        "../scripts/chain.py"
+        "../scripts/chains.py"
+
+
+use rule chains as chain with:
+    input:
+        chains.before_file,
+    output:
+        # The file is not deleted before the job, so that of more seeds only the new ones run.
+        chain=update("results/{experiment}/{point}/{regime}.nc"),
+    log:
+        "logs/chains/{experiment}/{point}/{regime}.log",
+    params:
+        chains=chains.chain_of_file,

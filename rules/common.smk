@@ -2,7 +2,7 @@
 #
 # in:  the study file that config["study"] names, relative to the working directory or the project;
 #      the processes of jobs read its snapshot, so that a study edited meanwhile changes nothing
-# out: RUN, STUDY; inputs and steps, whose methods the rules use as functions (scripts/collapse/loop)
+# out: RUN, STUDY; inputs, chains and steps, whose methods the rules use as functions (scripts/collapse/loop)
 import sys
 import time
 
@@ -22,6 +22,8 @@ except ModuleNotFoundError as error:
 
 from collapse.artifacts import remedies
 from collapse.cluster import executor
+from collapse.loop import records
+from collapse.loop.chain_inputs import ChainInputs
 from collapse.loop.forcing import Forcing
 from collapse.loop.inputs import Inputs, any_of
 from collapse.loop.step_inputs import StepInputs
@@ -62,6 +64,7 @@ inputs = Inputs(
 # Snakemake evaluates a function for every job, even if no job has an environment of its own.
 uses_conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 environment_of = inputs.environment_of if uses_conda else inputs.environment("neural")
+chains = ChainInputs(inputs, finish=workflow.is_main_process)
 steps = StepInputs(inputs, finish=workflow.is_main_process)
 remedies.note_command(PROJECT, config["study"])
 

@@ -182,7 +182,7 @@ rule iteration:
     log:
         f"logs/iteration/{STEP_LOG}{{number}}.log",
     wildcard_constraints:
-        number=r"|-\d+",  # nothing, or the number of the record after outputs were lost
+        number=records.NUMBER,
     conda:
         environment_of
     threads: 1

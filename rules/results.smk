@@ -12,7 +12,7 @@
 rule gather:
     """Gather the chains of an experiment into one dataset."""
     input:
-        chains=run.undamaged(inputs.chains_of, workflow),
+        chains=run.undamaged(chains.of_experiment, inputs.chains_of, workflow),
     output:
         metrics="results/{experiment}/metrics.nc",
     log:
@@ -22,6 +22,7 @@ rule gather:
     resources:
         mem_mb=2000,
     params:
+        files=inputs.chain_files_of,
         cells=inputs.cells_of,
         specifications=inputs.specifications_of,
         layout=inputs.layout_of,

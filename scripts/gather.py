@@ -8,7 +8,7 @@ from collapse.results import gather
 with job.guarded(snakemake.log[0]):
     gather.write(
         Path(snakemake.output.metrics),
-        chains=list(zip(snakemake.params.cells, snakemake.input.chains, strict=True)),
+        chains=list(zip(snakemake.params.cells, snakemake.params.files.value, strict=True)),
         specifications=snakemake.params.specifications,
         layout=snakemake.params.layout,
         study=snakemake.params.study.value,

@@ -5,6 +5,7 @@ import time
 
 from collapse import study as studies
 from collapse.cluster import waiting
+from collapse.loop.batches import batches
 from harness import Cluster, assert_same, slurm, submissions
 
 
@@ -17,15 +18,19 @@ def test_a_cluster_gives_the_numbers_of_a_laptop(tmp_path, ci, tell):
     assert cluster.path("tables/summary.txt").exists()
     assert not list(cluster.path("").rglob(".training"))
 
-    # A submission holds 16 closed-form chains, on one core without a GPU, or the chains by steps of
+    # A submission holds 16 points of closed-form chains, on one core without a GPU, or the chains by steps of
     # a seed, on a GPU if the family is neural.
     study = studies.load(ci.study)
     closed = [name for name, plan in study.experiments.items() if not plan.by_iteration]
     chains, gaussian, neural = (
         [slurm("scontrol", "show", "job", job) for job in submissions(printed, name)]
-        for name in ("group_chains_", "group_seed-gaussian-steps-", "group_seed-language-model-")
+        for name in (
+            "group_closed-form_",
+            "group_seed-gaussian-steps-",
+            "group_seed-language-model-",
+        )
     )
-    assert len(chains) == -(-sum(len(list(study.chains(name))) for name in closed) // 16)
+    assert len(chains) == -(-sum(len(batches(study, name)) for name in closed) // 16)
     assert (len(gaussian), len(neural)) == (2, 1)  # as many as seeds
     assert all("gres:gpu:1" in one for one in neural)
     assert not any("gres:gpu" in one for one in chains + gaussian)

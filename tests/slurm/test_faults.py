@@ -29,7 +29,7 @@ STUDY = {
     "gaussian": {
         "family": "gaussian", "regimes": ["replace", "accumulate-subsample"],
         "iterations": 5, "seeds": 3, "samples": 10,
-        "grid": {"dimension": [1, 2], "variance": [1.0]},
+        "grid": {"dimension": [1, 2, 3], "variance": [1.0]},
     },
     "steps": {
         "family": "gaussian", "per_iteration": True, "regimes": ["replace"],
@@ -38,9 +38,8 @@ STUDY = {
 }  # fmt: skip
 METRICS = [f"results/{name}/metrics.nc" for name in STUDY]
 
-#: One chain of each regime and dimension, as the command line of its job has it.
-REPLACE, LARGER = "dimension=1 regime=replace", "chain: dimension=2 regime=replace"
-SUBSAMPLE = "dimension=1 regime=accumulate-subsample"
+#: The chains of each dimension, as the command line of their job has them.
+SMALL, LARGER, LARGEST = (f"chains: dimension={dimension}" for dimension in (1, 2, 3))
 
 CHAIN = "results/gaussian/dimension=1__*/replace.nc"
 
@@ -58,7 +57,12 @@ def undisturbed(tmp_path_factory):
 def cluster(tmp_path, undisturbed):
     """Yield a working directory, and check its numbers against the undisturbed run at the end."""
     # A submission holds one job, so that each fault strikes a submission of its own.
-    alone = ("--group-components", "chains=1", "--set-resources", "chain:mem_mb=500 * attempt")
+    alone = (
+        "--group-components",
+        "closed-form=1",
+        "--set-resources",
+        "chains:mem_mb=500 * attempt",
+    )
     cluster = Cluster(tmp_path / "cluster", undisturbed.study, *METRICS, *alone)
     yield cluster
     cluster.cancel()
@@ -67,9 +71,9 @@ def cluster(tmp_path, undisturbed):
 
 def test_failing_jobs_are_run_again(cluster, tell):
     """In one run, jobs are cancelled, killed for memory, out of time, and end with status 1."""
-    cluster.strike("cancelled", REPLACE, 300)
+    cluster.strike("cancelled", SMALL, 300)
     cluster.strike("memory", LARGER, "allocate")
-    cluster.strike("time", SUBSAMPLE, 300)
+    cluster.strike("time", LARGEST, 300)
     cluster.strike("exit", "whole_chain: iteration=2", "exit")
     driver = cluster.start()
     slurm("scontrol", "update", f"JobId={cluster.struck('time')}", "TimeLimit=1")
@@ -91,7 +95,7 @@ def test_failing_jobs_are_run_again(cluster, tell):
 
 def test_a_controller_and_a_node_may_go_down(cluster, undisturbed, tell):
     cluster.begin_with(undisturbed.directory, CHAIN)
-    cluster.strike("slow", REPLACE, 60)
+    cluster.strike("slow", SMALL, 60)
     driver = cluster.start()
     job = cluster.struck("slow")
     folder = state_folder()
@@ -127,7 +131,7 @@ def test_a_controller_and_a_node_may_go_down(cluster, undisturbed, tell):
 def test_a_new_driver_goes_on_where_a_killed_one_was(cluster, undisturbed, tell):
     """The driver is killed twice; its jobs are awaited the first time and cancelled the second."""
     cluster.begin_with(undisturbed.directory, CHAIN)
-    cluster.strike("awaited", REPLACE, 20)
+    cluster.strike("awaited", SMALL, 20)
     first = cluster.launch("--cluster", "debug")
     awaited = cluster.struck("awaited")
     second = subprocess.run(
@@ -164,7 +168,7 @@ def test_a_new_driver_goes_on_where_a_killed_one_was(cluster, undisturbed, tell)
 
 def test_the_driver_as_a_job_queues_again_before_its_limit(cluster, undisturbed, tell):
     cluster.begin_with(undisturbed.directory, CHAIN)
-    cluster.strike("slow", REPLACE, 15)
+    cluster.strike("slow", SMALL, 15)
     driver = cluster.launch("--minutes", "60", "--wait")
     job = until(lambda: re.search(r"the driver is job (\d+)", cluster.log.read_text()))[1]
     slow = cluster.struck("slow")
@@ -193,8 +197,7 @@ def test_a_full_disk(cluster, undisturbed, tell):
         said = log.read_text()
         assert said.startswith("error: ") and said.count("\n") == 1
         printed = cluster.log.read_text()
-        assert said.strip() in printed
-        assert f"    rule chain, log {log.relative_to(cluster.directory)}" in printed
+        assert f"{log.relative_to(cluster.directory)}: {said.strip()}" in printed
         filler.unlink()
         cluster.finish(cluster.start())
         kept = cluster.directory / "kept"

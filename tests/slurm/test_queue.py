@@ -37,7 +37,7 @@ def test_drivers_outlive_a_controller_that_is_away_for_three_minutes(tmp_path, h
     running, refused, started = (
         Cluster(tmp_path / name, here.study, METRICS) for name in ("running", "refused", "started")
     )
-    running.strike("slow", "chain: dimension=1", 60)
+    running.strike("slow", "chains: dimension=1", 60)
     drivers = [(running, running.start())]
     job = running.struck("slow")
     partition("DRAIN")
@@ -67,7 +67,7 @@ def test_drivers_outlive_a_controller_that_is_away_for_three_minutes(tmp_path, h
 
 def test_what_cannot_be_submitted_is_told_within_a_minute(tmp_path, here, tell):
     """A group that Snakemake's executor refuses, and one that sbatch refuses; others go on."""
-    refused = ("chain:slurm_extra='--account=mine'",), ("chain:mem_mb=900000",)
+    refused = ("chains:slurm_extra='--account=mine'",), ("chains:mem_mb=900000",)
     clusters = [
         Cluster(tmp_path / str(number), here.study, METRICS, "--set-resources", *each)
         for number, each in enumerate(refused)
@@ -77,7 +77,9 @@ def test_what_cannot_be_submitted_is_told_within_a_minute(tmp_path, here, tell):
     for cluster, driver in zip(clusters, drivers, strict=True):
         assert driver.wait(timeout=60) == 1
         log = cluster.log.read_text()
-        (line,) = [line for line in log.splitlines() if line.startswith("error: chains_chain")]
+        (line,) = [
+            line for line in log.splitlines() if line.startswith("error: closed-form_chains")
+        ]
         said.append(line.partition("be submitted: ")[2])
         assert "Trying to restart" not in log
     assert said[0].startswith("The --account option is not allowed in the 'slurm_extra'")
@@ -111,8 +113,8 @@ def test_a_submission_whose_answer_was_lost_is_not_made_twice(tmp_path, here, te
 
 
 def test_a_submission_that_can_never_start_is_told_and_found_beforehand(tmp_path, here, tell):
-    ask = "chain: {mem_mb: 2000 * attempt, runtime: 5 * attempt}"
-    asked = "chain: {runtime: 50 * attempt, slurm_partition: short}"
+    ask = "chains: {mem_mb: 2000 * attempt, runtime: 5 * attempt}"
+    asked = "chains: {runtime: 50 * attempt, slurm_partition: short}"
     profile = (PROJECT / "profiles" / "slurm" / "config.yaml").read_text()
     assert ask in profile
     cluster = Cluster(tmp_path / "cluster", here.study, METRICS)
@@ -125,7 +127,10 @@ def test_a_submission_that_can_never_start_is_told_and_found_beforehand(tmp_path
             cluster.profile, cluster.directory, ["--config", f"study={here.study}"]
         )
         (fault,) = [str(finding) for finding in look if finding.remedy]
-        assert "submission chains (2 chain): asks for 100 min, at attempt 3 for 300, and" in fault
+        assert (
+            "submission closed-form (2 chains): asks for 100 min, at attempt 3 for 300, and"
+            in fault
+        )
         assert (
             "the limit of partition short is 60. In the profile set runtime: min(30, 10 * attempt)"
             in fault

@@ -1,6 +1,7 @@
 """A chain's job: what is there is used again, what is damaged or outdated is not."""
 
 import fcntl
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from collapse import job
 from collapse.artifacts import chain_file
 from collapse.artifacts.files import UnreadableFileError
 from collapse.loop import chain, closed_form
+from collapse.loop.batches import batches
 from collapse.regimes import NAMED
+from collapse.study import Study
 from collapse.study.chain_spec import ChainSpec
 
 
@@ -36,6 +39,44 @@ def simulated(monkeypatch):
 def run(path, spec, seeds, version=1, **options):
     chain.run(path, specification=spec.as_dict(), version=version, seeds=seeds, **options)
     return chain_file.read_chain(path)
+
+
+def test_short_chains_of_a_point_are_one_job_and_longer_ones_one_each():
+    plan = {"family": "gaussian", "regimes": ["replace", "accumulate"], "samples": [10, 20]}
+    experiments = {
+        name: {**plan, "grid": {"dimension": 2}, "iterations": iterations, "seeds": seeds}
+        for name, iterations, seeds in (("short", 3, 2), ("long", 10_000, 1000))
+    }
+    study = Study.model_validate({"experiments": experiments})
+    found = {
+        name: {record.partition("__")[2]: len(chains) for record, chains in each.items()}
+        for name in experiments
+        for each in [batches(study, name)]
+    }
+    assert found == {
+        "short": {f"samples={n}/chains.json": 2 for n in (10, 20)},
+        "long": {f"samples={n}/{each}/chain.json": 1 for n in (10, 20) for each in plan["regimes"]},
+    }
+
+
+def test_if_a_chain_fails_those_after_it_run(at_home, spec, simulated):
+    def described(name, seeds):
+        given = {"specification": spec.as_dict(), "version": 1, "seeds": seeds}
+        return {"path": f"results/e/p/{name}.nc", **given}
+
+    Path("results/e/p").mkdir(parents=True)
+    chain.run_all([described("done", [0]), described("locked", [0])])
+    done = Path("results/e/p/done.nc").stat().st_mtime_ns
+    with open("results/e/p/locked.nc") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(SystemExit, match=r"error: .*locked\.nc: can't be read"):
+            chain.run_all([described(name, [0, 1]) for name in ("locked", "new")])
+        chain.run_all([described("done", [0])])
+    assert simulated == [0, 0, 0, 1]
+    assert chain_file.read_chain("results/e/p/new.nc")[1] == [0, 1]
+    assert Path("results/e/p/done.nc").stat().st_mtime_ns == done
+    assert "can't be read" in Path("logs/chain/e/p/locked.log").read_text()
+    assert "peak memory" in Path("logs/chain/e/p/new.log").read_text()
 
 
 def test_only_new_seeds_are_run_and_all_are_as_if_run_at_once(tmp_path, spec, simulated):

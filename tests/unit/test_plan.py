@@ -14,6 +14,7 @@ from collapse.cluster import planned_times
 from collapse.errors import JobError
 from collapse.families.text_work import SIDE_BY_SIDE
 from collapse.families.work import Work
+from collapse.loop.batches import batches, chain_seconds
 from collapse.loop.closed_form import run_chain
 from collapse.loop.plan import cards, device, estimate, jobs, machine, table
 from collapse.loop.plan.device import Device
@@ -44,8 +45,9 @@ def test_every_experiment_has_a_line_and_the_total_adds_up(local, planned, card)
     assert [line.split()[0] for line in lines] == ["experiment", *local.experiments, "of", "total"]
     assert ("GPU-hours" in lines[0]) == (card is not None)
     assert "estimates" in explained and "core" in explained
-    costs = estimate.costs(local, planned, Machine(REFERENCE, card))
-    assert int(lines[-1].split()[1]) == len(planned) == sum(cost.jobs for cost in costs.values())
+    together = jobs.joined(planned)
+    costs = estimate.costs(local, together, Machine(REFERENCE, card))
+    assert int(lines[-1].split()[1]) == len(together) == sum(cost.jobs for cost in costs.values())
     for name, experiment in local.experiments.items():
         assert costs[name].bytes > 0 < costs[name].core
         assert (costs[name].gpu > 0) == (card is not None and experiment.by_iteration)
@@ -77,6 +79,9 @@ def test_several_steps_in_a_job_save_start_up_and_no_work(local, planned, holds)
         assert after.bytes == pytest.approx(before.bytes)
         if experiment.by_iteration:
             assert after.jobs < before.jobs and after.start < 0.6 * before.start
+        else:
+            saved = len(list(local.chains(name))) - len(batches(local, name))
+            assert before.jobs - after.jobs == saved
     assert longest_path(Machine(REFERENCE).tasks(together)) > 0  # without circles
 
 
@@ -126,7 +131,7 @@ def test_the_estimate_of_a_chain_is_of_the_right_order(family, regime):
     start = time.process_time()
     run_chain(spec, range(10))
     taken = (time.process_time() - start) / 10
-    assert jobs.chain_seconds(spec) == pytest.approx(taken, rel=9, abs=1e-3)
+    assert chain_seconds(spec) == pytest.approx(taken, rel=9, abs=1e-3)
 
 
 # Devices.

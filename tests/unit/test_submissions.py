@@ -55,29 +55,29 @@ def driven(tmp_path, path, *options, experiments=None):
     ("options", "said"),
     [
         (
-            ("--set-resources", "chain:gpu=1", "chain:gpu_model='a100-sxm4'"),
+            ("--set-resources", "chains:gpu=1", "chains:gpu_model='a100-sxm4'"),
             "Invalid GPU model format: a100-sxm4",
         ),
         (
             (
                 "--set-resources",
-                "chain:slurm_extra='--account=mine'",
+                "chains:slurm_extra='--account=mine'",
             ),
             "The --account option is not allowed",
         ),
         (("--slurm-logdir", "study.yaml/logs"), "Not a directory"),
-        (("--groups", f"chain={LONG}"), "File name too long"),
+        (("--groups", f"chains={LONG}"), "File name too long"),
     ],
 )
 def test_a_group_that_cannot_be_submitted_is_told_with_the_reason(tmp_path, options, said):
     printed = driven(tmp_path, commands(tmp_path / "bin"), *options)
     (line,) = [line for line in printed.splitlines() if line.startswith("error: ")]
-    assert "_chain: it could not be submitted: " in line and said in line
+    assert "_chains: it could not be submitted: " in line and said in line
 
 
 def test_a_name_that_is_too_long_is_found_beforehand():
     study = Study.model_validate({"experiments": {"gaussian": GAUSSIAN}})
-    settings = {**PROFILE, "groups": [f"chain={LONG}"]}
+    settings = {**PROFILE, "groups": [f"chains={LONG}"]}
     assert "Shorten" in limit_checks._names(submissions.all_of(settings, study)).remedy
     assert not limit_checks._names(wanted(steps=STEPS)).remedy
 
@@ -85,7 +85,7 @@ def test_a_name_that_is_too_long_is_found_beforehand():
 def test_steps_in_a_group_are_warned_of():
     """Snakemake deletes the outputs of a whole group if one of its jobs fails."""
     assert not limit_checks._grouped(PROFILE).remedy
-    grouped = {**PROFILE, "groups": ["train=mine", "chain=chains"]}
+    grouped = {**PROFILE, "groups": ["train=mine", "chains=closed-form"]}
     assert "job_holds" in limit_checks._grouped(grouped).remedy
 
 
@@ -95,7 +95,7 @@ def test_what_sbatch_says_is_told_once(tmp_path):
         tmp_path / "bin", sbatch=f"echo x >> {tmp_path}/asked; echo '{words}' >&2; exit 1"
     )
     printed = driven(tmp_path, path)
-    assert f"error: chains_chain: it could not be submitted: {words}\n" in printed
+    assert f"error: closed-form_chains: it could not be submitted: {words}\n" in printed
     assert (tmp_path / "asked").read_text() == "x\n"
 
 
@@ -275,10 +275,10 @@ def test_a_submission_asks_for_the_sum_of_its_jobs_as_snakemake_does(tmp_path):
     """Snakemake's own groups and their time limits, as it passes them to sbatch."""
     asked = "for word; do case $word in /*.log) log=$word;; esac; done; "
     asked += f'echo "$(basename $(dirname $log)) $*" >> {tmp_path}/asked; exit 1'
-    study = {"gaussian": {**GAUSSIAN, "regimes": ["replace", "accumulate"]}}
+    study = {"gaussian": {**GAUSSIAN, "samples": [10, 20], "regimes": ["replace", "accumulate"]}}
     driven(tmp_path, commands(tmp_path / "bin", sbatch=asked), experiments=study)
     (line,) = (tmp_path / "asked").read_text().splitlines()
-    (submission,) = [one for one in wanted(**study) if one.name == "chains"]
+    (submission,) = [one for one in wanted(**study) if one.name == "closed-form"]
     assert line.startswith(submission.folder + " ")
     assert f" -t {submission.minutes(PROFILE, 1)} " in line
     assert submission.minutes(PROFILE, 1) == 2 * 5
@@ -342,16 +342,16 @@ def test_time_limits_are_read_as_sinfo_prints_them(printed, minutes):
 def test_what_the_executor_refuses_is_found_beforehand(tmp_path):
     train = {"gpu_model": "'a100-sxm4'", "gpu": 1}
     extra = {"slurm_extra": "'--account=mine'"}
-    settings = {**PROFILE, "set-resources": {"train": train, "chain": extra}}
+    settings = {**PROFILE, "set-resources": {"train": train, "chains": extra}}
     steps = {**STEPS, "job_holds": "step"}
     study = Study.model_validate({"experiments": {"steps": steps, "gaussian": GAUSSIAN}})
     settings["groups"] = [*PROFILE["groups"], "train=mine", "generate=mine"]
     found = faults(limit_checks._refused(settings, submissions.all_of(settings, study)))
     assert ["--gpus-per-node" in line for line in found] == [False, True]
-    assert "resources of chain: The --account option" in found[0]
+    assert "resources of chains: The --account option" in found[0]
     # The remedies are accepted, if all rules of a group have the same.
     train = {"gpu": 0, "slurm_extra": "'--signal=TERM@120 --gpus-per-node=a100-sxm4:1'"}
-    settings["set-resources"] = {"train": train, "chain": {"slurm_account": "mine"}}
+    settings["set-resources"] = {"train": train, "chains": {"slurm_account": "mine"}}
     (found,) = faults(limit_checks._refused(settings, submissions.all_of(settings, study)))
     assert "different values of slurm_extra" in found
     settings["set-resources"] |= {"generate": train}

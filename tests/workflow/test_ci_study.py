@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 from collapse import study as studies
+from collapse.loop.batches import batches
 from collapse.study import mixtures
 from running import PROJECT, Workflow
 
@@ -148,7 +149,7 @@ def test_the_plan_counts_the_jobs_of_a_dry_run(tmp_path):
     assert not workflow.path("").exists()
     planned = workflow.planned()
     at_once = [name for name, plan in study.experiments.items() if not plan.by_iteration]
-    assert planned["chain"] == sum(len(list(study.chains(name))) for name in at_once)
+    assert planned["chains"] == sum(len(batches(study, name)) for name in at_once)
     assert planned["gather"] == len(study.experiments)
     jobs = int(re.search(r"^total +(\d+) ", printed, re.M)[1])
     assert jobs == sum(planned.values()) - planned["all"]

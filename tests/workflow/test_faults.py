@@ -38,7 +38,9 @@ def test_an_interrupted_run_ends_in_the_same_numbers(undisturbed, tmp_path, how)
 
     killed(workflow, ready=lambda: chains() >= 3, how=how)
     assert chains() < 12, "it was not interrupted"
+    done = {path: path.stat().st_mtime_ns for path in tmp_path.glob("results/loop/*/*.nc")}
     workflow.run()
+    assert done == {path: path.stat().st_mtime_ns for path in done}
     assert numbers(workflow).identical(numbers(undisturbed))
     assert not list(tmp_path.rglob("*.partial"))
 
@@ -80,7 +82,7 @@ def test_a_file_that_another_process_writes_is_left_alone(undisturbed):
         printed = undisturbed.run(fails=True)
     assert f"{name}: can't be read (another process has it open" in printed
     assert everything(undisturbed) == before
-    assert undisturbed.planned().get("chain") is None
+    assert undisturbed.planned().get("chains") is None
     undisturbed.run()
 
 

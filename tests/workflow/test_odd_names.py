@@ -35,7 +35,7 @@ def workflow(tmp_path_factory):
 
 def test_every_job_of_a_study_is_planned(workflow):
     planned = workflow.planned()
-    assert (planned["prepare"], planned["chain"], planned["collect"]) == (2, 2, 4)
+    assert (planned["prepare"], planned["chains"], planned["collect"]) == (2, 1, 4)
 
 
 def test_a_run_makes_the_figures(workflow):

@@ -32,6 +32,8 @@ STEPS = {**CLOSED, "per_iteration": True, "seeds": 1, "keep_models": "none"}
 #: The jobs that make results of one experiment anew, and those of all experiments together.
 OWN, TOGETHER = {"gather": 1, "figures": 1}, {"theory_check": 1, "summary": 1, "all": 1}
 RESULTS = OWN | TOGETHER
+#: The file of a chain.
+FILE = "results/closed/dimension=2__samples=10/replace.nc"
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,7 @@ def test_nothing_runs_again_in_a_fresh_clone_or_after_a_comment_in_a_script(ran,
 GAUSSIAN = "gaussian/__init__.py"
 VERSIONS = {
     "another family": ("discrete.py", "version=2", "0", {}),
-    "closed form": (GAUSSIAN, "version=2", "0", {"chain": 2, **RESULTS}),
+    "closed form": (GAUSSIAN, "version=2", "0", {"chains": 1, **RESULTS}),
     # The models that an evaluation reads are not kept, so they are trained again.
     "evaluate": (
         GAUSSIAN,
@@ -136,12 +138,12 @@ def test_resources_and_retention_change_nothing(ran):
 CHANGES = {
     "new seed": (
         {"closed": {"seeds": 4}},
-        {"chain": 2, **RESULTS},
+        {"chains": 1, **RESULTS},
     ),
     "fewer seeds": ({"closed": {"seeds": 2}}, RESULTS),
     "new regime": (
         {"closed": {"regimes": ["replace", "accumulate", "accumulate-subsample"]}},
-        {"chain": 1, **RESULTS},
+        {"chains": 1, **RESULTS},
     ),
     "new seed by steps": (
         {"steps": {"seeds": 2}},
@@ -166,7 +168,7 @@ CHANGES = {
     ),
     "another experiment": (
         {"more": {**CLOSED, "regimes": ["replace"]}},
-        {"chain": 1, **RESULTS},
+        {"chains": 1, **RESULTS},
     ),
 }  # fmt: skip
 
@@ -177,24 +179,54 @@ def test_a_change_runs_what_it_concerns(ran, change):
     assert planned(ran, **study) == jobs
 
 
+#: What is asked for, and the jobs of a study with a new seed if one runs all chains of a point, and
+#: if chains are so long that one runs one of them. A file alone has a job of its own.
+HOLDING = {
+    "everything": ((), {"chains": 1} | RESULTS, {"chains": 2} | RESULTS),
+    "a file": ((FILE,), {"chains": 1, "chain": 1}, {"chains": 1, "chain": 1}),
+}
+
+
+@pytest.mark.parametrize("asked", HOLDING)
+def test_how_many_chains_a_job_runs_makes_nothing_again(ran, clone, tmp_path_factory, asked):
+    targets, *jobs = HOLDING[asked]
+    choice = clone / "scripts" / "collapse" / "loop" / "batches.py"
+    text = choice.read_text()
+    assert text.count("SHORT = 30.0") == 1
+    other = Workflow(tmp_path_factory.mktemp("other") / "copy")
+    shutil.copytree(ran.directory, other.directory)
+    for short, expected in zip(("30.0", "0.0"), jobs, strict=True):
+        choice.write_text(text.replace("SHORT = 30.0", f"SHORT = {short}"))
+        assert planned(ran, *targets) == {}
+        assert planned(ran, *targets, closed={"seeds": 4}) == expected
+    # The file of this chain is then of a job of several, or of its own.
+    other.write(closed=CLOSED | {"seeds": 4}, steps=STEPS)
+    other.run(*targets)
+    for short in ("30.0", "0.0"):
+        choice.write_text(text.replace("SHORT = 30.0", f"SHORT = {short}"))
+        assert other.planned(*targets) == {}
+
+
 def test_all_jobs_run_if_all_are_forced(ran):
     forced = planned(ran, "--forceall")
-    assert forced["chain"] == 2 and forced["train_unkept"] == 5 and forced["gather"] == 2
-    assert planned(ran, "--forcerun", "chain") == {"chain": 2, **RESULTS}
+    assert forced["chains"] == 1 and forced["train_unkept"] == 5 and forced["gather"] == 2
+    for name in ("chains", "chain", FILE):
+        assert planned(ran, "--forcerun", name) == {"chains": 1, **RESULTS}
 
 
 def test_forced_jobs_really_run(tmp_path):
     """A closed-form chain computes all its seeds again, and a model that was not kept is there."""
     short = {"regimes": ["replace"], "iterations": 2}
     forced = Workflow.ran(tmp_path, closed=CLOSED | short, steps=STEPS | short)
-    path = forced.path("closed/dimension=2__samples=10/replace.nc")
+    path = forced.directory / FILE
     before, seeds, made_of = chain_file.read_chain(path)
     wrong = {name: values + 1 for name, values in before.items()}
-    chain_file.write_chain(path, wrong, seeds=seeds, iterations=[1, 2], identity=made_of)
-    forced.run("--forceall")
-    after, _, _ = chain_file.read_chain(path)
-    for name, values in before.items():
-        assert np.array_equal(after[name], values, equal_nan=True)
+    for options in (("--forceall",), ("--force", FILE)):
+        chain_file.write_chain(path, wrong, seeds=seeds, iterations=[1, 2], identity=made_of)
+        forced.run(*options)
+        after, _, _ = chain_file.read_chain(path)
+        for name, values in before.items():
+            assert np.array_equal(after[name], values, equal_nan=True)
     assert forced.planned() == {}
 
 
@@ -293,7 +325,7 @@ def test_data_counts_by_its_content(text):
 
 def test_seeds_that_a_study_has_no_more_are_kept(tmp_path):
     workflow = Workflow.ran(tmp_path, closed=CLOSED)
-    path = workflow.path("closed/dimension=2__samples=10/replace.nc")
+    path = workflow.directory / FILE
     first, seeds, _ = chain_file.read_chain(path)
     written = path.stat().st_mtime_ns
     workflow.write(closed=CLOSED | {"seeds": [1]})
@@ -326,4 +358,4 @@ def test_a_study_that_is_edited_meanwhile_changes_nothing_of_the_run(tmp_path):
     assert driver.returncode == 0, printed
     with xr.open_dataset(workflow.path("closed/metrics.nc")) as dataset:
         assert dataset.sizes["iteration"] == 5
-    assert workflow.planned()["chain"] == 12
+    assert workflow.planned()["chains"] == 6

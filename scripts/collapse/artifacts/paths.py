@@ -135,14 +135,13 @@ class Branch:
         """Return the path of the portrait of iteration t, of a family that draws pictures."""
         return f"{self._folder(t, self.points.evaluation)}/portrait.npz"
 
-    def block(self, t: int, holds: str, number: int = 1) -> str:
+    def block(self, t: int, holds: str) -> str:
         """Return the path of the record of a job that holds several steps, up to iteration t.
 
-        ``holds`` is ``iteration`` or ``chain``. The record has a number if outputs of the job were
-        lost after it had ended.
+        ``holds`` is ``iteration`` or ``chain``. The record has a number as well if outputs of the
+        job were lost after it had ended.
         """
-        numbered = holds if number == 1 else f"{holds}-{number}"
-        return f"{self._folder(t, self.points.training)}/{numbered}.json"
+        return f"{self._folder(t, self.points.training)}/{holds}.json"
 
     def shards(self, t: int) -> list[Shard]:
         """Return the shards that iteration t + 1 needs of the samples of iteration t."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from snakemake.resources import Resources
 
 from collapse import families
+from collapse.loop.batches import batches
 from collapse.loop.blocks import Blocks, chosen
 from collapse.loop.branches import Branches
 from collapse.loop.lineage import Lineage
@@ -108,16 +109,15 @@ def _configured(settings: Mapping[str, Any]) -> str | None:
 def _jobs(study: Study, job_holds: str | None) -> Iterator[Described]:
     """Yield the rule, the wildcards and the connected part of the graph of every job."""
     for name, experiment in study.experiments.items():
-        chains = list(study.chains(name))
         here = {"experiment": name}
         if experiment.by_iteration:
             branches = Branches(study, name)
             yield from _steps(branches, chosen(branches, job_holds, on_cluster=True))
-        for spec in chains:
-            rule = "collect" if experiment.by_iteration else "chain"
-            place = {**here, "point": spec.point, "regime": spec.regime_name}
-            alone = f"{name}/{spec.point}/{spec.regime_name}"
-            yield rule, place, name if experiment.by_iteration else alone
+            for spec in study.chains(name):
+                yield "collect", {**here, "point": spec.point, "regime": spec.regime_name}, name
+        else:
+            for record, specs in batches(study, name).items():
+                yield "chains", {**here, "point": specs[0].point}, record
         yield "gather", here, name
         yield "figures", here, name
         if mixtures.among(study, name):

@@ -8,13 +8,13 @@ step if a later one fails. A block that runs again goes on where it stopped.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from collapse.artifacts import identity
 from collapse.artifacts.identity import MadeOf
 from collapse.artifacts.paths import Branch
+from collapse.loop import records
 from collapse.loop.branches import Branches
 from collapse.loop.plan.machine import REFERENCE
 from collapse.loop.step_files import Files, PlannedStep, StepFiles
@@ -109,9 +109,9 @@ class Blocks:
         last = self.last(t)
         first = branch.block(last, self.holds)
         if first not in self._records:
-            found = _records(first, (self.holds,))
+            found = records.found(first)
             lost = bool(found) and finish and bool(self.lost(branch, last))
-            self._records[first] = branch.block(last, self.holds, max(found, default=1) + lost)
+            self._records[first] = records.numbered(first, max(found, default=1) + lost)
         return self._records[first]
 
     def steps(self, branch: Branch, last: int) -> list[PlannedStep]:
@@ -208,18 +208,9 @@ class Blocks:
         """Return the identities of the steps that jobs of this chain have finished, by record."""
         found: dict[str, str] = {}
         for t in range(self.first(last), last + 1):
-            for path in _records(branch.block(t, self.holds), HOLDING).values():
+            for path in records.found(branch.block(t, self.holds), HOLDING).values():
                 found |= (identity.recorded(path) or {}).get("steps", {})
         return found
-
-
-def _records(path: str, holding: Sequence[str]) -> dict[int, str]:
-    """Return the records of blocks that are in the folder of a path, by number."""
-    folder = os.path.dirname(path)
-    names = os.listdir(folder) if os.path.isdir(folder) else []
-    pattern = re.compile(rf"(?:{'|'.join(holding)})(?:-(\d+))?\.json")
-    found = filter(None, map(pattern.fullmatch, names))
-    return {int(one[1] or 1): os.path.join(folder, one[0]) for one in found}
 
 
 def _paths(files: Files) -> Iterator[str]:

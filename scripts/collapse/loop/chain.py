@@ -1,7 +1,9 @@
-"""The job of a closed-form chain, which runs the seeds that are not in its file yet."""
+"""The job of closed-form chains, which runs the seeds that are not in their files yet."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,30 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from collapse import job
 from collapse.artifacts import chain_file
 from collapse.artifacts.files import DamagedFileError
 from collapse.loop import closed_form
 from collapse.study.chain_spec import ChainSpec
+
+
+def run_all(chains: Sequence[Mapping[str, Any]]) -> None:
+    """Run several chains one after the other; if one fails, the others run nevertheless.
+
+    Each has its own log, as if it were a job of its own. ``chains`` are the arguments of `run`. A
+    failure ends the process after the last chain, with one line for each that failed.
+    """
+    failures = []
+    for chain in chains:
+        path = Path(chain["path"])
+        log = Path("logs", "chain", *path.parts[1:]).with_suffix(".log")
+        try:
+            with job.guarded(log, since=time.perf_counter()):
+                run(**{**chain, "path": path})
+        except SystemExit as failed:
+            failures.append(str(failed))
+    if failures:
+        sys.exit("\n".join(failures))
 
 
 def run(
@@ -34,12 +56,13 @@ def run(
     found = _previous(path, identity)
     kept = list(dict.fromkeys([*found, *seeds]))
     missing = [seed for seed in kept if afresh or seed not in found]
+    if not missing:
+        return
     spec = ChainSpec.parse(specification)
-    if missing:
-        with threadpool_limits(1):
-            new = closed_form.run_chain(spec, missing)
-        for row, seed in enumerate(missing):
-            found[seed] = {name: values[row] for name, values in new.items()}
+    with threadpool_limits(1):
+        new = closed_form.run_chain(spec, missing)
+    for row, seed in enumerate(missing):
+        found[seed] = {name: values[row] for name, values in new.items()}
     metrics = {name: np.stack([found[seed][name] for seed in kept]) for name in found[kept[0]]}
     chain_file.write_chain(path, metrics, seeds=kept, iterations=spec.evaluated, identity=identity)
 

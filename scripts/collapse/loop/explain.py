@@ -19,15 +19,20 @@ from collapse.artifacts import chain_file, identity
 from collapse.artifacts.identity import MadeOf
 from collapse.artifacts.paths import BASE
 from collapse.errors import JobError
+from collapse.loop.batches import chain_path, missing_seeds
+from collapse.loop.chain_inputs import ChainInputs
 from collapse.loop.inputs import Inputs
 from collapse.loop.step_inputs import StepInputs
+from collapse.study.chain_spec import ChainSpec
 
 #: The paths of what steps and chains write, without the name of a file.
 _STEP = re.compile(
     r"results/(?P<experiment>[^/]+)/(?P<point>[^/]+)/(?P<regime>[^/]+)"
     r"/seed(?P<seed>\d+)/iter(?P<iteration>\d+)/(?:synthetic/(?P<start>\d+)-(?P<stop>\d+))?"
 )
-_CHAIN = re.compile(r"results/(?P<experiment>[^/]+)/(?P<point>[^/]+)/(?P<regime>[^/]+)\.nc$")
+_BATCH = re.compile(
+    r"results/(?P<experiment>[^/]+)/(?P<point>[^/]+)/(?P<batch>chains|[^/]+/chain)(?:-\d+)?\.json$"
+)
 _BASE = re.compile(r"results/bases/(?P<base>[0-9a-f]+)$")
 _DATA = re.compile(r"results/(?P<experiment>[^/]+)/data/(?P<point>[^/]+)$")
 
@@ -108,8 +113,8 @@ def _job_of(output: str) -> str:
 
 
 def _reason(rule: str, output: str, status: str, inputs: Inputs, steps: StepInputs) -> str:
-    if rule == "chain":
-        return _of_chain(output, inputs)
+    if rule == "chains":
+        return _of_batch(output, inputs)
     if rule in ("iteration", "whole_chain"):
         return _of_block(output, inputs, steps)
     record, place = _record_of(rule, output)
@@ -151,21 +156,35 @@ def _of_block(output: str, inputs: Inputs, steps: StepInputs) -> str:
     return f"{len(undone)} steps, first {first.rule} of iteration {first.t}: {why}"
 
 
-def _of_chain(output: str, inputs: Inputs) -> str:
-    place = _CHAIN.match(output)
-    if place is None or not Path(output).exists():
+def _of_batch(output: str, inputs: Inputs) -> str:
+    """Say which chains of a job would run, and why the first of them would."""
+    place = _BATCH.match(output)
+    if place is None:
         return NEW
-    wildcards = SimpleNamespace(**place.groupdict())
-    expected = inputs.identity_of(wildcards)
+    specs = ChainInputs(inputs).batch(SimpleNamespace(**place.groupdict()))
+    whys = {spec.regime_name: why for spec in specs if (why := _of_chain(spec, inputs))}
+    if not whys:
+        return "all of its chains are done, and only its record is to be written"
+    first, why = next(iter(whys.items()))
+    if why == NEW and len(whys) == len(specs):
+        return NEW
+    return f"{len(whys)} chains, first {first}: {why}"
+
+
+def _of_chain(spec: ChainSpec, inputs: Inputs) -> str:
+    """Say why a chain would run; nothing if it is done."""
+    path = chain_path(spec)
+    if not Path(path).exists():
+        return NEW
+    expected = {**spec.as_dict(), "version": inputs.version_of(spec)}
     try:
-        found = chain_file.identity_of(output)
+        found = chain_file.identity_of(path)
     except JobError as error:
         return str(error)
     if not chain_file.is_of(found, expected):
         return "; ".join(chain_file.differences(found, expected))
-    there = chain_file.seeds_of(output, expected)
-    missing = [str(seed) for seed in inputs.seeds_of(wildcards) if seed not in there]
-    return f"new seeds {', '.join(missing)}" if missing else "it is incomplete"
+    missing = missing_seeds(spec, inputs.version_of(spec), inputs.seeds_of(spec))
+    return f"new seeds {', '.join(map(str, missing))}" if missing else ""
 
 
 def _record_of(rule: str, output: str) -> tuple[str | None, SimpleNamespace]:

@@ -13,11 +13,12 @@ from typing import Any
 
 from collapse import families
 from collapse import study as studies
-from collapse.artifacts import chain_file, identity
+from collapse.artifacts import identity
 from collapse.artifacts.identity import MadeOf
 from collapse.families.contract import Family
 from collapse.families.declarations import Parameters
 from collapse.loop import rule_functions
+from collapse.loop.batches import chain_path
 from collapse.loop.blocks import Blocks, chosen
 from collapse.loop.branches import Branches
 from collapse.loop.forcing import Forcing
@@ -147,11 +148,6 @@ class Inputs:
         return any_of(self.branches)
 
     @property
-    def all_chains(self) -> list[str]:
-        """Paths of the results of all chains of the study."""
-        return [path for name in self.study.experiments for path in self._chain_files(name)]
-
-    @property
     def all_metrics(self) -> list[str]:
         """Paths of the datasets of all experiments."""
         return [f"results/{name}/metrics.nc" for name in self.study.experiments]
@@ -161,39 +157,18 @@ class Inputs:
         """Paths of the datasets of the experiments in `published`."""
         return [f"results/{name}/metrics.nc" for name in self.published]
 
-    def _chain_files(self, experiment: str) -> list[str]:
-        return [chain_path(spec) for spec in self.study.chains(experiment)]
-
     def chains_of(self, wildcards: Any) -> list[str]:
         """Return the paths of the results of all chains of an experiment."""
-        return self._chain_files(wildcards.experiment)
+        return [chain_path(spec) for spec in self.study.chains(wildcards.experiment)]
 
     def chain_of(self, wildcards: Any) -> dict[str, Any]:
         """Return the specification of a chain as plain values."""
         spec = self.study.chain(wildcards.experiment, wildcards.point, wildcards.regime)
         return spec.as_dict()
 
-    def afresh(self, wildcards: Any) -> Uncompared:
-        """Return whether a chain runs all its seeds again, because the user forces it."""
-        path = self.chain_path_of(wildcards)
-        return Uncompared(self.forcing.any_of("chain", path))
-
-    def kept_seeds_of(self, wildcards: Any) -> list[int]:
-        """Return the seeds that a chain's file has after the run: those it has, and new ones.
-
-        They change, so that the job runs again, only if the study has a seed that is not there.
-        """
-        wanted = self.seeds_of(wildcards)
-        found = chain_file.seeds_of(self.chain_path_of(wildcards), self.identity_of(wildcards))
-        return [*found, *(seed for seed in wanted if seed not in found)]
-
-    def chain_path_of(self, wildcards: Any) -> str:
-        """Return the path of the file of a chain."""
-        return f"results/{wildcards.experiment}/{wildcards.point}/{wildcards.regime}.nc"
-
-    def identity_of(self, wildcards: Any) -> dict[str, Any]:
-        """Return what the file of a closed-form chain says that it is made of."""
-        return {**self.chain_of(wildcards), "version": self.version_of(wildcards)}
+    def chain_files_of(self, wildcards: Any) -> Uncompared:
+        """Return the paths of `chains_of` as a parameter."""
+        return Uncompared(self.chains_of(wildcards))
 
     def seeds_of(self, wildcards: Any) -> list[int]:
         """Return the seeds of an experiment."""
@@ -300,11 +275,6 @@ class Inputs:
     def gpus_of(self, wildcards: Any) -> int:
         """Return the number of GPUs that a step asks for if the profile does not say another."""
         return int(self.family(wildcards).wants_gpu)
-
-
-def chain_path(spec: ChainSpec) -> str:
-    """Return the path of a chain's results."""
-    return f"results/{spec.experiment}/{spec.point}/{spec.regime_name}.nc"
 
 
 def _remarks(family: Family[Parameters], chains: Iterable[ChainSpec]) -> list[str]:

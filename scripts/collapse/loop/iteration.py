@@ -18,7 +18,7 @@ from collapse import job
 from collapse.artifacts import files as written
 from collapse.artifacts import identity
 from collapse.artifacts.paths import SCRATCH
-from collapse.loop import run, steps
+from collapse.loop import records, run, steps
 from collapse.loop.blocks import Blocks
 from collapse.loop.branches import Branches
 from collapse.loop.lineage import Lineage
@@ -89,11 +89,7 @@ def run_block(
     for step in blocks.steps(branch, last):
         _let_go(blocks, step)  # left by a job that was stopped
     made_of = blocks.made_of(branch, last)
-    written.write_text(record, json.dumps({identity.KEY: made_of}, indent=1) + "\n")
-    numbered = Path(record).parent.glob(f"{place.holds}*.json")  # see `Blocks.record`
-    for other in numbered:
-        if other.name != Path(record).name:
-            other.unlink()
+    records.write(record, {identity.KEY: made_of})
 
 
 def perform(files: StepFiles, step: PlannedStep, machine: Machine) -> None:

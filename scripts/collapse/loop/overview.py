@@ -13,8 +13,8 @@ from typing import NamedTuple
 from collapse import families
 from collapse.artifacts import chain_file
 from collapse.artifacts.paths import Branch
+from collapse.loop.batches import chain_path
 from collapse.loop.branches import Branches
-from collapse.loop.inputs import chain_path
 from collapse.progress import clock_time, last_point
 from collapse.study import Study
 from collapse.study.chain_spec import ChainSpec

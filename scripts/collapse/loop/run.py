@@ -157,8 +157,10 @@ def named_sources(study: Study) -> list[str]:
     return [path for path in dict.fromkeys(named) if os.path.exists(path)]
 
 
-def undamaged(chains_of: Callable[[Any], list[str]], workflow: Any) -> Callable[[Any], list[str]]:
-    """Return an input function that sets damaged results of an experiment aside.
+def undamaged(
+    asked: Callable[[Any], list[str]], chains_of: Callable[[Any], list[str]], workflow: Any
+) -> Callable[[Any], list[str]]:
+    """Return an input function that also sets damaged results of an experiment aside.
 
     Snakemake calls it while it builds the graph, before it looks which files are there, so that
     they are made again. A dry run only says which files are damaged, and what starts no jobs at
@@ -167,19 +169,20 @@ def undamaged(chains_of: Callable[[Any], list[str]], workflow: Any) -> Callable[
 
     Parameters
     ----------
+    asked : callable
+        The input function.
     chains_of : callable
-        The input function that returns the chains of an experiment.
+        Returns the files of the chains of an experiment.
     workflow : Workflow
         Snakemake's.
     """
 
     def chains(wildcards: Any) -> list[str]:
-        found = chains_of(wildcards)
         starts_jobs = workflow.executor_plugin is not None and not workflow.touch
         if workflow.is_main_process and starts_jobs:
-            for path in (f"results/{wildcards.experiment}/metrics.nc", *found):
+            for path in (f"results/{wildcards.experiment}/metrics.nc", *chains_of(wildcards)):
                 _check(path, workflow.dryrun)
-        return found
+        return asked(wildcards)
 
     return chains
 

@@ -9,10 +9,9 @@ from typing import Any
 from collapse import families
 from collapse.artifacts.paths import Branch, Shard
 from collapse.families.work import Work, Workload
+from collapse.loop.batches import batches, chain_path, chain_seconds
 from collapse.loop.branches import Branches
-from collapse.loop.inputs import chain_path
 from collapse.study import Study, mixtures
-from collapse.study.chain_spec import ChainSpec
 
 #: Bytes of a number in a result file, and of everything else in the file, or of a record.
 NUMBER, FILE, RECORD = 8, 20_000, 1000
@@ -124,9 +123,11 @@ def _of_experiment(study: Study, name: str, holds: str) -> Iterator[tuple[str, J
     if experiment.by_iteration:
         yield from _by_steps(study, name, holds, size)
     else:
-        for spec in chains:
-            work = Work(core=len(experiment.seed_list) * chain_seconds(spec))
-            yield chain_path(spec), Job(name, [Step("chain", work, ("xarray",))], size=size)
+        for record, specs in batches(study, name).items():
+            for spec in specs:
+                work = Work(core=len(experiment.seed_list) * chain_seconds(spec))
+                step = Step("chain", work, ("xarray",))
+                yield chain_path(spec), Job(name, [step], size=size, block=record)
     dataset = _dataset(name)
     gathered = Work(core=TABLE + 2e-3 * len(chains))
     step = Step("gather", gathered, ("xarray",))
@@ -148,19 +149,6 @@ def _shown(study: Study, name: str, chains: Sequence[str]) -> Iterator[tuple[str
     if iterative.pictures is not None:
         drawn = Step("pictures", Work(core=PICTURES), ("matplotlib",))
         yield f"results/pictures/{name}", Job(name, [drawn], chains)
-
-
-def chain_seconds(spec: ChainSpec) -> float:
-    """Estimate the seconds of the reference core of a closed-form chain for each seed."""
-    family = families.load(spec.family)
-    if family.closed_form is None:
-        raise TypeError(f"the family {family.name} does not run in closed form")
-    parameters = family.parameters(**spec.parameters)
-    regime, n = spec.regime, spec.samples
-    pools = regime.pool_sizes(spec.iterations, n)
-    trained = [regime.training_size(t, n, size) for t, size in enumerate(pools, start=1)]
-    whole = regime.trains_on_whole_pools
-    return family.closed_form.seconds(parameters, trained, len(spec.evaluated), whole)
 
 
 def _by_steps(study: Study, name: str, holds: str, size: float) -> Iterator[tuple[str, Job]]:
