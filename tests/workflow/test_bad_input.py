@@ -1,10 +1,8 @@
 """A mistake of a user ends in one line on stderr and a non-zero exit status; no job starts."""
 
-import subprocess
-import sys
-
 import pytest
 
+import forking
 from running import PROJECT
 
 RIGHT = """\
@@ -24,12 +22,13 @@ NOTES = ("Using profile ", "Config file ", "Creating specified working directory
 def stopped(directory, *arguments):
     """Run Snakemake, and return what it prints about the mistake."""
     before = sorted(directory.iterdir())
-    command = [
-        *(sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile")),
-        *("--profile", str(PROJECT / "profiles" / "local"), "--cores", "1"),
-        *("--directory", str(directory), *arguments),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = forking.snakemake(
+        [
+            *("--snakefile", str(PROJECT / "Snakefile")),
+            *("--profile", str(PROJECT / "profiles" / "local"), "--cores", "1"),
+            *("--directory", str(directory), *arguments),
+        ]
+    )
     assert done.returncode != 0
     assert "Traceback" not in done.stdout + done.stderr
     said = [line for line in done.stderr.splitlines() if not line.startswith(NOTES)]
