@@ -36,9 +36,11 @@ def server() -> subprocess.Popen[str]:
 
 
 def serve() -> None:
+    import smart_open  # noqa: F401 - with which Snakemake reads the rules
     import snakemake.cli
     import xarray  # noqa: F401 - which the rules import
 
+    snakemake.cli.parse_args([])  # which imports Snakemake's plugins
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

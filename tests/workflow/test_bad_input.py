@@ -71,7 +71,7 @@ def test_what_is_no_study(tmp_path, content, said):
         ("study=[a.yaml]", "study: found [a.yaml], expected the path of a study"),
         (
             "stduy=study.yaml",
-            "stduy: found an unknown key, expected one of study, environments (did you mean ",
+            "stduy: found an unknown key, expected one of study, environments, job_holds (did y",
         ),
         ("environments=envs/cpu.yaml", "environments: found envs/cpu.yaml, expected neural and "),
         (

@@ -189,23 +189,23 @@ def test_cores_and_the_size_of_shards_change_no_number(ran, tmp_path):
     assert_same(other, ran)
 
 
-def test_of_kept_models_the_last_is_kept_and_iterated_from(ran, longer, tmp_path):
+def test_of_kept_models_the_last_is_kept_and_iterated_from(ran, tmp_path):
     kept = {"regimes": ["replace"], "keep_models": "last"}
-    workflow = ran_with(tmp_path / "last", "step", **kept)
-    assert models(workflow) == {"replace/iter3"}
+    workflow = ran_with(tmp_path / "last", "step", **kept, iterations=2)
+    assert models(workflow) == {"replace/iter2"}
     assert_same(workflow, ran)
     before = files(workflow)
-    assert workflow.planned_with(METRICS, loop={**EXPERIMENT, **kept, "iterations": 5}) == {
+    assert workflow.planned_with(METRICS, loop={**LONGER, **kept}) == {
         **steps(2), "train": 1, "train_unkept": 1, "collect": 1, "gather": 1
     }  # fmt: skip
-    workflow.write(loop={**LONGER, **kept})
+    workflow.write(loop={**EXPERIMENT, **kept})
     workflow.run(METRICS)
-    assert {"replace/iter4"} <= models(workflow) <= {"replace/iter3", "replace/iter4"}
+    assert {"replace/iter3"} <= models(workflow) <= {"replace/iter2", "replace/iter3"}
     after = files(workflow)
     assert {each: when for each, when in before.items() if "model" not in each}.items() <= (
         after.items()
     )
-    assert_same(workflow, longer)
+    assert_same(workflow, ran)
     assert "Nothing to be done" in workflow.run("--dry-run", METRICS)
 
 
@@ -226,7 +226,7 @@ def writes(workflow: Workflow, output: str):
 def test_a_killed_run_goes_on_and_ends_in_the_same_numbers(ran, tmp_path):
     """The run is killed while a model is trained, and again while it is sampled from."""
     workflow = Workflow(tmp_path, "step")
-    workflow.write(loop=EXPERIMENT)
+    workflow.write(loop={**EXPERIMENT, "regimes": ["replace"]})
     root = workflow.path(f"loop/{POINT}")
     killed(workflow, METRICS, ready=writes(workflow, "replace/seed0/iter2/model"))
     shared = {name: when for name, when in files(workflow).items() if "/real/" in name}
@@ -238,9 +238,9 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_numbers(ran, tmp_path):
     left = root / "replace/seed0/iter2/.model.partial"
     left.mkdir(parents=True, exist_ok=True)
     (left / "model.npz").write_bytes(b"half of it")
-    shard = "accumulate-subsample/seed0/iter3/synthetic/0-10.parquet"
+    shard = "replace/seed0/iter3/synthetic/0-10.parquet"
     killed(workflow, METRICS, ready=writes(workflow, shard))
-    left = root / "accumulate-subsample/seed0/iter3/synthetic/.0-10.parquet.partial"
+    left = root / "replace/seed0/iter3/synthetic/.0-10.parquet.partial"
     left.parent.mkdir(exist_ok=True)
     left.write_bytes(b"half of it")
     workflow.run(METRICS)

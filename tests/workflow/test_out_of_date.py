@@ -169,7 +169,11 @@ def test_forced_jobs_really_run(tmp_path):
     short = {"regimes": ["replace"], "iterations": 2}
     targets = ("results/closed/metrics.nc", "results/steps/metrics.nc")
     forced = Workflow.ran(
-        tmp_path, *targets, job_holds="step", closed=CLOSED | short, steps=STEPS | short
+        tmp_path,
+        *targets,
+        job_holds="step",
+        closed=CLOSED | short,
+        steps=STEPS | short | {"iterations": 1},
     )
     path = forced.path("closed/dimension=2__samples=10/replace.nc")
     before, seeds, made_of = chain_file.read_chain(path)
