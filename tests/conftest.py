@@ -15,6 +15,12 @@ settings.load_profile("repeatable")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items):
+    """Put files that train something before other unit tests, so that none is left at the end."""
+    slow = {item.path for item in items if "one_thread" in item.fixturenames}
+    items.sort(key=lambda item: item.path.parent.name == "unit" and item.path not in slow)
+
+
 @pytest.fixture
 def at_home(tmp_path, monkeypatch):
     """Work in the test's own folder, and don't wait for small files to reach the disk."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import yaml
 
+import forking
+
 PROJECT = Path(__file__).parents[1]
 
 
@@ -24,17 +26,24 @@ def python(*arguments: object, **variables: str) -> subprocess.CompletedProcess[
 class Workflow:
     """A working directory with a study in it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, job_holds: str = "") -> None:
         self.directory = directory
         self.study = directory / "study.yaml"
         self.profile = PROJECT / "profiles" / "local"
-        self.job_holds = ""
+        self.job_holds = job_holds
 
     @classmethod
-    def ran(cls, directory: Path, *targets: str, cores: int = 2, **experiments: dict) -> "Workflow":
+    def ran(
+        cls,
+        directory: Path,
+        *targets: str,
+        cores: int = 2,
+        job_holds: str = "",
+        **experiments: dict,
+    ) -> "Workflow":
         """Run a study of these experiments in a directory, which is made if need be."""
         directory.mkdir(exist_ok=True)
-        workflow = cls(directory)
+        workflow = cls(directory, job_holds)
         workflow.write(**experiments)
         workflow.printed = workflow.run(*targets, cores=cores)
         return workflow
@@ -59,9 +68,7 @@ class Workflow:
 
     def run(self, *arguments: str, cores: int = 2, fails: bool = False) -> str:
         """Run the workflow, and return what it printed, which has no traceback."""
-        done = subprocess.run(
-            self.command(*arguments, cores=cores), capture_output=True, text=True, timeout=900
-        )
+        done = forking.snakemake(self.command(*arguments, cores=cores)[3:])
         printed = done.stdout + done.stderr
         assert (done.returncode != 0) == fails and "Traceback" not in printed, printed
         return printed
@@ -85,6 +92,15 @@ class Workflow:
             return self.planned(*targets)
         finally:
             self.study.write_text(before)
+
+    def steps_planned(self, *targets: str, **experiments: dict) -> dict[str, int]:
+        """Count them if each job holds a single step; files of longer jobs count as well."""
+        before = self.job_holds
+        self.job_holds = "step"
+        try:
+            return self.planned_with(*targets, **experiments)
+        finally:
+            self.job_holds = before
 
     def path(self, name: str) -> Path:
         return self.directory / "results" / name

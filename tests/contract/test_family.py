@@ -63,7 +63,7 @@ def test_every_family_has_an_example():
 
 # What is imported, and when.
 
-#: What no process that plans a study may wait for, and no job of a step.
+#: What no process that plans a study may wait for, and no job of several steps before its first.
 HEAVY = {
     *("torch", "transformers", "tokenizers", "datasets", "vllm", "torch_geometric", "rdkit"),
     *("pyarrow", "matplotlib", "scipy", "sklearn", "pandas", "xarray"),
@@ -75,7 +75,7 @@ PLANNING = """\
 import sys
 from pathlib import Path
 from collapse import families, study
-from collapse.loop import inputs
+from collapse.loop import inputs, iteration
 from collapse.loop.plan import machine, table
 family, planned = families.load(sys.argv[1]), study.load("study.yaml")
 table.render(planned, machine.REFERENCE)

@@ -1,6 +1,7 @@
 """The script that measures GPUs runs, tiny, without one; what it counts as work is right."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -12,13 +13,14 @@ from collapse.families.language_model import models
 from collapse.families.language_model.packing import Packer
 from collapse.loop.plan import cards
 from gpu import measure
-from running import python
+from running import PROJECT
 
 
-def test_it_measures_training_and_generation(tmp_path):
-    to = ("--json", tmp_path / "found.json")
-    done = python(measure.__file__, "--cpu-smoke", *to, OMP_NUM_THREADS="1")
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_it_measures_training_and_generation(tmp_path, monkeypatch, capsys, one_thread):
+    to = ("--json", str(tmp_path / "found.json"))
+    monkeypatch.setenv("PYTHONPATH", str(PROJECT / "scripts"))
+    monkeypatch.setattr(sys, "argv", ["measure.py", "--cpu-smoke", *to])
+    assert measure.main() == 0, capsys.readouterr().out
     found = json.loads((tmp_path / "found.json").read_text())
     assert [row["context"] for row in found["training"]] == [64, 128]
     for row in found["training"]:

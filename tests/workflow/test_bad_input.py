@@ -1,10 +1,8 @@
 """A mistake of a user ends in one line on stderr and a non-zero exit status; no job starts."""
 
-import subprocess
-import sys
-
 import pytest
 
+import forking
 from running import PROJECT
 
 RIGHT = """\
@@ -24,12 +22,13 @@ NOTES = ("Using profile ", "Config file ", "Creating specified working directory
 def stopped(directory, *arguments):
     """Run Snakemake, and return what it prints about the mistake."""
     before = sorted(directory.iterdir())
-    command = [
-        *(sys.executable, "-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile")),
-        *("--profile", str(PROJECT / "profiles" / "local"), "--cores", "1"),
-        *("--directory", str(directory), *arguments),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = forking.snakemake(
+        [
+            *("--snakefile", str(PROJECT / "Snakefile")),
+            *("--profile", str(PROJECT / "profiles" / "local"), "--cores", "1"),
+            *("--directory", str(directory), *arguments),
+        ]
+    )
     assert done.returncode != 0
     assert "Traceback" not in done.stdout + done.stderr
     said = [line for line in done.stderr.splitlines() if not line.startswith(NOTES)]
@@ -72,7 +71,7 @@ def test_what_is_no_study(tmp_path, content, said):
         ("study=[a.yaml]", "study: found [a.yaml], expected the path of a study"),
         (
             "stduy=study.yaml",
-            "stduy: found an unknown key, expected one of study, environments (did you mean ",
+            "stduy: found an unknown key, expected one of study, environments, job_holds (did y",
         ),
         ("environments=envs/cpu.yaml", "environments: found envs/cpu.yaml, expected neural and "),
         (

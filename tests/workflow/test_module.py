@@ -1,11 +1,9 @@
 """The workflow as a module of somebody's own Snakefile, with a study and rules of their own."""
 
-import subprocess
-import sys
-
 import pytest
 import yaml
 
+import forking
 from running import PROJECT
 
 SNAKEFILE = f"""\
@@ -36,16 +34,13 @@ EXPERIMENTS = {"closed": COMMON, "steps": {**COMMON, "per_iteration": True}}
 
 
 @pytest.fixture
-def snakemake(tmp_path):
+def snakemake(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "Snakefile").write_text(SNAKEFILE)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"loops": {"study": "my.yaml"}, "own": 1}))
     (tmp_path / "my.yaml").write_text(yaml.safe_dump({"experiments": EXPERIMENTS}))
 
-    def run(*arguments):
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
-
-    return run
+    return lambda *arguments: forking.snakemake(["--cores", "2", *arguments])
 
 
 def test_it_runs_beside_own_rules(snakemake, tmp_path):

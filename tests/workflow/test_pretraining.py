@@ -117,7 +117,7 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_study_runs_only_what_is_missing(ran, change):
     edit, expected = CHANGES[change]
-    assert ran.planned_with(DATASET, lm={**EXPERIMENT, **edit}) == expected
+    assert ran.steps_planned(DATASET, lm={**EXPERIMENT, **edit}) == expected
 
 
 # Interruptions.
@@ -131,7 +131,7 @@ def draws(job):
 def test_interrupted_steps_end_in_the_same_files(ran, tmp_path):
     """The run gets SIGTERM in the middle of training, then kill -9 there and while sampling."""
     torch = pytest.importorskip("torch")
-    workflow = Workflow(tmp_path / "copy")
+    workflow = Workflow(tmp_path / "copy", "step")
     shutil.copytree(ran.directory, workflow.directory)
     workflow.write(lm=EXPERIMENT)
     iteration = "results/lm/samples=120/real/seed0/iter1"
@@ -199,7 +199,7 @@ def test_vllm_goes_through_the_rules(tmp_path):
 
 
 def test_bad_input_is_told_in_one_line_and_nothing_is_lost(tmp_path):
-    workflow = Workflow(tmp_path)
+    workflow = Workflow(tmp_path, "step")
     (tmp_path / "empty.txt").write_text("")
     few = [f"{number} cats sat by the door of the barn" for number in range(12)]
     (tmp_path / "few.txt").write_text("\n\n".join(few))

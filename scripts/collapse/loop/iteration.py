@@ -23,7 +23,6 @@ from collapse.loop.blocks import Blocks
 from collapse.loop.branches import Branches
 from collapse.loop.lineage import Lineage
 from collapse.loop.step_files import PlannedStep, StepFiles
-from collapse.training import launching
 
 
 @dataclass(frozen=True)
@@ -115,6 +114,8 @@ def _let_go(blocks: Blocks, step: PlannedStep) -> None:
 
 def _in_process(place: Place, machine: Machine, step: PlannedStep) -> None:
     """Run a step of a chain in a process of its own."""
+    from collapse.training import launching  # which imports torch; few families need that
+
     where = {
         "point": step.branch.points.later,
         "regime": step.branch.regime_name,

@@ -1,0 +1,61 @@
+"""Runs of Snakemake as forks of one process that has imported it, which takes most of a dry run.
+
+Nothing of this project is imported before the fork, so that a run reads the project as it is then.
+"""
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+
+def snakemake(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run `snakemake` with these arguments in this environment and working directory."""
+    with TemporaryDirectory() as folder:
+        printed = [Path(folder) / name for name in ("stdout", "stderr")]
+        request = (arguments, str(Path.cwd()), dict(os.environ), [*map(str, printed)])
+        running = server()
+        running.stdin.write(json.dumps(request) + "\n")
+        running.stdin.flush()
+        status = int(running.stdout.readline())
+        return subprocess.CompletedProcess(arguments, status, *(p.read_text() for p in printed))
+
+
+@cache
+def server() -> subprocess.Popen[str]:
+    """Start the process that forks, which ends with this one."""
+    started = subprocess.Popen(
+        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    atexit.register(started.communicate)
+    return started
+
+
+def serve() -> None:
+    import smart_open  # noqa: F401 - with which Snakemake reads the rules
+    import snakemake.cli
+    import xarray  # noqa: F401 - which the rules import
+
+    snakemake.cli.parse_args([])  # which imports Snakemake's plugins
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            arguments, directory, environment, printed = json.loads(line)
+            os.chdir(directory)
+            os.environ.clear()
+            os.environ.update(environment)
+            for number, path in enumerate([os.devnull, *printed]):
+                flags = os.O_WRONLY | os.O_CREAT if number else os.O_RDONLY
+                os.dup2(os.open(path, flags), number)
+            sys.argv = ["snakemake", *arguments]
+            sys.path[0] = ""  # as `python -m` has it, not the folder of tests
+            snakemake.cli.main()  # which exits
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    serve()
