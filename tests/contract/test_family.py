@@ -70,7 +70,9 @@ HEAVY = {
 }
 #: What a step may import besides pyarrow only if its example says so; pyarrow itself imports
 #: pandas to make tables of lists, if it finds it.
-OF_STEPS = (HEAVY | {"scipy.stats", "torch.distributed.fsdp"}) - {"pyarrow", "pandas"}
+OF_STEPS = HEAVY - {"pyarrow", "pandas"} | {
+    *("scipy.stats", "torch._dynamo", "torch.distributed.fsdp"),
+}
 PLANNING = """\
 import sys
 from pathlib import Path
