@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
-
 import pictures
 from collapse import families, job  # noqa: F401  job is first in all jobs, before numpy
 from collapse.regimes import NAMED, Regime, mixture
@@ -172,6 +170,8 @@ EXAMPLES = {
 def of(name: str) -> Example:
     """Return the example of a family; a test fails that asks for one that is not there."""
     if name not in EXAMPLES:
+        import pytest  # which jobs need not import (benchmarks/start_up.py)
+
         pytest.fail(f"tests/contract/examples.py: found no example of {name}, expected one")
     return EXAMPLES[name]
 

@@ -77,12 +77,13 @@ def test_autoencoders_train_the_same_weights_as_a_loop():
     assert 0 < found["batch"] < found["ours"] and found["bare"] > 0
 
 
-def test_every_step_has_a_start_up():
+def test_every_job_has_a_start_up():
     pytest.importorskip("sklearn")
     pytest.importorskip("torch")
     found = quick("start-up")
-    for step in ("prepare", "assemble", "train", "generate", "evaluate"):
-        row = re.search(rf"^vae +{step} +(\d+\.\d) +-?\d+\.\d +\d+\.\d$", found, re.MULTILINE)
+    steps = ("prepare", "assemble", "train", "generate", "evaluate")
+    for job in (*steps, "iteration", "whole_chain"):
+        row = re.search(rf"^vae +{job} +(\d+\.\d) +-?\d+\.\d +\d+\.\d$", found, re.MULTILINE)
         assert row and float(row[1]) > 0, found
 
 
