@@ -1,12 +1,13 @@
-"""Processor seconds that a step takes before its own work begins: imports, and first uses.
+"""Processor seconds that a job takes before its own work begins: imports, and first uses.
 
-A step of a tiny example (tests/contract) runs in a process of its own, and there once more, when
-all is imported. What the first takes beyond the second is the start-up, the interpreter's included.
+A job of a tiny example (tests/contract) runs in a process of its own, and there once more, when all
+is imported. What the process takes beyond twice the second is the start-up, which includes that of
+the interpreter and its end. A job is a step, or holds all steps of iteration 1 (rule iteration) or
+of a whole chain after it (whole_chain), which in the examples is one iteration.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import shutil
@@ -20,23 +21,26 @@ from processes import verdict
 
 PROJECT = Path(__file__).parents[1]
 
-#: A step has to start within so many times what the imports of torch and its library take.
+#: A job has to start within so many times what the imports of torch and its library take.
 LIMIT = 1.5
 
 TORCH = "import torch"
-#: torch's optimisers import its compiler.
-TRAINING = "import torch, torch._dynamo"
+#: Studies, records and shards are read with these; pyarrow imports pandas wherever it finds it.
+FILES = "import numpy, pandas, pyarrow.parquet, pydantic.types, ruamel.yaml"
 #: The class of a model; importing transformers alone takes a fifth of this.
 MODEL = "import torch; from transformers import LlamaForCausalLM"
 
-#: The imports that each step of a family can't do without, in the order in which steps run.
+#: The imports that each job of a family can't do without, in the order in which jobs run.
 NEEDED = {
+    "gaussian": {"iteration": FILES, "whole_chain": FILES},
     "language_model": {
         "prepare": "import torch, tokenizers",
         "assemble": TORCH,
         "train": MODEL,
         "generate": MODEL,
         "evaluate": MODEL,
+        "iteration": MODEL,
+        "whole_chain": MODEL,
     },
     "fine_tuning": {
         "pretrain": MODEL,
@@ -45,42 +49,50 @@ NEEDED = {
         "train": MODEL,
         "generate": MODEL,
         "evaluate": MODEL,
+        "iteration": MODEL,
+        "whole_chain": MODEL,
     },
     "vae": {
         "prepare": "import torch, sklearn.cluster",
         "assemble": TORCH,
-        "train": TRAINING,
+        "train": TORCH,
         "generate": TORCH,
         "evaluate": TORCH,
+        "iteration": TORCH,
+        "whole_chain": TORCH,
     },
     "molecule_diffusion": {
         "prepare": "import torch, rdkit.Chem",
         "assemble": TORCH,
-        "train": TRAINING,
+        "train": TORCH,
         "generate": TORCH,
         "evaluate": "import torch, rdkit.Chem",
+        "iteration": "import torch, rdkit.Chem",
+        "whole_chain": "import torch, rdkit.Chem",
     },
 }
 
 RUN = """\
-import json, os, resource, shutil, sys
+import os, shutil, sys, time
 from contract import examples
 
-def seconds():
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
 family, step = sys.argv[1:]
-iteration = () if step in ("pretrain", "prepare") else (1,)
+blocks = {"iteration": (1, "iteration", "record.json"), "whole_chain": (2, "chain", "record.json")}
 used = []
 for turn in ("first", "second"):
     shutil.copytree("before", turn)
     os.chdir(turn)
-    getattr(examples.loop_of(family), step)(*iteration)
+    loop = examples.loop_of(family)
+    if step in blocks:
+        loop.block(*blocks[step])
+    elif step in ("pretrain", "prepare"):
+        getattr(loop, step)()
+    else:
+        getattr(loop, step)(1)
     os.chdir("..")
-    used.append(seconds())
+    used.append(time.process_time())
 first, both = used
-print("\\n" + json.dumps([2 * first - both, both - first]))
+print(f"\\n{both - first}")
 """
 
 
@@ -103,14 +115,15 @@ def run(code: str, *arguments: str, folder: Path = PROJECT) -> tuple[str, float]
 
 
 def steps_of(family: str, steps: Iterable[str], folder: Path) -> dict[str, list[float]]:
-    """Run steps of a family's example; return the seconds of start-up and of work of each."""
+    """Run jobs of a family's example; return the seconds of start-up and of work of each."""
     found = {}
     before = folder / "before"
     before.mkdir()
     run(f"from contract import examples; examples.of({family!r}).files()", folder=before)
     for step in steps:
-        printed, _ = run(RUN, family, step, folder=folder)
-        found[step] = list(json.loads(printed.splitlines()[-1]))
+        printed, whole = run(RUN, family, step, folder=folder)
+        work = float(printed.splitlines()[-1])
+        found[step] = [whole - 2 * work, work]
         for done in (before, folder / "second"):
             shutil.rmtree(done)
         (folder / "first").rename(before)
@@ -118,15 +131,15 @@ def steps_of(family: str, steps: Iterable[str], folder: Path) -> dict[str, list[
 
 
 def report(quick: bool) -> list[bool]:
-    """Print the start-up of each step; return which are within their limit."""
+    """Print the start-up of each job; return which are within their limit."""
     turns = 1 if quick else 3
     shown = {"vae": dict([*NEEDED["vae"].items()][:2])} if quick else NEEDED
     needed = dict.fromkeys([TORCH, *(code for of in shown.values() for code in of.values())])
     least = {code: min(run(code)[1] for _ in range(turns)) for code in needed}
     print(
-        "\nstart-up of a step, and its work on a tiny example; processor seconds, least of "
+        "\nstart-up of a job, and its work on a tiny example; processor seconds, least of "
         f"{turns}\nimport torch takes {least[TORCH]:.1f}; the limit is {LIMIT} times its imports"
-        f"\n{'family':<20}{'step':<10}{'start-up':>10}{'work':>7}{'limit':>7}"
+        f"\n{'family':<20}{'job':<12}{'start-up':>10}{'work':>7}{'limit':>7}"
     )
     met = []
     for family, steps in shown.items():
@@ -140,6 +153,6 @@ def report(quick: bool) -> list[bool]:
             met.append(quick or start <= limit)
             said = "" if quick else f"  {verdict(met[-1])}"
             print(
-                f"{family:<20}{step:<10}{start:>10.1f}{work:>7.1f}{limit:>7.1f}{said}", flush=True
+                f"{family:<20}{step:<12}{start:>10.1f}{work:>7.1f}{limit:>7.1f}{said}", flush=True
             )
     return met

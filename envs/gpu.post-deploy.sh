@@ -233,7 +233,6 @@ tokenspeed-mla==0.2.15
 tokenspeed-triton==3.9.10.post20261028
 torch==2.13.0
 torch-c-dlpack-ext==0.1.5
-torch-geometric==2.8.1
 torchaudio==2.11.0
 torchcodec==0.17.0
 torchvision==0.28.0

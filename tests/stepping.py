@@ -1,10 +1,11 @@
 """Run chains by steps without Snakemake: one step after the other, in the working directory."""
 
+import os
 from pathlib import Path
 
 from collapse import families
 from collapse.artifacts import training_sets
-from collapse.loop import base, collect, prepare, steps
+from collapse.loop import base, collect, iteration, prepare, run, steps
 from collapse.loop.branches import Branches
 from collapse.loop.lineage import Lineage
 from collapse.seeding import REAL
@@ -130,6 +131,15 @@ class Loop:
         """Run all steps of an iteration."""
         for step in (self.assemble, self.train, self.generate, self.evaluate):
             step(t, seed)
+
+    def block(self, t, holds, record):
+        """Run all steps of the block that ends with an iteration, in one job."""
+        found = run.Run(self.study, sources={}, environments={})
+        found.write_snapshot()
+        os.environ[run.SNAPSHOT] = str(found.snapshot)
+        regime = REAL if t == 1 else self.regime
+        place = iteration.Place("loop", self.point, regime, 0, t, holds)
+        iteration.run_block(record, place, iteration.Machine(), afresh=True)
 
     def run(self, seed=0):
         """Run all iterations of a chain."""

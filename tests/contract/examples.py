@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
-
 import pictures
 from collapse import families, job  # noqa: F401  job is first in all jobs, before numpy
 from collapse.regimes import NAMED, Regime, mixture
@@ -102,8 +100,8 @@ class Example:
         return {name for names in self.imports.values() for name in names}
 
 
-#: torch's optimisers import its compiler, and this imports the parts for ranks.
-TRAINING = ("torch", "torch.distributed.fsdp")
+#: transformers imports torch's compiler, and with it the parts for ranks, which no step needs.
+LANGUAGE_MODEL = ("torch", "torch._dynamo", "torch.distributed.fsdp", "transformers")
 
 EXAMPLES = {
     "gaussian": Example(
@@ -138,7 +136,7 @@ EXAMPLES = {
             "documents": 200, "test_documents": 50, "vocabulary": 400, "context": 128,
             "curve_points": 3, "judged": 30,
         }},
-        imports={"prepare": ("tokenizers",), "train": (*TRAINING, "transformers")},
+        imports={"prepare": ("tokenizers",), "train": LANGUAGE_MODEL},
         unknown=("mode_distance", "mode_distance_of_data"),
         damaged=Damaged("damaged.jsonl", "damaged.jsonl", b'{"text": "cut'),
     ),
@@ -147,7 +145,7 @@ EXAMPLES = {
             "pairs": 100, "test_pairs": 40, "base_stories": 100, "vocabulary": 400, "batch": 8,
             "epochs": 8.0, "learning_rate": 3e-3, "curve_points": 3, "judged": 20,
         }},
-        imports={"prepare": ("tokenizers",), "train": (*TRAINING, "transformers")},
+        imports={"prepare": ("tokenizers",), "train": LANGUAGE_MODEL},
         unknown=("correct_share", "mode_distance", "mode_distance_of_data"),
         damaged=Damaged("damaged.jsonl", "damaged.jsonl", b'{"prompt": "cut'),
     ),
@@ -156,10 +154,7 @@ EXAMPLES = {
             "data": "images", "epochs": 4.0, "batch": 16, "latent": 4, "curve_points": 3,
         }},
         files=lambda: pictures.folder(Path("images"), train=80, test=30, classes=("a", "b")),
-        imports={
-            "prepare": ("sklearn", "scipy", "scipy.stats"),
-            "train": TRAINING,
-        },
+        imports={"prepare": ("sklearn", "scipy", "scipy.stats"), "train": ("torch",)},
         damaged=Damaged("images", "images/train/b/0003.png", b"\x89PNG\r\n\x1a\n cut"),
     ),
     "molecule_diffusion": Example(
@@ -167,7 +162,7 @@ EXAMPLES = {
             "molecules": 8, "conformations": 2, "test_molecules": 1, "hydrogens": False,
             "epochs": 3.0, "batch": 5, "curve_points": 3, "judged": 8,
         }},
-        imports={"prepare": ("rdkit",), "train": (*TRAINING, "scipy")},
+        imports={"prepare": ("rdkit",), "train": ("torch", "scipy")},
         damaged=Damaged("damaged.sdf", "damaged.sdf", b"nonsense\n\n\nM  END\n$$$$\n"),
     ),
 }  # fmt: skip
@@ -176,6 +171,8 @@ EXAMPLES = {
 def of(name: str) -> Example:
     """Return the example of a family; a test fails that asks for one that is not there."""
     if name not in EXAMPLES:
+        import pytest  # which jobs need not import (benchmarks/start_up.py)
+
         pytest.fail(f"tests/contract/examples.py: found no example of {name}, expected one")
     return EXAMPLES[name]
 

@@ -2,13 +2,16 @@
 
 import os
 import pickle
+import sys
+from pathlib import Path
+from types import ModuleType
+from unittest import mock
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("rdkit")
-data = pytest.importorskip("torch_geometric.data")
 
 from rdkit import Chem  # noqa: E402
 
@@ -17,14 +20,45 @@ from running import PROJECT, python  # noqa: E402
 from unit.test_molecules import molecule  # noqa: E402
 
 
-def entry(smiles, conformations=1):
-    """An entry as GeoDiff pickles it."""
-    made = molecule(smiles, conformations)
-    return data.Data(
+def stand_in(module, *names):
+    """A module with empty classes in the place of torch-geometric's, which need not be there."""
+    made = ModuleType(f"torch_geometric.data.{module}")
+    vars(made).update({name: type(name, (), {"__module__": made.__name__}) for name in names})
+    return made
+
+
+DATA = stand_in("data", "Data", "DataEdgeAttr", "DataTensorAttr")
+STORAGE = stand_in("storage", "GlobalStorage")
+
+
+def pickled(content):
+    """Pickle entries as torch-geometric does."""
+    modules = (DATA, STORAGE, ModuleType("torch_geometric"))
+    with mock.patch.dict(sys.modules, {one.__name__: one for one in modules}):
+        return pickle.dumps(content)
+
+
+def data(*, old=False, **attributes):
+    """An entry with attributes, which versions of torch-geometric from 2 on keep in a store."""
+    made, store = DATA.Data(), STORAGE.GlobalStorage()
+    if old:
+        vars(made).update(attributes)
+        return made
+    vars(store).update(_mapping=attributes, _parent=made)
+    vars(made).update(
+        _edge_attr_cls=DATA.DataEdgeAttr, _tensor_attr_cls=DATA.DataTensorAttr, _store=store
+    )
+    return made
+
+
+def entry(made, *, old=False):
+    """An entry of a molecule as GeoDiff pickles it."""
+    return data(
+        old=old,
         atom_type=torch.tensor([atom.GetAtomicNum() for atom in made.GetAtoms()]),
         pos=torch.tensor(made.GetConformer().GetPositions(), dtype=torch.float32),
         rdmol=made,
-        smiles=smiles,
+        smiles=Chem.MolToSmiles(made),
         totalenergy=torch.tensor([-1.5]),
     )
 
@@ -36,10 +70,11 @@ def convert(source, target, *options):
 SPLITS = {"train": ("CCO", "c1cc[nH]c1", "C[N+](=O)[O-]"), "test": ("CC#N",)}
 
 
-def test_what_is_converted_is_read_with_its_positions(tmp_path):
+@pytest.mark.parametrize("old", [False, True])
+def test_what_is_converted_is_read_with_its_positions(tmp_path, old):
     for split, molecules in SPLITS.items():
-        with open(tmp_path / f"{split}.pkl", "wb") as file:
-            pickle.dump([entry(smiles) for smiles in molecules], file)
+        entries = [entry(molecule(smiles), old=old) for smiles in molecules]
+        (tmp_path / f"{split}.pkl").write_bytes(pickled(entries))
         target = tmp_path / "geom" / f"{split}.sdf.gz"
         done = convert(tmp_path / f"{split}.pkl", target)
         assert done.returncode == 0, done.stderr
@@ -75,14 +110,14 @@ def test_molecules_are_chosen_by_their_number_as_geodiff_counts_them(tmp_path, c
 
 
 def test_every_conformation_of_a_molecule_is_converted(tmp_path):
-    entries = [entry("CCO", 5), entry("CC#N"), entry("CC=O", 2)]
-    (tmp_path / "some.pkl").write_bytes(pickle.dumps(entries))
+    molecules = [molecule("CCO", 5), molecule("CC#N", 1), molecule("CC=O", 2)]
+    (tmp_path / "some.pkl").write_bytes(pickled([*map(entry, molecules)]))
     done = convert(tmp_path / "some.pkl", tmp_path / "some.sdf")
     assert done.stdout == f"{tmp_path / 'some.sdf'}: 8 conformations\n"
     found = collection(str(tmp_path / "some.sdf"), Reading(test_molecules=1), np.random.default_rng)
     assert found.train.size + found.test.size == 8
     of_all = np.concatenate([found.train.positions, found.test.positions])
-    written = [one.GetPositions() for made in entries for one in made.rdmol.GetConformers()]
+    written = [one.GetPositions() for made in molecules for one in made.GetConformers()]
     assert len(of_all) == sum(map(len, written))
     for one in np.concatenate(written):
         assert np.abs(of_all - one).max(axis=1).min() < 1e-4
@@ -90,7 +125,7 @@ def test_every_conformation_of_a_molecule_is_converted(tmp_path):
 
 def damaged():
     """A list whose second molecule is damaged."""
-    content = bytearray(pickle.dumps([entry("CCO"), entry("CCN")]))
+    content = bytearray(pickled([entry(molecule("CCO")), entry(molecule("CCN"))]))
     begin = bytes(content).rfind(b"\xef\xbe\xad\xde")
     for place in (begin + 60, begin + 200):
         content[place] ^= 0xFF
@@ -101,33 +136,33 @@ def not_kekulisable():
     ring = Chem.RWMol(molecule("c1ccccc1"))
     ring.RemoveAtom(6)
     ring.RemoveAtom(0)
-    return data.Data(rdmol=ring.GetMol())
+    return data(rdmol=ring.GetMol())
 
 
 def moved(position):
-    made = entry("CCO")
-    made.rdmol.GetConformer().SetAtomPosition(0, position)
-    return made
+    made = molecule("CCO")
+    made.GetConformer().SetAtomPosition(0, position)
+    return entry(made)
 
 
 def drawing():
-    made = entry("CCO")
-    made.rdmol.GetConformer().Set3D(False)
-    return made
+    made = molecule("CCO")
+    made.GetConformer().Set3D(False)
+    return entry(made)
 
 
-GOOD = entry("CC#N")
+GOOD = entry(molecule("CC#N"))
 UNUSABLE = {
-    "an empty list": (pickle.dumps([]), "found an empty list, expected molecules"),
-    "two lists": (2 * pickle.dumps([GOOD]), "found more behind the first list, expected one"),
-    "cut": (pickle.dumps([GOOD])[:-100], "can't be read"),
+    "an empty list": (pickled([]), "found an empty list, expected molecules"),
+    "two lists": (2 * pickled([GOOD]), "found more behind the first list, expected one"),
+    "cut": (pickled([GOOD])[:-100], "can't be read"),
     "no pickle": (b"$$$$", "can't be read"),
     "empty": (b"", "can't be read"),
     "damaged": (damaged(), "entry 2: can't be read"),
-    "not kekulisable": (pickle.dumps([GOOD, not_kekulisable()]), "entry 2: can't be read (AtomKe"),
-    "not finite": (pickle.dumps([moved((0, np.nan, 0))]), "entry 1 has a conformation without"),
-    "a drawing": (pickle.dumps([GOOD, GOOD, drawing()]), "entry 3 has a conformation without"),
-    "another entry": (pickle.dumps([GOOD, 7]), "entry 2 has no molecule with a conformation"),
+    "not kekulisable": (pickled([GOOD, not_kekulisable()]), "entry 2: can't be read (AtomKe"),
+    "not finite": (pickled([moved((0, np.nan, 0))]), "entry 1 has a conformation without"),
+    "a drawing": (pickled([GOOD, GOOD, drawing()]), "entry 3 has a conformation without"),
+    "another entry": (pickled([GOOD, 7]), "entry 2 has no molecule with a conformation"),
 }
 
 
@@ -155,14 +190,13 @@ class Harmful:
         ([Harmful()], "it asks for posix.mkdir, which is not allowed"),
         ([torch.nn.Linear(1, 1)], "which is not allowed"),
         ({"rdmol": 1}, "found a dict, expected a list"),
-        ([data.Data(smiles="C")], "entry 1 has no molecule with a conformation"),
+        ([data(smiles="C")], "entry 1 has no molecule with a conformation"),
     ],
     ids=["a command", "another class", "no list", "no molecule"],
 )
 def test_anything_else_is_refused_in_one_line_and_not_run(tmp_path, monkeypatch, content, said):
     monkeypatch.chdir(tmp_path)
-    with open("some.pkl", "wb") as file:
-        pickle.dump(content, file)
+    Path("some.pkl").write_bytes(pickled(content))
     done = convert("some.pkl", tmp_path / "some.sdf")
     assert done.returncode == 1 and said in done.stderr
     assert done.stderr.startswith("error: some.pkl: ") and done.stderr.count("\n") == 1

@@ -1,4 +1,6 @@
-"""The layers of graphs are those of torch-geometric, to the last bit; distances are scipy's."""
+"""The layers of graphs follow their formulas; distances of distributions are those of scipy."""
+
+import math
 
 import numpy as np
 import pytest
@@ -29,54 +31,65 @@ def graph():
     }
 
 
-def trained(layer, given):
-    """Return a layer's output, the gradients of its inputs and weights, and the weights."""
-    given = [one.clone().requires_grad_(one.is_floating_point()) for one in given]
-    output = layer(*given)
-    (output**2).sum().backward()
-    weights = dict(layer.named_parameters())
-    gradients = {f"gradient of {name}": weight.grad for name, weight in weights.items()}
-    inputs = {str(i): one.grad for i, one in enumerate(given) if one.grad is not None}
-    return {"output": output, **inputs, **gradients, **weights}
+def incidence(ends):
+    """Return the matrix that is 1 where an edge has this end, by edges and nodes."""
+    return torch.eye(NODES, dtype=torch.double)[ends]
 
 
-@pytest.mark.parametrize("name", ["interaction", "bonds", "smearing"])
-def test_layers_are_those_of_torch_geometric(name, graph):
-    nn = pytest.importorskip("torch_geometric.nn")
-    schnet = pytest.importorskip("torch_geometric.nn.models.schnet")
-    ours, theirs, given = {
-        "interaction": (
-            lambda: layers.Interaction(HIDDEN, CUTOFF),
-            lambda: schnet.InteractionBlock(HIDDEN, HIDDEN, HIDDEN, CUTOFF),
-            ("nodes", "pairs", "length", "edges"),
-        ),
-        "bonds": (
-            lambda: layers.BondConvolution(network()),
-            lambda: nn.GINEConv(network()),
-            ("nodes", "pairs", "edges"),
-        ),
-        "smearing": (
-            lambda: layers.GaussianSmearing(0.0, CUTOFF, 20),
-            lambda: schnet.GaussianSmearing(0.0, CUTOFF, 20),
-            ("length",),
-        ),
-    }[name]
-    found = []
-    for make in (ours, theirs):
-        torch.manual_seed(0)
-        found.append(trained(make(), [graph[one] for one in given]))
-    assert list(found[0]) == list(found[1])  # the optimiser numbers weights in this order
-    for part, values in found[0].items():
-        assert torch.equal(values, found[1][part]), part
+def softplus(numbers):
+    return torch.log((1 + torch.exp(numbers)) / 2)
 
 
-@pytest.mark.parametrize("reduce", ["sum", "mean"])
-def test_groups_are_reduced_as_by_torch_geometric(reduce, graph):
-    scatter = pytest.importorskip("torch_geometric.utils").scatter
-    groups = graph["pairs"][0]
-    ours = {"sum": layers.sums, "mean": layers.means}[reduce](graph["edges"], groups, NODES + 1)
-    assert torch.equal(ours, scatter(graph["edges"], groups, 0, NODES + 1, reduce))
-    assert not ours[NODES].any()
+def interaction(layer, nodes, pairs, length, edges):
+    """SchNet's interaction with continuous filters (Schütt et al. 2017, sections 3 and 4.2)."""
+    filters = layer.mlp[2](softplus(layer.mlp[0](edges)))
+    filters = filters * ((torch.cos(math.pi * length / CUTOFF) + 1) / 2)[:, None]
+    source, target = map(incidence, pairs)
+    return layer.lin(
+        softplus(layer.conv.lin2(target.T @ (source @ layer.conv.lin1(nodes) * filters)))
+    )
+
+
+def bonds(layer, nodes, pairs, edges):
+    """A graph isomorphism network with features of edges (Hu et al. 2020, appendix A)."""
+    source, target = map(incidence, pairs)
+    return layer.nn(nodes + target.T @ torch.clamp(source @ nodes + edges, min=0))
+
+
+def smearing(layer, length):
+    centres = torch.arange(20) * CUTOFF / 19
+    return torch.exp(-((length[:, None] - centres) ** 2) / (2 * (CUTOFF / 19) ** 2))
+
+
+@pytest.mark.parametrize(
+    ("make", "formula", "given"),
+    [
+        (lambda: layers.Interaction(HIDDEN, CUTOFF), interaction, "nodes pairs length edges"),
+        (lambda: layers.BondConvolution(network()), bonds, "nodes pairs edges"),
+        (lambda: layers.GaussianSmearing(0.0, CUTOFF, 20), smearing, "length"),
+    ],
+)
+def test_layers_follow_their_formulas(make, formula, given, graph):
+    layer = make().double()
+    given = [graph[one] for one in given.split()]
+    given = [one.double() if one.is_floating_point() else one for one in given]
+    torch.testing.assert_close(layer(*given), formula(layer, *given), rtol=1e-6, atol=1e-6)
+
+
+def test_interactions_begin_as_those_of_schnet():
+    for name, weight in layers.Interaction(HIDDEN, CUTOFF).named_parameters():
+        most = math.sqrt(6 / (2 * HIDDEN)) if weight.ndim == 2 else 0.0
+        assert 0.9 * most <= weight.abs().max() <= most, name
+
+
+@pytest.mark.parametrize("reduce", [layers.sums, layers.means])
+def test_groups_are_reduced_one_by_one(reduce, graph):
+    groups, values = graph["pairs"][0], graph["edges"].double()
+    found = reduce(values, groups, NODES + 1)
+    for group in range(NODES + 1):
+        rows = values[groups == group]
+        expected = rows.sum(0) / (max(1, len(rows)) if reduce is layers.means else 1)
+        torch.testing.assert_close(found[group], expected)
 
 
 def test_distances_of_distributions_are_those_of_scipy():

@@ -27,6 +27,7 @@ from collapse.training import (  # noqa: E402
     launching,
     saved_state,
     sharding,
+    signals,
     trainer,
 )
 from collapse.training.optimisation import (  # noqa: E402
@@ -308,11 +309,11 @@ def test_a_finished_run_is_not_run_again(tmp_path, uninterrupted):
 
 
 def test_signal_handlers_are_put_back(tmp_path):
-    before = [signal.getsignal(number) for number in distributed.STOP_SIGNALS]
+    before = [signal.getsignal(number) for number in signals.STOP_SIGNALS]
     run(tmp_path)
     with pytest.raises(Interrupted, match="SIGUSR2"):
         run(tmp_path / "other", task=Toy(before_step=stop_at(3, number=signal.SIGUSR2)))
-    assert [signal.getsignal(number) for number in distributed.STOP_SIGNALS] == before
+    assert [signal.getsignal(number) for number in signals.STOP_SIGNALS] == before
 
 
 def test_a_second_interrupt_does_not_wait(tmp_path):

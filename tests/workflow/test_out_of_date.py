@@ -190,32 +190,14 @@ def test_how_many_chains_a_job_runs_makes_nothing_again(ran, clone, tmp_path_fac
 
 def test_all_jobs_run_if_all_are_forced(ran):
     forced = planned(ran, "--forceall")
-<<<<<<< HEAD
-    assert forced["chains"] == 1 and forced["train_unkept"] == 5 and forced["gather"] == 2
+    assert forced["chains"] == 1 and forced["train_unkept"] == 3 and forced["gather"] == 2
     for name in ("chains", "chain", FILE):
         assert planned(ran, "--forcerun", name) == {"chains": 1, **RESULTS}
-=======
-    assert forced["chain"] == 2 and forced["train_unkept"] == 3 and forced["gather"] == 2
-    assert planned(ran, "--forcerun", "chain") == {"chain": 2, **RESULTS}
->>>>>>> suite
 
 
 def test_forced_jobs_really_run(tmp_path):
     """A closed-form chain computes all its seeds again, and a model that was not kept is there."""
     short = {"regimes": ["replace"], "iterations": 2}
-<<<<<<< HEAD
-    forced = Workflow.ran(tmp_path, closed=CLOSED | short, steps=STEPS | short)
-    path = forced.directory / FILE
-    before, seeds, made_of = chain_file.read_chain(path)
-    wrong = {name: values + 1 for name, values in before.items()}
-    for options in (("--forceall",), ("--force", FILE)):
-        chain_file.write_chain(path, wrong, seeds=seeds, iterations=[1, 2], identity=made_of)
-        forced.run(*options)
-        after, _, _ = chain_file.read_chain(path)
-        for name, values in before.items():
-            assert np.array_equal(after[name], values, equal_nan=True)
-    assert forced.planned() == {}
-=======
     targets = ("results/closed/metrics.nc", "results/steps/metrics.nc")
     forced = Workflow.ran(
         tmp_path,
@@ -224,16 +206,16 @@ def test_forced_jobs_really_run(tmp_path):
         closed=CLOSED | short,
         steps=STEPS | short | {"iterations": 1},
     )
-    path = forced.path("closed/dimension=2__samples=10/replace.nc")
+    path = forced.directory / FILE
     before, seeds, made_of = chain_file.read_chain(path)
     wrong = {name: values + 1 for name, values in before.items()}
-    chain_file.write_chain(path, wrong, seeds=seeds, iterations=[1, 2], identity=made_of)
-    forced.run(*targets, "--forceall")
-    after, _, _ = chain_file.read_chain(path)
-    for name, values in before.items():
-        assert np.array_equal(after[name], values, equal_nan=True)
+    for options in ((*targets, "--forceall"), ("--force", FILE)):
+        chain_file.write_chain(path, wrong, seeds=seeds, iterations=[1, 2], identity=made_of)
+        forced.run(*options)
+        after, _, _ = chain_file.read_chain(path)
+        for name, values in before.items():
+            assert np.array_equal(after[name], values, equal_nan=True)
     assert forced.planned(*targets) == {}
->>>>>>> suite
 
 
 def test_what_is_lost_is_made_again_and_nothing_else(ran, tmp_path):
@@ -331,14 +313,9 @@ def test_data_counts_by_its_content(text):
 
 
 def test_seeds_that_a_study_has_no_more_are_kept(tmp_path):
-<<<<<<< HEAD
-    workflow = Workflow.ran(tmp_path, closed=CLOSED)
-    path = workflow.directory / FILE
-=======
     dataset = "results/closed/metrics.nc"
     workflow = Workflow.ran(tmp_path, dataset, closed=CLOSED)
-    path = workflow.path("closed/dimension=2__samples=10/replace.nc")
->>>>>>> suite
+    path = workflow.directory / FILE
     first, seeds, _ = chain_file.read_chain(path)
     written = path.stat().st_mtime_ns
     workflow.write(closed=CLOSED | {"seeds": [1]})
@@ -374,8 +351,4 @@ def test_a_study_that_is_edited_meanwhile_changes_nothing_of_the_run(tmp_path):
     assert driver.returncode == 0, printed
     with xr.open_dataset(workflow.path("closed/metrics.nc")) as dataset:
         assert dataset.sizes["iteration"] == 5
-<<<<<<< HEAD
-    assert workflow.planned()["chains"] == 6
-=======
-    assert workflow.planned()["chain"] == 6
->>>>>>> suite
+    assert workflow.planned()["chains"] == 3

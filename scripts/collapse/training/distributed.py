@@ -8,18 +8,13 @@ is one rank, which communicates with nobody.
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-
-#: Signals that ask to save and stop: SLURM's before a time limit or a preemption, and Ctrl-C.
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
 
 #: Most numbers in one all-reduce of gradients: 128 MB of float32, which saturate any network.
 BUCKET = 2**25
@@ -158,30 +153,3 @@ def _read_slurm() -> None:
     address = os.environ.get("MASTER_ADDR")
     found = TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
     os.environ["MASTER_ADDR"] = address or found.master_addr
-
-
-@contextmanager
-def on_stop(handle: Callable[[signal.Signals], None]) -> Iterator[None]:
-    """Handle `STOP_SIGNALS` by a function within the block.
-
-    A second Ctrl-C is handled as it was before the block. Outside the main thread, where Python
-    handles no signals, this does nothing.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def received(number: int, _: object) -> None:
-        if number == signal.SIGINT:
-            signal.signal(number, before[signal.SIGINT])
-        handle(signal.Signals(number))
-
-    # getsignal returns None for a handler that Python did not install and cannot put back.
-    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in STOP_SIGNALS}
-    for number in STOP_SIGNALS:
-        signal.signal(number, received)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -12,8 +12,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from collapse.training.distributed import on_stop
 from collapse.training.optimisation import Interrupted, TrainingError
+from collapse.training.signals import on_stop
 
 #: Seconds that the other ranks get to end by themselves once one has failed.
 GRACE = 30.0

@@ -24,8 +24,9 @@ from torch import Tensor
 from collapse.progress import Progress
 from collapse.training import adamw, allocator, batches, saved_state, sharding
 from collapse.training.batches import Share
-from collapse.training.distributed import Ranks, joined, on_stop
+from collapse.training.distributed import Ranks, joined
 from collapse.training.optimisation import Interrupted, Optimisation, TrainingError, learning_rate
+from collapse.training.signals import on_stop
 from collapse.training.task import Batch, Curve, CurvePoint, Task
 
 __all__ = ["Batch", "Curve", "CurvePoint", "Task", "train"]
