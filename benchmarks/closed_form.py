@@ -23,8 +23,8 @@ import numpy as np
 from processes import alone, verdict
 from threadpoolctl import threadpool_limits
 
-from collapse.loop.closed_form import run_chain
 from collapse.loop.batches import chain_seconds
+from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED
 from collapse.study.chain_spec import ChainSpec
 

@@ -59,7 +59,11 @@ inputs = Inputs(
     job_holds=RUN.job_holds,
     on_cluster=RUN.on_cluster,
 )
-chains = ChainInputs(inputs, finish=workflow.is_main_process)
+chains = ChainInputs(
+    inputs,
+    finish=workflow.is_main_process,
+    force=lambda path: workflow.dag.forcefiles.add(path),
+)
 steps = StepInputs(inputs, finish=workflow.is_main_process)
 remedies.note_command(PROJECT, config["study"])
 

@@ -8,8 +8,8 @@ import pytest
 
 from collapse import study as studies
 from collapse.loop import chain
-from collapse.loop.branches import Branches
 from collapse.loop.batches import chain_path
+from collapse.loop.branches import Branches
 from collapse.loop.inputs import Inputs
 from collapse.loop.overview import overview
 from collapse.progress import points_of
