@@ -64,7 +64,11 @@ inputs = Inputs(
 # Snakemake evaluates a function for every job, even if no job has an environment of its own.
 uses_conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 environment_of = inputs.environment_of if uses_conda else inputs.environment("neural")
-chains = ChainInputs(inputs, finish=workflow.is_main_process)
+chains = ChainInputs(
+    inputs,
+    finish=workflow.is_main_process,
+    force=lambda path: workflow.dag.forcefiles.add(path),
+)
 steps = StepInputs(inputs, finish=workflow.is_main_process)
 remedies.note_command(PROJECT, config["study"])
 

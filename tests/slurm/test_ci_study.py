@@ -18,8 +18,8 @@ def test_a_cluster_gives_the_numbers_of_a_laptop(tmp_path, ci, tell):
     assert cluster.path("tables/summary.txt").exists()
     assert not list(cluster.path("").rglob(".training"))
 
-    # A submission holds 16 points of closed-form chains, on one core without a GPU, or the chains
-    # by steps of a seed, on a GPU if the family is neural.
+    # A submission holds the closed-form chains of 16 points, on one core without a GPU, or the
+    # chains by steps of a seed, on a GPU if the family is neural.
     study = studies.load(ci.study)
     closed = [name for name, plan in study.experiments.items() if not plan.by_iteration]
     chains, gaussian, neural = (

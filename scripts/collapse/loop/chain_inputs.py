@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +11,9 @@ from collapse.loop.batches import batches, chain_path, missing_seeds
 from collapse.loop.inputs import Inputs
 from collapse.loop.uncompared import Uncompared
 from collapse.study.chain_spec import ChainSpec
+
+#: The rules by which all chains are forced to run again.
+RULES = ("chains", "chain")
 
 
 @rule_functions.known
@@ -28,11 +30,20 @@ class ChainInputs:
         The functions that all rules share.
     finish : bool
         Whether jobs may count as finished: in the process that plans a run.
+    force : callable
+        Lets Snakemake run the job of an output, although it exists.
     """
 
-    def __init__(self, inputs: Inputs, *, finish: bool = False) -> None:
+    def __init__(
+        self,
+        inputs: Inputs,
+        *,
+        finish: bool = False,
+        force: Callable[[str], None] = lambda path: None,
+    ) -> None:
         self._inputs = inputs
         self._finish = finish
+        self._force = force
         self._asked: dict[str, str | None] = {}
 
     @cached_property
@@ -70,29 +81,24 @@ class ChainInputs:
         """Return the record of a job if it is to run; the same one throughout a run."""
         path, specs = batch
         if path not in self._asked:
-            run = any(self._forced(spec) or self._missing(spec) for spec in specs)
+            run = self._inputs.forcing.any_of(*RULES) or any(map(self._missing, specs))
             number = max(records.found(path), default=0) + 1
             self._asked[path] = records.numbered(path, number) if run else None
         return self._asked[path]
-
-    def _forced(self, spec: ChainSpec, *records_of: str) -> bool:
-        return self._inputs.forcing.any_of("chains", "chain", chain_path(spec), *records_of)
 
     def _missing(self, spec: ChainSpec) -> list[int]:
         seeds = self._inputs.study.experiments[spec.experiment].seed_list
         return missing_seeds(spec, self._inputs.version_of(spec), seeds)
 
     def before_file(self, wildcards: Any) -> list[str]:
-        """Return the record of the job that brings the file of a chain up to date, if it is not.
+        """Return nothing, but force the job of a file that lacks seeds and is asked for alone.
 
-        A file that is not there is made by the job that is asked for it.
+        Snakemake would take the file for up to date, because it exists.
         """
         spec = self._spec(wildcards)
-        if not (self._finish and os.path.exists(chain_path(spec)) and self._missing(spec)):
-            return []
-        batches_of = self._batches[wildcards.experiment].items()
-        asked = [self._wanted(batch) for batch in batches_of if spec in batch[1]]
-        return [record for record in asked if record is not None]
+        if self._finish and self._missing(spec):
+            self._force(chain_path(spec))
+        return []
 
     def _spec(self, wildcards: Any) -> ChainSpec:
         return self._inputs.study.chain(wildcards.experiment, wildcards.point, wildcards.regime)
@@ -118,7 +124,7 @@ class ChainInputs:
                     "specification": spec.as_dict(),
                     "version": self._inputs.version_of(spec),
                     "seeds": self._inputs.seeds_of(spec),
-                    "afresh": self._forced(spec, *records_of),
+                    "afresh": self._inputs.forcing.any_of(*RULES, chain_path(spec), *records_of),
                 }
                 for spec in specs
             ]
