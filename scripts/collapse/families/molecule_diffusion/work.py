@@ -26,7 +26,7 @@ SAMPLED = 0.35
 #: The libraries that each step imports.
 LIBRARIES = {
     "prepare": ("rdkit",),
-    "train": ("torch", "compiler"),
+    "train": ("torch",),
     "generate": ("torch", "scipy"),
     "evaluate": ("torch", "scipy", "rdkit"),
 }

@@ -27,7 +27,7 @@ VALUE, NOISE = 1e-8, 2e-5
 #: The libraries that each step imports.
 LIBRARIES = {
     "prepare": ("torch", "sklearn"),
-    "train": ("torch", "compiler"),
+    "train": ("torch",),
     "generate": ("torch",),
     "evaluate": ("torch",),
 }

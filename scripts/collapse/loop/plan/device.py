@@ -13,13 +13,12 @@ import numpy as np
 from collapse.families.work import Work
 
 #: Processor seconds of imports on the reference core, each beyond those it builds on, with those
-#: of the process's end, when all that was imported is taken apart again: a quarter of them.
+#: of the process's end, and the garbage collected as seldom as in jobs (`collapse.job`).
 LIBRARIES = {
-    "torch": 1.5,
-    "compiler": 1.7,  # torch's optimisers import its compiler
-    "transformers": 4.4,  # the class of a model, with torch's compiler
+    "torch": 1.2,
+    "transformers": 2.8,  # the class of a model, with torch's compiler
     "tokenizers": 0.2,
-    "sklearn": 1.4,
+    "sklearn": 1.1,
     "scipy": 0.2,
     "rdkit": 0.2,
     "matplotlib": 0.6,
