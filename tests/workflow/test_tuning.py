@@ -171,7 +171,7 @@ def test_the_paper_study_lists_exactly_the_published_runs(tmp_path):
         "prepare": 1,
         "assemble": seeds * (1 + 2 * cells),
         "train_unkept": seeds * (1 + 2 * cells),
-        # The 131,072 synthetic pairs are in files of 4096, which are also cut at n = 12,531.
+        # The 131,072 synthetic pairs are in files of 4096, which are also cut at n.
         "generate": seeds * (32 + 1),
         "evaluate": seeds * (1 + 2 * cells),
         "collect": 2 * cells,
