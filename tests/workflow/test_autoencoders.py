@@ -19,7 +19,7 @@ EXPERIMENT = {
     "iterations": 2,
     "seeds": 1,
     "samples": 60,
-    "settings": {"epochs": 200.0, "batch": 16, "curve_points": 2},
+    "settings": {"epochs": 30.0, "batch": 16, "curve_points": 2},
     "grid": {"noise": [0.2]},
 }
 POINT = "noise=0.2__samples=60"

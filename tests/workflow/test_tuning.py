@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from collapse import study as studies
 from collapse.families.fine_tuning import FAMILY
+from collapse.loop.plan import jobs
 from running import PROJECT, Workflow
 
 SETTINGS = {
@@ -162,24 +165,36 @@ def test_its_figures_and_table_are_there(mixture):
     assert not Path(mixture.path("tables/samples-grid.csv")).exists()
 
 
-def test_the_paper_study_lists_exactly_the_published_runs(tmp_path):
-    """P2 has 12 x 19 x 3 = 684 models, here for one epoch and for equal steps, and the chains."""
-    workflow = Workflow(tmp_path)
-    workflow.study = PROJECT / "config" / "studies" / "paper.yaml"
+def test_the_paper_study_lists_exactly_the_published_runs():
+    """P2 has 12 x 19 x 3 = 684 models, here for one epoch and for equal steps, and the chains.
+
+    That the jobs of a plan are those of Snakemake is tested in test_ci_study.py.
+    """
+    paper = studies.load(PROJECT / "config" / "studies" / "paper.yaml")
+    planned = jobs.of_study(paper).values()
+    counted = Counter((job.experiment, step.rule) for job in planned for step in job.steps)
     cells, seeds = 12 * 19, 3
-    assert workflow.planned("results/fine-tuning-mixture/metrics.nc") == {
-        "prepare": 1,
-        "assemble": seeds * (1 + 2 * cells),
-        "train_unkept": seeds * (1 + 2 * cells),
-        # The 131,072 synthetic pairs are in files of 4096, which are also cut at n = 12,531.
-        "generate": seeds * (32 + 1),
-        "evaluate": seeds * (1 + 2 * cells),
-        "collect": 2 * cells,
-        "gather": 1,
-    }
     chains = seeds * 3
-    counted = workflow.planned("results/fine-tuning/metrics.nc")
-    trained = counted["train"] + counted["train_unkept"]
-    assert trained == counted["assemble"] == counted["evaluate"] == seeds + chains * 19
-    # Each next iteration needs 4 files, and the evaluation of the last one.
-    assert counted["generate"] == seeds * 4 + chains * (18 * 4 + 1)
+    models, later = seeds * (1 + 2 * cells), seeds + chains * 19
+    expected = {
+        "fine-tuning-mixture": {
+            "prepare": 1,
+            "assemble": models,
+            "train": models,
+            # The 131,072 synthetic pairs are in files of 4096, which are also cut at n.
+            "generate": seeds * (32 + 1),
+            "evaluate": models,
+            "collect": 2 * cells,
+            "gather": 1,
+        },
+        "fine-tuning": {
+            "prepare": 1,
+            "assemble": later,
+            "train": later,
+            # Each next iteration needs 4 files, and the evaluation of the last one.
+            "generate": seeds * 4 + chains * (18 * 4 + 1),
+            "evaluate": later,
+        },
+    }
+    for name, rules in expected.items():
+        assert {rule: counted[name, rule] for rule in rules} == rules, name
