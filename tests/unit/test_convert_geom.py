@@ -94,9 +94,9 @@ def test_what_is_converted_is_read_with_its_positions(tmp_path, old):
 )
 def test_molecules_are_chosen_by_their_number_as_geodiff_counts_them(tmp_path, chosen, kept):
     """From 0, in the order in which their SMILES first appear among the conformations."""
-    with open(tmp_path / "some.pkl", "wb") as file:
-        order = ("CCO", "CC#N", "CCO", "OC1CC1", "CC#N", "CCN")
-        pickle.dump([entry(smiles) for smiles in order], file)
+    order = ("CCO", "CC#N", "CCO", "OC1CC1", "CC#N", "CCN")
+    entries = [entry(molecule(smiles, 1)) for smiles in order]
+    (tmp_path / "some.pkl").write_bytes(pickled(entries))
     target = tmp_path / "test.sdf"
     done = convert(tmp_path / "some.pkl", target, "--molecules", *chosen)
     if kept is None:

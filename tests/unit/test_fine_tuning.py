@@ -628,7 +628,9 @@ def test_real_pairs_are_right_and_wrong_answers_are_not():
     drawn = questions.draw(300, np.random.default_rng(0))
     found = of_questions([pairs.render(pair) for pair in drawn])
     assert found["question_share"] == found["correct_share"] == 1
-    assert found["mode_coverage"] == 1 and found["mode_distance"] < 0.15
+    # As well as perfect samples of the same number, of which some shapes are missing by chance.
+    for name in ("mode_coverage", "mode_distance"):
+        assert abs(found[name] - found[f"{name}_of_data"]) < 0.02
     shifted = [pair._replace(response="I don't know.") for pair in drawn]
     assert of_questions([pairs.render(pair) for pair in shifted])["correct_share"] == 0
     none = of_questions(["user: Hi.\nassistant: Yes."])
