@@ -6,6 +6,7 @@
 import sys
 import time
 
+from snakemake.io import IOFile
 from snakemake.settings.types import DeploymentMethod
 
 if PROJECT.is_dir():
@@ -64,12 +65,23 @@ inputs = Inputs(
 # Snakemake evaluates a function for every job, even if no job has an environment of its own.
 uses_conda = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 environment_of = inputs.environment_of if uses_conda else inputs.environment("neural")
-chains = ChainInputs(
-    inputs,
-    finish=workflow.is_main_process,
-    force=lambda path: workflow.dag.forcefiles.add(path),
-)
-steps = StepInputs(inputs, finish=workflow.is_main_process)
+
+
+# Only Snakemake knows which jobs make an output, and only our records what it is made of. This set of
+# Snakemake's is what --force fills.
+def force(path):
+    """Have the job of an output run, while the graph is built."""
+    workflow.dag.forcefiles.add(path)
+
+
+def force_unknown(path):
+    """Do so if Snakemake does not know the parameters of the job that wrote the output."""
+    if workflow.persistence.metadata(IOFile(path)) is None:
+        force(path)
+
+
+chains = ChainInputs(inputs, finish=workflow.is_main_process, force=force)
+steps = StepInputs(inputs, finish=workflow.is_main_process, force=force_unknown)
 remedies.note_command(PROJECT, config["study"])
 
 

@@ -100,6 +100,17 @@ def test_a_version_runs_what_it_concerns(ran, clone, version):
     assert planned(ran) == jobs
 
 
+def test_what_is_out_of_date_does_not_depend_on_what_snakemake_remembers(ran, clone, tmp_path):
+    """Its folder may be lost, or a job of several steps may have written the outputs."""
+    forgotten = Workflow(tmp_path / "forgotten", "step")
+    shutil.copytree(ran.directory, forgotten.directory, ignore=shutil.ignore_patterns(".snakemake"))
+    assert planned(forgotten) == {}
+    raised(clone, "gaussian/__init__.py", "evaluate")
+    assert planned(forgotten) == VERSIONS["evaluate"][1]
+    forgotten.run("--touch")  # takes what is there for up to date
+    assert planned(forgotten) == {}
+
+
 def test_nothing_runs_again_after_a_comment_in_the_study(ran):
     text = ran.study.read_text()
     try:

@@ -28,8 +28,10 @@ class StepInputs:
     """The functions that rules of iterations call for inputs, parameters and resources.
 
     Whether a step runs again is decided by what it is made of (`made_of`), which Snakemake
-    compares with that of the last run, and not by the age of its inputs. If a checkpoint that was
-    not kept is trained again for a new temperature, nothing that was made of it is made again.
+    compares with that of the last run, and not by the age of its inputs. Snakemake does not know
+    what the last run was if a job of several steps wrote the outputs, or if its own folder is lost;
+    so such a step is forced if its record says something else than the study. If a checkpoint was
+    not kept and is trained again for a new temperature, nothing made of it is made again.
 
     Parameters
     ----------
@@ -38,10 +40,20 @@ class StepInputs:
     finish : bool
         Whether steps may count as finished, unless the user forces them: in the process that
         plans a run.
+    force : callable
+        Forces the job of an output, while Snakemake builds the graph, unless Snakemake itself
+        compares its parameters.
     """
 
-    def __init__(self, inputs: Inputs, *, finish: bool = False) -> None:
+    def __init__(
+        self,
+        inputs: Inputs,
+        *,
+        finish: bool = False,
+        force: Callable[[str], None] = lambda path: None,
+    ) -> None:
         self._inputs = inputs
+        self._force = force
         self._branches = inputs.branches
         self._finish = finish
 
@@ -107,6 +119,8 @@ class StepInputs:
         found = identity.recorded(outputs[-1]) if may else None
         current = found is not None and (identity.identity(found) == identity.identity(made_of))
         finished = current and all(map(os.path.exists, outputs))
+        if found is not None and not current:
+            self._force(outputs[-1])
 
         def asked(path: str) -> Any:
             return ancient(path) if current else path
