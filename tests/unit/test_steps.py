@@ -608,7 +608,7 @@ def test_too_little_real_data_is_refused_before_anything_trains_with_both_counts
     assert needed == 10 + 3 * 1
     said = r"data: found 12 real training samples, expected .* 13 .* pairs empty 3$"
     with pytest.raises(JobError, match=said):
-        steps.prepare("data", loop.step(1, "data"), needed=needed)
+        preparing.prepare("data", loop.step(1, "data"), needed=needed)
     assert not Path("data").exists()
 
 
