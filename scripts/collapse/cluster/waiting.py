@@ -44,8 +44,8 @@ def of_chains(directory: Path, branches: Iterable[Branch], iterations: int) -> W
 def of_experiment(directory: Path, study: Study, experiment: str) -> Waiting:
     """Return the sum of the waiting of all seeds of an experiment that runs by steps.
 
-    The chains of a seed may share a submission, in which one runs after the other; while one of them
-    runs, the others do not wait for the cluster.
+    The chains of a seed may share a submission, in which one runs after the other; while one of
+    them runs, the others do not wait for the cluster.
     """
     branches = Branches(study, experiment)
     iterations = branches.experiment.iterations

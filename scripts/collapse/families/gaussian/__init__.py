@@ -26,12 +26,11 @@ from collapse.families.declarations import (
     Metric,
     parameter,
 )
+from collapse.families.gaussian import expected
 from collapse.families.gaussian.factors import lower_factor
 from collapse.families.simulator import Samples
 from collapse.regimes import Regime
 from collapse.seeding import Streams
-from collapse.theory import gaussian as theory
-from collapse.theory.pairs import memoryless_sizes, variance_fractions, whole_pools
 
 Array = NDArray[np.float64]
 
@@ -204,54 +203,9 @@ def expectations(
     parameters: Parameters, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
     """Return the expectation of each metric, for any regime."""
-    dimension, scale = parameters.dimension, parameters.variance
     unbiased = parameters.estimator == "unbiased"
-    page = "docs/theory/gaussian.md"
-    found: dict[str, Expectation] = {}
-    sizes = memoryless_sizes(regime, samples, iterations)
-    arrivals = whole_pools(regime, samples, iterations)
-    if sizes is not None:
-        logarithm = theory.replace_log_determinant(sizes, dimension, iterations, unbiased)
-        found["log_determinant_ratio"] = Expectation(
-            logarithm.mean,
-            f"{page}, eq. (10)",
-            logarithm.deviation,
-            representable=_representable(sizes, parameters),
-        )
-    elif arrivals is not None and dimension == 1:
-        variance = theory.accumulating_log_variance(arrivals, samples, unbiased)
-        if variance is not None:
-            found["log_determinant_ratio"] = Expectation(
-                variance.mean, f"{page}, eq. (12)", variance.deviation
-            )
-    if arrivals is not None:
-        moments = theory.moments(arrivals, samples, dimension, unbiased)
-        trace, error = moments[:2], moments[2:]
-        sources = f"{page}, eq. (4)", f"{page}, eq. (5)"
-    else:
-        # At least that of the best estimate from all real data so far (docs/theory/gaussian.md).
-        fractions = variance_fractions(regime, samples, iterations, unbiased)
-        fresh = [regime.fresh(t, samples) for t in range(2, iterations + 1)]
-        freedom = dimension * (samples - 1 + np.cumsum([0, *fresh]))
-        trace = fractions.variance, fractions.variance * np.sqrt(2 / freedom)
-        error = dimension * fractions.squared_error * np.array([[1], [np.sqrt(2 / dimension)]])
-        sources = "docs/theory/pairs.md, eq. (3)", "docs/theory/pairs.md, eq. (4)"
-    spread: Literal["exact", "least"] = "least" if arrivals is None else "exact"
-    found["trace_ratio"] = Expectation(trace[0], sources[0], trace[1], spread)
-    found["squared_error_of_mean"] = Expectation(
-        scale * error[0], sources[1], scale * error[1], spread
-    )
-    return found
-
-
-def _representable(sizes: Sequence[int], parameters: Parameters) -> NDArray[np.bool_]:
-    """Return until when a factor of the covariance stays in the range of floating-point numbers."""
-    m, d = np.asarray(sizes), parameters.dimension
-    # The last row of the factor shrinks the fastest: one dimension whose fits have d - 1 fewer.
-    last = theory.replace_log_determinant(np.maximum(m - d + 1, 2), 1, len(m), unbiased=False)
-    divisors = np.log(np.maximum(m - d + 1, 2)) - np.log(m)
-    lowest = np.log(parameters.variance) + last.mean + np.cumsum(divisors) - 8 * last.deviation
-    return np.asarray(lowest > 2 * np.log(np.finfo(float).tiny))
+    given = (parameters.dimension, parameters.variance, unbiased)
+    return expected.expectations(*given, regime, samples, iterations)
 
 
 def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whole: bool) -> float:

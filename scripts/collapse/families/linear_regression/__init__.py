@@ -8,7 +8,7 @@ a fresh X at every iteration. With fewer rows than dimensions, least squares is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from pydantic import Field
 from collapse.families import declarations
 from collapse.families.contract import ClosedForm, Family
 from collapse.families.declarations import Expectation, Figure, Headline, Metric, parameter
+from collapse.families.linear_regression import expected
 from collapse.families.linear_regression.least_squares import (
     apply,
     least_squares,
@@ -24,15 +25,10 @@ from collapse.families.linear_regression.least_squares import (
     residual_variance,
 )
 from collapse.families.simulator import Samples
-from collapse.regimes import NAMED, Regime
+from collapse.regimes import Regime
 from collapse.seeding import Streams
-from collapse.theory import linear_regression as theory
 
 Array = NDArray[np.float64]
-
-
-#: Test error that may come from rounding alone, where it is zero.
-ROUNDING = 1e-12
 
 
 class Parameters(declarations.Parameters):
@@ -246,29 +242,15 @@ def expectations(
     parameters: Parameters, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
     """Return the expected test error and estimate of the noise, where they are known."""
-    dimension, noise = parameters.dimension, parameters.noise_variance
-    fresh, page = parameters.design == "fresh", "docs/theory/linear_regression.md"
-    options: dict[str, Any] = {"fresh_design": fresh}
-    found = {}
-    freedom = theory.degrees_of_freedom(regime, samples, dimension, iterations, **options)
-    if freedom is not None and noise:
-        found["noise_estimate"] = Expectation(
-            np.full(iterations, noise), f"{page}, eq. (11)", noise * np.sqrt(2 / freedom)
-        )
-    chain = (regime, samples, dimension, noise, iterations)
-    isotropic = parameters.covariance_decay == 0
-    error = theory.expected_test_error(*chain, isotropic=isotropic, **options)
-    if error is not None:
-        equation = 9 if fresh else 7 if samples > dimension else 8
-        deviation = theory.deviation(*chain, **options)
-        if noise == 0 and samples > dimension:
-            deviation = np.full_like(error, ROUNDING)
-        found["test_error"] = Expectation(error, f"{page}, eq. ({equation})", deviation)
-    elif regime == NAMED["accumulate-subsample"] and samples >= 2 * dimension + 2:
-        factor = theory.accumulate_subsample_factor(iterations)
-        error = noise * dimension / (samples - dimension - 1) * factor
-        found["test_error"] = Expectation(error, f"{page}, eq. (10)", exact=False)
-    return found
+    return expected.expectations(
+        parameters.dimension,
+        parameters.noise_variance,
+        regime,
+        samples,
+        iterations,
+        fresh=parameters.design == "fresh",
+        isotropic=parameters.covariance_decay == 0,
+    )
 
 
 def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whole: bool) -> float:
