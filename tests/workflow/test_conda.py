@@ -65,7 +65,7 @@ def test_jobs_run_in_an_environment_of_the_locked_packages(tmp_path, conda):
     command, _, lock = (conda / "installed").read_text().partition("\n")
     assert command == "-m pip install --no-deps --requirement /dev/stdin"
     assert lock == (PROJECT / "envs" / "locks" / "core.txt").read_text()
-    assert "chain.py" in (conda / "ran").read_text()
+    assert "chains.py" in (conda / "ran").read_text()
     assert workflow.planned(DATASET) == {}  # another deployment is no reason to run again
 
 
