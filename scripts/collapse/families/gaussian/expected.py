@@ -1,0 +1,69 @@
+"""What theory expects of the metrics of Gaussians."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collapse.families.declarations import Expectation
+from collapse.regimes import Regime
+from collapse.theory import gaussian as theory
+from collapse.theory.pairs import memoryless_sizes, variance_fractions, whole_pools
+
+
+def expectations(
+    dimension: int, scale: float, unbiased: bool, regime: Regime, samples: int, iterations: int
+) -> dict[str, Expectation]:
+    """Return the expectation of each metric, for any regime.
+
+    ``scale`` is the true variance in each dimension.
+    """
+    page = "docs/theory/gaussian.md"
+    found: dict[str, Expectation] = {}
+    sizes = memoryless_sizes(regime, samples, iterations)
+    arrivals = whole_pools(regime, samples, iterations)
+    if sizes is not None:
+        logarithm = theory.replace_log_determinant(sizes, dimension, iterations, unbiased)
+        found["log_determinant_ratio"] = Expectation(
+            logarithm.mean,
+            f"{page}, eq. (10)",
+            logarithm.deviation,
+            representable=_representable(sizes, dimension, scale),
+        )
+    elif arrivals is not None and dimension == 1:
+        variance = theory.accumulating_log_variance(arrivals, samples, unbiased)
+        if variance is not None:
+            found["log_determinant_ratio"] = Expectation(
+                variance.mean, f"{page}, eq. (12)", variance.deviation
+            )
+    if arrivals is not None:
+        moments = theory.moments(arrivals, samples, dimension, unbiased)
+        trace, error = moments[:2], moments[2:]
+        sources = f"{page}, eq. (4)", f"{page}, eq. (5)"
+    else:
+        # At least that of the best estimate from all real data so far (docs/theory/gaussian.md).
+        fractions = variance_fractions(regime, samples, iterations, unbiased)
+        fresh = [regime.fresh(t, samples) for t in range(2, iterations + 1)]
+        freedom = dimension * (samples - 1 + np.cumsum([0, *fresh]))
+        trace = fractions.variance, fractions.variance * np.sqrt(2 / freedom)
+        error = dimension * fractions.squared_error * np.array([[1], [np.sqrt(2 / dimension)]])
+        sources = "docs/theory/pairs.md, eq. (3)", "docs/theory/pairs.md, eq. (4)"
+    spread: Literal["exact", "least"] = "least" if arrivals is None else "exact"
+    found["trace_ratio"] = Expectation(trace[0], sources[0], trace[1], spread)
+    found["squared_error_of_mean"] = Expectation(
+        scale * error[0], sources[1], scale * error[1], spread
+    )
+    return found
+
+
+def _representable(sizes: Sequence[int], d: int, scale: float) -> NDArray[np.bool_]:
+    """Return until when a factor of the covariance stays in the range of floating-point numbers."""
+    m = np.asarray(sizes)
+    # The last row of the factor shrinks the fastest: one dimension whose fits have d - 1 fewer.
+    last = theory.replace_log_determinant(np.maximum(m - d + 1, 2), 1, len(m), unbiased=False)
+    divisors = np.log(np.maximum(m - d + 1, 2)) - np.log(m)
+    lowest = np.log(scale) + last.mean + np.cumsum(divisors) - 8 * last.deviation
+    return np.asarray(lowest > 2 * np.log(np.finfo(float).tiny))
