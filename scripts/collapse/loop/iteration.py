@@ -76,14 +76,14 @@ def run_block(
     blocks = _blocks(place)
     branch = blocks.files.branches.branch(place.point, place.regime, place.seed)
     last = place.iteration
-    run = blocks.steps(branch, last) if afresh else blocks.undone(branch, last)
-    for index, step in enumerate(run):
+    planned = blocks.steps(branch, last) if afresh else blocks.undone(branch, last)
+    for index, step in enumerate(planned):
         if apart:
             _in_process(place, machine, step)
         else:
             perform(blocks.files, step, machine)
         model = step.branch.model(step.t)
-        if all(later.branch.model(later.t) != model for later in run[index + 1 :]):
+        if all(later.branch.model(later.t) != model for later in planned[index + 1 :]):
             _let_go(blocks, step)
     for step in blocks.steps(branch, last):
         _let_go(blocks, step)  # left by a job that was stopped
