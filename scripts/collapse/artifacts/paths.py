@@ -118,11 +118,6 @@ class Branch:
         """Return the path of the record of a training: its learning curve and what it cost."""
         return f"{self._folder(t, self.points.training)}/{TRAINING}"
 
-    def folders(self, t: int) -> list[str]:
-        """Return the folders of iteration t: that of its training and that of its samples."""
-        points = (self.points.training, self.points.generation)
-        return sorted({self._folder(t, point) for point in points})
-
     def metrics(self, t: int) -> str:
         """Return the path of the metrics of the model of iteration t and of its samples."""
         return f"{self._folder(t, self.points.evaluation)}/metrics.json"

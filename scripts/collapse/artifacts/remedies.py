@@ -12,7 +12,6 @@ from pathlib import Path
 
 from collapse.artifacts import paths
 from collapse.artifacts.files import DamagedFileError, UnreadableFileError
-from collapse.artifacts.submission import submission
 from collapse.errors import JobError, in_one_line
 
 #: Environment variable with the command that runs the workflow, for the scripts of jobs.
@@ -33,7 +32,7 @@ def note_command(project: Path, study: str) -> None:
     words = ["snakemake" if found else _shown(Path(sys.executable).with_name("snakemake"))]
     if project.resolve() != Path.cwd().resolve():
         words += ["--snakefile", str(project / "Snakefile")]
-    profile = project / "profiles" / ("slurm" if submission() else "local")
+    profile = project / "profiles" / ("slurm" if "SLURM_JOB_ID" in os.environ else "local")
     words += ["--profile", _shown(profile), "--config", f"study={study}"]
     os.environ[_COMMAND] = shlex.join(words)
 
