@@ -27,6 +27,9 @@ REAL = "real"
 #: Number of outputs discarded at the beginning of a stream, until its state is mixed.
 _ROUNDS = 18
 
+#: Position in the word of the iteration at which the number of an attempt begins.
+_ATTEMPT = 32
+
 
 def key(experiment: str, point: str, regime: str, seed: int, purpose: str) -> NDArray[np.uint64]:
     """Return the hash of the name of a stream without its iteration.
@@ -97,12 +100,13 @@ class Streams:
         return len(self.seeds)
 
     def each(
-        self, purpose: str, iteration: int, *, real: bool = False
+        self, purpose: str, iteration: int, *, real: bool = False, attempt: int = 0
     ) -> Iterator[np.random.Generator]:
         """Yield the generator of each seed in turn, at the beginning of its stream.
 
         One generator object is re-keyed from seed to seed: draw from it before asking for
-        the next. With ``real`` the stream is the one shared by all regimes.
+        the next. With ``real`` the stream is the one shared by all regimes. Each ``attempt`` at
+        the same iteration has a stream of its own.
         """
         regime = REAL if real else self._regime
         keys = self._keys.get((regime, purpose))
@@ -110,23 +114,37 @@ class Streams:
             keys = [key(*self._name, regime, seed, purpose) for seed in self.seeds]
             self._keys[regime, purpose] = keys
         for name in keys:
-            _begin(self._bits, self._state, name, iteration)
+            _begin(self._bits, self._state, name, iteration + (attempt << _ATTEMPT))
             yield self._generator
 
     def normal(
-        self, purpose: str, iteration: int, shape: tuple[int, ...], *, real: bool = False
+        self,
+        purpose: str,
+        iteration: int,
+        shape: tuple[int, ...],
+        *,
+        real: bool = False,
+        attempt: int = 0,
     ) -> NDArray[np.float64]:
         """Draw standard normals of shape (seeds, ...)."""
         out = np.empty((len(self), *shape))
-        for row, generator in zip(out, self.each(purpose, iteration, real=real), strict=True):
+        generators = self.each(purpose, iteration, real=real, attempt=attempt)
+        for row, generator in zip(out, generators, strict=True):
             generator.standard_normal(out=row)
         return out
 
     def uniform(
-        self, purpose: str, iteration: int, shape: tuple[int, ...], *, real: bool = False
+        self,
+        purpose: str,
+        iteration: int,
+        shape: tuple[int, ...],
+        *,
+        real: bool = False,
+        attempt: int = 0,
     ) -> NDArray[np.float64]:
         """Draw uniforms on [0, 1) of shape (seeds, ...)."""
         out = np.empty((len(self), *shape))
-        for row, generator in zip(out, self.each(purpose, iteration, real=real), strict=True):
+        generators = self.each(purpose, iteration, real=real, attempt=attempt)
+        for row, generator in zip(out, generators, strict=True):
             generator.random(out=row)
         return out

@@ -22,6 +22,7 @@ from collapse.families.declarations import (
     Metric,
     Parameters,
     Published,
+    Score,
     extra_of,
 )
 from collapse.families.simulator import Simulator
@@ -138,6 +139,8 @@ class Family(Generic[P]):
         The variables of the results, by name.
     headline : Headline
         The metric by which a chain is summarised.
+    scores : mapping of str to Score
+        The scores of single samples by which regimes may select or weigh them, by name.
     minimum_samples : int
         The smallest training set that can be fitted.
     figures : sequence of Figure
@@ -167,6 +170,7 @@ class Family(Generic[P]):
     parameters: type[P]
     metrics: Mapping[str, Metric]
     headline: Headline
+    scores: Mapping[str, Score] = field(default_factory=dict)
     minimum_samples: int = 1
     figures: Sequence[Figure] = ()
     distributions: Sequence[Distribution] = ()

@@ -77,6 +77,22 @@ def of_data(metrics: Mapping[str, Metric], suffix: str = ", of real ones") -> di
     }
 
 
+class Score(NamedTuple):
+    """A score of single samples, by which a regime selects or weighs them.
+
+    ``description`` is a sentence on what it measures; ``better`` says which scores a selection
+    prefers.
+    """
+
+    description: str
+    better: Literal["higher", "lower"]
+
+    @property
+    def sign(self) -> int:
+        """What to multiply scores by, so that higher is better."""
+        return 1 if self.better == "higher" else -1
+
+
 class Headline(NamedTuple):
     """The metric by which a chain is summarised, which direction is worse, and its scale.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from pydantic import Field
 
 from collapse.families import declarations
 from collapse.families.contract import ClosedForm, Family
-from collapse.families.declarations import Expectation, Figure, Headline, Metric, parameter
+from collapse.families.declarations import Expectation, Figure, Headline, Metric, Score, parameter
 from collapse.families.simulator import Samples
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
@@ -41,10 +41,13 @@ class Parameters(declarations.Parameters):
 
 
 class Counts(NamedTuple):
-    """The number of times (seeds, K) that each outcome is in a set of samples, and its size."""
+    """How often each outcome is in a set of samples (seeds, K), and the size of the set (seeds,).
 
-    counts: NDArray[np.int64]
-    total: int
+    These are sums of the samples' weights: integers if all samples count the same.
+    """
+
+    counts: NDArray[Any]
+    total: Array
 
 
 class Simulator:
@@ -68,40 +71,61 @@ class Simulator:
             row[:] = generator.integers(self.outcomes, size=count, dtype=np.int32)
         return (draws,)
 
-    def summarise(self, samples: Samples) -> Counts:
+    def summarise(self, samples: Samples, weights: Array | None = None) -> Counts:
         (draws,) = samples
-        counts = np.stack([np.bincount(row, minlength=self.outcomes) for row in draws])
-        return Counts(counts, draws.shape[1])
+        of_seeds = [None] * len(draws) if weights is None else weights
+        counts = np.stack(
+            [
+                np.bincount(row, one, minlength=self.outcomes)
+                for row, one in zip(draws, of_seeds, strict=True)
+            ]
+        )
+        return Counts(counts, counts.sum(axis=1))
+
+    def weighted(self, statistics: Counts, factors: Array) -> Counts:
+        counts = statistics.counts * factors[:, None]
+        return Counts(counts, counts.sum(axis=1))
 
     def merge(self, pool: Counts, shard: Counts) -> Counts:
         return Counts(pool.counts + shard.counts, pool.total + shard.total)
 
     def fit(self, statistics: Counts) -> Counts:
         self._iteration += 1
-        collapsed = statistics.counts.max(axis=1) == statistics.total
+        collapsed = (statistics.counts > 0).sum(axis=1) == 1
         self._collapse[collapsed & np.isnan(self._collapse)] = self._iteration
         return statistics
 
-    def sample(self, model: Counts, count: int, iteration: int) -> Samples:
-        draws = np.empty((len(self.streams), count), dtype=np.int32)
-        for seed, generator in enumerate(self.streams.each("samples", iteration)):
-            positions = generator.integers(model.total, size=count)
-            draws[seed] = np.searchsorted(np.cumsum(model.counts[seed]), positions, side="right")
+    def sample(
+        self, model: Counts, count: int, iteration: int, *, each: int = 1, attempt: int = 0
+    ) -> Samples:
+        draws = np.empty((len(self.streams), count * each), dtype=np.int32)
+        generators = self.streams.each("samples", iteration, attempt=attempt)
+        whole = np.issubdtype(model.counts.dtype, np.integer)
+        for seed, generator in enumerate(generators):
+            sums = np.cumsum(model.counts[seed])
+            if whole:
+                positions = generator.integers(model.total[seed], size=draws.shape[1])
+            else:
+                positions = generator.random(draws.shape[1]) * sums[-1]
+            draws[seed] = np.searchsorted(sums, positions, side="right")
         return (draws,)
+
+    def score(self, name: str, samples: Samples) -> Array:
+        return samples[0].astype(float)
 
     def sample_statistics(self, model: Counts, count: int, iteration: int) -> Counts:
         """Draw the counts of ``count`` samples: a multinomial over the outcomes that are left."""
-        counts = np.zeros_like(model.counts)
+        counts = np.zeros(model.counts.shape, dtype=np.int64)
         for seed, generator in enumerate(self.streams.each("statistics", iteration)):
             alive = np.flatnonzero(model.counts[seed])
-            probabilities = model.counts[seed, alive] / model.total
+            probabilities = model.counts[seed, alive] / model.total[seed]
             counts[seed, alive] = generator.multinomial(count, probabilities)
-        return Counts(counts, count)
+        return Counts(counts, counts.sum(axis=1))
 
     def evaluate(self, model: Counts) -> dict[str, Array]:
         entropy, gini, support, mean = np.empty((4, len(self.streams)))
         for seed, counts in enumerate(model.counts):
-            probabilities = counts[counts > 0] / model.total
+            probabilities = counts[counts > 0] / model.total[seed]
             # The absolute value turns the -0.0 of a single outcome into 0.
             entropy[seed] = abs((probabilities * np.log(probabilities)).sum())
             gini[seed] = 1 - (probabilities**2).sum()
@@ -161,6 +185,8 @@ def expectations(
     parameters: Parameters, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
     """Return the expected heterozygosity and mean, and the time to collapse under replace."""
+    if not regime.is_plain:
+        return {}
     outcomes, page = parameters.outcomes, "docs/theory/discrete.md"
     gini = theory.gini_simpson(regime, samples, outcomes, iterations)
     arrivals = whole_pools(regime, samples, iterations)
@@ -210,6 +236,7 @@ FAMILY = Family(
             "iterations until one outcome is left (missing: not reached)", per_iteration=False
         ),
     },
+    scores={"reward": Score("The reward of outcome k is k.", better="higher")},
     headline=Headline(
         "entropy",
         worse="lower",

@@ -26,15 +26,24 @@ class Simulator(Protocol[Statistics, Model]):
     #: Whether the samples of a shard are exchangeable (independent and identically distributed).
     exchangeable: bool
 
-    #: Whether each training set after the first has samples of one model alone; the loop sets it.
+    #: Whether samples that are summarised together are all real or all of the newest model; the
+    #: loop sets it.
     one_writer: bool
 
     def real(self, iteration: int, count: int) -> Samples:
         """Draw the real samples that arrive at an iteration, the same under every regime."""
         ...
 
-    def summarise(self, samples: Samples) -> Statistics:
-        """Return the statistics of samples that a fit needs."""
+    def summarise(self, samples: Samples, weights: NDArray[np.float64] | None = None) -> Statistics:
+        """Return the statistics of samples that a fit needs.
+
+        ``weights`` of shape (seeds, samples) say how much each sample counts; None means 1. They
+        are not negative, and a sample of weight 0 is as if it were not there.
+        """
+        ...
+
+    def weighted(self, statistics: Statistics, factors: NDArray[np.float64]) -> Statistics:
+        """Return the statistics with all weights multiplied by a factor for each seed (seeds,)."""
         ...
 
     def merge(self, pool: Statistics, shard: Statistics) -> Statistics:
@@ -45,12 +54,22 @@ class Simulator(Protocol[Statistics, Model]):
         """Fit the model to the statistics of its training set."""
         ...
 
-    def sample(self, model: Model, count: int, iteration: int) -> Samples:
-        """Draw synthetic samples from a model."""
+    def sample(
+        self, model: Model, count: int, iteration: int, *, each: int = 1, attempt: int = 0
+    ) -> Samples:
+        """Draw synthetic samples from a model: ``each`` candidates for each of ``count`` slots.
+
+        The candidates of a slot follow each other, and do not depend on the number of slots. Each
+        ``attempt`` at an iteration draws other ones.
+        """
         ...
 
     def sample_statistics(self, model: Model, count: int, iteration: int) -> Statistics:
         """Draw the statistics of synthetic samples from their exact distribution, at less cost."""
+        ...
+
+    def score(self, name: str, samples: Samples) -> NDArray[np.float64]:
+        """Return a score, which the family declares, of each sample: (seeds, samples)."""
         ...
 
     def evaluate(self, model: Model) -> Mapping[str, NDArray[np.float64]]:

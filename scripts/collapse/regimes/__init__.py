@@ -8,12 +8,21 @@ form and by steps, take their training sets from this package alone.
 from collapse.regimes.draws import draw_counts, draw_positions
 from collapse.regimes.named import NAMED, mixture
 from collapse.regimes.regime import Regime, Source
+from collapse.regimes.selection import Choice, Select, choose
 from collapse.regimes.sizes import samples_in
+from collapse.regimes.weights import Balance, Totals, Weigh, balance
 
 __all__ = [
     "NAMED",
+    "Balance",
+    "Choice",
     "Regime",
+    "Select",
     "Source",
+    "Totals",
+    "Weigh",
+    "balance",
+    "choose",
     "draw_counts",
     "draw_positions",
     "mixture",

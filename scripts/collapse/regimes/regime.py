@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from collapse.regimes.selection import Select
 from collapse.regimes.sizes import Size, samples_in
+from collapse.regimes.weights import Weigh
 
 
 class Source(NamedTuple):
@@ -62,6 +64,61 @@ class Regime(BaseModel):
         description="Number of new real samples that arrive at each iteration t >= 2. They stay "
         "in the pool as long as the synthetic samples that arrive with them.",
     )
+    provenance: Literal["fixed", "bernoulli"] = Field(
+        default="fixed",
+        description="Whether numbers of real and synthetic samples are as said, or each sample is "
+        "real with the probability that they give: each of the fresh_real + generate samples that "
+        "arrive, and each that a budget draws under weigh.real.",
+    )
+    select: Select | None = Field(
+        default=None,
+        description="Which of the samples that a model writes become synthetic data; null: all.",
+    )
+    weigh: Weigh | None = Field(
+        default=None,
+        description="How much real and synthetic samples count in the fit, or with a budget, how "
+        "likely they are to be drawn (then with replacement); null: all samples count the same.",
+    )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all samples are kept and count the same, and numbers of samples are fixed."""
+        return self.select is None and self.weigh is None and self.provenance == "fixed"
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """The names of the scores that selection and weights use, each once."""
+        used = [one.score for one in (self.select, self.weigh) if one and one.score is not None]
+        return tuple(dict.fromkeys(used))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values, without those of later versions that are not used.
+
+        What exists was made of the fields of its time, and stays valid when others join.
+        """
+        later = {name for name in ("provenance", "select", "weigh") if not self._uses(name)}
+        return self.model_dump(exclude=later)
+
+    def _uses(self, name: str) -> bool:
+        return bool(getattr(self, name) != type(self).model_fields[name].default)
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """Yield the keys that contradict others, each with what was expected."""
+        for name in ("select", "weigh"):
+            one = getattr(self, name)
+            for key, expected in one.problems() if one else ():
+                yield f"{name}.{key}", expected
+        if self.generate == 0:
+            if self.select is not None:
+                yield "select", "no selection in a regime that generates nothing"
+            if self.weigh is not None and self.weigh.score is not None:
+                yield "weigh.score", "no score in a regime that generates nothing"
+        if self.provenance == "bernoulli" and self.fresh_real == 0 and not self._draws_shares:
+            yield "provenance", "fixed, where no fresh_real arrives and no budget draws shares"
+
+    @property
+    def _draws_shares(self) -> bool:
+        return self.budget is not None and self.weigh is not None and self.weigh.real is not None
 
     @property
     def trains_on_whole_pools(self) -> bool:
@@ -75,7 +132,8 @@ class Regime(BaseModel):
     @property
     def is_mixture(self) -> bool:
         """Whether a training set is initial real samples and all samples of the newest model."""
-        return self.memory == 1 and self.trains_on_whole_pools and self.fresh_real == 0
+        whole = self.memory == 1 and self.trains_on_whole_pools and self.fresh_real == 0
+        return whole and self.is_plain
 
     def oldest_arrival(self, t: int) -> int:
         """Return the first iteration whose arrivals are still in the pool of iteration t >= 2."""
@@ -146,6 +204,9 @@ class Regime(BaseModel):
             raise ValueError(f"keep_real is {self.kept_real(n)}, more than samples = {n}")
         for t, size in enumerate(self.pool_sizes(iterations, n), start=1):
             budget = self.training_size(t, n, size)
+            if t > 1 and self.weigh is not None:
+                self._check_weights(t, n)
+                size = max(size, budget if size else 0)  # drawn with replacement
             if budget > size:
                 raise ValueError(
                     f"budget is {budget} at iteration {t}, more than the {size} in the pool"
@@ -154,4 +215,23 @@ class Regime(BaseModel):
                 raise ValueError(
                     f"the training set of iteration {t} has {budget} samples "
                     f"(samples = {n}), fewer than {minimum}"
+                )
+
+    def _check_weights(self, t: int, n: int) -> None:
+        """Check that the pool has samples of each kind that is to have a share of the weight."""
+        share = self.weigh.real_share(t) if self.weigh is not None else None
+        if share is None:
+            return
+        # All sources of one kind are there if the newest is, or the initial real data.
+        real = bool(self.kept_real(n)) or any(
+            self.fresh(arrival, n) for arrival in range(self.oldest_arrival(t), t + 1)
+        )
+        written = any(
+            self.generated(arrival, n) for arrival in range(self.oldest_arrival(t), t + 1)
+        )
+        for there, part, kind in ((real, share, "real"), (written, 1 - share, "synthetic")):
+            if part > 0 and not there:
+                raise ValueError(
+                    f"{kind} samples have {part:g} of the weight at iteration {t}, but the pool "
+                    "has none"
                 )

@@ -8,11 +8,15 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-_SIZE = r"^(\d+(\.\d+)?)?t?n(\*\d+(\.\d+)?\^\(t-1\))?$"
-_SIZE_PARTS = re.compile(r"(?P<factor>[\d.]+)?(?P<t>t)?n(\*(?P<ratio>[\d.]+)\^\(t-1\))?")
+_NUMBER = r"\d+(\.\d+)?"
+_SIZE = rf"^({_NUMBER})?t?n(\*({_NUMBER}\^\(t-1\)|t\^-?{_NUMBER}))?$"
+_SIZE_PARTS = re.compile(
+    r"(?P<factor>[\d.]+)?(?P<t>t)?n(\*((?P<ratio>[\d.]+)\^\(t-1\)|t\^(?P<power>-?[\d.]+)))?"
+)
 
 #: A number of samples: an integer, or a multiple of the experiment's ``samples`` n that may depend
-#: on the iteration t, such as ``n``, ``0.5n``, ``tn`` (t times n) or ``n*1.1^(t-1)`` (geometric).
+#: on the iteration t, such as ``n``, ``0.5n``, ``tn`` (t times n), ``n*1.1^(t-1)`` (geometric) or
+#: ``n*t^1.5`` (a power of t).
 Size = (
     Annotated[int, Field(strict=True, ge=0)]
     | Annotated[str, StringConstraints(pattern=_SIZE, strict=True)]
@@ -23,16 +27,19 @@ def samples_in(size: int | str, n: int, t: int) -> int:
     """Return the number of samples that a size stands for at iteration t, rounded."""
     if isinstance(size, int):
         return size
-    factor, linear, ratio = _parse(size)
+    factor, ratio, power = _parse(size)
     try:
-        return int(factor * (t if linear else 1) * n * ratio ** (t - 1) + 0.5)
+        return int(factor * t**power * n * ratio ** (t - 1) + 0.5)
     except OverflowError:
         raise ValueError(f"{size} is too large a number of samples at iteration {t}") from None
 
 
 @functools.cache
-def _parse(size: str) -> tuple[float, bool, float]:
+def _parse(size: str) -> tuple[float, float, float | int]:
     parts = _SIZE_PARTS.fullmatch(size)
     if parts is None:
         raise ValueError(f"not a size: {size!r}")
-    return float(parts["factor"] or 1), parts["t"] is not None, float(parts["ratio"] or 1)
+    power: float | int = int(parts["t"] is not None)
+    if parts["power"]:
+        power += float(parts["power"])
+    return float(parts["factor"] or 1), float(parts["ratio"] or 1), power

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from collapse import families, regimes
-from collapse.regimes import Regime
+from collapse.regimes import Regime, Select, Weigh
 from collapse.study import errors, mistakes, yaml_file
 from collapse.study.chain_spec import ChainSpec
 from collapse.study.errors import StudyError
@@ -38,7 +38,22 @@ _NAMED = Field(json_schema_extra={"additionalProperties": False})
 _WORDS = {
     "family": f"one of {', '.join(families.MODULES)}",
     "[key]": "a name of at most 100 letters, digits, - and _ that begins with a letter",
-    "constrained-str": "a multiple of the samples n, such as n, 0.5n, tn or n*1.1^(t-1)",
+    "constrained-str": "a multiple of the samples n, such as n, 0.5n, tn, n*1.1^(t-1) or n*t^1.5",
+}
+
+#: The parts of a regime that have fields of their own.
+_PARTS: dict[str, type[BaseModel]] = {"select": Select, "weigh": Weigh}
+
+
+def _definition(model: type[BaseModel]) -> Any:
+    """Return the model of a part of a regime as a study defines it: a field may be a list."""
+    name, fields = f"{model.__name__}Definition", axes_of(model)
+    return create_model(name, __base__=Strict, __doc__=model.__doc__, **fields)
+
+
+_parts: dict[str, Any] = {
+    key: (_definition(model) | None, Field(None, description=Regime.model_fields[key].description))
+    for key, model in _PARTS.items()
 }
 
 
@@ -48,7 +63,8 @@ RegimeDefinition: Any = create_model(
     __base__=Strict,
     __doc__="A regime: the rule for what iteration t >= 2 trains on. A field may be a list; this "
     "defines one regime for each combination of values, named <name>__<field>=<value>.",
-    **axes_of(Regime),
+    **axes_of(Regime, without=_PARTS),
+    **_parts,
 )
 
 if TYPE_CHECKING:
@@ -73,6 +89,11 @@ class Study(Strict):
         """The regimes that each name stands for: one, or several if a definition has lists."""
         named = {name: {name: regime} for name, regime in regimes.NAMED.items()}
         return named | {name: _expand(name, each) for name, each in self.regimes.items()}
+
+    @property
+    def regime_fields(self) -> dict[str, dict[tuple[str, ...], list[Any]]]:
+        """The values of the fields of each regime that the study defines, by their keys."""
+        return {name: fields_of(definition) for name, definition in self.regimes.items()}
 
     def regimes_of(self, experiment: str) -> list[str]:
         """Return the names of the regimes of an experiment."""
@@ -120,13 +141,32 @@ class Study(Strict):
                 yield self.chain(experiment, point, regime)
 
 
+def fields_of(definition: Any) -> dict[tuple[str, ...], list[Any]]:
+    """Return the values of each field of the definition of a regime, by its keys in the file."""
+    fields: dict[tuple[str, ...], list[Any]] = {}
+    for key in Regime.model_fields:
+        value = getattr(definition, key)
+        if key not in _PARTS:
+            fields[key,] = value
+        elif value is not None:
+            fields |= {(key, inner): values for inner, values in value}
+    return fields
+
+
 def _expand(name: str, definition: Any) -> dict[str, Regime]:
     """Return the regimes that a definition stands for, by name."""
-    fields = {key: getattr(definition, key) for key in Regime.model_fields}
+    fields = fields_of(definition)
     expanded = {}
     for values in itertools.product(*fields.values()):
-        chosen = dict(zip(fields, values, strict=True))
-        varied = [f"{JOINT}{key}={text_of(chosen[key])}" for key in fields if len(fields[key]) > 1]
+        chosen: dict[str, Any] = {}
+        varied = []
+        for (key, *inner), value in zip(fields, values, strict=True):
+            if inner:
+                chosen.setdefault(key, {})[inner[0]] = value
+            else:
+                chosen[key] = value
+            if len(fields[(key, *inner)]) > 1:
+                varied.append(f"{JOINT}{'.'.join((key, *inner))}={text_of(value)}")
         expanded[name + "".join(varied)] = Regime(**chosen)
     return expanded
 
@@ -159,7 +199,7 @@ def _known_keys(path: tuple[Any, ...], content: Any) -> list[str]:
     """Return the known keys of the mapping in which an unknown key was found."""
     model: type[BaseModel] = EitherExperiment if path else Study
     if path[:1] == ("regimes",):
-        model = Regime
+        model = _PARTS.get(path[2], Regime) if len(path) > 2 else Regime
     elif path[2:] in (("grid",), ("settings",)):
         model = families.load(content["experiments"][path[1]]["family"]).parameters
     return list(model.model_fields)

@@ -34,7 +34,7 @@ class ChainSpec:
     def as_dict(self) -> dict[str, Any]:
         """Return the specification as plain values, as a job's parameters hold it."""
         plain = dict(self.__dict__)
-        plain["regime"] = self.regime.model_dump()
+        plain["regime"] = self.regime.as_dict()
         plain["parameters"] = dict(self.parameters)
         plain["evaluated"] = list(self.evaluated)
         return plain

@@ -6,6 +6,7 @@ The schema of a family's experiments is built from its `collapse.families.declar
 from __future__ import annotations
 
 import itertools
+from collections.abc import Collection
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -180,10 +181,12 @@ class EitherExperiment(IterativeExperiment):
         return self.per_iteration
 
 
-def axes_of(model: type[BaseModel]) -> dict[str, Any]:
+def axes_of(model: type[BaseModel], without: Collection[str] = ()) -> dict[str, Any]:
     """Return the fields of a model as axes: a value each, or a list without repetitions."""
     axes = {}
     for key, field in model.model_fields.items():
+        if key in without:
+            continue
         annotation: Any = field.annotation
         if field.metadata:
             annotation = Annotated[annotation, *field.metadata]

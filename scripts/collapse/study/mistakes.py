@@ -6,8 +6,11 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from collapse import families, regimes
 from collapse.artifacts.paths import BASES
+from collapse.families.contract import Family
 from collapse.regimes import Regime
 from collapse.seeding import REAL
 from collapse.study.errors import Key, Mistake, Words, one_of, shown
@@ -36,8 +39,10 @@ def mistakes(study: Study) -> Iterator[Mistake]:
     """Yield the mistakes in a study; later checks are only valid if earlier ones found none."""
     yield from _in_names("regimes", study.regimes, [*regimes.NAMED, REAL])
     yield from _in_names("experiments", study.experiments, RESERVED)
-    for name, definition in study.regimes.items():
-        yield from _in_regime(("regimes", name), definition)
+    for name, fields in study.regime_fields.items():
+        yield from _in_regime(("regimes", name), fields)
+        for regime in study.expansions[name].values():
+            yield from _contradictions(("regimes", name), regime)
     for name, experiment in study.experiments.items():
         here = ("experiments", name)
         yield from _in_experiment(here, experiment, [*regimes.NAMED, *study.regimes])
@@ -65,11 +70,31 @@ def _alike(values: Mapping[Key, Any]) -> Iterator[Mistake]:
             yield Mistake(path, found, "names that differ by more than upper and lower case")
 
 
-def _in_regime(here: Key, definition: Any) -> Iterator[Mistake]:
-    axes = {key: getattr(definition, key) for key in Regime.model_fields}
-    for key, values in axes.items():
-        yield from _repeated((*here, key), values)
-    yield from _too_many(here, math.prod(map(len, axes.values())), "regimes")
+def _in_regime(here: Key, fields: Mapping[tuple[str, ...], list[Any]]) -> Iterator[Mistake]:
+    for keys, values in fields.items():
+        yield from _repeated((*here, *keys), values)
+    yield from _too_many(here, math.prod(map(len, fields.values())), "regimes")
+
+
+def _contradictions(here: Key, regime: Regime) -> Iterator[Mistake]:
+    """Yield the keys of a regime that contradict others."""
+    for keys, expected in regime.problems():
+        found: Any = regime
+        for key in keys.split("."):
+            found = getattr(found, key)
+        if isinstance(found, BaseModel):
+            found = Words("one")
+        yield Mistake((*here, *keys.split(".")), found, expected)
+
+
+def _unknown_scores(written: str, regime: Regime, family: Family[Any]) -> Iterator[Mistake]:
+    """Yield the scores that a regime uses and a family does not have."""
+    for key in ("select", "weigh"):
+        score = getattr(getattr(regime, key), "score", None)
+        if score is not None and score not in family.scores:
+            known = one_of(family.scores, score) if family.scores else "no score"
+            path = ("regimes", written, key, "score")
+            yield Mistake(path, score, f"{known}, for the family {family.name}")
 
 
 def _in_experiment(here: Key, experiment: Experiment, known: list[str]) -> Iterator[Mistake]:
@@ -112,8 +137,10 @@ def _in_chains(here: Key, study: Study, name: str) -> Iterator[Mistake]:
     yield from _too_long((*here, "regimes"), LONGEST_PAIR, name, max(names, key=len))
     longest = max((point.name for point in experiment.points()), key=len)
     yield from _too_long((*here, "grid"), LONGEST_NAMES, name, max(names, key=len), longest)
+    family = families.load(experiment.family)
     for index, written in enumerate(experiment.regimes):
         for regime_name, regime in study.expansions[written].items():
+            yield from _unknown_scores(written, regime, family)
             for n in experiment.samples:
                 problem = _impossible(regime, experiment, n)
                 if problem:

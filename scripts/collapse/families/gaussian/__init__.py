@@ -24,6 +24,7 @@ from collapse.families.declarations import (
     Figure,
     Headline,
     Metric,
+    Score,
     parameter,
 )
 from collapse.families.gaussian import expected
@@ -42,19 +43,28 @@ class Parameters(declarations.Parameters):
 
     dimension: int = Field(default=1, ge=1, description="Dimension d of the data.")
     variance: float = Field(default=1.0, gt=0, description="True variance: Σ0 = variance · I.")
-    estimator: Literal["maximum-likelihood", "unbiased"] = parameter(
-        "Estimator of the covariance, which divides by n or by n - 1.", default="maximum-likelihood"
+    estimator: Literal["maximum-likelihood", "unbiased", "within-sources"] = parameter(
+        "Estimator of the covariance: maximum-likelihood divides by n, unbiased by n - 1, where n "
+        "is the effective sample size of weighted samples; within-sources is the weighted mean of "
+        "the unbiased covariances of the sources, each about its own mean (He et al. 2025).",
+        default="maximum-likelihood",
+    )
+    target: float = parameter(
+        "Each coordinate of the point from which the scores distance and reward are measured.",
+        stage="generation",
+        default=0.0,
     )
 
 
 class Statistics(NamedTuple):
     """Sufficient statistics of a set of samples, stacked over seeds.
 
-    ``mean`` has shape (seeds, d); ``factor``, of shape (seeds, d, columns), times its transpose
-    is the scatter about the mean; ``rank`` is an upper bound of the scatter's rank.
+    ``size`` (seeds,) is the sum of the samples' weights; ``mean`` has shape (seeds, d); ``factor``,
+    of shape (seeds, d, columns), times its transpose is the scatter about the mean; ``rank`` is an
+    upper bound of the scatter's rank.
     """
 
-    size: int
+    size: Array
     mean: Array
     factor: Array
     rank: int
@@ -78,6 +88,8 @@ class Simulator:
         self.dimension = parameters.dimension
         self.variance = parameters.variance
         self.unbiased = parameters.estimator == "unbiased"
+        self.within = parameters.estimator == "within-sources"
+        self.target = parameters.target
         self.streams = streams
         # Synthetic data never leaves the affine span of the real data that it descends from.
         self.real_seen = 0
@@ -93,7 +105,7 @@ class Simulator:
         draws = self.streams.normal("real data", iteration, shape, real=True)
         return draws * np.sqrt(self.variance), draws, np.zeros(draws.shape[:2], dtype=np.int32)
 
-    def summarise(self, samples: Samples) -> Statistics:
+    def summarise(self, samples: Samples, weights: Array | None = None) -> Statistics:
         """Return the statistics of samples.
 
         They are differences from the mean of a model, the draws that its factor maps to these, and
@@ -104,47 +116,70 @@ class Simulator:
         model = self.writers[newest]
         if self.one_writer and newest:
             columns = model.factor.shape[2]
-            draws = draws[:, :, :columns]
-            mean = draws.mean(axis=1)
-            centred = (draws - mean[:, None]).transpose(0, 2, 1)
+            size, mean, centred = _centred(draws[:, :, :columns], weights)
             factor = model.factor @ lower_factor(centred, min(columns, count - 1))
             moved = model.mean + (model.factor @ mean[..., None])[..., 0]
             rank = self._rank(min(model.rank, count - 1))
-            return Statistics(count, moved, factor, min(rank, factor.shape[2]))
-        means = np.zeros((newest + 1, *model.mean.shape))
+            return self._of_source(size, moved, factor, min(rank, factor.shape[2]), weights)
+        size, mean, centred = _centred(self._positions(samples), weights)
+        factor = lower_factor(centred, self._rank(count - 1))
+        rank = min(self._rank(count - 1), factor.shape[2])
+        return self._of_source(size, mean, factor, rank, weights)
+
+    def _positions(self, samples: Samples) -> Array:
+        """Return where samples are: their differences from the means of their models, and these."""
+        values, _, writers = samples
+        means = np.zeros((int(writers.max()) + 1, len(values), self.dimension))
         for writer in np.unique(writers):
             means[writer] = self.writers[writer].mean
-        values = values + means[writers, np.arange(len(values))[:, None]]
-        mean = values.mean(axis=1)
-        rank = self._rank(count - 1)
-        factor = lower_factor((values - mean[:, None]).transpose(0, 2, 1), rank)
-        return Statistics(count, mean, factor, min(rank, factor.shape[2]))
+        return np.asarray(values + means[writers, np.arange(len(values))[:, None]])
+
+    def _of_source(
+        self, size: Array, mean: Array, factor: Array, rank: int, weights: Array | None = None
+    ) -> Statistics:
+        """Return the statistics of the samples of one source, as the estimator needs them."""
+        if self.within:
+            effective = size if weights is None else size**2 / (weights**2).sum(axis=1)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                factor = factor * np.sqrt(effective / (effective - 1))[:, None, None]
+        return Statistics(size, mean, factor, rank)
+
+    def weighted(self, statistics: Statistics, factors: Array) -> Statistics:
+        root = np.sqrt(factors)[:, None, None]
+        # A source without weight leaves no trace, not even one of an undefined covariance.
+        factor = np.where(root > 0, statistics.factor, 0.0) * root
+        return statistics._replace(size=statistics.size * factors, factor=factor)
 
     def merge(self, pool: Statistics, shard: Statistics) -> Statistics:
         size = pool.size + shard.size
         shift = shard.mean - pool.mean
-        between = np.sqrt(pool.size * shard.size / size) * shift
+        blocks = [pool.factor, shard.factor]
+        if not self.within:
+            blocks.append((np.sqrt(pool.size * shard.size / size)[:, None] * shift)[..., None])
         rank = self._rank(pool.rank + shard.rank + 1)
-        blocks = np.concatenate((pool.factor, shard.factor, between[..., None]), axis=2)
-        factor = lower_factor(blocks, rank)
-        return Statistics(
-            size, pool.mean + shift * (shard.size / size), factor, min(rank, factor.shape[2])
-        )
+        factor = lower_factor(np.concatenate(blocks, axis=2), rank)
+        mean = pool.mean + shift * (shard.size / size)[:, None]
+        return Statistics(size, mean, factor, min(rank, factor.shape[2]))
 
     def fit(self, statistics: Statistics) -> Model:
-        divisor = statistics.size - self.unbiased
-        return Model(statistics.mean, statistics.factor / np.sqrt(divisor), statistics.rank)
+        divisor = np.sqrt(statistics.size - self.unbiased)[:, None, None]
+        return Model(statistics.mean, statistics.factor / divisor, statistics.rank)
 
-    def sample(self, model: Model, count: int, iteration: int) -> Samples:
+    def sample(
+        self, model: Model, count: int, iteration: int, *, each: int = 1, attempt: int = 0
+    ) -> Samples:
+        count *= each
         # Blocks have a fixed size, because BLAS rounds a row according to the number of rows.
         blocks = -(-count // _BLOCK)
         columns = model.factor.shape[2]
         drawn = np.empty((blocks, _BLOCK, columns))
         samples, draws = np.zeros((2, len(self.streams), blocks, _BLOCK, self.dimension))
-        for row, generator in enumerate(self.streams.each("samples", iteration)):
+        for row, generator in enumerate(self.streams.each("samples", iteration, attempt=attempt)):
             generator.standard_normal(out=drawn)
             draws[row, ..., :columns] = drawn
             np.matmul(drawn, model.factor[row].T, out=samples[row])
+        if self.one_writer:  # no sample of an older model will be summarised
+            self.writers = {0: self.writers[0]}
         self.writers[iteration] = model
         shape = (len(samples), -1, self.dimension)
         values, draws = (each.reshape(shape)[:, :count] for each in (samples, draws))
@@ -172,7 +207,17 @@ class Simulator:
         bartlett[:, diagonal, diagonal] = np.sqrt(squares)
         bartlett[:, below[0], below[1]] = normals
         mean = model.mean + (model.factor @ shift)[..., 0] / np.sqrt(count)
-        return Statistics(count, mean, model.factor @ bartlett, min(model.rank, count - 1))
+        size = np.full(len(mean), float(count))
+        return self._of_source(size, mean, model.factor @ bartlett, min(model.rank, count - 1))
+
+    def score(self, name: str, samples: Samples) -> Array:
+        positions = self._positions(samples)
+        if name == "log_density":
+            squares = np.einsum("snd,snd->sn", positions, positions) / self.variance
+            return -(squares + self.dimension * np.log(2 * np.pi * self.variance)) / 2
+        gap = positions - self.target
+        squares = np.einsum("snd,snd->sn", gap, gap)
+        return -squares / 2 if name == "reward" else np.sqrt(squares)
 
     def evaluate(self, model: Model) -> dict[str, Array]:
         trace = np.einsum("sij,sij->s", model.factor, model.factor)
@@ -199,10 +244,27 @@ class Simulator:
         return min(self.dimension, bound, self.real_seen - 1)
 
 
+def _centred(samples: Array, weights: Array | None) -> tuple[Array, Array, Array]:
+    """Return the sum of weights (seeds,), the mean, and B (seeds, d, samples): B B' is the scatter.
+
+    The mean of samples that have no weight is 0, as is then their scatter.
+    """
+    if weights is None:
+        mean = samples.mean(axis=1)
+        size = np.full(len(samples), float(samples.shape[1]))
+        return size, mean, (samples - mean[:, None]).transpose(0, 2, 1)
+    size = weights.sum(axis=1)
+    mean = np.einsum("sn,snd->sd", weights, samples) / np.where(size > 0, size, 1.0)[:, None]
+    centred = (samples - mean[:, None]) * np.sqrt(weights)[..., None]
+    return size, mean, centred.transpose(0, 2, 1)
+
+
 def expectations(
     parameters: Parameters, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
     """Return the expectation of each metric, for any regime."""
+    if not regime.is_plain or parameters.estimator == "within-sources":
+        return {}
     unbiased = parameters.estimator == "unbiased"
     given = (parameters.dimension, parameters.variance, unbiased)
     return expected.expectations(*given, regime, samples, iterations)
@@ -225,6 +287,11 @@ FAMILY = Family(
         "log_determinant_ratio": Metric(
             "log of the determinant of the fitted covariance over that of the true covariance"
         ),
+    },
+    scores={
+        "distance": Score("Distance of a sample from the target.", better="lower"),
+        "reward": Score("Minus half the squared distance from the target.", better="higher"),
+        "log_density": Score("Log-density of a sample under the truth.", better="higher"),
     },
     headline=Headline(
         "trace_ratio",

@@ -7,8 +7,8 @@ only grows the kernels of its new points alone are computed.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from pydantic import Field
 from collapse.data import toy
 from collapse.families import declarations
 from collapse.families.contract import ClosedForm, Family
-from collapse.families.declarations import Expectation, Figure, Headline, Metric, parameter
+from collapse.families.declarations import Expectation, Figure, Headline, Metric, Score, parameter
 from collapse.families.kernel_density.kernels import log_kernel_sums, log_normaliser
 from collapse.families.simulator import Samples
 from collapse.regimes import Regime
@@ -53,45 +53,88 @@ class Parameters(declarations.Parameters):
         "that the first fit is better than with independent points.",
         default="even",
     )
+    target: float = parameter(
+        "Each coordinate of the point from which the score distance is measured.",
+        stage="generation",
+        default=0.0,
+    )
 
 
 class Points:
-    """The points of a training set, with moments and a tally of kernels, which can be merged.
+    """The points of one kind in a training set, with moments and a tally of kernels.
 
-    ``tally`` holds the number of points whose kernels are already summed at the test points, and
-    the logarithm of these sums; it is kept only if the bandwidth is fixed.
+    ``weights`` (seeds, count) say how much each point counts; None means 1. ``total`` (seeds,) is
+    their sum. ``tally`` holds the number of points whose kernels are already summed at the test
+    points, and the logarithm of these sums; it is kept only if the bandwidth is fixed.
     """
 
-    def __init__(self, buffer: _Buffer, mean: Array, spread: Array) -> None:
+    def __init__(
+        self, buffer: _Buffer, mean: Array, spread: Array, weights: _Buffer | None, total: Array
+    ) -> None:
         self._buffer = buffer
+        self._weights = weights
         self.count = buffer.used
         self.mean = mean
-        self.spread = spread  # sums of squared distances from the mean: (seeds,)
+        self.spread = spread  # weighted sums of squared distances from the mean: (seeds,)
+        self.total = total
         self.tally: tuple[int, Array] | None = None
 
     @classmethod
-    def of(cls, points: Array) -> Points:
-        """Summarise points of shape (seeds, count, dimensions)."""
-        mean = points.mean(axis=1)
-        return cls(_Buffer(points), mean, ((points - mean[:, None]) ** 2).sum(axis=(1, 2)))
+    def of(cls, points: Array, weights: Array | None) -> Points:
+        """Summarise points of shape (seeds, count, dimensions), and their weights."""
+        if weights is None:
+            total, mean = np.full(len(points), float(points.shape[1])), points.mean(axis=1)
+            spread = ((points - mean[:, None]) ** 2).sum(axis=(1, 2))
+            return cls(_Buffer(points), mean, spread, None, total)
+        total = weights.sum(axis=1)
+        mean = np.einsum("sn,snd->sd", weights, points) / np.where(total > 0, total, 1)[:, None]
+        spread = np.einsum("sn,snd->s", weights, (points - mean[:, None]) ** 2)
+        return cls(_Buffer(points), mean, spread, _Buffer(weights), total)
 
     @property
     def points(self) -> Array:
         """The points, of shape (seeds, count, dimensions)."""
         return self._buffer.array[:, : self.count]
 
+    @property
+    def weights(self) -> Array | None:
+        """The weights of the points, of shape (seeds, count); None if all are 1."""
+        return None if self._weights is None else self._weights.array[:, : self.count]
+
     def union(self, other: Points) -> Points:
         """Return the union of both sets of points, which keeps the tally of the first."""
-        count = self.count + other.count
+        total = self.total + other.total
         shift = other.mean - self.mean
-        between = self.count * other.count / count * (shift**2).sum(axis=1)
+        safe = np.where(total > 0, total, 1.0)
+        share = other.total / safe
+        between = self.total * other.total / safe * (shift**2).sum(axis=1)
+        weights = self._weights
+        if weights is not None or other._weights is not None:
+            own, added = (
+                np.ones(one.points.shape[:2]) if one.weights is None else one.weights
+                for one in (self, other)
+            )
+            weights = (weights or _Buffer(own)).extended(self.count, added)
         merged = Points(
             self._buffer.extended(self.count, other.points),
-            self.mean + shift * (other.count / count),
+            self.mean + shift * share[:, None],
             self.spread + other.spread + between,
+            weights,
+            total,
         )
         merged.tally = self.tally
         return merged
+
+
+class Part(NamedTuple):
+    """Points that all count more or less than they say, by a factor for each seed (seeds,)."""
+
+    factor: Array
+    points: Points
+
+
+#: A training set: several parts, such as real and synthetic points, whose factors differ.
+Parts = tuple[Part, ...]
 
 
 class _Buffer:
@@ -106,7 +149,7 @@ class _Buffer:
         total = length + new.shape[1]
         buffer = self
         if length != self.used or total > self.array.shape[1]:
-            grown = np.empty((len(new), max(total, 2 * length), new.shape[2]))
+            grown = np.empty((len(new), max(total, 2 * length), *new.shape[2:]))
             grown[:, :length] = self.array[:, :length]
             buffer = _Buffer(grown)
         buffer.array[:, length:total] = new
@@ -117,8 +160,31 @@ class _Buffer:
 class Model(NamedTuple):
     """Training points and the bandwidth of each seed (seeds,)."""
 
-    points: Points
+    parts: Parts
     bandwidth: Array
+
+    @property
+    def total(self) -> Array:
+        """The sum of the weights of all points (seeds,)."""
+        return _sum(part.factor * part.points.total for part in self.parts)
+
+    def moments(self) -> tuple[Array, Array]:
+        """Return the mean (seeds, d) and the mean squared distance from it (seeds,)."""
+        if len(self.parts) == 1:
+            ((_, points),) = self.parts
+            return points.mean, points.spread / points.total
+        total = self.total
+        shares = [part.factor * part.points.total / total for part in self.parts]
+        mean = _sum(
+            share[:, None] * part.points.mean
+            for share, part in zip(shares, self.parts, strict=True)
+        )
+        spread = _sum(
+            part.factor * part.points.spread / total
+            + share * ((part.points.mean - mean) ** 2).sum(axis=1)
+            for share, part in zip(shares, self.parts, strict=True)
+        )
+        return mean, spread
 
 
 class Simulator:
@@ -132,6 +198,8 @@ class Simulator:
         self.independent = parameters.points == "independent"
         self.bandwidth = parameters.bandwidth
         self.kernel = parameters.kernel
+        self.target = parameters.target
+        self._one = np.ones(len(streams))
         self.dimension = toy.DIMENSIONS[parameters.dataset]
         self.streams = streams
         self._truth: list[dict[str, Array]] = [{} for _ in streams.seeds]
@@ -151,78 +219,129 @@ class Simulator:
         ]
         return np.stack(draws)
 
-    def summarise(self, samples: Samples) -> Points:
-        return Points.of(samples[0])
+    def summarise(self, samples: Samples, weights: Array | None = None) -> Parts:
+        return (Part(self._one, Points.of(samples[0], weights)),)
 
-    def merge(self, pool: Points, shard: Points) -> Points:
-        return pool.union(shard)
+    def weighted(self, statistics: Parts, factors: Array) -> Parts:
+        return tuple(Part(part.factor * factors, part.points) for part in statistics)
 
-    def fit(self, statistics: Points) -> Model:
+    def merge(self, pool: Parts, shard: Parts) -> Parts:
+        if len(pool) == len(shard) == 1 and pool[0].factor is shard[0].factor:
+            return (Part(pool[0].factor, pool[0].points.union(shard[0].points)),)
+        return (*pool, *shard)
+
+    def fit(self, statistics: Parts) -> Model:
         if isinstance(self.bandwidth, float):
             return Model(statistics, np.full(len(self.streams), self.bandwidth))
-        bandwidth = np.full(
-            len(self.streams), rule_of_thumb(self.bandwidth, statistics.count, self.dimension)
-        )
+        model = Model(statistics, self._one)
+        bandwidth = rule_of_thumb(self.bandwidth, model.total, self.dimension)
         if self.bandwidth.endswith("scaled"):
-            bandwidth *= np.sqrt(statistics.spread / (statistics.count * self.dimension))
-        return Model(statistics, bandwidth)
+            _, variance = model.moments()
+            bandwidth = bandwidth * np.sqrt(variance / self.dimension)
+        return model._replace(bandwidth=bandwidth)
 
-    def sample(self, model: Model, count: int, iteration: int) -> Samples:
-        """Draw points of the training set uniformly and displace each by the kernel."""
+    def sample(
+        self, model: Model, count: int, iteration: int, *, each: int = 1, attempt: int = 0
+    ) -> Samples:
+        """Draw points of the training set by their weights and displace each by the kernel."""
+        count *= each
         shape = (count, self.dimension)
-        rows = self.streams.uniform("chosen points", iteration, (count,)) * model.points.count
-        seeds = np.arange(len(self.streams))[:, None]
-        chosen = model.points.points[seeds, rows.astype(np.int64)]
-        moves = self.streams.normal("displacements", iteration, shape)
+        positions = self.streams.uniform("chosen points", iteration, (count,), attempt=attempt)
+        chosen = _points_at(model.parts, positions)
+        moves = self.streams.normal("displacements", iteration, shape, attempt=attempt)
         if self.kernel == "tophat":
             # Draws in the unit ball: a random direction, times a root of a uniform number.
-            radii = self.streams.uniform("radii", iteration, (count, 1))
+            radii = self.streams.uniform("radii", iteration, (count, 1), attempt=attempt)
             moves *= radii ** (1 / self.dimension) / np.linalg.norm(moves, axis=2, keepdims=True)
         moves *= model.bandwidth[:, None, None]
         return (chosen + moves,)
 
-    def sample_statistics(self, model: Model, count: int, iteration: int) -> Points:
+    def sample_statistics(self, model: Model, count: int, iteration: int) -> Parts:
         return self.summarise(self.sample(model, count, iteration))
 
+    def score(self, name: str, samples: Samples) -> Array:
+        return np.sqrt(((samples[0] - self.target) ** 2).sum(axis=2))
+
     def evaluate(self, model: Model) -> dict[str, Array]:
-        training = model.points
         # Squared distances in units of the width of such narrow kernels would overflow.
         narrow = model.bandwidth < NARROWEST
         model = model._replace(bandwidth=np.where(narrow, 1.0, model.bandwidth))
-        start, tally = training.tally or (0, np.full(self.test.shape[:2], -np.inf))
-        if start < training.count:
-            new = training.points[:, start:]
-            sums = log_kernel_sums(new, self.test, model.bandwidth, self.kernel)
-            tally = np.logaddexp(tally, sums)
-        if isinstance(self.bandwidth, float):
-            training.tally = (training.count, tally)
+        tallies = [self._tally(part.points, model.bandwidth) for part in model.parts]
+        tally = tallies[0]
+        if len(model.parts) > 1:
+            with np.errstate(divide="ignore"):
+                logarithms = [np.log(part.factor)[:, None] for part in model.parts]
+            tally = np.logaddexp.reduce([a + b for a, b in zip(logarithms, tallies, strict=True)])
         normaliser = log_normaliser(self.kernel, self.dimension) + self.dimension * np.log(
             model.bandwidth
         )
-        log_density = tally - math.log(training.count) - normaliser[:, None]
-        variance = training.spread / training.count
+        log_density = tally - np.log(model.total / _common(model.parts))[:, None]
+        log_density -= normaliser[:, None]
+        mean, variance = model.moments()
         return {
             "test_nll": np.where(narrow, np.inf, -log_density.mean(axis=1)),
             "mean_density": np.where(narrow, 0.0, np.exp(log_density).mean(axis=1)),
-            "mean_squared_norm": variance + (training.mean**2).sum(axis=1),
+            "mean_squared_norm": variance + (mean**2).sum(axis=1),
             "point_variance": variance,
         }
+
+    def _tally(self, points: Points, bandwidth: Array) -> Array:
+        """Return the logarithm of the sum of kernels at the test points: (seeds, test points)."""
+        start, tally = points.tally or (0, np.full(self.test.shape[:2], -np.inf))
+        if start < points.count:
+            new, weights = points.points[:, start:], points.weights
+            weights = None if weights is None else weights[:, start:]
+            sums = log_kernel_sums(new, self.test, bandwidth, self.kernel, weights)
+            tally = np.logaddexp(tally, sums)
+        if isinstance(self.bandwidth, float):
+            points.tally = (points.count, tally)
+        return tally
 
     def finish(self, model: Model, iteration: int, later: Iterator[int] | None) -> dict[str, Array]:
         return {}
 
 
-def rule_of_thumb(rule: str, count: int, dimension: int) -> float:
+def _sum(arrays: Iterable[Array]) -> Array:
+    return functools.reduce(np.add, arrays)
+
+
+def _common(parts: Parts) -> Array | float:
+    """Return the factor of the only part, which changes no density; 1 if there are several."""
+    return parts[0].factor if len(parts) == 1 else 1.0
+
+
+def _points_at(parts: Parts, positions: Array) -> Array:
+    """Return the points at positions in [0, 1) of all weight: (seeds, positions, dimensions)."""
+    seeds = np.arange(len(positions))[:, None]
+    if len(parts) == 1 and parts[0].points.weights is None:
+        points = parts[0].points
+        return points.points[seeds, (positions * points.count).astype(np.int64)]
+    weights = [
+        part.factor[:, None]
+        * (np.ones((1, part.points.count)) if part.points.weights is None else part.points.weights)
+        for part in parts
+    ]
+    sums = np.concatenate(weights, axis=1).cumsum(axis=1)
+    rows = [
+        np.searchsorted(one, position * one[-1], side="right")
+        for one, position in zip(sums, positions, strict=True)
+    ]
+    joined = np.concatenate([part.points.points for part in parts], axis=1)
+    return np.asarray(joined[seeds, np.minimum(rows, joined.shape[1] - 1)])
+
+
+def rule_of_thumb(rule: str, count: Array | int, dimension: int) -> Array:
     """Return the bandwidth of Scott's or Silverman's rule in scikit-learn, for unit spread."""
-    if rule.startswith("scott"):
-        return float(count ** (-1 / (dimension + 4)))
-    return float((count * (dimension + 2) / 4) ** (-1 / (dimension + 4)))
+    scaled = count if rule.startswith("scott") else count * (dimension + 2) / 4
+    return np.asarray(scaled, dtype=np.float64) ** (-1 / (dimension + 4))
 
 
 def expectations(
     parameters: Parameters, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
     """Return the expectation of each metric, where bandwidths do not depend on the data."""
+    if not regime.is_plain:
+        return {}
     from collapse.families.kernel_density import expected
 
     rule, dimension = parameters.bandwidth, toy.DIMENSIONS[parameters.dataset]
@@ -234,7 +353,7 @@ def expectations(
     ]
     bandwidths = np.array(
         [
-            rule if isinstance(rule, float) else rule_of_thumb(rule, count, dimension)
+            rule if isinstance(rule, float) else float(rule_of_thumb(rule, count, dimension))
             for count in counts
         ]
     )
@@ -279,6 +398,7 @@ FAMILY = Family(
         "mean_squared_norm": Metric("mean squared norm of the points of the training set"),
         "point_variance": Metric("trace of the covariance of the points of the training set"),
     },
+    scores={"distance": Score("Distance of a point from the target.", better="lower")},
     headline=Headline(
         "test_nll",
         worse="higher",

@@ -26,7 +26,9 @@ def log_normaliser(kernel: str, dimension: int) -> float:
     return dimension / 2 * math.log(math.pi) - math.lgamma(dimension / 2 + 1)
 
 
-def log_kernel_sums(points: Array, test: Array, bandwidth: Array, kernel: str) -> Array:
+def log_kernel_sums(
+    points: Array, test: Array, bandwidth: Array, kernel: str, weights: Array | None = None
+) -> Array:
     """Return the logarithm of the sum of un-normalised kernels of all points, per test point.
 
     Parameters
@@ -35,6 +37,8 @@ def log_kernel_sums(points: Array, test: Array, bandwidth: Array, kernel: str) -
     test : ndarray, shape (seeds, m, dimensions)
     bandwidth : ndarray, shape (seeds,)
     kernel : {"gaussian", "tophat"}
+    weights : ndarray, shape (seeds, k)
+        How much each point counts; None means 1.
 
     Returns
     -------
@@ -47,14 +51,16 @@ def log_kernel_sums(points: Array, test: Array, bandwidth: Array, kernel: str) -
     centre = test.mean(axis=1, keepdims=True)
     logarithms = np.empty(test.shape[:2])
     for seed, h in enumerate(scale):
+        counting = None if weights is None else weights[seed]
         left, right = _exponent_factors(
             (points[seed] - centre[seed]) / h, (test[seed] - centre[seed]) / h
         )
         if kernel == "gaussian":
-            logarithms[seed] = _log_gaussian_sums(left, right)
+            logarithms[seed] = _log_gaussian_sums(left, right, counting)
         else:
             covered = sum(
-                np.count_nonzero(exponents > -1, axis=0) for _, exponents in _blocks(left, right)
+                _total((exponents > -1).astype(np.float64), counting, rows)
+                for rows, exponents in _blocks(left, right)
             )
             with np.errstate(divide="ignore"):
                 logarithms[seed] = np.log(covered)
@@ -70,36 +76,46 @@ def _exponent_factors(points: Array, test: Array) -> tuple[Array, Array]:
     return left, np.ascontiguousarray(right.T)
 
 
-def _blocks(left: NDArray[Any], right: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Yield blocks of rows of left @ right, each in the same memory, with their number."""
+def _blocks(left: NDArray[Any], right: NDArray[Any]) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Yield blocks of rows of left @ right, each in the same memory, with the rows."""
     rows = max(1, _BLOCK // right.shape[1])
     product = np.empty((min(rows, len(left)), right.shape[1]), dtype=left.dtype)
     for start in range(0, len(left), rows):
         block = left[start : start + rows]
-        yield len(block), np.matmul(block, right, out=product[: len(block)])
+        rows_of_block = slice(start, start + len(block))
+        yield rows_of_block, np.matmul(block, right, out=product[: len(block)])
 
 
-def _log_gaussian_sums(left: Array, right: Array) -> Array:
-    """Return the logarithm of the column sums of exp(left @ right)."""
+def _total(kernels: NDArray[Any], weights: Array | None, rows: slice) -> NDArray[Any]:
+    """Return the weighted column sums of the kernels of some rows."""
+    return kernels.sum(axis=0) if weights is None else weights[rows] @ kernels
+
+
+def _log_gaussian_sums(left: Array, right: Array, weights: Array | None) -> Array:
+    """Return the logarithm of the weighted column sums of exp(left @ right)."""
     largest = max(-left[:, -2].min(initial=0), -right[-1].min())
     precision = np.float32 if largest < _SINGLE else np.float64
     sums = np.zeros(right.shape[1])
     for rows, exponents in _blocks(left.astype(precision), right.astype(precision)):
         single = exponents.astype(np.float32, copy=False)
-        sums += np.ones(rows, dtype=np.float32) @ np.exp(single, out=single)
+        counting = np.ones(len(single)) if weights is None else weights[rows]
+        sums += counting.astype(np.float32) @ np.exp(single, out=single)
     lost = sums < _UNDERFLOW
     with np.errstate(divide="ignore"):
         logarithms = np.log(sums)
     if lost.any():
-        logarithms[lost] = _log_sums_of_far(left, right[:, lost])
+        logarithms[lost] = _log_sums_of_far(left, right[:, lost], weights)
     return logarithms
 
 
-def _log_sums_of_far(left: Array, right: Array) -> Array:
+def _log_sums_of_far(left: Array, right: Array, weights: Array | None) -> Array:
+    if weights is not None:
+        left, weights = left[weights > 0], weights[weights > 0]
     peak, total = np.full(right.shape[1], -np.inf), np.zeros(right.shape[1])
-    for _, exponents in _blocks(left, right):
+    for rows, exponents in _blocks(left, right):
         highest = np.maximum(peak, exponents.max(axis=0))
         total *= np.exp(peak - highest)
-        total += np.exp((exponents - highest).astype(np.float32)).sum(axis=0)
+        total += _total(np.exp((exponents - highest).astype(np.float32)), weights, rows)
         peak = highest
-    return peak + np.log(total)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return peak + np.log(total)

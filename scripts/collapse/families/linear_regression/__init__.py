@@ -16,7 +16,7 @@ from pydantic import Field
 
 from collapse.families import declarations
 from collapse.families.contract import ClosedForm, Family
-from collapse.families.declarations import Expectation, Figure, Headline, Metric, parameter
+from collapse.families.declarations import Expectation, Figure, Headline, Metric, Score, parameter
 from collapse.families.linear_regression import expected
 from collapse.families.linear_regression.least_squares import (
     apply,
@@ -49,7 +49,8 @@ class Parameters(declarations.Parameters):
 class Rows(NamedTuple):
     """Rows (seeds, k, d) and labels (seeds, k) with the least-squares fit of ``size`` samples.
 
-    ``residual`` (seeds,) is what the fit to the samples has as its sum of squared residuals.
+    ``residual`` (seeds,) is what the fit to the samples has as its sum of squared residuals; NaN
+    if samples do not count the same, as it then does not estimate the noise.
     """
 
     size: int
@@ -101,12 +102,14 @@ class _Regression:
     def finish(self, model: Model, iteration: int, later: Iterator[int] | None) -> dict[str, Array]:
         return {}
 
-    def _design(self, iteration: int, count: int, *, real: bool) -> Array:
-        draws = self.streams.normal("design", iteration, (count, self.dimension), real=real)
+    def _design(self, iteration: int, count: int, *, real: bool, attempt: int = 0) -> Array:
+        shape = (count, self.dimension)
+        draws = self.streams.normal("design", iteration, shape, real=real, attempt=attempt)
         return draws * self.scale
 
-    def _noise(self, iteration: int, count: int, *, real: bool) -> Array:
-        return self.noise * self.streams.normal("label noise", iteration, (count,), real=real)
+    def _noise(self, iteration: int, count: int, *, real: bool, attempt: int = 0) -> Array:
+        draws = self.streams.normal("label noise", iteration, (count,), real=real, attempt=attempt)
+        return self.noise * draws
 
 
 class FreshDesign(_Regression):
@@ -119,17 +122,36 @@ class FreshDesign(_Regression):
         labels = noiseless_labels(rows, self.truth) + self._noise(iteration, count, real=True)
         return rows, labels
 
-    def sample(self, model: Model, count: int, iteration: int) -> Samples:
-        rows = self._design(iteration, count, real=False)
-        labels = noiseless_labels(rows, model.weights) + self._noise(iteration, count, real=False)
-        return rows, labels
+    def sample(
+        self, model: Model, count: int, iteration: int, *, each: int = 1, attempt: int = 0
+    ) -> Samples:
+        count *= each
+        rows = self._design(iteration, count, real=False, attempt=attempt)
+        noise = self._noise(iteration, count, real=False, attempt=attempt)
+        return rows, noiseless_labels(rows, model.weights) + noise
+
+    def score(self, name: str, samples: Samples) -> Array:
+        rows, labels = samples
+        return np.asarray(np.abs(labels - noiseless_labels(rows, self.truth)))
 
     def sample_statistics(self, model: Model, count: int, iteration: int) -> Rows:
         return self.summarise(self.sample(model, count, iteration))
 
-    def summarise(self, samples: Samples) -> Rows:
+    def summarise(self, samples: Samples, weights: Array | None = None) -> Rows:
         rows, labels = samples
-        return _compress(rows.shape[1], rows, labels, np.zeros(len(rows)))
+        residual = np.zeros(len(rows))
+        if weights is not None:
+            root, residual = np.sqrt(weights), residual * np.nan
+            rows, labels = rows * root[..., None], labels * root
+        return _compress(rows.shape[1], rows, labels, residual)
+
+    def weighted(self, statistics: Rows, factors: Array) -> Rows:
+        root = np.sqrt(factors)
+        return statistics._replace(
+            rows=statistics.rows * root[:, None, None],
+            labels=statistics.labels * root[:, None],
+            residual=statistics.residual * np.nan,
+        )
 
     def merge(self, pool: Rows, shard: Rows) -> Rows:
         rows = np.concatenate((pool.rows, shard.rows), axis=1)
@@ -160,11 +182,13 @@ def _compress(size: int, rows: Array, labels: Array, residual: Array) -> Rows:
 class Tally(NamedTuple):
     """How often each row of the reused design is in a training set, and its sum of labels.
 
-    Both have shape (seeds, n). XᵀX and Xᵀy of any union of shards follow from them.
+    Both have shape (seeds, n), and count a sample by its weight. XᵀX and Xᵀy of any union of
+    shards follow from them. Samples count the ``same`` if residuals estimate the noise.
     """
 
     times: Array
     sums: Array
+    same: bool = True
 
 
 class ReusedDesign(_Regression):
@@ -192,11 +216,19 @@ class ReusedDesign(_Regression):
         labels = exact + self._noise(iteration, count, real=True)
         return np.broadcast_to(numbers, labels.shape), labels
 
-    def sample(self, model: Model, count: int, iteration: int) -> Samples:
-        numbers = np.arange(count) % self.count
+    def sample(
+        self, model: Model, count: int, iteration: int, *, each: int = 1, attempt: int = 0
+    ) -> Samples:
+        # The candidates of a slot are labels of the same row.
+        numbers = np.repeat(np.arange(count), each) % self.count
         exact = apply(self.design, model.weights)[:, numbers]
-        labels = exact + self._noise(iteration, count, real=False)
+        labels = exact + self._noise(iteration, count * each, real=False, attempt=attempt)
         return np.broadcast_to(numbers, labels.shape), labels
+
+    def score(self, name: str, samples: Samples) -> Array:
+        numbers, labels = samples
+        exact = np.take_along_axis(apply(self.design, self.truth), numbers, axis=1)
+        return np.abs(labels - exact)
 
     def sample_statistics(self, model: Model, count: int, iteration: int) -> Tally:
         times = np.bincount(np.arange(count) % self.count, minlength=self.count).astype(float)
@@ -204,18 +236,24 @@ class ReusedDesign(_Regression):
         sums = times * apply(self.design, model.weights) + np.sqrt(times) * noise
         return Tally(np.broadcast_to(times, sums.shape), sums)
 
-    def summarise(self, samples: Samples) -> Tally:
-        tally = Tally(*np.zeros((2, len(self.streams), self.count)))
+    def summarise(self, samples: Samples, weights: Array | None = None) -> Tally:
+        times, sums = np.zeros((2, len(self.streams), self.count))
         for seed, (numbers, labels) in enumerate(zip(*samples, strict=True)):
-            tally.times[seed] = np.bincount(numbers, minlength=self.count)
-            tally.sums[seed] = np.bincount(numbers, weights=labels, minlength=self.count)
-        return tally
+            one = None if weights is None else weights[seed]
+            times[seed] = np.bincount(numbers, weights=one, minlength=self.count)
+            weighed = labels if one is None else labels * one
+            sums[seed] = np.bincount(numbers, weights=weighed, minlength=self.count)
+        return Tally(times, sums, same=weights is None)
+
+    def weighted(self, statistics: Tally, factors: Array) -> Tally:
+        times, sums, _ = statistics
+        return Tally(times * factors[:, None], sums * factors[:, None], same=False)
 
     def merge(self, pool: Tally, shard: Tally) -> Tally:
-        return Tally(pool.times + shard.times, pool.sums + shard.sums)
+        return Tally(pool.times + shard.times, pool.sums + shard.sums, pool.same and shard.same)
 
     def fit(self, statistics: Tally) -> Model:
-        times, sums = statistics
+        times, sums, same = statistics
         distinct = (times > 0).sum(axis=1).astype(float)
         weights, residual = np.empty_like(self.truth), np.zeros(len(times))
         whole = (times == times[:, :1]).all(axis=1)
@@ -235,6 +273,8 @@ class ReusedDesign(_Regression):
             labels = sums[seed, drawn] / root
             weights[seed] = least_squares(rows, labels)
             residual[seed] = ((labels - rows @ weights[seed]) ** 2).sum()
+        if not same:
+            residual[:] = np.nan
         return Model(weights, distinct, residual_variance(residual, distinct, self.dimension))
 
 
@@ -242,6 +282,8 @@ def expectations(
     parameters: Parameters, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
     """Return the expected test error and estimate of the noise, where they are known."""
+    if not regime.is_plain:
+        return {}
     return expected.expectations(
         parameters.dimension,
         parameters.noise_variance,
@@ -270,8 +312,12 @@ FAMILY = Family(
         "test_error": Metric("expected squared error on noiseless real test data"),
         "distinct_rows": Metric("distinct rows of the design in the training set"),
         "noise_estimate": Metric(
-            "estimate of the variance of the label noise from residuals (missing: n <= d)"
+            "estimate of the variance of the label noise from residuals (missing: n <= d, or "
+            "weighted samples)"
         ),
+    },
+    scores={
+        "residual": Score("Distance of a label from that of the true weights.", better="lower")
     },
     headline=Headline(
         "test_error",

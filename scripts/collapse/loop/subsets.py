@@ -1,0 +1,176 @@
+"""Chains in closed form that train on random subsets of their pools: samples are kept.
+
+Only those samples are drawn that some iteration trains on, if the samples of a shard are alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collapse.families.simulator import Model, Samples, Simulator, Statistics
+from collapse.loop import kept_shards
+from collapse.loop.weighted_draws import rows_of, weighted_rows
+from collapse.loop.writing import Writer
+from collapse.regimes import Regime, Source, draw_positions
+from collapse.seeding import Streams
+from collapse.study.chain_spec import ChainSpec
+
+
+def models(
+    spec: ChainSpec, simulator: Simulator[Statistics, Model], writer: Writer, streams: Streams
+) -> Iterator[Model]:
+    """Yield the models of a chain that trains on random subsets of its pool.
+
+    Which rows of its pool iteration t trains on does not depend on the data, unless scores weigh
+    them; then they are drawn first. If samples are exchangeable, only those that some iteration
+    trains on are made.
+    """
+    regime, n = spec.regime, spec.samples
+    simulator.one_writer = regime.sees_newest_alone(n)
+    if not writer.counts_all_the_same or _kinds_arrive_at_random(spec):
+        yield from kept_shards.models(spec, simulator, writer, streams)
+        return
+    layout = _Layout(spec, exchangeable=simulator.exchangeable, streams=streams, writer=writer)
+    real = simulator.real(1, n)
+    model = simulator.fit(simulator.summarise(real))
+    yield model
+    storage = tuple(
+        np.empty((len(streams), layout.rows, *array.shape[2:]), array.dtype) for array in real
+    )
+    _store(storage, layout.slots[Source("real", 1, n)], real)
+    for t in range(2, spec.iterations + 1):
+        for source in _arriving(regime, t, n):
+            slots = layout.slots[source]
+            width = slots.stop - slots.start
+            if source.kind == "synthetic":
+                if width:
+                    _store(storage, slots, writer.samples(model, width, t))
+            else:
+                _store(storage, slots, simulator.real(t, source.size))
+        rows = layout.training[t]
+        drawn = tuple(rows_of(array, rows) for array in storage)
+        model = simulator.fit(simulator.summarise(drawn))
+        yield model
+
+
+def _kinds_arrive_at_random(spec: ChainSpec) -> bool:
+    """Tell whether which of the samples in the pool are real is drawn, and matters to a draw."""
+    regime, n = spec.regime, spec.samples
+    if regime.provenance == "fixed":
+        return False
+    return any(regime.fresh(t, n) for t in range(2, spec.iterations + 1))
+
+
+def _store(storage: Samples, slots: slice, samples: Samples) -> None:
+    for held, new in zip(storage, samples, strict=True):
+        held[:, slots] = new[:, : slots.stop - slots.start]
+
+
+def _arriving(regime: Regime, t: int, n: int) -> list[Source]:
+    arriving = (
+        Source("synthetic", t - 1, regime.generated(t, n)),
+        Source("fresh", t, regime.fresh(t, n)),
+    )
+    return [source for source in arriving if source.size]
+
+
+class _Layout:
+    """The rows in which each shard's samples are stored, and those that iteration t trains on.
+
+    Attributes
+    ----------
+    rows : int
+        Number of samples stored for each seed.
+    slots : dict of Source to slice
+        The rows of each shard.
+    training : dict of int to ndarray, shape (seeds, budget)
+        The rows of the training set of each iteration t >= 2.
+    """
+
+    def __init__(
+        self, spec: ChainSpec, *, exchangeable: bool, streams: Streams, writer: Writer
+    ) -> None:
+        regime, n = spec.regime, spec.samples
+        shards = [Source("real", 1, n)]
+        for t in range(2, spec.iterations + 1):
+            shards.extend(_arriving(regime, t, n))
+        starts = np.cumsum([0] + [shard.size for shard in shards])
+        start_of = {
+            (shard.kind, shard.iteration): start
+            for shard, start in zip(shards, starts[:-1], strict=True)
+        }
+        self.training = self._draw(spec, start_of, streams, writer)
+        # The first iteration that trains on each row, or T + 1 if none does.
+        never = spec.iterations + 1
+        kind = np.min_scalar_type(never)  # small integers sort several times faster
+        first = np.full((len(streams), starts[-1]), never if exchangeable else 1, kind)
+        first[:, :n] = 1
+        for t in range(spec.iterations, 1, -1):
+            rows = self.training[t]
+            earlier = np.minimum(np.take_along_axis(first, rows, axis=1), kind.type(t))
+            np.put_along_axis(first, rows, earlier, axis=1)
+        self._compact(shards, starts, first, never)
+
+    def _draw(
+        self, spec: ChainSpec, start_of: Mapping[Any, int], streams: Streams, writer: Writer
+    ) -> dict[int, NDArray[np.int64]]:
+        regime, n = spec.regime, spec.samples
+        sizes = regime.pool_sizes(spec.iterations, n)
+        training = {}
+        for t in range(2, spec.iterations + 1):
+            budget = regime.training_size(t, n, sizes[t - 1])
+            pool = regime.pool(t, n)
+            if regime.weigh is None:
+                positions = np.stack(
+                    [
+                        draw_positions(sizes[t - 1], budget, generator)
+                        for generator in streams.each("subset", t)
+                    ]
+                )
+            else:
+                kinds = np.repeat(
+                    [source.kind != "synthetic" for source in pool],
+                    [source.size for source in pool],
+                )
+                shape = (len(streams), len(kinds))
+                is_real, weights = np.broadcast_to(kinds, shape), np.ones(shape)
+                positions = weighted_rows(regime, writer, streams, t, budget, is_real, weights)
+            ends = np.cumsum([source.size for source in pool])
+            begins = ends - [source.size for source in pool]
+            offsets = [start_of[source.kind, source.iteration] for source in pool] - begins
+            if (offsets == offsets[0]).all():
+                training[t] = positions + offsets[0]
+            else:
+                training[t] = positions + offsets[np.searchsorted(ends, positions, side="right")]
+        return training
+
+    def _compact(
+        self,
+        shards: list[Source],
+        starts: NDArray[np.int64],
+        first: NDArray[np.unsignedinteger[Any]],
+        never: int,
+    ) -> None:
+        """Give a slot to each row that is drawn, in the order in which rows are first used.
+
+        This order makes the first iterations of a longer chain equal those of a shorter one. A
+        shard gets as many slots as the seed needs that draws the most of its rows.
+        """
+        rank = np.empty(first.shape, dtype=np.int64)
+        self.slots: dict[Source, slice] = {}
+        self.rows = 0
+        for shard, start, stop in zip(shards, starts[:-1], starts[1:], strict=True):
+            used = first[:, start:stop]
+            width = int((used < never).sum(axis=1).max())
+            order = np.argsort(used, axis=1, kind="stable")
+            slots = np.arange(self.rows, self.rows + stop - start)
+            np.put_along_axis(rank[:, start:stop], order, slots[None], axis=1)
+            self.slots[shard] = slice(self.rows, self.rows + width)
+            self.rows += width
+        self.training = {
+            t: np.take_along_axis(rank, rows, axis=1) for t, rows in self.training.items()
+        }
