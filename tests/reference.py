@@ -39,27 +39,94 @@ def reference_chain(family, parameters, regime, samples, iterations, generator):
     """
     model = MODELS[family](parameters, samples, generator)
     metrics = defaultdict(list)
-    shards = {("real", 1): model.real(samples)}
+    real, synthetic = {1: model.real(samples)}, {}
     for t in range(1, iterations + 1):
         if t > 1:
-            shards["synthetic", t - 1] = model.sample(regime.generated(t, samples))
-            if regime.fresh(t, samples):
-                shards["fresh", t] = model.real(regime.fresh(t, samples))
-        pool = np.concatenate(
-            [shards[kind, iteration][:size] for kind, iteration, size in regime.pool(t, samples)]
-        )
-        size = regime.training_size(t, samples, len(pool))
-        training = pool
-        if size < len(pool):
-            training = pool[generator.choice(len(pool), size, replace=False)]
-        model.fit(training)
+            written, fresh = regime.generated(t, samples), regime.fresh(t, samples)
+            arriving = written + fresh
+            if regime.provenance == "fixed":
+                new, old = np.arange(arriving) < fresh, np.arange(arriving) < written
+            else:
+                new = generator.random(arriving) < fresh / arriving
+                old = ~new
+            real[t] = model.real(arriving)[new] if new.any() else real[1][:0]
+            synthetic[t - 1] = select(regime.select, model, arriving, generator)[old]
+        training, weights = training_set(regime, t, samples, real, synthetic, model, generator)
+        model.fit(training, weights)
         for name, value in model.evaluate().items():
             metrics[name].append(value)
     return {name: np.array(values) for name, values in metrics.items()}
 
 
+def training_set(regime, t, n, real, synthetic, model, generator):
+    """Return the samples of iteration t, and their weights; None if all count the same."""
+    if t == 1:
+        return real[1], None
+    arrivals = range(regime.oldest_arrival(t), t + 1)
+    kept = real[1][: regime.kept_real(n)]
+    kinds = (
+        np.concatenate([kept, *(real[arrival] for arrival in arrivals)]),
+        np.concatenate([synthetic[arrival - 1] for arrival in arrivals]),
+    )
+    pool = np.concatenate(kinds)
+    is_real = np.arange(len(pool)) < len(kinds[0])
+    if regime.weigh is None:
+        if regime.budget is None:
+            return pool, None
+        budget = regime.training_size(t, n, len(pool))
+        return pool[generator.choice(len(pool), budget, replace=False)], None
+    weights = np.ones(len(pool))
+    if regime.weigh.score:
+        of_score = np.array([model.score(regime.weigh.score, one) for one in kinds[1]])
+        weights[~is_real] = of_score**regime.weigh.power
+        weights[~is_real] /= weights[~is_real].mean()
+    share = regime.weigh.real_share(t)
+    if share is not None and 0 < is_real.mean() < 1:
+        weights[is_real] *= share / weights[is_real].sum()
+        weights[~is_real] *= (1 - share) / weights[~is_real].sum()
+    if regime.budget is None:
+        return pool, weights
+    budget = regime.training_size(t, n, len(pool))
+    chances = weights / weights.sum()
+    if share is None or regime.provenance == "bernoulli":
+        return pool[generator.choice(len(pool), budget, p=chances)], None
+    of_real = int(share * budget + 0.5)
+    rows = [
+        generator.choice(np.flatnonzero(kind), count, p=chances[kind] / chances[kind].sum())
+        for kind, count in ((is_real, of_real), (~is_real, budget - of_real))
+        if count
+    ]
+    return pool[np.concatenate(rows)], None
+
+
+def select(how, model, count, generator):
+    """Return the samples of ``count`` slots, each chosen among candidates."""
+    if how is None or count == 0:
+        return model.sample(count)
+    drawn = [model.sample(count) for _ in range(how.candidates)]
+    sign = families.load(model.family).scores[how.score].sign
+    kept = []
+    for candidates in zip(*drawn, strict=True):
+        scores = sign * np.array([model.score(how.score, one) for one in candidates])
+        if how.rule == "threshold":
+            passes = scores >= sign * how.threshold
+            passes ^= generator.random(len(passes)) < how.error
+            kept.append(candidates[np.flatnonzero(passes)[0]])
+            continue
+        if generator.random() < how.error:
+            scores = -scores
+        if how.rule == "best":
+            kept.append(candidates[scores.argmax()])
+        else:
+            chances = np.exp((scores - scores.max()) / how.temperature)
+            kept.append(candidates[generator.choice(len(scores), p=chances / chances.sum())])
+    return np.array(kept)
+
+
 class Gaussian:
     """Fit the sample mean and covariance."""
+
+    family = "gaussian"
 
     def __init__(self, parameters, samples, generator):
         self.parameters = families.load("gaussian").parameters(**parameters)
@@ -69,10 +136,15 @@ class Gaussian:
         scale = np.sqrt(self.parameters.variance)
         return self.generator.normal(scale=scale, size=(count, self.parameters.dimension))
 
-    def fit(self, training):
+    def fit(self, training, weights=None):
         ddof = int(self.parameters.estimator == "unbiased")
-        self.mean = training.mean(axis=0)
-        self.covariance = np.atleast_2d(np.cov(training, rowvar=False, ddof=ddof))
+        self.mean = np.average(training, axis=0, weights=weights)
+        covariance = np.cov(training, rowvar=False, ddof=ddof, aweights=weights)
+        self.covariance = np.atleast_2d(covariance)
+
+    def score(self, name, sample):
+        gap = np.sum((sample - self.parameters.target) ** 2)
+        return {"distance": np.sqrt(gap), "reward": -gap / 2}[name]
 
     def sample(self, count):
         return self.generator.multivariate_normal(self.mean, self.covariance, size=count)
@@ -89,6 +161,8 @@ class Gaussian:
 
 class LinearRegression:
     """Fit least squares; a row of the training set has the features, and the label last."""
+
+    family = "linear_regression"
 
     def __init__(self, parameters, samples, generator):
         self.parameters = families.load("linear_regression").parameters(**parameters)
@@ -112,9 +186,15 @@ class LinearRegression:
     def real(self, count):
         return self.labelled(self.truth, count)
 
-    def fit(self, training):
+    def fit(self, training, weights=None):
         rows, labels = training[:, :-1], training[:, -1]
+        if weights is not None:
+            root = np.sqrt(weights / weights.mean())
+            rows, labels = rows * root[:, None], labels * root
         self.weights = np.linalg.pinv(rows) @ labels  # as P1 writes it
+
+    def score(self, name, sample):
+        return abs(sample[-1] - sample[:-1] @ self.truth)
 
     def sample(self, count):
         return self.labelled(self.weights, count)
@@ -126,6 +206,8 @@ class LinearRegression:
 
 class KernelDensityEstimate:
     """Use scikit-learn's data sets and bandwidth rules; sum densities over all pairs of points."""
+
+    family = "kernel_density"
 
     def __init__(self, parameters, samples, generator):
         self.parameters = families.load("kernel_density").parameters(**parameters)
@@ -140,9 +222,11 @@ class KernelDensityEstimate:
         make = getattr(datasets, f"make_{self.parameters.dataset}")
         return make(count, noise=0.05, random_state=seed)[0]
 
-    def fit(self, training):
+    def fit(self, training, weights=None):
         self.training = training
-        count, dimension = training.shape
+        self.weights = np.ones(len(training)) if weights is None else weights / weights.sum()
+        self.weights = self.weights / self.weights.sum()
+        count, dimension = 1 / (self.weights**2).sum(), training.shape[1]
         rule = self.parameters.bandwidth
         if isinstance(rule, float):
             self.bandwidth = rule
@@ -150,10 +234,14 @@ class KernelDensityEstimate:
         size = count if rule.startswith("scott") else count * (dimension + 2) / 4
         self.bandwidth = size ** (-1 / (dimension + 4))
         if rule.endswith("-scaled"):
-            self.bandwidth *= np.sqrt(training.var(axis=0).mean())
+            mean = self.weights @ training
+            self.bandwidth *= np.sqrt(self.weights @ ((training - mean) ** 2).mean(axis=1))
+
+    def score(self, name, sample):
+        return np.sqrt(np.sum((sample - self.parameters.target) ** 2))
 
     def sample(self, count):
-        chosen = self.training[self.generator.integers(len(self.training), size=count)]
+        chosen = self.training[self.generator.choice(len(self.training), count, p=self.weights)]
         steps = self.generator.standard_normal(chosen.shape)
         if self.parameters.kernel == "tophat":
             steps /= np.linalg.norm(steps, axis=1, keepdims=True)
@@ -162,21 +250,21 @@ class KernelDensityEstimate:
 
     def log_density(self):
         """Return the log-density at the test points."""
-        count, dimension = self.training.shape
+        dimension = self.training.shape[1]
         distances = cdist(self.test, self.training) / self.bandwidth
         if self.parameters.kernel == "gaussian":
-            logarithms = logsumexp(-(distances**2) / 2, axis=1)
+            logarithms = logsumexp(-(distances**2) / 2, axis=1, b=self.weights)
             volume = dimension / 2 * np.log(2 * np.pi)
         else:
             with np.errstate(divide="ignore"):
-                logarithms = np.log((distances < 1).sum(axis=1))
+                logarithms = np.log((distances < 1) @ self.weights)
             volume = dimension / 2 * np.log(np.pi) - gammaln(dimension / 2 + 1)
-        return logarithms - np.log(count) - volume - dimension * np.log(self.bandwidth)
+        return logarithms - volume - dimension * np.log(self.bandwidth)
 
     def evaluate(self):
         return {
             "test_nll": -self.log_density().mean(),
-            "mean_squared_norm": (self.training**2).sum(axis=1).mean(),
+            "mean_squared_norm": (self.training**2).sum(axis=1) @ self.weights,
         }
 
 
@@ -191,6 +279,8 @@ class KernelDensityByTree(KernelDensityEstimate):
 class Discrete:
     """Fit the observed frequencies."""
 
+    family = "discrete"
+
     def __init__(self, parameters, samples, generator):
         self.outcomes = families.load("discrete").parameters(**parameters).outcomes
         self.generator = generator
@@ -198,8 +288,12 @@ class Discrete:
     def real(self, count):
         return self.generator.integers(self.outcomes, size=count)
 
-    def fit(self, training):
-        self.frequencies = np.bincount(training, minlength=self.outcomes) / len(training)
+    def fit(self, training, weights=None):
+        counts = np.bincount(training, weights, minlength=self.outcomes)
+        self.frequencies = counts / counts.sum()
+
+    def score(self, name, sample):
+        return sample
 
     def sample(self, count):
         return self.generator.choice(self.outcomes, size=count, p=self.frequencies)

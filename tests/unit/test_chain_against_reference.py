@@ -18,6 +18,25 @@ SHRINKING = Regime(keep_real=True, generate="n*0.7^(t-1)")
 GROWING = Regime(keep_real=2, memory=1, generate="n*1.3^(t-1)")
 ONE_REAL = mixture(1, 7)
 
+
+def weighed(select=None, *, rule="best", candidates=3, **fields):
+    """Return a regime with a weight, or whose selection has these fields."""
+    if select is not None:
+        others = {
+            key: fields.pop(key) for key in ("temperature", "threshold", "error") if key in fields
+        }
+        fields["select"] = {"score": select, "rule": rule, "candidates": candidates, **others}
+    return Regime(**{"keep_real": True, **fields})
+
+
+HALF = weighed(weigh={"real": 0.5})
+SCHEDULED = weighed(keep_real=2, memory=2, fresh_real=3, weigh={"real": "1-0.5*t^-1"})
+SHARES = weighed(budget="n", weigh={"real": 0.3})
+AT_RANDOM = weighed(memory=2, fresh_real="0.5n", provenance="bernoulli")
+RANDOM_BUDGET = weighed(fresh_real=2, budget="n", provenance="bernoulli")
+RANDOM_SHARES = weighed(fresh_real=2, budget="n", provenance="bernoulli", weigh={"real": 0.6})
+RANDOM_WEIGHTS = weighed(fresh_real=4, provenance="bernoulli", weigh={"real": 0.6})
+
 REPLACE, ACCUMULATE, SUBSAMPLE, MULTIPLE = NAMED.values()
 GAUSSIAN = {"dimension": 3, "variance": 2.0}
 UNBIASED = {"dimension": 3, "estimator": "unbiased"}
@@ -55,6 +74,38 @@ COMPARED = [
     ("kernel_density", SCALED, 12, (ACCUMULATE, SUBSAMPLE)),
     ("kernel_density", TOPHAT, 12, (REPLACE, ACCUMULATE)),
     ("discrete", {"outcomes": 4}, 8, (REPLACE, ACCUMULATE, SUBSAMPLE, FRESH)),
+    (
+        *("gaussian", {**GAUSSIAN, "target": 0.5}, 8),
+        (
+            *(HALF, SHARES, AT_RANDOM, RANDOM_BUDGET, RANDOM_SHARES),
+            weighed("distance", error=0.2),
+            weighed("reward", rule="softmax", temperature=0.7, error=0.1, budget="n"),
+            weighed("distance", rule="threshold", threshold=3.0, candidates=25, error=0.1),
+            weighed(weigh={"score": "distance", "power": -1.0}),
+            weighed("distance", budget=6, weigh={"real": 0.5, "score": "distance", "power": 0.5}),
+        ),
+    ),
+    ("gaussian", UNBIASED, 8, (SCHEDULED, RANDOM_WEIGHTS)),
+    (
+        *("linear_regression", REGRESSION, 10),
+        (HALF, AT_RANDOM, weighed("residual"), weighed(weigh={"score": "residual"}, budget="n")),
+    ),
+    ("linear_regression", FRESH_DESIGN, 10, (SCHEDULED, RANDOM_SHARES, weighed("residual"))),
+    ("kernel_density", MOONS, 12, (HALF, RANDOM_WEIGHTS, weighed("distance", memory=1))),
+    (
+        *("kernel_density", SCALED, 12),
+        (SCHEDULED, weighed(weigh={"real": 0.4, "score": "distance", "power": -0.5})),
+    ),
+    ("kernel_density", TOPHAT, 12, (weighed(weigh={"score": "distance"}),)),
+    (
+        *("discrete", {"outcomes": 4}, 8),
+        (
+            *(HALF, SHARES, SCHEDULED, AT_RANDOM),
+            weighed("reward", rule="softmax", temperature=1.5),
+            weighed("reward", rule="threshold", threshold=1.0, candidates=30, error=0.1),
+            weighed(weigh={"real": 0.3, "score": "reward"}),
+        ),
+    ),
 ]
 CASES = [
     (family, parameters, regime, n)

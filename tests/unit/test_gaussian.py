@@ -68,7 +68,7 @@ def test_merged_statistics_are_those_of_the_union(dimension, real, sizes, scales
     for shard in shards[1:]:
         statistics = chain.merge(statistics, chain.summarise(shard))
     union = np.concatenate([positions(chain, shard) for shard in shards], axis=1)
-    assert statistics.size == sum(sizes)
+    assert (statistics.size == sum(sizes)).all()
     deviation = union.std(axis=1)
     error = np.abs(statistics.mean - union.mean(axis=1))
     assert np.all(error <= 1e-6 * deviation + 1e-15)

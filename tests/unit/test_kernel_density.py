@@ -116,14 +116,14 @@ def test_a_tally_adds_up_to_a_fit_from_scratch(sizes, evaluated, kernel):
     """Whether or not the model was evaluated in between."""
     chain = world(dataset="moons", bandwidth=0.7, kernel=kernel)
     shards = [chain.real(1 + i, size)[0] for i, size in enumerate(sizes)]
-    pool = Points.of(shards[0])
+    pool = chain.summarise((shards[0],))
     for shard, now in zip(shards[1:], evaluated, strict=False):
-        arriving = Points.of(shard)
+        arriving = chain.summarise((shard,))
         if now:
             chain.evaluate(chain.fit(pool))
             chain.evaluate(chain.fit(arriving))
         pool = chain.merge(pool, arriving)
-    scratch = Points.of(np.concatenate(shards, axis=1))
+    scratch = chain.summarise((np.concatenate(shards, axis=1),))
     merged, whole = (chain.evaluate(chain.fit(points)) for points in (pool, scratch))
     for name in whole:
         np.testing.assert_allclose(merged[name], whole[name], rtol=1e-5, err_msg=name)
@@ -166,7 +166,7 @@ def test_samples_are_points_displaced_by_the_kernel(kernel, dimension):
     chain = world(
         seeds=2, dataset={2: "moons", 3: "swiss_roll"}[dimension], bandwidth=2.0, kernel=kernel
     )
-    model = chain.fit(Points.of(np.full((2, 1, dimension), 7.0)))
+    model = chain.fit(chain.summarise((np.full((2, 1, dimension), 7.0),)))
     steps = (chain.sample(model, 20_000, 1)[0][0] - 7.0) / 2.0
     if kernel == "gaussian":
         for column in steps.T:
@@ -181,7 +181,7 @@ def test_samples_are_points_displaced_by_the_kernel(kernel, dimension):
 
 def test_samples_come_from_all_points_alike():
     chain = world(seeds=1, bandwidth=1e-6)
-    model = chain.fit(Points.of(np.arange(7.0)[None, :, None] * np.ones(2)))
+    model = chain.fit(chain.summarise((np.arange(7.0)[None, :, None] * np.ones(2),)))
     counts = np.bincount(chain.sample(model, 70_000, 1)[0][0, :, 0].round().astype(int))
     assert np.all(np.abs(counts - 10_000) < 5 * np.sqrt(10_000 * 6 / 7))
 
@@ -278,7 +278,7 @@ def test_scaled_rules_follow_the_spread_of_the_data(rule):
     chain, plain = (world(bandwidth=name) for name in (f"{rule}-scaled", rule))
     (values,) = chain.real(1, 50)
     for scale in (1.0, 20.0):
-        points = Points.of(scale * values)
+        points = chain.summarise((scale * values,))
         spread = scale * np.sqrt(values.var(axis=1).mean(axis=1))
         expected = plain.fit(points).bandwidth * spread
         np.testing.assert_allclose(chain.fit(points).bandwidth, expected)

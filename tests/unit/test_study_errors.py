@@ -33,6 +33,44 @@ experiments:
 #: What of the study is replaced by what => what is said of it after the file's name, which may
 #: go on in lines that are indented. Three dots stand for anything, (all) for the whole study.
 WRONG = r"""
+# selection, weights and provenance
+memory: 2 -> select: {score: distanc, candidates: 2} => 2: regimes.window.select.score: found
+    distanc, expected one of distance, reward, log_density (did you mean distance?), for the family
+    gaussian
+memory: 2 -> select: {score: distance, candidates: 0} => 2: regimes.window.select.candidates: found
+    0, expected at least 1
+memory: 2 -> select: {score: distance} => 2: regimes.window.select.candidates: found nothing,
+    expected this key
+memory: 2 -> select: {score: distance, candidates: 2, rule: softmax} => 2:
+    regimes.window.select.temperature: found null, expected a temperature, which rule: softmax needs
+memory: 2 -> select: {score: distance, candidates: 2, rule: softmax, temperature: 0} => 2:
+    regimes.window.select.temperature: found 0, expected more than 0.0
+memory: 2 -> select: {score: distance, candidates: 2, threshold: 1} => 2:
+    regimes.window.select.threshold: found 1.0, expected no threshold with rule: best
+memory: 2 -> select: {score: distance, candidates: 2, error: 2} => 2:
+    regimes.window.select.error: found 2, expected at most 1.0
+memory: 2 -> select: {score: distance, candidates: 2}, generate: 0 => 2: regimes.window.select:
+    found one, expected no selection in a regime that generates nothing
+memory: 2 -> select: {scores: distance, candidates: 2} => 2: regimes.window.select.scores: found an
+    unknown key, expected one of score, ...
+memory: 2 -> select: best => 2: regimes.window.select: found best, expected keys and values
+memory: 2 -> weigh: {} => 2: regimes.window.weigh.real: found null, expected a share of real data,
+    or a score of synthetic data
+memory: 2 -> weigh: {real: -0.5} => 2: regimes.window.weigh.real: found -0.5, expected at least 0.0
+memory: 2 -> weigh: {real: [0.5, 0.5]} => 2: regimes.window.weigh.real[1]: found 0.5 twice, expected
+    it once
+memory: 2 -> weigh: {real: 2*t^-1} => 2: regimes.window.weigh.real: found 2*t^-1, expected a number
+    or a number from 0 to 1, or 1*t^-1, 0.5*0.9^(t-1) or 1-0.5*t^-1
+memory: 2 -> weigh: {real: 0.5, power: 2} => 2: regimes.window.weigh.power: found 2.0, expected no
+    power without a score
+memory: 2 -> weigh: {real: 0.5}, generate: 0 => 6: experiments.first.regimes[1]: found window, where
+    synthetic samples have 0.5 of the weight at iteration 2, but the pool has none, expected ...
+true, memory: 2 -> 0, weigh: {real: 0.5} => 6: experiments.first.regimes[1]: found window, where
+    real samples have 0.5 of the weight at iteration 2, but the pool has none, expected ...
+memory: 2 -> provenance: random => 2: regimes.window.provenance: found random, expected one of
+    fixed, bernoulli
+memory: 2 -> provenance: bernoulli => 2: regimes.window.provenance: found bernoulli, expected fixed,
+    where no fresh_real arrives and no budget draws shares
 # keys
 regimes: -> regime: => 1: regime: found an unknown key, expected one of experiments, regimes (did
     you mean regimes?)

@@ -80,7 +80,7 @@ class Points:
         self.tally: tuple[int, Array] | None = None
 
     @classmethod
-    def of(cls, points: Array, weights: Array | None) -> Points:
+    def of(cls, points: Array, weights: Array | None = None) -> Points:
         """Summarise points of shape (seeds, count, dimensions), and their weights."""
         if weights is None:
             total, mean = np.full(len(points), float(points.shape[1])), points.mean(axis=1)
