@@ -79,7 +79,7 @@ def test_variance_reproduces_the_closed_forms(n):
         ("accumulate-subsample", formulas.gaussian_accumulate_subsample_variance),
     ):
         relative(pairs.variance_fractions(NAMED[name], n, 100).variance, formula(n, 100))
-    moments = pairs.variance_fractions(NAMED["replace"], n, 100, unbiased=True)
+    moments = pairs.variance_fractions(NAMED["replace"], n, 100, "unbiased")
     relative(moments.variance, np.ones(100))
     relative(moments.squared_error, formulas.gaussian_unbiased_replace_squared_error(n, 100))
 
@@ -114,11 +114,14 @@ def test_variance_and_squared_error_of_the_mean_add_up(n, keep, memory, generate
     assert np.all(moments.variance >= 0) and np.all(moments.squared_error > 0)
 
 
+ESTIMATORS = {False: "maximum-likelihood", True: "unbiased"}
+
+
 @pytest.mark.parametrize("unbiased", [False, True])
 @pytest.mark.parametrize("name", REGIMES)
 def test_variance_against_simulation(name, unbiased):
     n, iterations = 4, 2 if name == "mixture" else 5
-    moments = pairs.variance_fractions(REGIMES[name], n, iterations, unbiased)
+    moments = pairs.variance_fractions(REGIMES[name], n, iterations, ESTIMATORS[unbiased])
     model = gaussian(ddof=int(unbiased))
     for t, x in enumerate(simulate(REGIMES[name], n, iterations, normal, model)):
         assert_close(x.var(axis=1, ddof=int(unbiased)), moments.variance[t])
@@ -127,7 +130,7 @@ def test_variance_against_simulation(name, unbiased):
 
 def test_an_unbiased_variance_needs_two_samples():
     with pytest.raises(ValueError, match="iteration 2"):
-        pairs.variance_fractions(Regime(keep_real=True, budget=1), 3, 3, unbiased=True)
+        pairs.variance_fractions(Regime(keep_real=True, budget=1), 3, 3, "unbiased")
 
 
 def test_memoryless_sizes():
@@ -161,7 +164,7 @@ def test_whole_pools():
 def test_moments_of_whole_pools_agree_with_the_general_recursion(name, unbiased):
     arrivals = pairs.whole_pools(REGIMES[name], 10, 8)
     moments = gaussians.moments(arrivals, 10, 7, unbiased)
-    fractions = pairs.variance_fractions(REGIMES[name], 10, 8, unbiased)
+    fractions = pairs.variance_fractions(REGIMES[name], 10, 8, ESTIMATORS[unbiased])
     relative(moments.trace_ratio, fractions.variance)
     relative(moments.squared_error, 7 * fractions.squared_error)
 

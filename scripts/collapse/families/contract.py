@@ -160,6 +160,9 @@ class Family(Generic[P]):
         the captions of figures; empty if there is nothing to say.
     problems : callable
         Yields the name of each parameter that contradicts another one, and what was expected.
+    unfit : callable
+        Takes the parameters and the regime; returns what of the regime these parameters can't do,
+        and empty text if they can do all of it.
     closed_form : ClosedForm or None
         How the chains of all seeds run at once; None if they cannot.
     iterative : Iterative or None
@@ -181,6 +184,7 @@ class Family(Generic[P]):
     )
     remark: Callable[[P], str] = lambda parameters: ""
     problems: Callable[[P], Iterator[tuple[str, str]]] = lambda parameters: iter(())
+    unfit: Callable[[P, Regime], str] = lambda parameters, regime: ""
     closed_form: ClosedForm[P] | None = None
     iterative: Iterative[P] | None = None
 

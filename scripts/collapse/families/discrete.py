@@ -21,7 +21,8 @@ from collapse.families.simulator import Samples
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 from collapse.theory import discrete as theory
-from collapse.theory.pairs import variance_fractions, whole_pools
+from collapse.theory import selection
+from collapse.theory.pairs import covers, variance_fractions, whole_pools
 
 Array = NDArray[np.float64]
 
@@ -185,9 +186,11 @@ def expectations(
     parameters: Parameters, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
     """Return the expected heterozygosity and mean, and the time to collapse under replace."""
-    if not regime.is_plain:
-        return {}
     outcomes, page = parameters.outcomes, "docs/theory/discrete.md"
+    if regime.select is not None:
+        return _of_selection(parameters, regime, samples, iterations)
+    if not covers(regime):
+        return {}
     gini = theory.gini_simpson(regime, samples, outcomes, iterations)
     arrivals = whole_pools(regime, samples, iterations)
     if arrivals is not None:
@@ -212,6 +215,21 @@ def expectations(
             np.asarray(mean), f"{page}, eq. (5)", np.asarray(deviation_of_time)
         )
     return found
+
+
+def _of_selection(
+    parameters: Parameters, regime: Regime, samples: int, iterations: int
+) -> dict[str, Expectation]:
+    """Return the expected mean outcome, and score of kept samples, if the best are kept."""
+    uniform = np.full(parameters.outcomes, 1 / parameters.outcomes)
+    best = selection.best_of_outcomes(regime, samples, uniform, iterations)
+    if best is None:
+        return {}
+    page = "docs/theory/selection.md"
+    return {
+        "mean_outcome": Expectation(best.mean, f"{page}, eq. (6)", best.deviation, "scale"),
+        "score_of_kept": Expectation(best.kept, f"{page}, eq. (7)", best.kept_deviation, "scale"),
+    }
 
 
 def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whole: bool) -> float:

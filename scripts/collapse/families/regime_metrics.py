@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collapse.families.declarations import Metric
+import numpy as np
+
+from collapse.families.declarations import Expectation, Metric
 from collapse.regimes import Regime
 
 #: Metrics of the weights of a training set.
@@ -35,3 +37,64 @@ def of_regime(regime: Regime) -> dict[str, Metric]:
     """Return the metrics that chains of a regime have because of it."""
     weighs = regime.weigh is not None or regime.provenance == "bernoulli"
     return {**(OF_WEIGHTS if weighs else {}), **(OF_SELECTION if regime.select else {})}
+
+
+def expectations(regime: Regime, n: int, iterations: int) -> dict[str, Expectation]:
+    """Return what theory expects of these metrics, of chains of any family.
+
+    Shares and effective sizes follow from the regime where the weights of samples do not depend
+    on their values; ``docs/theory/weights.md``, equations (10) and (11).
+    """
+    found = {}
+    page = "docs/theory/weights.md"
+    select = regime.select
+    if select is not None and select.rule != "threshold":
+        rate = np.full(iterations, 1 / select.candidates)
+        rate[:1] = np.nan
+        source = "docs/theory/selection.md, eq. (1)"
+        found["acceptance_rate"] = Expectation(rate, source, np.zeros(iterations))
+    random = regime.provenance == "bernoulli" and regime.fresh_real != 0
+    scored = regime.weigh is not None and (regime.weigh.score is not None or random)
+    if "real_share" not in of_regime(regime) or scored:
+        return found
+    share, effective, deviation = np.empty((3, iterations))
+    for t in range(1, iterations + 1):
+        share[t - 1], effective[t - 1], deviation[t - 1] = _of_pool(regime, t, n)
+    found["real_share"] = Expectation(share, f"{page}, eq. (10)", deviation)
+    found["effective_sample_size"] = Expectation(
+        effective, f"{page}, eq. (11)", np.zeros(iterations)
+    )
+    return found
+
+
+def _of_pool(regime: Regime, t: int, n: int) -> tuple[float, float, float]:
+    """Return the share of real samples, the effective size, and the deviation of the share."""
+    real = synthetic = random = 0.0
+    for source in regime.pool(t, n):
+        fresh = regime.fresh(source.iteration, n) if source.kind == "fresh" else 0
+        written = regime.generated(source.iteration, n) if fresh else 0
+        if regime.provenance == "bernoulli" and fresh and written:
+            random += fresh * written / (fresh + written)  # a variance of binomial numbers
+        if source.kind == "synthetic":
+            synthetic += source.size
+        else:
+            real += source.size
+    pool = real + synthetic
+    share = regime.weigh.real_share(t) if t > 1 and regime.weigh is not None else None
+    if share is not None and real and synthetic:
+        effective = 1 / (share**2 / real + (1 - share) ** 2 / synthetic)
+        return share, effective, 0.0
+    drawn = regime.training_size(t, n, int(pool)) if regime.weigh is None else int(pool)
+    variance = random / pool**2
+    if drawn < pool:  # without replacement, of a pool of which each sample may be real
+        variance = _of_draw(drawn, pool, real, random)
+    return real / pool, float(drawn), float(np.sqrt(variance))
+
+
+def _of_draw(drawn: int, pool: float, real: float, random: float) -> float:
+    """Return the variance of the share of real samples in a draw without replacement."""
+    share = real / pool
+    # The hypergeometric variance given the number of real samples, and the variance of its mean.
+    between = random / pool**2
+    within = (share * (1 - share) - between) * (pool - drawn) / (pool - 1) / drawn
+    return within + between

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from collapse import families
 from collapse.artifacts import files
+from collapse.families import regime_metrics
 from collapse.families.declarations import Expectation
 from collapse.results import evidence, theory_verdicts
 from collapse.results.dataset import read_dataset, values_of
@@ -45,9 +46,11 @@ def expectations(spec: ChainSpec) -> dict[str, Expectation]:
             representable=evaluated(one.representable),
         )
 
-    found = family.expectations(
-        family.parameters(**spec.parameters), spec.regime, spec.samples, spec.iterations
-    )
+    chain = spec.regime, spec.samples, spec.iterations
+    found = {
+        **family.expectations(family.parameters(**spec.parameters), *chain),
+        **regime_metrics.expectations(*chain),
+    }
     return {metric: recorded(one) for metric, one in found.items()}
 
 
@@ -60,7 +63,8 @@ class Comparison(NamedTuple):
         A z is NaN where no comparison can be made, and infinite where a simulation is not finite or
         differs from what has no spread.
     status : ndarray of str
-        "compared", "not finite", "infinite variance" or "out of range".
+        "compared", "not finite", "infinite variance", "out of range" or "not predicted", where the
+        expectation is NaN.
     deviations : evidence.Chain
         The deviations of single seeds.
     attainable : float
@@ -102,14 +106,17 @@ def compare(values: Array, expectation: Expectation, point: str = "") -> Compari
     found = evidence.score(deviations, np.where(scored, least, 1.0), known=known)
     unlike = np.where(same.all(axis=0), 0.0, np.inf)
     cases = {
+        theory_verdicts.NOT_PREDICTED: np.isnan(expected),
         "infinite": ~np.isfinite(expected),
         "out of range": ~in_range,
         "not finite": ~finite,
         "infinite variance": ~np.isfinite(spread),
         "no spread": spread == 0,
     }
-    z = np.select(list(cases.values()), [unlike, np.nan, np.inf, np.nan, unlike], default=found.z)
-    named = ["compared", *list(cases)[1:-1], "compared"]
+    z = np.select(
+        list(cases.values()), [np.nan, unlike, np.nan, np.inf, np.nan, unlike], default=found.z
+    )
+    named = [theory_verdicts.NOT_PREDICTED, "compared", *list(cases)[2:-1], "compared"]
     status = np.select(list(cases.values()), named, default="compared")
     observed = np.sqrt((deviations**2).mean(axis=0))
     error = unit * (1.0 if known else np.maximum(observed, least)) / np.sqrt(len(values))
@@ -181,7 +188,10 @@ def tabulate(compared: Sequence[Compared]) -> pd.DataFrame:
         )
         for one in compared
     ]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=COLUMNS)
+    if not frames:
+        return pd.DataFrame(columns=COLUMNS)
+    table = pd.concat(frames, ignore_index=True)
+    return table[table["status"] != theory_verdicts.NOT_PREDICTED]
 
 
 def _iterations(one: Compared) -> list[int]:

@@ -27,6 +27,8 @@ TESTS = {
 }
 #: Why a comparison can't be made, and the verdict if none can.
 NOT_MADE = ("too few seeds", "infinite variance", "out of range")
+#: The status of an iteration for which theory predicts nothing of a metric.
+NOT_PREDICTED = "not predicted"
 AGREES, DISAGREES = "agrees", "DISAGREES"
 COLUMNS = ["experiment", "regime", "metric", "points", "comparisons"]
 COLUMNS += [*(reason.replace(" ", "_") for reason in NOT_MADE), "not_finite"]
@@ -153,7 +155,8 @@ def _statuses(one: Compared, limit: float) -> Iterator[str]:
         one.comparison.status, one.comparison.z, one.comparison.deviations.weights, strict=True
     ):
         scored = bool(np.any(weight)) and np.isfinite(z)
-        yield "too few seeds" if few and scored and status == "compared" else str(status)
+        if status != NOT_PREDICTED:
+            yield "too few seeds" if few and scored and status == "compared" else str(status)
 
 
 def of_regime(verdicts: pd.DataFrame) -> str:

@@ -141,6 +141,11 @@ def _in_chains(here: Key, study: Study, name: str) -> Iterator[Mistake]:
     for index, written in enumerate(experiment.regimes):
         for regime_name, regime in study.expansions[written].items():
             yield from _unknown_scores(written, regime, family)
+            for point in experiment.points():
+                unfit = family.unfit(family.parameters(**point.parameters), regime)
+                if unfit:
+                    found = Words(f"{regime_name} at {point.name}, where {unfit}")
+                    yield Mistake((*here, "regimes", index), found, "a regime that can be run")
             for n in experiment.samples:
                 problem = _impossible(regime, experiment, n)
                 if problem:

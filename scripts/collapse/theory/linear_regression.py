@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from collapse.theory import weights
 from collapse.theory.pairs import Pairs, memoryless_sizes
 
 if TYPE_CHECKING:
@@ -23,8 +24,12 @@ def variance_factor(regime: Regime, n: int, iterations: int) -> Array | None:
 
     Equations (3) and (4) of ``docs/theory/linear_regression.md``: t for replace, Σ_{i≤t} 1/i²
     for accumulate (P1, equation 1 and Theorem 2). Shape (iterations,). It is None for regimes that
-    train on a part of their pool, or on shards whose size is no multiple of n.
+    train on a part of their pool, or on shards whose size is no multiple of n, and for those whose
+    samples do not have the same weight in every row of the design.
     """
+    scored = regime.weigh is not None and regime.weigh.score is not None
+    if regime.select is not None or scored or regime.provenance == "bernoulli":
+        return None
     factor = np.empty(iterations)
     errors = Pairs()
     for t in range(1, iterations + 1):
@@ -33,8 +38,10 @@ def variance_factor(regime: Regime, n: int, iterations: int) -> Array | None:
         if regime.training_size(t, n, pool) != pool or np.any(m % n):
             return None
         # Covariance of each shard's error with that of the fit, equation (3).
-        shared = (errors.matrix @ m + n) / pool
-        factor[t - 1] = m @ shared / pool
+        is_real = np.array([kind in ("real", "fresh") for kind, _ in errors.names])
+        shares = weights.shares_of(regime, t, m, is_real)
+        shared = errors.matrix @ shares + n * shares / m
+        factor[t - 1] = shares @ shared
         errors.add(("synthetic", t), shared, factor[t - 1])
     return factor
 
@@ -98,7 +105,7 @@ def degrees_of_freedom(
         sizes = memoryless_sizes(regime, n, iterations)
         freedom = None if sizes is None else np.array(sizes, dtype=float) - dimension
     else:
-        whole = variance_factor(regime, n, iterations) is not None
+        whole = regime.is_plain and variance_factor(regime, n, iterations) is not None
         freedom = np.full(iterations, float(n - dimension)) if whole else None
     return None if freedom is None or freedom.min() < 1 else freedom
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from collapse.theory import weights
 
 if TYPE_CHECKING:
     from collapse.regimes import Regime, Source
@@ -66,6 +68,8 @@ class Pairs:
 def memoryless_sizes(regime: Regime, n: int, iterations: int) -> list[int] | None:
     """Return the training-set sizes m_1..m_T if each fit sees the newest model alone, else None."""
     sizes = [n]
+    if not regime.is_plain:
+        return None
     for t in range(2, iterations + 1):
         pool = regime.pool(t, n)
         if [(source.kind, source.iteration) for source in pool] != [("synthetic", t - 1)]:
@@ -102,6 +106,8 @@ def whole_pools(regime: Regime, n: int, iterations: int) -> list[Arrivals] | Non
     with new samples, or new samples alone; and if it is drawn from samples of the newest model.
     """
     arrivals = []
+    if not regime.is_plain:
+        return None
     for t in range(2, iterations + 1):
         before, pool = regime.pool(t - 1, n), regime.pool(t, n)
         new = {("synthetic", t - 1): 0, ("fresh", t): 0}
@@ -129,15 +135,31 @@ class VarianceFractions(NamedTuple):
     squared_error: Array
 
 
+Estimator = Literal["maximum-likelihood", "unbiased", "within-sources"]
+
+
+def covers(regime: Regime) -> bool:
+    """Tell whether `variance_fractions` knows the moments of a regime.
+
+    Selection and scores depend on the values of samples, and shares of random numbers of samples
+    on these numbers.
+    """
+    if regime.select is not None or (regime.weigh is not None and regime.weigh.score is not None):
+        return False
+    shares = regime.weigh is not None and regime.weigh.real is not None
+    return not (regime.provenance == "bernoulli" and shares and regime.fresh_real != 0)
+
+
 @functools.lru_cache(maxsize=256)
 def variance_fractions(
-    regime: Regime, n: int, iterations: int, unbiased: bool = False
+    regime: Regime, n: int, iterations: int, estimator: Estimator = "maximum-likelihood"
 ) -> VarianceFractions:
-    """Expected variance and squared error of the mean of a fit, under any regime.
+    """Expected variance and squared error of the mean of a fit, under regimes that it `covers`.
 
-    Equations (3) to (6) of ``docs/theory/pairs.md``. They hold for every model whose samples
-    have, given its training set, the mean and the variance that were fitted: Gaussians, and the
-    indicators of discrete outcomes.
+    Equations (3) to (6) of ``docs/theory/pairs.md``, with weights (2) to (7) of
+    ``docs/theory/weights.md``. They hold for every model whose samples have, given its training
+    set, the mean and the variance that were fitted: Gaussians, and the indicators of discrete
+    outcomes.
 
     Parameters
     ----------
@@ -146,29 +168,68 @@ def variance_fractions(
         Number of initial real samples.
     iterations : int
         Number T of fits.
-    unbiased : bool
-        Is the fitted variance divided by N - 1, or by N (maximum likelihood)?
+    estimator : {"maximum-likelihood", "unbiased", "within-sources"}
+        Is the fitted variance divided by N or N - 1, or is it the weighted mean of the unbiased
+        variances of the sources?
 
     Raises
     ------
     ValueError
-        If ``unbiased`` and a training set has a single sample.
+        If the variance is not maximum-likelihood and a training set has a single sample.
     """
     variance, squared_error = np.empty(iterations), np.empty(iterations)
     pairs = Pairs()
     pairs.add(TRUTH, 0.0, 0.0)
     for t in range(1, iterations + 1):
         # A new real sample is independent of all others, equation (6).
-        m = pairs.enter(regime.pool(t, n), lambda: (pairs.matrix[0] + 0.5, 1.0))
+        m = pairs.enter(_mixed(regime, t, n), lambda: (pairs.matrix[0] + 0.5, 1.0))
         pool = int(m.sum())
         size = regime.training_size(t, n, pool)
-        others = pairs.matrix @ m - pairs.matrix.diagonal()
-        average = float(m @ others) / (pool * max(pool - 1, 1))
-        likelihood = (1 - 1 / size) * average
-        reported = average if unbiased else likelihood
-        if unbiased and size < 2:
+        if size < 2 and estimator != "maximum-likelihood":
             raise ValueError(f"no unbiased variance of the single sample of iteration {t}")
+        if t == 1 or regime.weigh is None:
+            others = pairs.matrix @ m - pairs.matrix.diagonal()
+            average = float(m @ others) / (pool * max(pool - 1, 1))
+            likelihood = (1 - 1 / size) * average
+            shares, with_samples, unbiased = m / pool, others / pool, average
+        else:
+            is_real = np.array([kind in ("real", "fresh") for kind, _ in pairs.names])
+            fitted = weights.fit(regime, t, n, m, is_real, pairs.matrix)
+            shares, likelihood = fitted.shares, fitted.likelihood
+            with_samples = weights.with_samples(shares, m, pairs.matrix)
+            unbiased = likelihood / fitted.divisor if fitted.divisor > 0 else np.nan
+        reported = likelihood if estimator == "maximum-likelihood" else unbiased
+        if estimator == "within-sources" and regime.trains_on_whole_pools:
+            reported = float(shares @ pairs.matrix.diagonal())
         variance[t - 1] = reported
-        squared_error[t - 1] = 2 * others[0] / pool - likelihood
-        pairs.add(("synthetic", t), others / pool + (reported - likelihood) / 2, reported)
+        squared_error[t - 1] = 2 * with_samples[0] - likelihood
+        row = with_samples + (reported - likelihood) / 2
+        _add_written(pairs, regime, t, n, row, reported)
     return VarianceFractions(variance, squared_error)
+
+
+def _mixed(regime: Regime, t: int, n: int) -> list[Source]:
+    """Return the pool; samples that are real at random are of one source with the synthetic ones.
+
+    It has the name of the synthetic one.
+    """
+    pool = regime.pool(t, n)
+    if regime.provenance == "fixed" or t == 1:
+        return list(pool)
+    fresh = {s.iteration: s.size for s in pool if s.kind == "fresh"}
+    return [
+        s._replace(size=s.size + fresh.pop(s.iteration + 1, 0)) if s.kind == "synthetic" else s
+        for s in pool
+        if s.kind != "fresh" or not regime.generated(s.iteration, n)
+    ]
+
+
+def _add_written(pairs: Pairs, regime: Regime, t: int, n: int, row: Array, own: float) -> None:
+    """Add what arrives after a fit: samples of its model, some of them real at random."""
+    written, fresh = regime.generated(t + 1, n), regime.fresh(t + 1, n)
+    if regime.provenance == "bernoulli" and written and fresh:
+        real = fresh / (fresh + written)
+        cross = row[0] + 0.5  # of a real sample and one of the model
+        own = real**2 + 2 * real * (1 - real) * cross + (1 - real) ** 2 * own
+        row = real * (pairs.matrix[0] + 0.5) + (1 - real) * row
+    pairs.add(("synthetic", t), row, own)

@@ -262,12 +262,23 @@ def _centred(samples: Array, weights: Array | None) -> tuple[Array, Array, Array
 def expectations(
     parameters: Parameters, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
-    """Return the expectation of each metric, for any regime."""
-    if not regime.is_plain or parameters.estimator == "within-sources":
-        return {}
-    unbiased = parameters.estimator == "unbiased"
-    given = (parameters.dimension, parameters.variance, unbiased)
+    """Return the expectation of each metric, for all regimes that do not look at samples."""
+    given = (parameters.dimension, parameters.variance, parameters.estimator)
+    if regime.select is not None:
+        return expected.of_selection(*given, parameters.target, regime, iterations)
     return expected.expectations(*given, regime, samples, iterations)
+
+
+def unfit(parameters: Parameters, regime: Regime) -> str:
+    """Say why the covariances of the sources are not all known, if the estimator needs them."""
+    if parameters.estimator != "within-sources":
+        return ""
+    if regime.provenance == "bernoulli":
+        return "estimator: within-sources needs fixed numbers of samples, not provenance: bernoulli"
+    for key in ("keep_real", "generate", "fresh_real"):
+        if getattr(regime, key) == 1:
+            return f"estimator: within-sources needs two samples of a source, not {key}: 1"
+    return ""
 
 
 def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whole: bool) -> float:
@@ -325,6 +336,7 @@ FAMILY = Family(
     ),
     minimum_samples=2,
     expectations=expectations,
+    unfit=unfit,
     closed_form=ClosedForm(Simulator, seconds, version=3),
     # The steps are for trying out the rules and a cluster; real data is drawn, not read.
     iterative=Iterative(

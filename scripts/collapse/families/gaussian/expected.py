@@ -11,20 +11,36 @@ from numpy.typing import NDArray
 from collapse.families.declarations import Expectation
 from collapse.regimes import Regime
 from collapse.theory import gaussian as theory
-from collapse.theory.pairs import memoryless_sizes, variance_fractions, whole_pools
+from collapse.theory import selection
+from collapse.theory.pairs import (
+    Estimator,
+    covers,
+    memoryless_sizes,
+    variance_fractions,
+    whole_pools,
+)
 
 
 def expectations(
-    dimension: int, scale: float, unbiased: bool, regime: Regime, samples: int, iterations: int
+    dimension: int,
+    scale: float,
+    estimator: Estimator,
+    regime: Regime,
+    samples: int,
+    iterations: int,
 ) -> dict[str, Expectation]:
-    """Return the expectation of each metric, for any regime.
+    """Return the expectation of each metric, for regimes without selection.
 
     ``scale`` is the true variance in each dimension.
     """
     page = "docs/theory/gaussian.md"
     found: dict[str, Expectation] = {}
-    sizes = memoryless_sizes(regime, samples, iterations)
-    arrivals = whole_pools(regime, samples, iterations)
+    if not covers(regime):
+        return found
+    unbiased = estimator == "unbiased"
+    known = estimator != "within-sources"
+    sizes = memoryless_sizes(regime, samples, iterations) if known else None
+    arrivals = whole_pools(regime, samples, iterations) if known else None
     if sizes is not None:
         logarithm = theory.replace_log_determinant(sizes, dimension, iterations, unbiased)
         found["log_determinant_ratio"] = Expectation(
@@ -45,13 +61,18 @@ def expectations(
         sources = f"{page}, eq. (4)", f"{page}, eq. (5)"
     else:
         # At least that of the best estimate from all real data so far (docs/theory/gaussian.md).
-        fractions = variance_fractions(regime, samples, iterations, unbiased)
+        fractions = variance_fractions(regime, samples, iterations, estimator)
         fresh = [regime.fresh(t, samples) for t in range(2, iterations + 1)]
         freedom = dimension * (samples - 1 + np.cumsum([0, *fresh]))
         trace = fractions.variance, fractions.variance * np.sqrt(2 / freedom)
         error = dimension * fractions.squared_error * np.array([[1], [np.sqrt(2 / dimension)]])
-        sources = "docs/theory/pairs.md, eq. (3)", "docs/theory/pairs.md, eq. (4)"
-    spread: Literal["exact", "least"] = "least" if arrivals is None else "exact"
+        equations = ("pairs.md, eq. (3)", "pairs.md, eq. (4)")
+        if not regime.is_plain:
+            equations = ("weights.md, eq. (3)", "weights.md, eq. (6)")
+        sources = f"docs/theory/{equations[0]}", f"docs/theory/{equations[1]}"
+    spread: Literal["exact", "least", "scale"] = "least" if arrivals is None else "exact"
+    if not (regime.is_plain and known):
+        spread = "scale"
     found["trace_ratio"] = Expectation(trace[0], sources[0], trace[1], spread)
     found["squared_error_of_mean"] = Expectation(
         scale * error[0], sources[1], scale * error[1], spread
@@ -67,3 +88,30 @@ def _representable(sizes: Sequence[int], d: int, scale: float) -> NDArray[np.boo
     divisors = np.log(np.maximum(m - d + 1, 2)) - np.log(m)
     lowest = np.log(scale) + last.mean + np.cumsum(divisors) - 8 * last.deviation
     return np.asarray(lowest > 2 * np.log(np.finfo(float).tiny))
+
+
+def of_selection(
+    dimension: int,
+    scale: float,
+    estimator: Estimator,
+    target: float,
+    regime: Regime,
+    iterations: int,
+) -> dict[str, Expectation]:
+    """Return what the metrics tend to with many candidates and samples, if softmax curates.
+
+    It is an approximation for the score reward, under regimes that see the newest model alone.
+    """
+    select = regime.select
+    curates = select is not None and (select.rule, select.score) == ("softmax", "reward")
+    alone = regime.memory == 1 and regime.keep_real == 0 and regime.fresh_real == 0
+    if select is None or not curates or select.error or not alone:
+        return {}
+    limit = selection.curated_gaussian(scale, target, select.temperature or 1.0, iterations)
+    page = "docs/theory/selection.md"
+    return {
+        "trace_ratio": Expectation(limit.variance / scale, f"{page}, eq. (3)", exact=False),
+        "squared_error_of_mean": Expectation(
+            dimension * limit.mean**2, f"{page}, eq. (4)", exact=False
+        ),
+    }

@@ -282,8 +282,6 @@ def expectations(
     parameters: Parameters, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
     """Return the expected test error and estimate of the noise, where they are known."""
-    if not regime.is_plain:
-        return {}
     return expected.expectations(
         parameters.dimension,
         parameters.noise_variance,
