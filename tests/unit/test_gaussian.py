@@ -10,7 +10,7 @@ from scipy.stats import ks_2samp
 
 import closed_form_chains
 from closed_form_chains import assert_within
-from collapse.families.gaussian import Model, Parameters, Simulator
+from collapse.families.gaussian import Model, Parameters, Simulator, expectations
 from collapse.families.gaussian.factors import lower_factor
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
@@ -165,6 +165,38 @@ def test_moments_are_those_of_theory(name, estimator):
     expected = variance_fractions(regime, 8, 20, estimator)
     assert_within(metrics["trace_ratio"], expected.variance)
     assert_within(metrics["squared_error_of_mean"], expected.squared_error * 3 * 4)
+
+
+@pytest.mark.parametrize(
+    ("regime", "n", "dimension"),
+    [
+        *((NAMED[name], 8, 3) for name in ("replace", "replace-multiple", "accumulate")),
+        (NAMED["replace"], 4, 6),
+        (NAMED["accumulate"], 4, 6),
+        (BUDGET, 8, 3),
+        # The rank falls with the number of samples.
+        (Regime(keep_real=False, memory=1, generate="n*0.7^(t-1)"), 10, 5),
+        (Regime(keep_real=True, generate=2), 5, 3),
+    ],
+)
+def test_steps_of_the_mean_are_those_of_theory(regime, n, dimension):
+    values = run(regime, n, 6, 4000, dimension=dimension, variance=4.0)["squared_step_of_mean"]
+    expected = theory.squared_step_of_mean(whole_pools(regime, n, 6), n, dimension)
+    assert_within(values, expected.mean)
+    np.testing.assert_allclose(values.std(axis=0), expected.deviation, rtol=0.1)
+
+
+def test_a_step_of_the_mean_is_missing_only_once_its_rounding_counts():
+    """Theory says from when on that may be, and there is no wrong number before."""
+    parameters = Parameters(dimension=3, variance=4.0)
+    values = run(NAMED["replace"], 6, 120, 500, dimension=3, variance=4.0)["squared_step_of_mean"]
+    expected = expectations(parameters, NAMED["replace"], 6, 120)["squared_step_of_mean"]
+    resolved = np.isfinite(values)
+    assert resolved[:, expected.representable].all()
+    assert 10 < np.count_nonzero(expected.representable) < resolved.any(axis=0).sum() < 120
+    seeds = resolved.all(axis=0)
+    error = expected.deviation[seeds] / np.sqrt(len(values))
+    assert np.all(np.abs(values[:, seeds].mean(axis=0) - expected.mean[seeds]) <= 5 * error)
 
 
 def test_deviations_under_replace_are_those_of_theory():

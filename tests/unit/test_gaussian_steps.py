@@ -13,7 +13,12 @@ from collapse.regimes import NAMED
 from stepping import Loop
 
 SEEDS = 200
-METRICS = ("trace_ratio", "squared_error_of_mean", "log_determinant_ratio")
+METRICS = (
+    "trace_ratio",
+    "squared_error_of_mean",
+    "log_determinant_ratio",
+    "squared_step_of_mean",
+)
 OWN = {
     "sliding": {"keep_real": [4], "memory": [2], "budget": ["n"]},
     "fed": {"keep_real": [0], "memory": [2], "fresh_real": ["0.5n"]},

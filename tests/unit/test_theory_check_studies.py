@@ -133,11 +133,10 @@ def moved_outcomes(monkeypatch):
 
 
 MISTAKES = {
-    # A hundred seeds have not enough of a mean's noise to see 1 % of it.
     mean_noise: (
         "gaussian",
-        4000,
-        {"samples": [300, 320, 340, 360], "grid": {"dimension": 40}, "iterations": 5},
+        100,
+        {"samples": [32, 100], "grid": {"dimension": [3, 30]}, "iterations": 60},
     ),
     label_noise: (
         "linear_regression",

@@ -17,7 +17,12 @@ from running import PROJECT, Workflow
 
 CI = PROJECT / "config" / "studies" / "ci.yaml"
 VARIABLES = {
-    "gaussian": {"squared_error_of_mean", "trace_ratio", "log_determinant_ratio"},
+    "gaussian": {
+        "squared_error_of_mean",
+        "trace_ratio",
+        "log_determinant_ratio",
+        "squared_step_of_mean",
+    },
     "linear-regression": {"test_error"},
     "kernel-density": {"test_nll"},
     "discrete": {"entropy", "iterations_to_collapse"},

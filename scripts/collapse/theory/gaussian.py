@@ -148,16 +148,32 @@ def _after_fresh(x: _State, size: int, m: int, d: int) -> _State:
     )
 
 
-class LogDeterminant(NamedTuple):
-    """Mean and standard deviation of ln(det Σ_t / det Σ0), each of shape (iterations,)."""
+class Law(NamedTuple):
+    """Mean and standard deviation over seeds, each of shape (iterations,)."""
 
     mean: Array
     deviation: Array
 
 
+def squared_step_of_mean(arrivals: Sequence[Arrivals], n: int, dimension: int) -> Law | None:
+    """Mean and standard deviation of (μ_t - μ_{t-1})' Σ_{t-1}⁺ (μ_t - μ_{t-1}).
+
+    Equation (14) of ``docs/theory/gaussian.md``. It is None if fresh real data arrives, or
+    if at some iteration no model has written.
+    """
+    if any(one.fresh or not one.synthetic for one in arrivals):
+        return None
+    rank, rows = dimension, []
+    for one in (Arrivals(0, n, 0), *arrivals):
+        step = one.synthetic / one.size**2
+        rows.append((rank * step, np.sqrt(2 * rank) * step))
+        rank = rank if one.kept else min(rank, one.size - 1)
+    return Law(*np.array(rows).T)
+
+
 def replace_log_determinant(
     sizes: int | Sequence[int], dimension: int, iterations: int, unbiased: bool = False
-) -> LogDeterminant:
+) -> Law:
     """Mean and standard deviation of ln(det Σ_t / det Σ0) if each fit sees the newest model.
 
     Equation (10) of ``docs/theory/gaussian.md``, with the sizes m of the training sets. The mean is
@@ -172,12 +188,12 @@ def replace_log_determinant(
     divisor = np.where(singular, 1, m - 1 if unbiased else m)[:, None]
     mean = np.cumsum((digamma(half) + np.log(2 / divisor)).sum(axis=1))
     deviation = np.sqrt(np.cumsum(polygamma(1, half).sum(axis=1)))
-    return LogDeterminant(np.where(singular, -np.inf, mean), np.where(singular, np.nan, deviation))
+    return Law(np.where(singular, -np.inf, mean), np.where(singular, np.nan, deviation))
 
 
 def accumulating_log_variance(
     arrivals: Sequence[Arrivals], n: int, unbiased: bool = False
-) -> LogDeterminant | None:
+) -> Law | None:
     """Mean and standard deviation of ln(σ_t²/σ0²) in one dimension, if no fresh real data arrives.
 
     Equations (11) and (12) of ``docs/theory/gaussian.md``, the mean to seven digits. It is None
@@ -206,7 +222,7 @@ def accumulating_log_variance(
             steps.append((mean, polygamma(1, half)))
         size = one.size
     mean, variance = np.cumsum(np.array(steps, dtype=float), axis=0).T
-    return LogDeterminant(mean, np.sqrt(variance))
+    return Law(mean, np.sqrt(variance))
 
 
 def _log_of_weighted_squares(constant: float, freedom: int, weight: float) -> tuple[Array, Array]:

@@ -28,7 +28,7 @@ from collapse.families.declarations import (
     parameter,
 )
 from collapse.families.gaussian import expected
-from collapse.families.gaussian.factors import lower_factor
+from collapse.families.gaussian.factors import lower_factor, squared_distance
 from collapse.families.simulator import Samples
 from collapse.regimes import Regime
 from collapse.seeding import Streams
@@ -98,6 +98,8 @@ class Simulator:
         unit = np.broadcast_to(np.eye(self.dimension), (*origin.shape, self.dimension))
         truth = Model(origin, unit * np.sqrt(self.variance), self.dimension)
         self.writers: dict[int, Model] = {0: truth}
+        #: The model that wrote the newest samples.
+        self.before = truth
 
     def real(self, iteration: int, count: int) -> Samples:
         self.real_seen += count
@@ -180,7 +182,7 @@ class Simulator:
             np.matmul(drawn, model.factor[row].T, out=samples[row])
         if self.one_writer:  # no sample of an older model will be summarised
             self.writers = {0: self.writers[0]}
-        self.writers[iteration] = model
+        self.writers[iteration] = self.before = model
         shape = (len(samples), -1, self.dimension)
         values, draws = (each.reshape(shape)[:, :count] for each in (samples, draws))
         return values, draws, np.full(values.shape[:2], iteration, dtype=np.int32)
@@ -191,6 +193,7 @@ class Simulator:
         The Wishart matrix with count - 1 degrees of freedom is drawn as its Bartlett factor,
         which is lower trapezoidal if it has fewer degrees of freedom than dimensions.
         """
+        self.before = model
         rows = model.factor.shape[2]
         columns = min(rows, count - 1)
         below = np.tril_indices(rows, -1, columns)
@@ -226,6 +229,9 @@ class Simulator:
             "squared_error_of_mean": np.einsum("si,si->s", model.mean, model.mean),
             "trace_ratio": trace / true_trace,
             "log_determinant_ratio": self._log_determinant_ratio(model),
+            "squared_step_of_mean": squared_distance(
+                model.mean, self.before.mean, self.before.factor
+            ),
         }
 
     def finish(self, model: Model, iteration: int, later: Iterator[int] | None) -> dict[str, Array]:
@@ -298,6 +304,10 @@ FAMILY = Family(
         "log_determinant_ratio": Metric(
             "log of the determinant of the fitted covariance over that of the true covariance"
         ),
+        "squared_step_of_mean": Metric(
+            "squared Mahalanobis distance of the fitted mean from the model that wrote the samples",
+            comment="Missing where the spread is too small beside the mean to tell the two apart.",
+        ),
     },
     scores={
         "distance": Score("Distance of a sample from the target.", better="lower"),
@@ -337,9 +347,10 @@ FAMILY = Family(
     minimum_samples=2,
     expectations=expectations,
     unfit=unfit,
-    closed_form=ClosedForm(Simulator, seconds, version=3),
+    closed_form=ClosedForm(Simulator, seconds, version=4),
     # The steps are for trying out the rules and a cluster; real data is drawn, not read.
     iterative=Iterative(
-        module="collapse.families.gaussian.steps", versions={"train": 2, "generate": 2}
+        module="collapse.families.gaussian.steps",
+        versions={"train": 3, "generate": 2, "evaluate": 2},
     ),
 )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collapse.families.declarations import Expectation
+from collapse.families.gaussian.factors import RESOLUTION
 from collapse.regimes import Regime
 from collapse.theory import gaussian as theory
 from collapse.theory import selection
@@ -55,6 +56,14 @@ def expectations(
             found["log_determinant_ratio"] = Expectation(
                 variance.mean, f"{page}, eq. (12)", variance.deviation
             )
+    step = None if arrivals is None else theory.squared_step_of_mean(arrivals, samples, dimension)
+    if step is not None:
+        found["squared_step_of_mean"] = Expectation(
+            step.mean,
+            f"{page}, eq. (14)",
+            step.deviation,
+            representable=None if sizes is None else _resolved(sizes, dimension),
+        )
     if arrivals is not None:
         moments = theory.moments(arrivals, samples, dimension, unbiased)
         trace, error = moments[:2], moments[2:]
@@ -82,12 +91,25 @@ def expectations(
 
 def _representable(sizes: Sequence[int], d: int, scale: float) -> NDArray[np.bool_]:
     """Return until when a factor of the covariance stays in the range of floating-point numbers."""
+    return np.asarray(np.log(scale) + _least_variance(sizes, d) > 2 * np.log(np.finfo(float).tiny))
+
+
+def _resolved(sizes: Sequence[int], d: int) -> NDArray[np.bool_]:
+    """Return until when a step of the mean is far above the rounding of the mean itself.
+
+    The mean is taken to be within 100 true standard deviations of the true mean.
+    """
+    least = _least_variance(sizes, d)[:-1]
+    return np.concatenate(([True], least > 2 * np.log(100 * RESOLUTION)))
+
+
+def _least_variance(sizes: Sequence[int], d: int) -> NDArray[np.float64]:
+    """Return the logarithm of a variance below which no direction falls, over the true one."""
     m = np.asarray(sizes)
     # The last row of the factor shrinks the fastest: one dimension whose fits have d - 1 fewer.
     last = theory.replace_log_determinant(np.maximum(m - d + 1, 2), 1, len(m), unbiased=False)
     divisors = np.log(np.maximum(m - d + 1, 2)) - np.log(m)
-    lowest = np.log(scale) + last.mean + np.cumsum(divisors) - 8 * last.deviation
-    return np.asarray(lowest > 2 * np.log(np.finfo(float).tiny))
+    return np.asarray(last.mean + np.cumsum(divisors) - 8 * last.deviation)
 
 
 def of_selection(

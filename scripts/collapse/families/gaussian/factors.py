@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+#: Standard deviations below this part of a mean are too close to its rounding to measure a step by.
+RESOLUTION = 1e-10
+
 
 def lower_factor(blocks: Array, rank: int) -> Array:
     """Return F with F F' = B B' and at most ``rank`` columns.
@@ -62,3 +65,29 @@ def _cholesky_or_nan(square: Array) -> Array:
         return np.asarray(np.linalg.cholesky(square), dtype=np.float64)
     except np.linalg.LinAlgError:
         return np.full_like(square, np.nan)
+
+
+def squared_distance(one: Array, other: Array, factor: Array) -> Array:
+    """Return squared Mahalanobis distances x' (F F')⁺ x of means, x their difference.
+
+    Parameters
+    ----------
+    one, other : ndarray, shape (seeds, d)
+    factor : ndarray, shape (seeds, d, columns)
+        F, of full column rank, and lower triangular if it is square.
+
+    Returns
+    -------
+    ndarray, shape (seeds,)
+        NaN where F is so small in some direction that the rounding of the means counts.
+    """
+    difference = (one - other)[..., None]
+    if factor.shape[2] < factor.shape[1]:
+        basis, factor = np.linalg.qr(factor)
+        difference = basis.transpose(0, 2, 1) @ difference
+    size = np.maximum(np.abs(one), np.abs(other)).max(axis=1, keepdims=True)
+    diagonal = np.abs(np.einsum("sii->si", factor))
+    unresolved = ~(diagonal > RESOLUTION * size).all(axis=1)
+    factor = np.where(unresolved[:, None, None], np.eye(factor.shape[2]), factor)
+    steps = np.linalg.solve(factor, difference)[..., 0]
+    return np.where(unresolved, np.nan, np.einsum("si,si->s", steps, steps))

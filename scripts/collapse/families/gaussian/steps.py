@@ -22,7 +22,7 @@ from collapse.families.simulator import Samples
 from collapse.families.step_jobs import EvaluateJob, GenerateJob, StepJob, Steps, TrainJob
 from collapse.seeding import Streams
 
-_MODEL = "model.npz"
+_MODEL, _BEFORE = "model.npz", "before_"
 #: A sample is stored as its difference from the mean of the model that wrote it, and the standard
 #: normal draw that it was made of; beside the table stands the model.
 _COLUMNS, _WRITER = ("difference", "draw"), "model"
@@ -51,14 +51,15 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
     simulator.one_writer = len({(s.kind, s.iteration) for s in job.selections}) == 1
     samples = tuple(np.concatenate(arrays)[None] for arrays in zip(*parts, strict=True))
     fitted = simulator.fit(simulator.summarise(samples))
-    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in fitted._asdict().items()}
-    np.savez(job.model / _MODEL, **arrays)
+    # Beside the model stands the one that wrote the newest of its samples.
+    before = simulator.writers[max(simulator.writers)]
+    np.savez(job.model / _MODEL, **_arrays(fitted), **_arrays(before, _BEFORE))
     return {"samples": samples[0].shape[1]}
 
 
 def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     """Sample from the fitted model."""
-    model = _load(job.model)
+    model, _ = _load(job.model)
     *drawn, _ = _simulator(job).sample(model, job.slots.stop, job.step.iteration)
     arrays = [
         pa.FixedSizeListArray.from_arrays(each[0, job.slots.start :].ravel(), each.shape[2])
@@ -74,7 +75,9 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     """Evaluate the fitted model."""
-    found = _simulator(job).evaluate(_load(job.model))
+    simulator = _simulator(job)
+    model, simulator.before = _load(job.model)
+    found = simulator.evaluate(model)
     return {name: float(values[0]) for name, values in found.items()}
 
 
@@ -84,13 +87,21 @@ def _simulator(job: StepJob[Parameters]) -> Simulator:
     return Simulator(job.parameters, step.samples, streams)
 
 
-def _load(model: Path) -> Model:
+def _arrays(model: Model, prefix: str = "") -> dict[str, Any]:
+    return {f"{prefix}{name}": np.asarray(value) for name, value in model._asdict().items()}
+
+
+def _load(model: Path) -> tuple[Model, Model]:
     with (
         remedies.reading(model, "the checkpoint can't be loaded"),
         np.load(model / _MODEL, allow_pickle=False) as stored,
     ):
         fields = {name: value if value.ndim else value.item() for name, value in stored.items()}
-        return Model(**fields)
+        fitted, before = (
+            Model(**{name: fields[f"{prefix}{name}"] for name in Model._fields})
+            for prefix in ("", _BEFORE)
+        )
+        return fitted, before
 
 
 def _writer(path: Path) -> Model:
