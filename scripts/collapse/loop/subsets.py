@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from collapse.families.simulator import Model, Samples, Simulator, Statistics
 from collapse.loop import kept_shards
-from collapse.loop.weighted_draws import rows_of, weighted_rows
+from collapse.loop.weighted_draws import rows_of, rows_of_kinds
 from collapse.loop.writing import Writer
 from collapse.regimes import Regime, Source, draw_positions
 from collapse.seeding import Streams
@@ -136,9 +136,7 @@ class _Layout:
                     [source.kind != "synthetic" for source in pool],
                     [source.size for source in pool],
                 )
-                shape = (len(streams), len(kinds))
-                is_real, weights = np.broadcast_to(kinds, shape), np.ones(shape)
-                positions = weighted_rows(regime, writer, streams, t, budget, is_real, weights)
+                positions = rows_of_kinds(regime, writer, streams, t, budget, kinds)
             ends = np.cumsum([source.size for source in pool])
             begins = ends - [source.size for source in pool]
             offsets = [start_of[source.kind, source.iteration] for source in pool] - begins

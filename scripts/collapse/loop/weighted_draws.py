@@ -69,6 +69,51 @@ def _drawn(chances: Array, positions: Array) -> NDArray[np.int64]:
     return np.minimum(rows, np.flatnonzero(chances)[-1])
 
 
+def rows_of_kinds(
+    regime: Regime,
+    writer: Writer,
+    streams: Streams,
+    t: int,
+    budget: int,
+    is_real: NDArray[np.bool_],
+) -> NDArray[np.int64]:
+    """Draw rows of a pool as `weighted_rows` does, if all samples of a kind have the same weight.
+
+    Parameters
+    ----------
+    is_real : ndarray of bool, shape (pool,)
+        Which samples of the pool are real, with every seed.
+
+    Returns
+    -------
+    ndarray of int, shape (seeds, budget)
+    """
+    real, synthetic = np.flatnonzero(is_real), np.flatnonzero(~is_real)
+    totals = [Totals.equal(len(rows), len(streams)) for rows in (real, synthetic)]
+    factors = balance(writer.real_share(t), *totals)
+    writer.record_weights(t, factors, *totals)
+    share = len(real) * factors.real[0] / factors.effective[0]
+    positions = streams.uniform("weighted draw", t, (budget,))
+    if regime.provenance == "fixed":
+        number = int(share * budget + 0.5)
+        parts = positions[:, :number], positions[:, number:]
+        return np.concatenate(
+            [
+                rows[(part * len(rows)).astype(np.int64)]
+                for rows, part in zip((real, synthetic), parts, strict=True)
+                if part.shape[1]
+            ],
+            axis=1,
+        )
+    # A uniform number says which kind is drawn, and where it lies within its share, which sample.
+    rows = np.empty(positions.shape, dtype=np.int64)
+    first = positions < share
+    rows[first] = real[(positions[first] / share * len(real)).astype(np.int64)]
+    rest = (positions[~first] - share) / (1 - share)
+    rows[~first] = synthetic[np.minimum(rest * len(synthetic), len(synthetic) - 1).astype(np.int64)]
+    return rows
+
+
 def rows_of(held: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
     """Return rows of each seed in a contiguous array, because sums depend on memory layout."""
     drawn = np.empty((*rows.shape, *held.shape[2:]), held.dtype)

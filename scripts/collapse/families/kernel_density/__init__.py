@@ -292,7 +292,7 @@ class Simulator:
             new, weights = points.points[:, start:], points.weights
             weights = None if weights is None else weights[:, start:]
             sums = log_kernel_sums(new, self.test, bandwidth, self.kernel, weights)
-            tally = np.logaddexp(tally, sums)
+            tally = np.logaddexp(tally, sums) if start else sums
         if isinstance(self.bandwidth, float):
             points.tally = (points.count, tally)
         return tally
@@ -316,18 +316,30 @@ def _points_at(parts: Parts, positions: Array) -> Array:
     if len(parts) == 1 and parts[0].points.weights is None:
         points = parts[0].points
         return points.points[seeds, (positions * points.count).astype(np.int64)]
-    weights = [
-        part.factor[:, None]
-        * (np.ones((1, part.points.count)) if part.points.weights is None else part.points.weights)
-        for part in parts
-    ]
-    sums = np.concatenate(weights, axis=1).cumsum(axis=1)
+    totals = np.stack([part.factor * part.points.total for part in parts], axis=1)
+    ends = totals.cumsum(axis=1) / totals.sum(axis=1, keepdims=True)
+    ends[:, -1] = 1.0
+    chosen = np.empty((*positions.shape, parts[0].points.points.shape[2]))
+    start = np.zeros_like(ends[:, :1])
+    for part, end in zip(parts, ends.T[..., None], strict=True):
+        here = (positions >= start) & (positions < end)
+        within = (positions - start) / np.where(end > start, end - start, 1.0)
+        rows = _rows_at(part.points, np.clip(within, 0.0, np.nextafter(1.0, 0.0)))
+        chosen[here] = part.points.points[np.broadcast_to(seeds, here.shape)[here], rows[here]]
+        start = end
+    return chosen
+
+
+def _rows_at(points: Points, positions: Array) -> NDArray[np.int64]:
+    """Return the rows at positions in [0, 1) of all weight of points of one kind."""
+    if points.weights is None:
+        return (positions * points.count).astype(np.int64)
+    sums = points.weights.cumsum(axis=1)
     rows = [
         np.searchsorted(one, position * one[-1], side="right")
         for one, position in zip(sums, positions, strict=True)
     ]
-    joined = np.concatenate([part.points.points for part in parts], axis=1)
-    return np.asarray(joined[seeds, np.minimum(rows, joined.shape[1] - 1)])
+    return np.minimum(rows, points.count - 1)
 
 
 def rule_of_thumb(rule: str, count: Array | int, dimension: int) -> Array:
