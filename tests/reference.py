@@ -10,13 +10,13 @@ from collections import defaultdict
 
 import numpy as np
 from scipy.spatial.distance import cdist
-from scipy.special import gammaln, logsumexp
+from scipy.special import expit, gammaln, logsumexp, xlogy
 from sklearn import datasets
 from sklearn.neighbors import KernelDensity
 
 from collapse import families
 
-TEST_POINTS = 500
+TEST_POINTS, TEST_ROWS = 500, 1000
 
 
 def reference_chain(family, parameters, regime, samples, iterations, generator):
@@ -213,6 +213,90 @@ class Discrete:
         }
 
 
+class LogisticRegression:
+    """Fit by iteratively reweighted least squares; a row has the features, and the label last."""
+
+    family = "logistic_regression"
+
+    def __init__(self, parameters, samples, generator):
+        self.parameters = families.load(self.family).parameters(**parameters)
+        self.generator = generator
+        direction = generator.standard_normal(self.parameters.dimension)
+        direction *= self.parameters.norm / np.linalg.norm(direction)
+        self.truth = np.append(self.parameters.intercept, direction)
+        self.design = self.features(samples)
+        self.test = self.features(TEST_ROWS)
+
+    def features(self, count):
+        rows = self.generator.standard_normal((count, self.parameters.dimension))
+        return np.column_stack((np.ones(count), rows))
+
+    def mean(self, rows, weights):
+        return expit(rows @ weights)
+
+    def variance(self, mean):
+        return mean * (1 - mean)
+
+    def labels(self, mean):
+        return self.generator.random(len(mean)) < mean
+
+    def labelled(self, weights, count):
+        if self.parameters.design == "fresh":
+            rows = self.features(count)
+        else:
+            rows = np.resize(self.design, (count, len(weights)))
+        return np.column_stack((rows, self.labels(self.mean(rows, weights))))
+
+    def real(self, count):
+        return self.labelled(self.truth, count)
+
+    def fit(self, training):
+        rows, labels = training[:, :-1], training[:, -1]
+        self.weights = np.append(self.start(labels), np.zeros(rows.shape[1] - 1))
+        for _ in range(25):
+            mean = self.mean(rows, self.weights)
+            root = np.sqrt(self.variance(mean)) + 1e-12
+            step = np.linalg.lstsq(rows * root[:, None], (labels - mean) / root, rcond=None)[0]
+            self.weights = self.weights + step
+
+    def start(self, labels):
+        return 0.0
+
+    def sample(self, count):
+        return self.labelled(self.weights, count)
+
+    def evaluate(self):
+        label, found = self.mean(self.test, self.truth), self.mean(self.test, self.weights)
+        losses = -xlogy(label, found) - xlogy(1 - label, 1 - found)
+        errors = np.abs(label - (found > 0.5))
+        return {"test_log_loss": losses.mean(), "test_error_rate": errors.mean()}
+
+
+class PoissonRegression(LogisticRegression):
+    """Fit by iteratively reweighted least squares, from the mean count on."""
+
+    family = "poisson_regression"
+
+    def mean(self, rows, weights):
+        return np.exp(rows @ weights)
+
+    def variance(self, mean):
+        return mean
+
+    def labels(self, mean):
+        return self.generator.poisson(mean)
+
+    def start(self, labels):
+        return np.log(labels.mean())
+
+    def evaluate(self):
+        label, found = self.mean(self.test, self.truth), self.mean(self.test, self.weights)
+        return {
+            "test_deviance": 2 * (xlogy(label, label / found) - label + found).mean(),
+            "squared_error_of_weights": np.sum((self.weights - self.truth) ** 2),
+        }
+
+
 def reference_collapse(outcomes, samples, generator):
     """Resample a discrete distribution until its entropy is below 1e-8; return the fits it took."""
     model = Discrete({"outcomes": outcomes}, samples, generator)
@@ -230,4 +314,6 @@ MODELS = {
     "kernel_density": KernelDensityEstimate,
     "kernel_density_by_tree": KernelDensityByTree,
     "discrete": Discrete,
+    "logistic_regression": LogisticRegression,
+    "poisson_regression": PoissonRegression,
 }

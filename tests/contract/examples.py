@@ -131,6 +131,17 @@ EXAMPLES = {
     "discrete": Example(
         chains=(Chains({"outcomes": 4, "cap": 500}),), unknown=("iterations_to_collapse",)
     ),
+    "logistic_regression": Example(
+        chains=(
+            Chains({"dimension": 2}),
+            Chains({"dimension": 1, "design": "fresh"}),
+            Chains({"dataset": "diabetes"}),
+        ),
+        unknown=("squared_error_of_weights",),
+    ),
+    "poisson_regression": Example(
+        chains=(Chains({"dimension": 2}), Chains({"dimension": 12, "design": "fresh"})),
+    ),
     "language_model": Example(
         steps={"samples": 40, "settings": {
             "documents": 200, "test_documents": 50, "vocabulary": 400, "context": 128,

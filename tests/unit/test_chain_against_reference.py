@@ -55,6 +55,10 @@ COMPARED = [
     ("kernel_density", SCALED, 12, (ACCUMULATE, SUBSAMPLE)),
     ("kernel_density", TOPHAT, 12, (REPLACE, ACCUMULATE)),
     ("discrete", {"outcomes": 4}, 8, (REPLACE, ACCUMULATE, SUBSAMPLE, FRESH)),
+    ("logistic_regression", {"dimension": 1}, 60, (REPLACE, ACCUMULATE, SUBSAMPLE, FRESH)),
+    ("logistic_regression", {"dimension": 1, "design": "fresh"}, 60, (WINDOW, SUBSAMPLE)),
+    ("poisson_regression", {"dimension": 2}, 20, (REPLACE, ACCUMULATE, SUBSAMPLE, SHRINKING)),
+    ("poisson_regression", {"dimension": 2, "design": "fresh"}, 20, (GROWING, FRESH_BUDGET)),
 ]
 CASES = [
     (family, parameters, regime, n)

@@ -140,6 +140,9 @@ class Family(Generic[P]):
         The metric by which a chain is summarised.
     minimum_samples : int
         The smallest training set that can be fitted.
+    maximum_samples : callable
+        Takes the parameters; returns the largest number n of samples, which is that of the real
+        data, or None if there is no such limit.
     figures : sequence of Figure
         The figures that are drawn of each experiment.
     distributions : sequence of Distribution
@@ -168,6 +171,7 @@ class Family(Generic[P]):
     metrics: Mapping[str, Metric]
     headline: Headline
     minimum_samples: int = 1
+    maximum_samples: Callable[[P], int | None] = lambda parameters: None
     figures: Sequence[Figure] = ()
     distributions: Sequence[Distribution] = ()
     mixture_headline: Headline | None = None

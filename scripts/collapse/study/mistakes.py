@@ -95,13 +95,18 @@ def _in_experiment(here: Key, experiment: Experiment, known: list[str]) -> Itera
 
 
 def _unfit(here: Key, experiment: Experiment) -> Iterator[Mistake]:
-    """Yield the parameters that contradict others of their point."""
+    """Yield the parameters that contradict others of their point, and samples that are too many."""
     family = families.load(experiment.family)
     for point in experiment.points():
         parameters = family.parameters(**point.parameters)
         for key, expected in family.problems(parameters):
             place = "grid" if key in experiment.axes else "settings"
             yield Mistake((*here, place, key), getattr(parameters, key), expected)
+        most = family.maximum_samples(parameters)
+        if most is not None and point.samples > most:
+            index = experiment.samples.index(point.samples)
+            expected = f"at most {most}, the training rows of the data"
+            yield Mistake((*here, "samples", index), point.samples, expected)
 
 
 def _in_chains(here: Key, study: Study, name: str) -> Iterator[Mistake]:
