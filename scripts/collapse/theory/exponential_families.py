@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse.theory.pairs import variance_fractions
+from collapse.theory.pairs import TRUTH, Pairs
 
 if TYPE_CHECKING:
     from collapse.regimes import Regime
@@ -28,7 +28,19 @@ def variance_factor(regime: Regime, n: int, iterations: int) -> Array:
     Equations (2) and (3) of ``docs/theory/exponential_families.md``: t for replace, Σ_{i≤t} 1/i²
     for accumulate (Dey & Donoho 2024). Shape (iterations,).
     """
-    return n * variance_fractions(regime, n, iterations, known=True).squared_error
+    factor = np.empty(iterations)
+    pairs = Pairs()
+    pairs.add(TRUTH, 0.0, 0.0)
+    for t in range(1, iterations + 1):
+        m = pairs.enter(regime.pool(t, n), lambda: (pairs.matrix[0] + 0.5, 1.0))
+        pool = int(m.sum())
+        size = regime.training_size(t, n, pool)
+        others = (pairs.matrix @ m - pairs.matrix.diagonal()) / pool
+        spread = (1 - 1 / size) * float(m @ others) / max(pool - 1, 1)
+        factor[t - 1] = n * (2 * others[0] - spread)
+        # Equation (5) of docs/theory/pairs.md for models that know the variance.
+        pairs.add(("synthetic", t), others + (1 - spread) / 2, 1.0)
+    return factor
 
 
 def bernoulli_variance_factor(m: int) -> float:

@@ -131,7 +131,7 @@ class VarianceFractions(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def variance_fractions(
-    regime: Regime, n: int, iterations: int, unbiased: bool = False, known: bool = False
+    regime: Regime, n: int, iterations: int, unbiased: bool = False
 ) -> VarianceFractions:
     """Expected variance and squared error of the mean of a fit, under any regime.
 
@@ -148,8 +148,6 @@ def variance_fractions(
         Number T of fits.
     unbiased : bool
         Is the fitted variance divided by N - 1, or by N (maximum likelihood)?
-    known : bool
-        Do models know the variance, and fit the mean alone?
 
     Raises
     ------
@@ -167,7 +165,7 @@ def variance_fractions(
         others = pairs.matrix @ m - pairs.matrix.diagonal()
         average = float(m @ others) / (pool * max(pool - 1, 1))
         likelihood = (1 - 1 / size) * average
-        reported = 1.0 if known else average if unbiased else likelihood
+        reported = average if unbiased else likelihood
         if unbiased and size < 2:
             raise ValueError(f"no unbiased variance of the single sample of iteration {t}")
         variance[t - 1] = reported

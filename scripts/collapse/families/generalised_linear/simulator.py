@@ -132,9 +132,9 @@ class FreshDesign(GeneralisedLinear):
         given = np.ones(labels.shape) if weights is None else weights
         return Rows(with_intercept(features), given, given * labels)
 
-    def weighted(self, statistics: Rows, factor: Array) -> Rows:
+    def weighted(self, statistics: Rows, factors: Array) -> Rows:
         rows, weights, sums = statistics
-        return Rows(rows, weights * factor[:, None], sums * factor[:, None])
+        return Rows(rows, weights * factors[:, None], sums * factors[:, None])
 
     def merge(self, pool: Rows, shard: Rows) -> Rows:
         return Rows(*(np.concatenate(pair, axis=1) for pair in zip(pool, shard, strict=True)))
@@ -217,8 +217,8 @@ class ReusedDesign(GeneralisedLinear):
         )
         return Tally(total, sums)
 
-    def weighted(self, statistics: Tally, factor: Array) -> Tally:
-        return Tally(*(one * factor[:, None] for one in statistics))
+    def weighted(self, statistics: Tally, factors: Array) -> Tally:
+        return Tally(*(one * factors[:, None] for one in statistics))
 
     def merge(self, pool: Tally, shard: Tally) -> Tally:
         return Tally(pool.weights + shard.weights, pool.sums + shard.sums)
