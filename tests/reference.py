@@ -192,11 +192,13 @@ class Discrete:
     """Fit the observed frequencies."""
 
     def __init__(self, parameters, samples, generator):
-        self.outcomes = families.load("discrete").parameters(**parameters).outcomes
-        self.generator = generator
+        given = families.load("discrete").parameters(**parameters)
+        self.outcomes, self.generator = given.outcomes, generator
+        powers = np.arange(1, given.outcomes + 1) ** -given.zipf_exponent
+        self.truth = given.probabilities or powers / powers.sum()
 
     def real(self, count):
-        return self.generator.integers(self.outcomes, size=count)
+        return self.generator.choice(self.outcomes, size=count, p=self.truth)
 
     def fit(self, training):
         self.frequencies = np.bincount(training, minlength=self.outcomes) / len(training)

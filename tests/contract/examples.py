@@ -129,7 +129,11 @@ EXAMPLES = {
         rounding=1e-5,
     ),
     "discrete": Example(
-        chains=(Chains({"outcomes": 4, "cap": 500}),), unknown=("iterations_to_collapse",)
+        chains=(
+            Chains({"outcomes": 4, "cap": 500}),
+            Chains({"outcomes": 3, "probabilities": [0.7, 0.2, 0.1], "cap": 500}),
+        ),
+        unknown=("iterations_to_collapse",),
     ),
     "logistic_regression": Example(
         chains=(

@@ -55,6 +55,8 @@ COMPARED = [
     ("kernel_density", SCALED, 12, (ACCUMULATE, SUBSAMPLE)),
     ("kernel_density", TOPHAT, 12, (REPLACE, ACCUMULATE)),
     ("discrete", {"outcomes": 4}, 8, (REPLACE, ACCUMULATE, SUBSAMPLE, FRESH)),
+    ("discrete", {"outcomes": 4, "zipf_exponent": 1.0}, 8, (REPLACE, FRESH)),
+    ("discrete", {"outcomes": 3, "probabilities": [0.6, 0.1, 0.3]}, 8, (SUBSAMPLE,)),
     ("logistic_regression", {"dimension": 1}, 60, (REPLACE, ACCUMULATE, SUBSAMPLE, FRESH)),
     ("logistic_regression", {"dimension": 1, "design": "fresh"}, 60, (WINDOW, SUBSAMPLE)),
     ("poisson_regression", {"dimension": 2}, 20, (REPLACE, ACCUMULATE, SUBSAMPLE, SHRINKING)),

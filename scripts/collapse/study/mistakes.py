@@ -140,9 +140,9 @@ def _impossible(regime: Regime, experiment: Experiment, n: int) -> str | None:
 def _repeated(path: Key, values: list[Any]) -> Iterator[Mistake]:
     seen = set()
     for index, value in enumerate(values):
-        if (type(value), value) in seen:
+        if (type(value), str(value)) in seen:  # a list has no hash
             yield Mistake((*path, index), Words(f"{shown(value)} twice"), "it once")
-        seen.add((type(value), value))
+        seen.add((type(value), str(value)))
 
 
 def _too_many(path: Key, count: int, what: str) -> Iterator[Mistake]:
