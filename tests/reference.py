@@ -10,13 +10,13 @@ from collections import defaultdict
 
 import numpy as np
 from scipy.spatial.distance import cdist
-from scipy.special import gammaln, logsumexp
+from scipy.special import expit, gammaln, logsumexp, xlogy
 from sklearn import datasets
 from sklearn.neighbors import KernelDensity
 
 from collapse import families
 
-TEST_POINTS = 500
+TEST_POINTS, TEST_ROWS = 500, 1000
 
 
 def reference_chain(family, parameters, regime, samples, iterations, generator):
@@ -282,11 +282,13 @@ class Discrete:
     family = "discrete"
 
     def __init__(self, parameters, samples, generator):
-        self.outcomes = families.load("discrete").parameters(**parameters).outcomes
-        self.generator = generator
+        given = families.load("discrete").parameters(**parameters)
+        self.outcomes, self.generator = given.outcomes, generator
+        powers = np.arange(1, given.outcomes + 1) ** -given.zipf_exponent
+        self.truth = given.probabilities or powers / powers.sum()
 
     def real(self, count):
-        return self.generator.integers(self.outcomes, size=count)
+        return self.generator.choice(self.outcomes, size=count, p=self.truth)
 
     def fit(self, training, weights=None):
         counts = np.bincount(training, weights, minlength=self.outcomes)
@@ -307,6 +309,98 @@ class Discrete:
         }
 
 
+class LogisticRegression:
+    """Fit by iteratively reweighted least squares; a row has the features, and the label last."""
+
+    family = "logistic_regression"
+
+    def __init__(self, parameters, samples, generator):
+        self.parameters = families.load(self.family).parameters(**parameters)
+        self.generator = generator
+        direction = generator.standard_normal(self.parameters.dimension)
+        direction *= self.parameters.norm / np.linalg.norm(direction)
+        self.truth = np.append(self.parameters.intercept, direction)
+        self.design = self.features(samples)
+        self.test = self.features(TEST_ROWS)
+
+    def features(self, count):
+        rows = self.generator.standard_normal((count, self.parameters.dimension))
+        return np.column_stack((np.ones(count), rows))
+
+    def mean(self, rows, weights):
+        return expit(rows @ weights)
+
+    def variance(self, mean):
+        return mean * (1 - mean)
+
+    def labels(self, mean):
+        return self.generator.random(len(mean)) < mean
+
+    def labelled(self, weights, count):
+        if self.parameters.design == "fresh":
+            rows = self.features(count)
+        else:
+            rows = np.resize(self.design, (count, len(weights)))
+        return np.column_stack((rows, self.labels(self.mean(rows, weights))))
+
+    def real(self, count):
+        return self.labelled(self.truth, count)
+
+    def fit(self, training, weights=None):
+        rows, labels = training[:, :-1], training[:, -1]
+        counts = np.ones(len(rows)) if weights is None else weights / weights.mean()
+        self.weights = np.append(self.start(labels), np.zeros(rows.shape[1] - 1))
+        for _ in range(25):
+            mean = self.mean(rows, self.weights)
+            root = np.sqrt(self.variance(mean) * counts) + 1e-12
+            left = counts * (labels - mean) / root
+            step = np.linalg.lstsq(rows * root[:, None], left, rcond=None)[0]
+            self.weights = self.weights + step
+
+    def start(self, labels):
+        return 0.0
+
+    def score(self, name, sample):
+        return float((sample[-1] > 0.5) == (self.mean(sample[:-1], self.truth) > 0.5))
+
+    def sample(self, count):
+        return self.labelled(self.weights, count)
+
+    def evaluate(self):
+        label, found = self.mean(self.test, self.truth), self.mean(self.test, self.weights)
+        losses = -xlogy(label, found) - xlogy(1 - label, 1 - found)
+        errors = np.abs(label - (found > 0.5))
+        return {"test_log_loss": losses.mean(), "test_error_rate": errors.mean()}
+
+
+class PoissonRegression(LogisticRegression):
+    """Fit by iteratively reweighted least squares, from the mean count on."""
+
+    family = "poisson_regression"
+
+    def mean(self, rows, weights):
+        return np.exp(rows @ weights)
+
+    def variance(self, mean):
+        return mean
+
+    def score(self, name, sample):
+        return abs(sample[-1] - self.mean(sample[:-1], self.truth))
+
+    def labels(self, mean):
+        return self.generator.poisson(mean)
+
+    def start(self, labels):
+        return np.log(labels.mean())
+
+    def evaluate(self):
+        label, found = self.mean(self.test, self.truth), self.mean(self.test, self.weights)
+        return {
+            "test_deviance": 2 * (xlogy(label, label / found) - label + found).mean(),
+            "squared_error_of_weights": np.sum((self.weights - self.truth) ** 2),
+        }
+
+
 def reference_collapse(outcomes, samples, generator):
     """Resample a discrete distribution until its entropy is below 1e-8; return the fits it took."""
     model = Discrete({"outcomes": outcomes}, samples, generator)
@@ -324,4 +418,6 @@ MODELS = {
     "kernel_density": KernelDensityEstimate,
     "kernel_density_by_tree": KernelDensityByTree,
     "discrete": Discrete,
+    "logistic_regression": LogisticRegression,
+    "poisson_regression": PoissonRegression,
 }

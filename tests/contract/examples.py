@@ -131,7 +131,22 @@ EXAMPLES = {
         rounding=1e-5,
     ),
     "discrete": Example(
-        chains=(Chains({"outcomes": 4, "cap": 500}),), unknown=("iterations_to_collapse",)
+        chains=(
+            Chains({"outcomes": 4, "cap": 500}),
+            Chains({"outcomes": 3, "probabilities": [0.7, 0.2, 0.1], "cap": 500}),
+        ),
+        unknown=("iterations_to_collapse",),
+    ),
+    "logistic_regression": Example(
+        chains=(
+            Chains({"dimension": 2}),
+            Chains({"dimension": 1, "design": "fresh"}),
+            Chains({"dataset": "diabetes"}),
+        ),
+        unknown=("squared_error_of_weights",),
+    ),
+    "poisson_regression": Example(
+        chains=(Chains({"dimension": 2}), Chains({"dimension": 12, "design": "fresh"})),
     ),
     "language_model": Example(
         steps={"samples": 40, "settings": {

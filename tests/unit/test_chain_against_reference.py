@@ -106,6 +106,17 @@ COMPARED = [
             weighed(weigh={"real": 0.3, "score": "reward"}),
         ),
     ),
+    ("discrete", {"outcomes": 4, "zipf_exponent": 1.0}, 8, (REPLACE, FRESH)),
+    ("discrete", {"outcomes": 3, "probabilities": [0.6, 0.1, 0.3]}, 8, (SUBSAMPLE,)),
+    ("logistic_regression", {"dimension": 1}, 60, (REPLACE, ACCUMULATE, SUBSAMPLE, FRESH)),
+    ("logistic_regression", {"dimension": 1, "design": "fresh"}, 60, (WINDOW, SUBSAMPLE)),
+    ("poisson_regression", {"dimension": 2}, 20, (REPLACE, ACCUMULATE, SUBSAMPLE, SHRINKING)),
+    ("poisson_regression", {"dimension": 2, "design": "fresh"}, 20, (GROWING, FRESH_BUDGET)),
+    ("logistic_regression", {"dimension": 1}, 60, (HALF, weighed("correct", candidates=2))),
+    (
+        *("poisson_regression", {"dimension": 2, "design": "fresh"}, 20),
+        (AT_RANDOM, weighed("residual", rule="softmax", temperature=1.0), HALF),
+    ),
 ]
 CASES = [
     (family, parameters, regime, n)

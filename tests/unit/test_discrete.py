@@ -1,6 +1,7 @@
 """The discrete family: drift to one outcome, and how long it takes."""
 
 import functools
+import re
 
 import numpy as np
 import pytest
@@ -9,12 +10,16 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare, ks_2samp
 
 import closed_form_chains
+import gathering
 from closed_form_chains import assert_within
-from collapse.families.discrete import Counts, Parameters, Simulator
+from collapse.families.discrete import Counts, Parameters, Simulator, truth_of
+from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime
+from collapse.results.dataset import values_of
 from collapse.seeding import Streams
 from collapse.theory import discrete as theory
 from reference import reference_collapse
+from refusing import refused
 
 run = functools.partial(closed_form_chains.run, "discrete")
 
@@ -23,7 +28,7 @@ run = functools.partial(closed_form_chains.run, "discrete")
 @pytest.mark.parametrize("n", [10, 30])
 def test_iterations_to_collapse_are_those_of_theory_and_of_the_plain_loop(outcomes, n):
     steps = run(NAMED["replace"], n, 1, 1500, outcomes=outcomes)["iterations_to_collapse"]
-    assert_within(steps, theory.iterations_to_collapse(n, outcomes).mean)
+    assert_within(steps, theory.iterations_to_collapse(n, theory.uniform(outcomes)).mean)
     generator = np.random.default_rng(outcomes * n)
     plain = [reference_collapse(outcomes, n, generator) for _ in range(150)]
     assert ks_2samp(steps, plain).pvalue > 1e-4
@@ -41,7 +46,7 @@ def test_collapse_may_come_within_or_beyond_the_record(iterations):
     """The same law however much of the chain is recorded; agreeing with the record."""
     metrics = run(NAMED["replace"], 10, iterations, 1500, outcomes=3)
     steps = metrics["iterations_to_collapse"]
-    assert_within(steps, theory.iterations_to_collapse(10, 3).mean)
+    assert_within(steps, theory.iterations_to_collapse(10, theory.uniform(3)).mean)
     for t in range(1, iterations + 1):
         np.testing.assert_array_equal(metrics["support"][:, t - 1] == 1, steps <= t)
 
@@ -100,7 +105,9 @@ def test_bounds_of_the_metrics(counts):
 @pytest.mark.parametrize("name", NAMED)
 def test_gini_simpson_is_that_of_theory(name):
     metrics = run(NAMED[name], 8, 12, 2000, outcomes=4, cap=12)
-    assert_within(metrics["gini_simpson"], theory.gini_simpson(NAMED[name], 8, 4, 12))
+    assert_within(
+        metrics["gini_simpson"], theory.gini_simpson(NAMED[name], 8, theory.uniform(4), 12)
+    )
 
 
 def test_lost_outcomes_never_return():
@@ -126,8 +133,50 @@ def test_counts_drawn_at_once_have_the_law_of_counts_of_samples():
         np.testing.assert_allclose(variances, 7 * np.array([0.25, 0, 0.16, 0.21]), rtol=0.12)
 
 
-def test_real_data_are_uniform():
-    seeds = 2000
-    chain = Simulator(Parameters(outcomes=5), 10, Streams("d", "p", "r", range(seeds)))
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({}, [1, 1, 1]),
+        ({"zipf_exponent": 1.0}, [6, 3, 2]),
+        ({"probabilities": [0.0, 0.9, 0.1]}, [0, 9, 1]),
+    ],
+)
+def test_real_data_are_of_the_true_distribution(parameters, expected):
+    given = Parameters(outcomes=3, **parameters)
+    chain = Simulator(given, 10, Streams("d", "p", "r", range(2000)))
     seen = chain.summarise(chain.real(1, 20)).counts.sum(axis=0)
-    assert chisquare(seen).pvalue > 1e-4
+    truth = np.array(expected) / sum(expected)
+    np.testing.assert_allclose(truth_of(given), truth)
+    assert seen[truth == 0].sum() == 0
+    assert chisquare(seen[truth > 0], seen.sum() * truth[truth > 0]).pvalue > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"outcomes": 3, "probabilities": [[0.5, 0.5]]}, "as many as outcomes, 3"),
+        ({"outcomes": 2, "probabilities": [[0.5, 0.6]]}, "numbers that are not negative and add"),
+        ({"outcomes": 2, "probabilities": [[1.5, -0.5]]}, "numbers that are not negative and add"),
+        ({"outcomes": 2, "probabilities": [[0.5, 0.5], [0.5, 0.5]]}, "it once"),
+        (
+            {"outcomes": 2, "probabilities": [[0.5, 0.5]], "zipf_exponent": 1.0},
+            "no exponent beside",
+        ),
+    ],
+)
+def test_starts_that_can_not_be_are_refused(given, said, tmp_path):
+    assert f", expected {said}" in refused(tmp_path, "discrete", grid=given)
+
+
+def test_starts_are_axes_of_a_study(tmp_path):
+    """A list of probabilities has a name in paths, and a place in the dataset."""
+    grid = {"outcomes": 2, "probabilities": [[0.5, 0.5], [0.9, 0.1]]}
+    plan = gathering.study(
+        family="discrete", regimes=["replace"], samples=10, seeds=3, grid=grid, iterations=2
+    )
+    names = [spec.point for spec in plan.chains("loop")]
+    assert all(re.fullmatch(r"[A-Za-z0-9_.+@=-]+", name) for name in names) and len(set(names)) == 2
+    dataset = gathering.gather(plan, tmp_path)
+    for spec in plan.chains("loop"):
+        found = values_of(dataset, spec, "mean_outcome")
+        np.testing.assert_array_equal(found, run_chain(spec, range(3))["mean_outcome"])

@@ -170,3 +170,27 @@ def test_published_values_are_marked_where_their_conditions_are_met(panels):
     elsewhere = found["test-error__noise_variance=1.0"]
     assert not any(markers(axes) for axes in elsewhere.values())
     assert "published" not in legend(elsewhere[2, "replace"])
+
+
+def test_bounds_are_drawn_as_a_band_with_both_ends(tmp_path):
+    plan = gathering.study(
+        family="discrete",
+        regimes=["replace", "accumulate"],
+        iterations=4,
+        seeds=3,
+        samples=[10, 20],
+        grid={"outcomes": 30, "zipf_exponent": 1.0},
+    )
+    dataset = gathering.gather(plan, tmp_path)
+    page = dataset.isel(zipf_exponent=[0])
+    figure = Figure("support", "support", rows="outcomes")
+    chains = figures._Chains(dataset, list(plan.chains("loop")))
+    drawing = figures._page(page, figure, chains)
+    bounded, exact = drawing.axes[:2]
+    lines = [line.get_ydata() for line in bounded.lines if str(line.get_color()) == "black"]
+    assert len(lines) == 4 and np.all(lines[0] < lines[1]) and np.all(lines[2] < lines[3])
+    assert len(bounded.collections) == 4 and len(exact.collections) == 2
+    assert len([line for line in exact.lines if str(line.get_color()) == "black"]) == 2
+    said = {text.get_text() for text in drawing.legends[0].get_texts()}
+    assert {"theory", "bounds"} <= said
+    pyplot.close(drawing)

@@ -88,8 +88,8 @@ dimension: -> 1: => 10: experiments.first.grid[1]: found an unknown key, expecte
 seeds: 3 -> ~: 3 => 8: experiments.first.null: found an unknown key, expected one of family, ...
     iterations: 5\n -> => 4: experiments.first.iterations: found nothing, expected this key
     family: gaussian\n -> => 4: experiments.first.family: found nothing, expected one of gaussian,
-    linear_regression, kernel_density, discrete, language_model, fine_tuning, vae,
-    molecule_diffusion
+    linear_regression, kernel_density, discrete, logistic_regression, poisson_regression,
+    language_model, fine_tuning, vae, molecule_diffusion
 keep_real: true,  -> => 2: regimes.window.keep_real: found nothing, expected this key
 (all) -> regimes: {} => 1: experiments: found nothing, expected this key
 seeds: 3 -> seeds: 3\n    seeds: 4 => 9: found a mistake in the YAML (the key

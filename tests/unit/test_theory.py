@@ -444,70 +444,90 @@ def test_densities_on_a_line(variance):
     np.testing.assert_allclose(line, between, rtol=1e-5)
 
 
-def markov_chain(n):
+def markov_chain(n, p):
     """Distribution of the first fit and transitions of the counts of one outcome of two."""
     counts = np.arange(n + 1)
-    return binom.pmf(counts, n, 0.5), binom.pmf(counts, n, counts[:, None] / n)
+    return binom.pmf(counts, n, p), binom.pmf(counts, n, counts[:, None] / n)
 
 
-def test_gini_simpson_under_replace_is_that_of_the_markov_chain():
+def start(*probabilities):
+    return discrete.Start.of(np.array(probabilities))
+
+
+@pytest.mark.parametrize("first", [0.5, 0.1])
+def test_gini_simpson_under_replace_is_that_of_the_markov_chain(first):
     n, p = 20, np.linspace(0, 1, 21)
-    state, transition = markov_chain(n)
-    for expected in discrete.gini_simpson(NAMED["replace"], n, 2, 30):
+    state, transition = markov_chain(n, first)
+    for expected in discrete.gini_simpson(NAMED["replace"], n, start(first, 1 - first), 30):
         assert 2 * (state @ (p * (1 - p))) == pytest.approx(expected, rel=1e-10)
         state = state @ transition
 
 
+@pytest.mark.parametrize("truth", [(1 / 3, 1 / 3, 1 / 3), (0.6, 0.3, 0.1)], ids=["even", "uneven"])
 @pytest.mark.parametrize("name", [*WHOLE, "fresh in a budget", "window"])
-def test_gini_simpson_against_simulation(name):
-    outcomes = 3
+def test_gini_simpson_against_simulation(name, truth):
+    outcomes, numbers = np.arange(3), np.arange(3) - np.arange(3) @ truth
 
-    def uniform(generator, shape):
-        return generator.integers(outcomes, size=shape)
+    def real(generator, shape):
+        return generator.choice(outcomes, size=shape, p=truth)
 
     def resample(generator, training, size, t):
         chosen = generator.integers(training.shape[1], size=(len(training), size))
         return np.take_along_axis(training, chosen, axis=1)
 
-    expected = discrete.gini_simpson(REGIMES[name], 5, outcomes, 5)
+    expected = discrete.gini_simpson(REGIMES[name], 5, start(*truth), 5)
     drift = pairs.variance_fractions(REGIMES[name], 5, 5).squared_error
     arrivals = pairs.whole_pools(REGIMES[name], 5, 5)
-    known = None if arrivals is None else discrete.gini_simpson_deviation(arrivals, 5, outcomes)
-    for t, x in enumerate(simulate(REGIMES[name], 5, 5, uniform, resample)):
-        p = (x[:, :, None] == np.arange(outcomes)).mean(axis=1)
-        gini, mean = 1 - (p**2).sum(axis=1), p @ np.arange(3) - 1
+    known = discrete.gini_simpson_deviation(arrivals, 5, start(*truth))
+    for t, x in enumerate(simulate(REGIMES[name], 5, 5, real, resample)):
+        p = (x[:, :, None] == outcomes).mean(axis=1)
+        gini, mean = 1 - (p**2).sum(axis=1), p @ numbers
         assert_close(gini, expected[t])
         if known is not None:
             assert_close((gini - expected[t]) ** 2, known[t] ** 2)
         assert_close(mean, 0)
-        assert_close(mean**2, 2 / 3 * drift[t])
+        assert_close(mean**2, numbers**2 @ truth * drift[t])
 
 
+@pytest.mark.parametrize("first", [0.5, 0.05])
 @pytest.mark.parametrize("n", [1, 2, 5, 20])
-def test_collapse_of_two_outcomes_is_that_of_the_markov_chain(n):
-    state, transition = markov_chain(n)
+def test_collapse_of_two_outcomes_is_that_of_the_markov_chain(n, first):
+    state, transition = markov_chain(n, first)
     visits = np.linalg.solve(np.eye(n - 1) - transition[1:-1, 1:-1], np.ones(n - 1))
     expected = 1 + state[1:-1] @ visits
-    assert discrete.iterations_to_collapse(n, 2).mean == pytest.approx(expected, rel=1e-10)
+    found = discrete.iterations_to_collapse(n, start(first, 1 - first))
+    assert found.mean == pytest.approx(expected, rel=1e-10)
 
 
-def test_collapse_of_ten_outcomes_against_simulation():
+@pytest.mark.parametrize("exponent", [0, 1.5])
+def test_collapse_of_ten_outcomes_against_simulation(exponent):
     generator = np.random.default_rng(4)
-    counts = generator.multinomial(10, np.full(10, 0.1), size=SEEDS)
+    truth = np.arange(1.0, 11) ** -exponent
+    counts = generator.multinomial(10, truth / truth.sum(), size=SEEDS)
     fits = np.ones(SEEDS)
     while (open_ := counts.max(axis=1) < 10).any():
         fits[open_] += 1
         counts[open_] = generator.multinomial(10, counts[open_] / 10)
-    expected = discrete.iterations_to_collapse(10, 10)
+    expected = discrete.iterations_to_collapse(10, start(*truth / truth.sum()))
     assert_close(fits, expected.mean)
     assert_close((fits - expected.mean) ** 2, expected.deviation**2)
 
 
-@pytest.mark.parametrize(("outcomes", "factor"), [(2, 2 * np.log(2)), (10, 1.9), (10**6, 2)])
-def test_collapse_tends_to_the_diffusion_limit(outcomes, factor):
-    ratios = [discrete.iterations_to_collapse(n, outcomes).mean / n for n in (10, 100, 2000)]
-    limit = discrete.iterations_to_collapse(10**9, outcomes).mean / 10**9
-    assert limit == pytest.approx(factor, rel=3e-3)
-    gaps = 1 - np.array(ratios) / limit
+@pytest.mark.parametrize(
+    ("given", "factor"),
+    [
+        (discrete.uniform(2), 2 * np.log(2)),
+        (discrete.uniform(10), 1.9),
+        (discrete.uniform(10**6), 2),
+        (start(0.7, 0.2, 0.1), -2 * (0.3 * np.log(0.3) + 0.8 * np.log(0.8) + 0.9 * np.log(0.9))),
+    ],
+)
+def test_collapse_tends_to_the_diffusion_limit(given, factor):
+    times = [discrete.iterations_to_collapse(n, given) for n in (10, 100, 2000)]
+    limit = discrete.iterations_to_collapse(10**9, given)
+    assert limit.mean / 10**9 == pytest.approx(factor, rel=3e-3)
+    ratios = np.array([time.mean for time in times]) / (10, 100, 2000)
+    gaps = 1 - ratios / limit.mean * 10**9
     assert 0 < gaps[2] < 2e-3 and gaps[2] < gaps[1] / 5 < gaps[0] / 25
-    assert discrete.iterations_to_collapse(50, 1).mean == 1
+    assert times[2].deviation / 2000 == pytest.approx(limit.deviation / 10**9, rel=3e-3)
+    assert discrete.iterations_to_collapse(50, discrete.uniform(1)).mean == 1

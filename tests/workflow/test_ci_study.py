@@ -26,6 +26,8 @@ VARIABLES = {
     "linear-regression": {"test_error"},
     "kernel-density": {"test_nll"},
     "discrete": {"entropy", "iterations_to_collapse"},
+    "logistic-regression": {"test_log_loss", "separated"},
+    "poisson-regression": {"test_deviance", "separated"},
     "language-model": {"test_cross_entropy", "distinct_2", "duplicate_rate"},
 }
 PARAMETERS = {
@@ -35,9 +37,11 @@ PARAMETERS = {
     "linear-regression": {"dimension", "noise_variance"},
     "kernel-density": {"dataset", "bandwidth", "kernel"},
     "discrete": {"outcomes"},
+    "logistic-regression": {"dimension", "dataset"},
+    "poisson-regression": {"dimension"},
     "language-model": {"model", "temperature"},
 }
-NO_THEORY = {"language-model"}
+NO_THEORY = {"language-model", "logistic-regression", "poisson-regression"}
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,8 @@ MODULES = {
     "linear_regression": "collapse.families.linear_regression",
     "kernel_density": "collapse.families.kernel_density",
     "discrete": "collapse.families.discrete",
+    "logistic_regression": "collapse.families.generalised_linear.logistic_regression",
+    "poisson_regression": "collapse.families.generalised_linear.poisson_regression",
     "language_model": "collapse.families.language_model",
     "fine_tuning": "collapse.families.fine_tuning",
     "vae": "collapse.families.vae",

@@ -143,6 +143,9 @@ class Family(Generic[P]):
         The scores of single samples by which regimes may select or weigh them, by name.
     minimum_samples : int
         The smallest training set that can be fitted.
+    maximum_samples : callable
+        Takes the parameters; returns the largest number n of samples, which is that of the real
+        data, or None if there is no such limit.
     figures : sequence of Figure
         The figures that are drawn of each experiment.
     distributions : sequence of Distribution
@@ -175,6 +178,7 @@ class Family(Generic[P]):
     headline: Headline
     scores: Mapping[str, Score] = field(default_factory=dict)
     minimum_samples: int = 1
+    maximum_samples: Callable[[P], int | None] = lambda parameters: None
     figures: Sequence[Figure] = ()
     distributions: Sequence[Distribution] = ()
     mixture_headline: Headline | None = None

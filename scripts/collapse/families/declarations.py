@@ -185,8 +185,8 @@ class Expectation(NamedTuple):
 
     Attributes
     ----------
-    mean : ndarray, shape (iterations,) or ()
-        Expected value over seeds, in the units of the metric.
+    mean : ndarray, shape (iterations,) or (), or None
+        Expected value over seeds, in the units of the metric; None if only bounds are known.
     source : str
         The page and equation where it is derived, as ``docs/theory/pairs.md, eq. (3)``.
     deviation : ndarray or None
@@ -201,12 +201,29 @@ class Expectation(NamedTuple):
         iteration 1 of the same seed.
     representable : ndarray or None
         Whether floating-point numbers can hold the metric at each iteration; None if they can.
+    lower, upper : ndarray or None
+        Bounds of the expected value over seeds, where its mean is not known; None if there is none.
+        The deviation is then at least the true one, or None.
     """
 
-    mean: NDArray[np.float64]
+    mean: NDArray[np.float64] | None
     source: str
     deviation: NDArray[np.float64] | None = None
     spread: Literal["exact", "least", "scale"] = "exact"
     exact: bool = True
     of_first: NDArray[np.float64] | None = None
     representable: NDArray[np.bool_] | None = None
+    lower: NDArray[np.float64] | None = None
+    upper: NDArray[np.float64] | None = None
+
+    @property
+    def kind(self) -> Literal["theory", "bounds", "approximation"]:
+        """How much is known: the exact mean, bounds of it, or what it is about."""
+        if self.mean is None:
+            return "bounds"
+        return "theory" if self.exact else "approximation"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Return the shape of what is predicted."""
+        return next(np.shape(one) for one in (self.mean, self.lower, self.upper) if one is not None)

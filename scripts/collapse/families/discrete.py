@@ -21,7 +21,7 @@ from collapse.families.simulator import Samples
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 from collapse.theory import discrete as theory
-from collapse.theory import selection
+from collapse.theory import selection, survival
 from collapse.theory.pairs import covers, variance_fractions, whole_pools
 
 Array = NDArray[np.float64]
@@ -30,8 +30,18 @@ Array = NDArray[np.float64]
 class Parameters(declarations.Parameters):
     """Parameters of the discrete family."""
 
-    outcomes: int = Field(
-        default=10, ge=2, description="Number K of outcomes, which are equally likely."
+    outcomes: int = Field(default=10, ge=2, description="Number K of outcomes.")
+    zipf_exponent: float = parameter(
+        "Exponent s of Zipf's law, by which the true probability of outcome k = 1..K is in "
+        "proportion to k^-s; 0 makes all outcomes equally likely.",
+        default=0.0,
+        ge=0,
+        le=100,
+    )
+    probabilities: list[float] | None = parameter(
+        "True probabilities of all K outcomes, which add up to 1; null: those of zipf_exponent.",
+        default=None,
+        min_length=2,
     )
     cap: int = parameter(
         "Number of iterations up to which a replace chain is followed until it "
@@ -59,6 +69,7 @@ class Simulator:
 
     def __init__(self, parameters: Parameters, samples: int, streams: Streams) -> None:
         self.outcomes = parameters.outcomes
+        self.truth = truth_of(parameters)
         self.cap = parameters.cap
         self.streams = streams
         self._iteration = 0
@@ -69,7 +80,12 @@ class Simulator:
         for row, generator in zip(
             draws, self.streams.each("real data", iteration, real=True), strict=True
         ):
-            row[:] = generator.integers(self.outcomes, size=count, dtype=np.int32)
+            if (self.truth == self.truth[0]).all():
+                row[:] = generator.integers(self.outcomes, size=count, dtype=np.int32)
+            else:
+                sums = np.cumsum(self.truth)
+                places = generator.random(count) * sums[-1]
+                row[:] = np.searchsorted(sums, places, side="right")
         return (draws,)
 
     def summarise(self, samples: Samples, weights: Array | None = None) -> Counts:
@@ -182,35 +198,58 @@ def _iterations_to_collapse(
     return np.nan
 
 
+def truth_of(parameters: Parameters) -> Array:
+    """Return the true probabilities, of shape (outcomes,)."""
+    if parameters.probabilities is not None:
+        truth = np.array(parameters.probabilities)
+    else:
+        truth = np.arange(1.0, parameters.outcomes + 1) ** -parameters.zipf_exponent
+    return truth / truth.sum()
+
+
+def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
+    """Yield what contradicts a list of probabilities, or is no distribution."""
+    given = parameters.probabilities
+    if given is None:
+        return
+    if len(given) != parameters.outcomes:
+        yield "probabilities", f"as many as outcomes, {parameters.outcomes}"
+    elif min(given) < 0 or abs(sum(given) - 1) > 1e-6:
+        yield "probabilities", "numbers that are not negative and add up to 1"
+    if parameters.zipf_exponent:
+        yield "zipf_exponent", "no exponent beside a list of probabilities"
+
+
 def expectations(
     parameters: Parameters, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
-    """Return the expected heterozygosity and mean, and the time to collapse under replace."""
-    outcomes, page = parameters.outcomes, "docs/theory/discrete.md"
+    """Return the expected index, mean and support, and the time to collapse under replace."""
+    truth, page = truth_of(parameters), "docs/theory/discrete.md"
     if regime.select is not None:
-        return _of_selection(parameters, regime, samples, iterations)
+        return _of_selection(truth, regime, samples, iterations)
     if not covers(regime):
         return {}
-    gini = theory.gini_simpson(regime, samples, outcomes, iterations)
-    arrivals = whole_pools(regime, samples, iterations)
-    if arrivals is not None:
-        deviation = theory.gini_simpson_deviation(arrivals, samples, outcomes)
-    else:
-        # Near the truth the deficit is a chi-square of K - 1 degrees of freedom.
-        deviation = (1 - 1 / outcomes - gini) * np.sqrt(2 / (outcomes - 1))
-    spread: Literal["exact", "scale"] = "exact" if arrivals is not None else "scale"
+    start, numbers = theory.Start.of(truth), np.arange(len(truth))
+    gini = theory.gini_simpson(regime, samples, start, iterations)
     drift = variance_fractions(regime, samples, iterations).squared_error
+    arrivals = whole_pools(regime, samples, iterations)
+    spread: Literal["exact", "scale"] = "exact"
+    deviation = theory.gini_simpson_deviation(arrivals, samples, start)
+    if deviation is None:
+        deviation, spread = theory.gini_simpson_scale(gini, drift, start), "scale"
+    mean = float(truth @ numbers)
     found = {
         "gini_simpson": Expectation(gini, f"{page}, eq. (1)", deviation, spread),
         "mean_outcome": Expectation(
-            np.full(iterations, (outcomes - 1) / 2),
+            np.full(iterations, mean),
             f"{page}, eq. (2)",
-            np.sqrt((outcomes**2 - 1) / 12 * drift),
+            np.sqrt(truth @ (numbers - mean) ** 2 * drift),
         ),
+        **_support(regime, samples, truth, iterations),
     }
     # Chains that collapse later than the cap are missing; they are one in e^40 at 40 times 2n.
     if regime == NAMED["replace"] and parameters.cap >= 80 * samples:
-        mean, deviation_of_time = theory.iterations_to_collapse(samples, outcomes)
+        mean, deviation_of_time = theory.iterations_to_collapse(samples, start)
         found["iterations_to_collapse"] = Expectation(
             np.asarray(mean), f"{page}, eq. (5)", np.asarray(deviation_of_time)
         )
@@ -218,11 +257,10 @@ def expectations(
 
 
 def _of_selection(
-    parameters: Parameters, regime: Regime, samples: int, iterations: int
+    truth: Array, regime: Regime, samples: int, iterations: int
 ) -> dict[str, Expectation]:
     """Return the expected mean outcome, and score of kept samples, if the best are kept."""
-    uniform = np.full(parameters.outcomes, 1 / parameters.outcomes)
-    best = selection.best_of_outcomes(regime, samples, uniform, iterations)
+    best = selection.best_of_outcomes(regime, samples, truth, iterations)
     if best is None:
         return {}
     page = "docs/theory/selection.md"
@@ -230,6 +268,17 @@ def _of_selection(
         "mean_outcome": Expectation(best.mean, f"{page}, eq. (6)", best.deviation, "scale"),
         "score_of_kept": Expectation(best.kept, f"{page}, eq. (7)", best.kept_deviation, "scale"),
     }
+
+
+def _support(regime: Regime, samples: int, truth: Array, iterations: int) -> dict[str, Expectation]:
+    """Return the expected number of outcomes that are left, or its bounds under replace."""
+    page, chain = "docs/theory/survival.md", (regime, samples, truth, iterations)
+    if (bounds := survival.support_bounds(*chain)) is not None:
+        return {"support": Expectation(None, f"{page}, eq. (6)", **bounds._asdict())}
+    if (kept := survival.kept_support(*chain)) is not None:
+        along = [np.full(iterations, each) for each in (kept.mean, kept.deviation)]
+        return {"support": Expectation(along[0], f"{page}, eq. (7)", along[1], kept.spread)}
+    return {}
 
 
 def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whole: bool) -> float:
@@ -263,6 +312,7 @@ FAMILY = Family(
     ),
     figures=(
         Figure("entropy", "entropy", rows="outcomes", xscale="log"),
+        Figure("support", "support", rows="outcomes", xscale="log", yscale="log"),
         Figure(
             "iterations-to-collapse",
             "iterations_to_collapse",
@@ -275,5 +325,6 @@ FAMILY = Family(
     ),
     minimum_samples=1,
     expectations=expectations,
+    problems=problems,
     closed_form=ClosedForm(Simulator, seconds, version=3),
 )

@@ -38,8 +38,8 @@ STYLE: Any = {
     "svg.hashsalt": "collapse",
     "svg.fonttype": "none",
 }
-#: Line style and label of theory, by whether it is exact.
-THEORY: dict[bool, Any] = {True: ("--", "theory"), False: (":", "approximation")}
+#: Line styles of theory, by its kind, which is its label.
+THEORY: dict[str, Any] = {"theory": "--", "bounds": (0, (4, 1, 1, 1)), "approximation": ":"}
 #: Line style of a reference: the metric of a perfect model, or of real data in place of samples.
 REFERENCE: Any = {"color": "grey", "linestyle": "-.", "linewidth": 0.9}
 #: Markers of published values, in the colour of our curve under the same conditions.

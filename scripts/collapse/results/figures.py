@@ -19,7 +19,13 @@ from collapse import families
 from collapse.families.declarations import Expectation, Figure
 from collapse.plotting import style
 from collapse.plotting.portraits import IterationFile
-from collapse.results import distributions, learning_curves, mixture_figures, theory_check
+from collapse.results import (
+    distributions,
+    learning_curves,
+    mixture_figures,
+    theory_check,
+    theory_lines,
+)
 from collapse.results.dataset import read_dataset
 from collapse.results.published import published_of
 from collapse.study import Study, mixtures
@@ -135,8 +141,8 @@ def _page(page: xr.Dataset, figure: Figure, chains: _Chains) -> Drawing:
     below = [textwrap.fill(note, 36 * across + 12) for note in notes]
     drawing.supxlabel("\n".join([page[figure.x].attrs["long_name"], *below]), fontsize=9)
     named = None if reference is None else page[reference].attrs["long_name"]
-    exact = {one.exact for found in theory.values() for one in found}
-    _legend(drawing, figure.colour, colours, exact, named, published)
+    kinds = {str(one.kind) for found in theory.values() for one in found}
+    _legend(drawing, figure.colour, colours, kinds, named, published)
     return drawing
 
 
@@ -179,9 +185,7 @@ def _curve(
     axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
     found = _expected(shown, figure, chains)
     if found:
-        means = np.concatenate([np.atleast_1d(one.mean) for one in found])
-        line = style.THEORY[all(one.exact for one in found)][0]
-        axes.plot(x, means, color="black", linestyle=line, linewidth=0.9)
+        theory_lines.draw(axes, x, found)
     return found
 
 
@@ -251,7 +255,7 @@ def _legend(
     drawing: Drawing,
     name: str,
     colours: dict[Any, Any],
-    theories: set[bool],
+    kinds: set[str],
     reference: str | None,
     published: bool,
 ) -> None:
@@ -259,8 +263,8 @@ def _legend(
         Line2D([], [], color=colour, label=style.verbatim(f"{name} = {value}"))
         for value, colour in colours.items()
     ]
-    for line, label in (style.THEORY[exact] for exact in sorted(theories, reverse=True)):
-        handles.append(Line2D([], [], color="black", linestyle=line, linewidth=0.9, label=label))
+    for kind in (kind for kind in style.THEORY if kind in kinds):
+        handles.append(Line2D([], [], label=kind, **theory_lines.line_of(kind)))
     if published:
         handles.append(Line2D([], [], color="black", label="published", **style.PUBLISHED))
     if reference is not None:

@@ -145,7 +145,7 @@ def combine(
 
 def coordinate(values: list[Any]) -> NDArray[Any]:
     """Return the values of an axis as numbers, or as text if any of them is not a number."""
-    if any(value is None or isinstance(value, str) for value in values):
+    if any(value is None or isinstance(value, str | list) for value in values):
         return np.array([str(value) for value in values], dtype=object)
     return np.array(values)
 

@@ -44,6 +44,8 @@ def expectations(spec: ChainSpec) -> dict[str, Expectation]:
             deviation=evaluated(one.deviation),
             of_first=evaluated(one.of_first),
             representable=evaluated(one.representable),
+            lower=evaluated(one.lower),
+            upper=evaluated(one.upper),
         )
 
     chain = spec.regime, spec.samples, spec.iterations
@@ -69,6 +71,9 @@ class Comparison(NamedTuple):
         The deviations of single seeds.
     attainable : float
         The largest z that so many seeds can have.
+    bounded : bool
+        Whether only bounds of the expectation are known. Then ``expected`` is the value between
+        them that is nearest to what was simulated.
     """
 
     simulated: Array
@@ -78,11 +83,14 @@ class Comparison(NamedTuple):
     status: NDArray[np.str_]
     deviations: evidence.Chain
     attainable: float
+    bounded: bool = False
 
 
 def compare(values: Array, expectation: Expectation, point: str = "") -> Comparison:
     """Compare a metric of one chain, of shape (seeds, iterations) or (seeds,), with theory."""
     values = values.reshape(len(values), -1)
+    if expectation.mean is None:
+        return _compare_with_bounds(values, expectation, point)
     expected = np.atleast_1d(expectation.mean)
     spread = np.atleast_1d(np.nan if expectation.deviation is None else expectation.deviation)
     scale = np.fmax(np.abs(expected), np.abs(values))
@@ -126,6 +134,36 @@ def compare(values: Array, expectation: Expectation, point: str = "") -> Compari
     chain = evidence.Chain(point, deviations, np.where(scored, weights, 0.0), known, least)
     standard_error = np.where(scored, error, np.nan)
     return Comparison(simulated, standard_error, expected, z, status, chain, found.attainable)
+
+
+def _compare_with_bounds(values: Array, expectation: Expectation, point: str) -> Comparison:
+    """Compare a metric of which theory has bounds: only what is outside of them counts.
+
+    There is no theory of deviations inside, so that these comparisons are in no pool.
+    """
+    none = np.full(values.shape[1], np.inf)
+    lower = -none if expectation.lower is None else np.atleast_1d(expectation.lower)
+    upper = none if expectation.upper is None else np.atleast_1d(expectation.upper)
+    finite = np.isfinite(values).all(axis=0)
+    simulated = values.mean(axis=0)
+    expected = np.clip(simulated, lower, upper)
+    difference = np.where(finite & np.isfinite(expected), values - expected, 0.0)
+    outside = finite & (np.abs(simulated - expected) > 1e-9 * np.abs(expected))
+    terms, known = np.where(outside, difference, 0.0), expectation.deviation is not None
+    spread = np.atleast_1d(0.0 if expectation.deviation is None else expectation.deviation)
+    least = 1e-9 * np.fmax(np.abs(expected), 1e-290)  # no spread at all would divide by zero
+    found = evidence.score(terms, np.maximum(spread, known * least) ** 2, known=known)
+    error = values.std(axis=0, ddof=min(1, len(values) - 1)) / np.sqrt(len(values))
+    return Comparison(
+        simulated,
+        error,
+        expected,
+        np.where(finite, found.z, np.inf),
+        np.where(finite, "compared", "not finite"),
+        evidence.Chain(point, np.zeros(values.shape), np.zeros(len(none)), False, 0.0),
+        found.attainable,
+        bounded=True,
+    )
 
 
 class Compared(NamedTuple):

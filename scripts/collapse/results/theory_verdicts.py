@@ -119,10 +119,10 @@ def _row(
     failed = [TESTS[test] for test in TESTS if largest[test] > limits[test]]
     if status["not finite"]:
         failed = ["a simulation is not finite", *failed[1:]]
-    scored = any(np.any(one.comparison.deviations.weights) for one in compared)
-    decided = scored and any(
-        judged.decides(test, limits[test]) for test in ("single", "pooled", "overall")
-    )
+    bounded = any(one.comparison.bounded for one in compared)
+    scored = bounded or any(np.any(one.comparison.deviations.weights) for one in compared)
+    deciding = ["single"] if bounded else ["single", "pooled", "overall"]
+    decided = scored and any(judged.decides(test, limits[test]) for test in deciding)
     if failed:
         verdict = DISAGREES
     elif decided or (status["compared"] and not scored):
@@ -154,7 +154,7 @@ def _statuses(one: Compared, limit: float) -> Iterator[str]:
     for status, z, weight in zip(
         one.comparison.status, one.comparison.z, one.comparison.deviations.weights, strict=True
     ):
-        scored = bool(np.any(weight)) and np.isfinite(z)
+        scored = (one.comparison.bounded or bool(np.any(weight))) and np.isfinite(z)
         if status != NOT_PREDICTED:
             yield "too few seeds" if few and scored and status == "compared" else str(status)
 

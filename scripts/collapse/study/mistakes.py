@@ -120,13 +120,18 @@ def _in_experiment(here: Key, experiment: Experiment, known: list[str]) -> Itera
 
 
 def _unfit(here: Key, experiment: Experiment) -> Iterator[Mistake]:
-    """Yield the parameters that contradict others of their point."""
+    """Yield the parameters that contradict others of their point, and samples that are too many."""
     family = families.load(experiment.family)
     for point in experiment.points():
         parameters = family.parameters(**point.parameters)
         for key, expected in family.problems(parameters):
             place = "grid" if key in experiment.axes else "settings"
             yield Mistake((*here, place, key), getattr(parameters, key), expected)
+        most = family.maximum_samples(parameters)
+        if most is not None and point.samples > most:
+            index = experiment.samples.index(point.samples)
+            expected = f"at most {most}, the training rows of the data"
+            yield Mistake((*here, "samples", index), point.samples, expected)
 
 
 def _in_chains(here: Key, study: Study, name: str) -> Iterator[Mistake]:
@@ -167,9 +172,9 @@ def _impossible(regime: Regime, experiment: Experiment, n: int) -> str | None:
 def _repeated(path: Key, values: list[Any]) -> Iterator[Mistake]:
     seen = set()
     for index, value in enumerate(values):
-        if (type(value), value) in seen:
+        if (type(value), str(value)) in seen:  # a list has no hash
             yield Mistake((*path, index), Words(f"{shown(value)} twice"), "it once")
-        seen.add((type(value), value))
+        seen.add((type(value), str(value)))
 
 
 def _too_many(path: Key, count: int, what: str) -> Iterator[Mistake]:

@@ -20,24 +20,56 @@ Array = NDArray[np.float64]
 EXACT_COLLAPSE_LIMIT = 10_000
 
 
-def gini_simpson(regime: Regime, n: int, outcomes: int, iterations: int) -> Array:
-    """E[1 - Σ p²] of the distribution fitted at each iteration, from a uniform start.
+class Start(NamedTuple):
+    """The true distribution: distinct positive probabilities, and of how many outcomes each is."""
+
+    values: tuple[float, ...]
+    counts: tuple[int, ...]
+
+    @classmethod
+    def of(cls, probabilities: Array) -> Start:
+        """Return the start with the probabilities of all outcomes."""
+        values, counts = np.unique(probabilities[probabilities > 0], return_counts=True)
+        return cls(tuple(values.tolist()), tuple(counts.tolist()))
+
+    @property
+    def outcomes(self) -> int:
+        """Number of outcomes with a positive probability."""
+        return sum(self.counts)
+
+    def moment(self, power: int) -> float:
+        """Return Σ p^power, which is accurate for uniform starts."""
+        return float(np.array(self.counts) @ np.array(self.values) ** power)
+
+
+def uniform(outcomes: int) -> Start:
+    """Return the start at which all outcomes are equally likely."""
+    return Start((1 / outcomes,), (outcomes,))
+
+
+def gini_simpson(regime: Regime, n: int, start: Start, iterations: int) -> Array:
+    """E[1 - Σ p²] of the distribution fitted at each iteration.
 
     Equation (1) of ``docs/theory/discrete.md``, under any regime. Shape (iterations,).
     """
-    return (1 - 1 / outcomes) * variance_fractions(regime, n, iterations).variance
+    return (1 - start.moment(2)) * variance_fractions(regime, n, iterations).variance
 
 
-def gini_simpson_deviation(arrivals: Sequence[Arrivals], n: int, outcomes: int) -> Array:
+def gini_simpson_deviation(
+    arrivals: Sequence[Arrivals] | None, n: int, start: Start
+) -> Array | None:
     """Return the standard deviation over seeds of 1 - Σ p², of a chain of whole pools.
 
-    Equations (9) to (11) of ``docs/theory/discrete.md``. Shape (iterations,).
+    Equations (9) to (11) of ``docs/theory/discrete.md``. Shape (iterations,). It is None if pools
+    are not whole, or if fresh real samples arrive that are not uniform.
     """
-    # E Σp², E Σp³ and Var Σp² of the training set so far; the truth is uniform.
-    truth = 1 / outcomes
-    second, third, variance = truth, truth**2, 0.0
-    model, size, rows = (second, third, variance), 0, []
-    for arriving in (Arrivals(0, 0, n), *arrivals):
+    truth = 1 / start.outcomes
+    uneven = len(start.values) > 1
+    if arrivals is None or (uneven and any(arriving.fresh for arriving in arrivals)):
+        return None
+    # E Σp², E Σp³ and Var Σp² of the training set so far. The first one is drawn from the truth.
+    model, size, rows = (start.moment(2), start.moment(3), 0.0), 0, []
+    for arriving in (Arrivals(0, n, 0), *arrivals):
         size = arriving.kept
         if arriving.synthetic:
             model = _after_synthetic(*model, size, arriving.synthetic)
@@ -49,6 +81,16 @@ def gini_simpson_deviation(arrivals: Sequence[Arrivals], n: int, outcomes: int) 
     # Next to collapse rounding prevails; the variance is below the mean times the largest value.
     variance_of = np.where(gini < 1e-9, (1 - truth) * np.maximum(gini, 0), variance_of)
     return np.sqrt(np.maximum(variance_of, 0))
+
+
+def gini_simpson_scale(gini: Array, drift: Array, start: Start) -> Array:
+    """Return the order of the standard deviation of 1 - Σ p², given its mean; equation (8).
+
+    ``drift`` is the squared error of the mean of samples, in units of their variance.
+    """
+    second, third = start.moment(2), start.moment(3)
+    around = (1 - second - gini) ** 2 * 2 / max(start.outcomes - 1, 1)
+    return np.sqrt(around + 4 * max(third - second**2, 0.0) * drift)
 
 
 def _after_synthetic(
@@ -106,20 +148,19 @@ class Collapse(NamedTuple):
 
 
 @functools.lru_cache(maxsize=256)
-def iterations_to_collapse(n: int, outcomes: int) -> Collapse:
+def iterations_to_collapse(n: int, start: Start) -> Collapse:
     """E[T] and its deviation, T the first fit with one outcome left, under replace.
 
-    Equations (4) to (6) and (12) of ``docs/theory/discrete.md``, from a uniform start; for n above
+    Equations (4) to (6) and (12) of ``docs/theory/discrete.md``; for n above
     `EXACT_COLLAPSE_LIMIT` their limits, equations (7) and (13).
     """
-    if outcomes == 1:
+    if start.outcomes == 1:
         return Collapse(1.0, 0.0)
     if n > EXACT_COLLAPSE_LIMIT:
-        mean = float(-2 * n * (outcomes - 1) * np.log1p(-1 / outcomes))
-        a = np.arange(2.0, 1e5)
-        later = 4 * n**2 * np.sum(-np.expm1(-np.log(outcomes) * (a - 1)) / (a * (a - 1) ** 2))
-        return Collapse(mean, float(np.sqrt(2 * later - mean**2)))
-    undecided = -np.expm1(-np.log(outcomes) * np.arange(-1, n))  # 1 - K^(1-a), at index a
+        return _diffusion_limit(n, start)
+    undecided = np.zeros(n + 1)  # 1 - Σ p^a, at index a
+    for value, count in zip(*start, strict=True):
+        undecided[1:] -= count * value * np.expm1(np.log(value) * np.arange(n))
     expected = np.zeros(n + 1)  # F(a), at index a
     later = np.zeros(n + 1)  # G(a), at index a
     occupancy, first = np.ones(1), 1  # P(j distinct values), j = first, first + 1, ...
@@ -138,3 +179,14 @@ def iterations_to_collapse(n: int, outcomes: int) -> Collapse:
         later[ancestors] = (ahead + fewer @ later[reached]) / leaving
     variance = 2 * later[n] + expected[n] - expected[n] ** 2
     return Collapse(float(1 + expected[n]), float(np.sqrt(max(variance, 0.0))))
+
+
+def _diffusion_limit(n: int, start: Start) -> Collapse:
+    from scipy.special import spence  # chains do without scipy
+
+    p, counts = np.array(start.values), np.array(start.counts)
+    decided = (1 - p) * np.log1p(-p)
+    mean = float(-2 * n * (counts @ decided))
+    # spence(1 - p) is the dilogarithm of p.
+    later = 4 * n**2 * float(np.pi**2 / 6 - counts @ (p * spence(1 - p) - decided))
+    return Collapse(mean, float(np.sqrt(2 * later - mean**2)))

@@ -1,0 +1,1 @@
+"""Generalised linear models with the canonical link, fitted by unpenalised maximum likelihood."""
