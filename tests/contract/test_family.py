@@ -68,9 +68,9 @@ HEAVY = {
     *("torch", "transformers", "tokenizers", "datasets", "vllm", "rdkit"),
     *("pyarrow", "matplotlib", "scipy", "sklearn", "pandas", "xarray"),
 }
-#: What a step may import besides pyarrow only if its example says so; pyarrow itself imports
-#: pandas to make tables of lists, if it finds it.
-OF_STEPS = HEAVY - {"pyarrow", "pandas"} | {
+#: What a step may import besides pyarrow only if its example says so. pyarrow itself imports pandas
+#: to convert arrays, if it finds it (`collapse.artifacts.columns`).
+OF_STEPS = HEAVY - {"pyarrow"} | {
     *("scipy.stats", "torch._dynamo", "torch.distributed.fsdp"),
 }
 PLANNING = """\
