@@ -25,8 +25,8 @@ PROJECT = Path(__file__).parents[1]
 LIMIT = 1.5
 
 TORCH = "import torch"
-#: Studies, records and shards are read with these; pyarrow imports pandas wherever it finds it.
-FILES = "import numpy, pandas, pyarrow.parquet, pydantic.types, ruamel.yaml"
+#: Studies, records and shards are read with these.
+FILES = "import numpy, pyarrow.parquet, pydantic.types, ruamel.yaml"
 #: The class of a model; importing transformers alone takes a fifth of this.
 MODEL = "import torch; from transformers import LlamaForCausalLM"
 

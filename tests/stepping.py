@@ -39,7 +39,9 @@ class Loop:
         return self.branches.branch(self.point, self.regime, seed)
 
     def step(self, t, stage, seed=0):
-        return self.branches.step(self.point, REAL if t == 1 else self.regime, seed, t, stage)
+        points = self.chain().points
+        point, regime = (getattr(points, stage), REAL) if t == 1 else (points.later, self.regime)
+        return self.branches.step(point, regime, seed, t, stage)
 
     @property
     def base(self):

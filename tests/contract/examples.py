@@ -171,7 +171,7 @@ EXAMPLES = {
             "data": "images", "epochs": 4.0, "batch": 16, "latent": 4, "curve_points": 3,
         }},
         files=lambda: pictures.folder(Path("images"), train=80, test=30, classes=("a", "b")),
-        imports={"prepare": ("sklearn", "scipy", "scipy.stats"), "train": ("torch",)},
+        imports={"prepare": ("sklearn", "pandas", "scipy", "scipy.stats"), "train": ("torch",)},
         damaged=Damaged("images", "images/train/b/0003.png", b"\x89PNG\r\n\x1a\n cut"),
     ),
     "molecule_diffusion": Example(

@@ -150,7 +150,7 @@ def test_no_job_comes_near_two_gigabytes(ran):
 
 
 def test_the_plan_counts_the_jobs_of_a_dry_run(tmp_path):
-    """All experiments of the papers, with fewer iterations, seeds and samples by steps."""
+    """All experiments of the papers, with fewer iterations, seeds, samples and mixtures."""
     workflow = Workflow(tmp_path)
     paper = PROJECT / "config" / "studies" / "paper.yaml"
     document = yaml.safe_load(paper.read_text())
@@ -158,6 +158,10 @@ def test_the_plan_counts_the_jobs_of_a_dry_run(tmp_path):
         if published.by_iteration:
             fewer = min(published.samples[0], 20_000)
             document["experiments"][name] |= {"iterations": 2, "seeds": 1, "samples": fewer}
+    grid = document["regimes"]["pairs-mixture"]
+    grid |= {amounts: grid[amounts][::4] for amounts in ("keep_real", "generate")}
+    sweep = document["experiments"]["kernel-density-sweep"]["grid"]
+    sweep["bandwidth"] = sweep["bandwidth"][::4]
     workflow.study.write_text(yaml.safe_dump(document, sort_keys=False))
     printed = workflow.run("plan")
     study = studies.load(workflow.study)

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+import yaml
 
-from collapse import study as studies
 from collapse.families.fine_tuning import FAMILY
 from collapse.loop.plan import jobs
+from collapse.study import Study
 from running import PROJECT, Workflow
 
 SETTINGS = {
@@ -170,8 +171,10 @@ def test_the_paper_study_lists_exactly_the_published_runs():
 
     That the jobs of a plan are those of Snakemake is tested in test_ci_study.py.
     """
-    paper = studies.load(PROJECT / "config" / "studies" / "paper.yaml")
-    planned = jobs.of_study(paper).values()
+    document = yaml.safe_load((PROJECT / "config" / "studies" / "paper.yaml").read_text())
+    named = ("fine-tuning-mixture", "fine-tuning")
+    document["experiments"] = {name: document["experiments"][name] for name in named}
+    planned = jobs.of_study(Study.model_validate(document)).values()
     counted = Counter((job.experiment, step.rule) for job in planned for step in job.steps)
     cells, seeds = 12 * 19, 3
     chains = seeds * 3

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from collapse.artifacts import columns as columns_of
 from collapse.artifacts import remedies
 from collapse.artifacts.manifest import ShardRecord
 
@@ -60,7 +61,7 @@ def read(
                 first, last = np.searchsorted(positions, (start, stop))
                 if last > first:
                     whole = file.read_row_group(group, columns=list(columns))
-                    yield whole.take(positions[first:last] - start)
+                    yield whole.take(columns_of.numbers(positions[first:last] - start))
             start = stop
 
 

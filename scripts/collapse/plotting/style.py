@@ -65,14 +65,16 @@ def places(count: int) -> tuple[int, int]:
 
 def save(drawing: Drawing, path: Path) -> None:
     """Write a drawing as PNG and SVG, and close it."""
-    # Drawing takes most of the time. `savefig` draws twice for each file, to compute the layout anew.
+    # Drawing takes most of the time, and `savefig` would draw twice for each file.
     layout = drawing.get_layout_engine()
     if layout is not None:
         layout.execute(drawing)
         drawing.set_layout_engine("none")
     drawing.set_dpi(130)
-    FigureCanvasAgg(drawing).print_png(path.with_name(f"{path.name}.png"))
-    FigureCanvasSVG(drawing).print_svg(path.with_name(f"{path.name}.svg"), metadata={"Date": None})
+    png: Any = FigureCanvasAgg(drawing)
+    png.print_png(path.with_name(f"{path.name}.png"))
+    svg: Any = FigureCanvasSVG(drawing)
+    svg.print_svg(path.with_name(f"{path.name}.svg"), metadata={"Date": None})
     plt.close(drawing)
 
 

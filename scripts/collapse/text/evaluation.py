@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from collapse import rarefaction
+from collapse.artifacts import columns
 from collapse.progress import Progress
 from collapse.text import metrics
 from collapse.text.metrics import Documents
@@ -150,5 +151,5 @@ def _known(
 def _documents(table: pa.Table) -> Documents:
     column = table["tokens"].combine_chunks()
     return Documents(
-        np.asarray(column.flatten()), np.asarray(column.value_lengths(), dtype=np.int64)
+        columns.array(column.flatten()), columns.array(column.value_lengths()).astype(np.int64)
     )

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from collapse.artifacts import files
+from collapse.artifacts import columns, files
 from collapse.data.text.tokenizing import OWN, Special
 
 _TOKENS, _BOUNDS, _HEADS = "tokens", "bounds.npy", "heads.npy"
@@ -94,7 +94,7 @@ def in_memory(tables: Iterable[pa.Table], special: Special = OWN) -> Tokens:
 def _heads(table: pa.Table) -> list[NDArray[np.int64]]:
     if "head_tokens" not in table.column_names:
         return []
-    return [table["head_tokens"].to_numpy().astype(np.int64)]
+    return [columns.array(table["head_tokens"]).astype(np.int64)]
 
 
 def _framed(
@@ -102,9 +102,9 @@ def _framed(
 ) -> tuple[NDArray[np.unsignedinteger], NDArray[np.int64]]:
     """Put BOS before every document of a table and EOS after those that ended."""
     column = table["tokens"].combine_chunks()
-    ended = table["ended"].to_numpy(zero_copy_only=False)
-    content = np.asarray(column.flatten())
-    inner = np.asarray(column.value_lengths(), dtype=np.int64)
+    ended = columns.array(table["ended"])
+    content = columns.array(column.flatten())
+    inner = columns.array(column.value_lengths()).astype(np.int64)
     lengths = inner + 1 + ended
     ends = np.cumsum(lengths)
     block = np.empty(int(ends[-1]) if len(ends) else 0, dtype=content.dtype)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from collapse.artifacts import remedies, shard_rows
+from collapse.artifacts import columns, remedies, shard_rows
 from collapse.artifacts.files import DamagedFileError
 
 IMAGE, LABEL = "image", "label"
@@ -48,7 +48,9 @@ def write(path: Path, images: Iterable[tuple[Images, int | None]], shape: Shape)
             column = pa.FixedSizeBinaryArray.from_buffers(
                 pa.binary(size), len(group), [None, pa.py_buffer(pixels)]
             )
-            labels = pa.array([label for _, label in group], pa.int32())
+            known = np.array([label is not None for _, label in group])
+            given = np.array([label or 0 for _, label in group], dtype=np.int32)
+            labels = columns.numbers(given, known)
             writer.write_table(pa.Table.from_arrays([column, labels], schema=layout))
             written += len(group)
     return written
@@ -75,7 +77,7 @@ def read(path: Path, rows: NDArray[np.integer[Any]] | None = None) -> Iterator[I
 def read_labels(path: Path) -> NDArray[np.int64] | None:
     """Return the labels of a shard, or None if not all images have one."""
     labels = pa.concat_tables(shard_rows.read(path, None, (LABEL,)))[LABEL]
-    return None if labels.null_count else np.asarray(labels).astype(np.int64)
+    return None if labels.null_count else columns.array(labels).astype(np.int64)
 
 
 def _shape(path: Path, schema: pa.Schema) -> Shape:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
-from collapse.artifacts import remedies, shard_rows
+from collapse.artifacts import columns, remedies, shard_rows
 
 #: Elements of GEOM-Drugs: H, B, C, N, O, F, Al, Si, P, S, Cl, As, Br, I, Hg, Bi.
 ELEMENTS = (1, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 33, 35, 53, 80, 83)
@@ -149,12 +149,12 @@ def write(path: Path, conformations: Conformations) -> None:
     """Write conformations as Parquet."""
 
     def ragged(bounds: NDArray[np.int64], values: NDArray[Any], each: int = 1) -> pa.Array:
-        return pa.ListArray.from_arrays((bounds * each).astype(np.int32), values.ravel())
+        return columns.lists(bounds * each, values.ravel())
 
     of_atoms, of_bonds = conformations.atom_bounds, conformations.bond_bounds
-    columns = [
-        pa.array(conformations.molecule),
-        pa.array(conformations.smiles, pa.string()),
+    arrays = [
+        columns.numbers(conformations.molecule),
+        columns.strings(list(conformations.smiles)),
         ragged(of_atoms, conformations.atoms),
         ragged(of_atoms, conformations.charges),
         ragged(of_bonds, conformations.bonds, 2),
@@ -162,7 +162,7 @@ def write(path: Path, conformations: Conformations) -> None:
         ragged(of_bonds, conformations.aromatic),
         ragged(of_atoms, conformations.positions, 3),
     ]
-    parquet.write_table(pa.table(columns, schema=SCHEMA), path, compression="zstd")
+    parquet.write_table(pa.Table.from_arrays(arrays, schema=SCHEMA), path, compression="zstd")
 
 
 def read(path: Path, rows: NDArray[np.int64] | None = None) -> Conformations:
@@ -175,17 +175,17 @@ def read(path: Path, rows: NDArray[np.int64] | None = None) -> Conformations:
     """
     table = pa.concat_tables(shard_rows.read(path, None, SCHEMA.names))
     if table.schema != SCHEMA:
-        columns = ", ".join(f"{field.name}: {field.type}" for field in table.schema)
-        raise remedies.damaged(path, f"found {columns}, expected conformations")
+        there = ", ".join(f"{field.name}: {field.type}" for field in table.schema)
+        raise remedies.damaged(path, f"found {there}, expected conformations")
     flat, bounds = {}, {}
     for name in SCHEMA.names[2:]:
         column = table[name].combine_chunks()
-        flat[name] = np.asarray(column.flatten())
-        lengths = np.asarray(column.value_lengths(), dtype=np.int64)
+        flat[name] = columns.array(column.flatten())
+        lengths = columns.array(column.value_lengths()).astype(np.int64)
         bounds[name] = np.concatenate(([0], np.cumsum(lengths)))
     found = Conformations(
-        table["molecule"].to_numpy(),
-        table["smiles"].to_numpy(),
+        columns.array(table["molecule"]),
+        columns.array(table["smiles"]),
         flat["atoms"],
         flat["charges"],
         flat["positions"].reshape(-1, 3),

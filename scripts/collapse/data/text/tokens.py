@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from collapse.artifacts import columns as columns_of
 from collapse.artifacts import files, shard_rows
 from collapse.data.text import tokenizing
 from collapse.data.text.tokenizing import OWN, Encoded, Head, Special
@@ -263,11 +264,11 @@ def _table(rows: Sequence[Row], layout: pa.Schema) -> pa.Table:
     token = layout.field("tokens").type.value_type
     joined = chain.from_iterable(row.tokens for row in rows)
     flat = np.fromiter(joined, np.dtype(str(token)), sum(lengths))
-    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
-    tokens = pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat))
-    texts = pa.array([row.text for row in rows], pa.string())
-    ended = pa.array([row.ended for row in rows], pa.bool_())
-    columns = [tokens, texts, ended]
+    offsets = np.cumsum([0, *lengths])
+    texts = columns_of.strings([row.text for row in rows])
+    ended = columns_of.numbers(np.array([row.ended for row in rows], dtype=bool))
+    arrays = [columns_of.lists(offsets, flat), texts, ended]
     if HEAD in layout.names:
-        columns.append(pa.array([row.head_tokens for row in rows], pa.int32()))
-    return pa.Table.from_arrays(columns, schema=layout)
+        heads = np.array([row.head_tokens for row in rows], dtype=np.int32)
+        arrays.append(columns_of.numbers(heads))
+    return pa.Table.from_arrays(arrays, schema=layout)

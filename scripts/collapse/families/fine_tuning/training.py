@@ -13,6 +13,7 @@ import pyarrow.compute as compute
 import torch
 from torch import Tensor
 
+from collapse.artifacts import columns
 from collapse.artifacts.step import Step
 from collapse.families.fine_tuning.base import Base
 from collapse.families.fine_tuning.parameters import Parameters
@@ -98,8 +99,8 @@ class _Fitting:
 
     def __iter__(self) -> Iterator[pa.Table]:
         for table in self._pairs:
-            fits = compute.less_equal(compute.list_value_length(table["tokens"]), self._longest)
-            kept = table.filter(fits)
+            lengths = columns.array(compute.list_value_length(table["tokens"]))
+            kept = table.filter(columns.numbers(lengths <= self._longest))
             self.left_out += len(table) - len(kept)
             yield kept
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
-from collapse.artifacts import remedies, shard_rows
+from collapse.artifacts import columns, remedies, shard_rows
 from collapse.families.gaussian import Model, Parameters, Simulator
 from collapse.families.simulator import Samples
 from collapse.families.step_jobs import EvaluateJob, GenerateJob, StepJob, Steps, TrainJob
@@ -39,12 +39,12 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
         else:
             path, width = Path(selection.path), job.parameters.dimension
             tables = list(shard_rows.read(path, selection.rows, _COLUMNS))
-            columns = [
+            found = [
                 np.concatenate([_rows(path, table[name], width) for table in tables])
                 for name in _COLUMNS
             ]
             simulator.writers[selection.iteration] = _writer(path)
-            parts.append((*columns, np.full(len(columns[0]), selection.iteration)))
+            parts.append((*found, np.full(len(found[0]), selection.iteration)))
     fresh = any(selection.kind == "fresh" for selection in job.selections)
     # With new real data at every iteration, nothing bounds the span of the samples.
     simulator.real_seen = np.iinfo(np.int64).max if fresh else job.step.samples
@@ -62,10 +62,12 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     model, _ = _load(job.model)
     *drawn, _ = _simulator(job).sample(model, job.slots.stop, job.step.iteration)
     arrays = [
-        pa.FixedSizeListArray.from_arrays(each[0, job.slots.start :].ravel(), each.shape[2])
+        pa.FixedSizeListArray.from_arrays(
+            columns.numbers(each[0, job.slots.start :].ravel()), each.shape[2]
+        )
         for each in drawn
     ]
-    table = pa.table(dict(zip(_COLUMNS, arrays, strict=True)))
+    table = pa.Table.from_arrays(arrays, names=_COLUMNS)
     described = {"mean": model.mean[0].tolist(), "factor": model.factor[0].tolist()}
     described |= {"rank": model.rank}
     table = table.replace_schema_metadata({_WRITER: json.dumps(described)})
@@ -115,7 +117,7 @@ def _rows(path: Path, column: Any, width: int) -> NDArray[np.float64]:
     expected = pa.list_(pa.float64(), width)
     if column.type != expected:
         raise remedies.damaged(path, f"expected values of type {expected}, found {column.type}")
-    return np.asarray(column.combine_chunks().flatten()).reshape(-1, width)
+    return columns.array(column.combine_chunks().flatten()).reshape(-1, width)
 
 
 STEPS = Steps(train=train, generate=generate, evaluate=evaluate)
