@@ -5,6 +5,7 @@ import xarray as xr
 
 from collapse import families
 from collapse.artifacts import chain_file
+from collapse.families import regime_metrics
 from collapse.loop.closed_form import run_chain
 from collapse.results.gather import combine, coordinate
 from collapse.study import Study
@@ -47,7 +48,7 @@ def gather(plan, directory):
         )
         cell = {"regime": spec.regime_name, **spec.parameters, "samples": spec.samples}
         cells.append((cell, path))
-    metrics = families.load(experiment.family).metrics
+    metrics = {**families.load(experiment.family).metrics, **regime_metrics.METRICS}
     described = {name: (m.long_name, m.units) for name, m in metrics.items()}
     described |= {"iteration": ("model-fitting iteration, t", "1")}
     return combine(

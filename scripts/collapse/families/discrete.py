@@ -313,6 +313,7 @@ FAMILY = Family(
     figures=(
         Figure("entropy", "entropy", rows="outcomes", xscale="log"),
         Figure("support", "support", rows="outcomes", xscale="log", yscale="log"),
+        Figure("support", "support", rows="outcomes", xscale="log", yscale="log"),
         Figure(
             "iterations-to-collapse",
             "iterations_to_collapse",

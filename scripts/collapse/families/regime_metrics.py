@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from collapse.families.declarations import Expectation, Metric
+from collapse.families.declarations import Expectation, Figure, Metric
 from collapse.regimes import Regime
 
 #: Metrics of the weights of a training set.
@@ -31,6 +31,12 @@ OF_SELECTION = {
 
 #: All of them, by name.
 METRICS = {**OF_WEIGHTS, **OF_SELECTION}
+
+#: Figures of what regimes do, of those that have the metric.
+FIGURES = tuple(
+    Figure(metric.replace("_", "-"), metric, rows=None)
+    for metric in ("effective_sample_size", "real_share", "acceptance_rate", "wrongly_accepted")
+)
 
 
 def of_regime(regime: Regime) -> dict[str, Metric]:

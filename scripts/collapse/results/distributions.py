@@ -13,7 +13,8 @@ from matplotlib.figure import Figure as Drawing
 from collapse import families
 from collapse.families.declarations import Distribution
 from collapse.plotting import style
-from collapse.study.names import JOINT, decoded, encoded
+from collapse.results.pages import pages, parameters
+from collapse.study.names import JOINT, decoded
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,20 +35,17 @@ def draw(dataset: xr.Dataset, directory: Path) -> list[Path]:
         if lacking or dataset.sizes["seed"] < 2:
             continue
         chosen = dataset.sel(dict(declared.at))
-        placed = {"regime", "seed", "iteration", declared.rows}
-        others = [str(name) for name in chosen[declared.metric].dims if name not in placed]
-        for values in itertools.product(*(chosen[name].values for name in others)):
-            cell = dict(zip(others, values, strict=True))
-            suffix = "".join(
-                f"{JOINT}{name}={encoded(str(value))}"
-                for name, value in cell.items()
-                if chosen.sizes[name] > 1
-            )
+        for suffix, page in pages(chosen, [declared.rows]):
             path = directory / (declared.name + suffix)
             with plt.rc_context(style.STYLE):
-                style.save(_page(chosen.sel(cell), declared), path)
+                style.save(_page(page.squeeze(_single(page, declared), drop=True), declared), path)
             written.append(path)
     return written
+
+
+def _single(page: xr.Dataset, declared: Distribution) -> list[str]:
+    """Return the parameters of which a page has one value."""
+    return [name for name in parameters(page) if name != declared.rows]
 
 
 def _page(page: xr.Dataset, declared: Distribution) -> Drawing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from collapse import families
+from collapse.families import regime_metrics
 from collapse.families.declarations import Expectation, Figure
 from collapse.plotting import style
 from collapse.plotting.portraits import IterationFile
@@ -23,14 +24,17 @@ from collapse.results import (
     distributions,
     learning_curves,
     mixture_figures,
+    selection_figures,
     theory_check,
     theory_lines,
+    weight_figures,
 )
 from collapse.results.dataset import read_dataset
+from collapse.results.pages import pages, parameters
 from collapse.results.published import published_of
 from collapse.study import Study, mixtures
 from collapse.study.chain_spec import ChainSpec
-from collapse.study.names import JOINT, decoded, encoded
+from collapse.study.names import JOINT, decoded
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -47,10 +51,13 @@ def draw(dataset: xr.Dataset, chains: Sequence[ChainSpec], directory: Path) -> l
     directory.mkdir(parents=True, exist_ok=True)
     by_curve = _Chains(dataset, chains)
     written = []
-    for figure in families.load(dataset.attrs["family"]).figures:
-        if not _has_something_to_show(dataset, figure):
+    declared = families.load(dataset.attrs["family"]).figures
+    for figure in (*declared, *regime_metrics.FIGURES):
+        shown = _measured(dataset, figure)
+        if shown is None:
             continue
-        for suffix, page in _pages(dataset, figure):
+        along = "samples" if figure.x == "samples" else None
+        for suffix, page in pages(shown, (figure.rows, figure.colour, along)):
             path = directory / (figure.name + suffix)
             with plt.rc_context(style.STYLE):
                 style.save(_page(page, figure, by_curve), path)
@@ -58,18 +65,29 @@ def draw(dataset: xr.Dataset, chains: Sequence[ChainSpec], directory: Path) -> l
     return written
 
 
-def _has_something_to_show(dataset: xr.Dataset, figure: Figure) -> bool:
-    """Tell whether the metric was measured, for several colours if the figure compares them."""
-    if bool(dataset[figure.metric].isnull().all()):
-        return False
-    return not figure.compares or dataset.sizes.get(figure.colour, 1) > 1
+def _measured(dataset: xr.Dataset, figure: Figure) -> xr.Dataset | None:
+    """Return what a figure shows; None if it is nothing, or of one colour though it compares.
+
+    A metric that some regimes alone have is shown of these.
+    """
+    if figure.metric not in dataset or (
+        figure.compares and dataset.sizes.get(figure.colour, 1) < 2
+    ):
+        return None
+    array = dataset[figure.metric]
+    if bool(array.isnull().all()):
+        return None
+    if figure not in regime_metrics.FIGURES:
+        return dataset
+    having = array.notnull().any([d for d in array.dims if d != "regime"])
+    return dataset.sel(regime=having.values)
 
 
 class _Chains:
     """The chains of a dataset, by the regime and the parameters of their curves."""
 
     def __init__(self, dataset: xr.Dataset, chains: Sequence[ChainSpec]) -> None:
-        self._names = _parameters(dataset)
+        self._names = parameters(dataset)
         self._chains = {
             self._place(spec.regime_name, {**spec.parameters, "samples": spec.samples}): spec
             for spec in chains
@@ -82,24 +100,6 @@ class _Chains:
 
     def _place(self, regime: str, cell: Mapping[str, Any]) -> tuple[str, ...]:
         return (regime, *(str(cell[name]) for name in self._names))
-
-
-def _parameters(dataset: xr.Dataset) -> list[str]:
-    return [str(d) for d in dataset.dims if d not in ("regime", "seed", "iteration")]
-
-
-def _pages(dataset: xr.Dataset, figure: Figure) -> Iterator[tuple[str, xr.Dataset]]:
-    placed = {figure.rows, figure.colour, "samples" if figure.x == "samples" else None}
-    others = [name for name in _parameters(dataset) if name not in placed]
-    for values in itertools.product(*(dataset[name].values for name in others)):
-        chosen = dict(zip(others, values, strict=True))
-        varied = [
-            f"{name}={encoded(str(value))}"
-            for name, value in chosen.items()
-            if dataset.sizes[name] > 1
-        ]
-        suffix = "".join(JOINT + part for part in varied)
-        yield suffix, dataset.sel({name: [value] for name, value in chosen.items()})
 
 
 def _page(page: xr.Dataset, figure: Figure, chains: _Chains) -> Drawing:
@@ -168,7 +168,7 @@ def _panels(rows: int, regimes: int) -> tuple[Drawing, NDArray[Any]]:
         if empty:
             panels[-2, -1, column].tick_params(labelbottom=True)
     for axes in panels[:, :, 1:].ravel():
-        axes.tick_params(labelleft=False)
+        axes.tick_params(labelleft=False, which="both")
     return drawing, panels
 
 
@@ -294,5 +294,7 @@ def write(
     if unmixed:
         draw(found.sel(regime=unmixed), chains, directory)
         distributions.draw(found.sel(regime=unmixed), directory)
+        weight_figures.draw(found, chains, directory)
+        selection_figures.draw(found, directory)
     curves = [IterationFile(*place, path) for place, path in records]
     learning_curves.draw([curve for curve in curves if curve.regime in unmixed], directory)
