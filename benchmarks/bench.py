@@ -2,7 +2,7 @@
 
 PYTHONPATH=scripts python benchmarks/bench.py            half an hour on two cores
 PYTHONPATH=scripts python benchmarks/bench.py --quick    about a minute, at sizes too small to count
-... --only closed-form               or language-models, images, molecules, start-up, plan
+... --only closed-form               or another part: see PARTS
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import conformations
 import corpora
 import generation
 import images
+import loop_design
 import planning
 import start_up
 import training_step
@@ -68,6 +69,7 @@ def plan(quick: bool) -> list[bool]:
 
 PARTS: dict[str, Callable[[bool], list[bool]]] = {
     "closed-form": closed_form.report,
+    "loop-design": loop_design.report,
     "language-models": language_models,
     "images": autoencoders,
     "molecules": molecules,

@@ -9,7 +9,7 @@ import pytest
 from collapse import families
 from collapse.loop import closed_form
 from collapse.loop.closed_form import run_chain
-from collapse.regimes import Regime
+from collapse.regimes import NAMED, Regime
 from collapse.study.chain_spec import ChainSpec
 from contract.examples import ITERATIONS, REGIMES, SAMPLES, specification
 
@@ -17,9 +17,22 @@ SEEDS = [0, 1, 2, 3, 4]
 DENSITY = {"dataset": "blobs", "bandwidth": 0.5}
 
 
-@pytest.mark.parametrize("regime", ["accumulate", "accumulate-subsample"])
-def test_seeds_run_in_batches_as_memory_allows(regime, monkeypatch):
-    spec = specification("gaussian", {"dimension": 3}, regime)
+OF_LOOPS = {
+    "accumulate": NAMED["accumulate"],
+    "accumulate-subsample": NAMED["accumulate-subsample"],
+    "drawn by weight": Regime(keep_real=True, budget="n", weigh={"real": 0.3}),
+    "drawn by score": Regime(keep_real=True, budget="n", weigh={"score": "distance"}),
+    "selected": Regime(
+        keep_real=True, budget=3, select={"score": "distance", "candidates": 2, "error": 0.5}
+    ),
+    "real at random": Regime(keep_real=0, fresh_real="n", memory=2, provenance="bernoulli"),
+}
+
+
+@pytest.mark.parametrize("name", OF_LOOPS)
+def test_seeds_run_in_batches_as_memory_allows(name, monkeypatch):
+    spec = specification("gaussian", {"dimension": 3}, "accumulate")
+    spec = dataclasses.replace(spec, regime=OF_LOOPS[name])
     together, batches = run_chain(spec, SEEDS), []
     run_batch = closed_form._run_batch
 

@@ -34,7 +34,9 @@ def models(
     if not writer.counts_all_the_same or _kinds_arrive_at_random(spec):
         yield from kept_shards.models(spec, simulator, writer, streams)
         return
-    layout = _Layout(spec, exchangeable=simulator.exchangeable, streams=streams, writer=writer)
+    # All slots are filled if samples are selected, because the metrics of a selection are of all.
+    some = simulator.exchangeable and regime.select is None
+    layout = _Layout(spec, exchangeable=some, streams=streams, writer=writer)
     real = simulator.real(1, n)
     model = simulator.fit(simulator.summarise(real))
     yield model
@@ -47,8 +49,7 @@ def models(
             slots = layout.slots[source]
             width = slots.stop - slots.start
             if source.kind == "synthetic":
-                if width:
-                    _store(storage, slots, writer.samples(model, width, t))
+                _store(storage, slots, writer.samples(model, width, t))
             else:
                 _store(storage, slots, simulator.real(t, source.size))
         rows = layout.training[t]

@@ -29,6 +29,7 @@ from collapse.families.declarations import (
 )
 from collapse.families.gaussian import expected
 from collapse.families.gaussian.factors import lower_factor, squared_distance
+from collapse.families.gaussian.scatter import Scatter
 from collapse.families.simulator import Samples
 from collapse.regimes import Regime
 from collapse.seeding import Streams
@@ -59,15 +60,19 @@ class Parameters(declarations.Parameters):
 class Statistics(NamedTuple):
     """Sufficient statistics of a set of samples, stacked over seeds.
 
-    ``size`` (seeds,) is the sum of the samples' weights; ``mean`` has shape (seeds, d); ``factor``,
-    of shape (seeds, d, columns), times its transpose is the scatter about the mean; ``rank`` is an
-    upper bound of the scatter's rank.
+    ``size`` (seeds,) is the sum of the samples' weights; ``mean`` has shape (seeds, d); ``scatter``
+    is that about the mean, and ``rank`` an upper bound of its rank.
     """
 
     size: Array
     mean: Array
-    factor: Array
+    scatter: Scatter
     rank: int
+
+    @property
+    def factor(self) -> Array:
+        """A factor of the scatter, of shape (seeds, d, columns), of which it is F F'."""
+        return self.scatter.factor(self.rank)
 
 
 class Model(NamedTuple):
@@ -144,24 +149,22 @@ class Simulator:
             effective = size if weights is None else size**2 / (weights**2).sum(axis=1)
             with np.errstate(divide="ignore", invalid="ignore"):
                 factor = factor * np.sqrt(effective / (effective - 1))[:, None, None]
-        return Statistics(size, mean, factor, rank)
+        return Statistics(size, mean, Scatter.of(factor), rank)
 
     def weighted(self, statistics: Statistics, factors: Array) -> Statistics:
-        root = np.sqrt(factors)[:, None, None]
-        # A source without weight leaves no trace, not even one of an undefined covariance.
-        factor = np.where(root > 0, statistics.factor, 0.0) * root
-        return statistics._replace(size=statistics.size * factors, factor=factor)
+        scatter = statistics.scatter.scaled(factors)
+        return statistics._replace(size=statistics.size * factors, scatter=scatter)
 
     def merge(self, pool: Statistics, shard: Statistics) -> Statistics:
         size = pool.size + shard.size
         shift = shard.mean - pool.mean
-        blocks = [pool.factor, shard.factor]
+        between = None
         if not self.within:
-            blocks.append((np.sqrt(pool.size * shard.size / size)[:, None] * shift)[..., None])
+            between = np.sqrt(pool.size * shard.size / size)[:, None] * shift
         rank = self._rank(pool.rank + shard.rank + 1)
-        factor = lower_factor(np.concatenate(blocks, axis=2), rank)
+        scatter = pool.scatter.plus(shard.scatter, between, rank)
         mean = pool.mean + shift * (shard.size / size)[:, None]
-        return Statistics(size, mean, factor, min(rank, factor.shape[2]))
+        return Statistics(size, mean, scatter, rank)
 
     def fit(self, statistics: Statistics) -> Model:
         divisor = np.sqrt(statistics.size - self.unbiased)[:, None, None]

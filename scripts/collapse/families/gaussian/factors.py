@@ -31,26 +31,44 @@ def lower_factor(blocks: Array, rank: int) -> Array:
     if columns < rank:
         return blocks
     if columns == rank:
-        return _by_qr(blocks, rank)
+        return by_qr(blocks, rank)
     # The first ``rank`` rows determine the others, so that the factorisation can stop there.
-    squares = blocks @ blocks[:, :rank].transpose(0, 2, 1)
-    try:
-        top = np.asarray(np.linalg.cholesky(squares[:, :rank]), dtype=np.float64)
-    except np.linalg.LinAlgError:
-        top = np.stack([_cholesky_or_nan(square) for square in squares[:, :rank]])
-    factor = top
-    if rank < blocks.shape[1]:
-        below = np.linalg.solve(top, squares[:, rank:].transpose(0, 2, 1))
-        factor = np.concatenate((top, below.transpose(0, 2, 1)), axis=1)
-    # Squaring loses scales below 1e-8 of the largest, so that QR takes their place.
-    diagonal = np.einsum("sii->si", top)
-    unsafe = ~(diagonal.min(axis=1) > 1e-6 * diagonal.max(axis=1))
+    factor, unsafe = factor_of_square(blocks @ blocks[:, :rank].transpose(0, 2, 1), rank)
     if unsafe.any():
-        factor[unsafe] = _by_qr(blocks[unsafe], rank)
+        factor[unsafe] = by_qr(blocks[unsafe], rank)
     return factor
 
 
-def _by_qr(blocks: Array, rank: int) -> Array:
+def factor_of_square(
+    square: Array, rank: int, safe: float = 1e-6
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Return the lower factor of S by Cholesky, and of which seeds it can't be trusted.
+
+    Squaring loses scales below 1e-8 of the largest.
+
+    Parameters
+    ----------
+    square : ndarray, shape (seeds, d, at least rank)
+        S, or its first columns.
+    rank : int
+    safe : float
+        Least diagonal entry of the factor, as a part of the largest one, that is trusted.
+    """
+    top_of_square = square[:, :rank, :rank]
+    try:
+        top = np.asarray(np.linalg.cholesky(top_of_square), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        top = np.stack([_cholesky_or_nan(one) for one in top_of_square])
+    factor = top
+    if rank < square.shape[1]:
+        below = np.linalg.solve(top, square[:, rank:, :rank].transpose(0, 2, 1))
+        factor = np.concatenate((top, below.transpose(0, 2, 1)), axis=1)
+    diagonal = np.einsum("sii->si", top)
+    return factor, ~(diagonal.min(axis=1) > safe * diagonal.max(axis=1))
+
+
+def by_qr(blocks: Array, rank: int) -> Array:
+    """Return the lower factor of B B' by QR of B', which keeps all scales."""
     upper: Array = np.asarray(np.linalg.qr(blocks.transpose(0, 2, 1), mode="r"))
     factor = upper.transpose(0, 2, 1)[:, :, :rank]
     # Directions that no sample has keep only rounding errors, which are set to zero.
