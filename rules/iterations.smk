@@ -133,7 +133,7 @@ rule generate:
     threads: 1
     resources:
         mem_mb=8000,
-        gpu=inputs.gpus_of,
+        gpu=inputs.gpus,
     params:
         made_of=steps.made_of("generate"),
     script:
@@ -154,7 +154,7 @@ rule evaluate:
     threads: 1
     resources:
         mem_mb=8000,
-        gpu=inputs.gpus_of,
+        gpu=inputs.gpus,
     params:
         made_of=steps.made_of("evaluate"),
     script:

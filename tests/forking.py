@@ -36,7 +36,8 @@ def server() -> subprocess.Popen[str]:
 
 
 def serve() -> None:
-    import smart_open  # noqa: F401 - with which Snakemake reads the rules
+    import nbformat  # noqa: F401 - which Snakemake imports for any script
+    import smart_open  # noqa: F401 - with which it reads the rules
     import snakemake.cli
     import xarray  # noqa: F401 - which the rules import
 

@@ -6,7 +6,7 @@ are methods of one object, so that tests can import them without Snakemake.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -275,6 +275,13 @@ class Inputs:
     def gpus_of(self, wildcards: Any) -> int:
         """Return the number of GPUs that a step asks for if the profile does not say another."""
         return int(self.family(wildcards).wants_gpu)
+
+    @property
+    def gpus(self) -> int | Callable[[Any], int]:
+        """That number if it is the same for all steps, so that no job need ask; else `gpus_of`."""
+        named = {branches.experiment.family for branches in self.branches.values()}
+        wanted = {families.load(name).wants_gpu for name in named}
+        return int(wanted.pop()) if len(wanted) == 1 else self.gpus_of
 
 
 def _remarks(family: Family[Parameters], chains: Iterable[ChainSpec]) -> list[str]:

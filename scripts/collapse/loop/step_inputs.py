@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from snakemake.io import ancient
@@ -106,7 +106,7 @@ class StepInputs:
         return self._inputs.blocks[wildcards.experiment].files
 
     def _asked(
-        self, made_of: MadeOf, outputs: Sequence[str], files: Mapping[str, Any]
+        self, made_of: Callable[[], MadeOf], outputs: Sequence[str], files: Mapping[str, Any]
     ) -> dict[str, Any]:
         """Return what a job asks for.
 
@@ -117,7 +117,7 @@ class StepInputs:
         forcing = self._inputs.forcing
         may = self._finish and not forcing.spreads and not forcing.any_of(*outputs)
         found = identity.recorded(outputs[-1]) if may else None
-        current = found is not None and (identity.identity(found) == identity.identity(made_of))
+        current = found is not None and identity.identity(found) == identity.identity(made_of())
         finished = current and all(map(os.path.exists, outputs))
         if found is not None and not current:
             self._force(outputs[-1])
@@ -138,7 +138,8 @@ class StepInputs:
         """Return the input of prepare: the base, if the workflow pretrains it."""
         branch = self._branches[wildcards.experiment].branch(wildcards.point, REAL, 0)
         files = self._files(wildcards).base(wildcards.point)
-        return self._asked(self.made_of("prepare")(wildcards), [branch.data, branch.dataset], files)
+        made_of = partial(self.made_of("prepare"), wildcards)
+        return self._asked(made_of, [branch.data, branch.dataset], files)
 
     def inputs_of(self, rule: str) -> Callable[[Any], dict[str, Any]]:
         """Return the function that returns the inputs of a step of a rule."""
@@ -146,7 +147,7 @@ class StepInputs:
         def inputs_of(wildcards: Any) -> dict[str, Any]:
             files, step = self._files(wildcards), self.step_of(rule, wildcards)
             outputs = list(files.outputs(step).values())
-            return self._asked(files.made_of(step), outputs, files.inputs(step))
+            return self._asked(partial(files.made_of, step), outputs, files.inputs(step))
 
         return rule_functions.known(inputs_of)
 
@@ -260,7 +261,8 @@ class StepInputs:
         if first > 1:
             before = self._made_by(wildcards, [(branch, first - 1)], Branch.metrics)
             files["before"] = before
-        return self._asked(blocks.made_of(branch, last), [self._record(wildcards)], files)
+        made_of = partial(blocks.made_of, branch, last)
+        return self._asked(made_of, [self._record(wildcards)], files)
 
     def _record(self, wildcards: Any) -> str:
         blocks, branch = self._inputs.blocks[wildcards.experiment], self.branch_of(wildcards)
