@@ -16,7 +16,7 @@ from collapse.results import figures
 
 
 @pytest.fixture(scope="module")
-def loop(tmp_path_factory):
+def loop():
     plan = gathering.study(
         family="linear_regression",
         regimes=["replace", "accumulate"],
@@ -25,7 +25,7 @@ def loop(tmp_path_factory):
         samples=[12, 20],
         grid={"dimension": [2, 3], "noise_variance": [0.1, 1.0]},
     )
-    return plan, gathering.gather(plan, tmp_path_factory.mktemp("chains"))
+    return plan, gathering.gather(plan)
 
 
 @pytest.fixture(scope="module")

@@ -64,6 +64,12 @@ def read(
             start = stop
 
 
+def columns_of(path: Path) -> list[str]:
+    """Return the names of the columns of a shard; raise errors as `read` does."""
+    with remedies.reading(path, "can't be read as Parquet"):
+        return list(pq.read_schema(path).names)
+
+
 def first(shards: Sequence[ShardRecord], most: int) -> Iterator[tuple[Path, NDArray[np.int64]]]:
     """Yield the files and rows that hold the first samples of some shards, ``most`` at most."""
     for shard in (record.shard for record in shards):
