@@ -23,7 +23,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
-    "generated",
+    "page_directives",
 ]
 # Files *.rst are captions of the workflow's report, which Snakemake renders.
 exclude_patterns = ["*.rst", "_build", "_ext"]

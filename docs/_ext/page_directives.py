@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import diagrams
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-import reference
+import page_diagrams
+import page_tables
 
 
 class Generated(SphinxDirective):
-    """A table of `reference.TABLES`, by its name and arguments."""
+    """A table of `page_tables.TABLES`, by its name and arguments."""
 
     required_arguments = 1
     final_argument_whitespace = True
@@ -21,11 +21,11 @@ class Generated(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return the parsed table."""
         name, *arguments = self.arguments[0].split()
-        return self.parse_text_to_nodes(reference.TABLES[name](*arguments))
+        return self.parse_text_to_nodes(page_tables.TABLES[name](*arguments))
 
 
 class Diagram(SphinxDirective):
-    """A picture of `diagrams.DIAGRAMS`, by its name and arguments; its content is the caption."""
+    """A picture of `page_diagrams.DIAGRAMS`, by its name and arguments, with its caption."""
 
     required_arguments = 1
     final_argument_whitespace = True
@@ -35,7 +35,7 @@ class Diagram(SphinxDirective):
         """Return the picture with its caption."""
         name, *arguments = self.arguments[0].split()
         figure = nodes.figure("", classes=["diagram"])
-        figure += nodes.raw("", diagrams.DIAGRAMS[name](*arguments), format="html")
+        figure += nodes.raw("", page_diagrams.DIAGRAMS[name](*arguments), format="html")
         if self.content:
             figure += nodes.caption("", "", *self.parse_inline("\n".join(self.content))[0])
         return [figure]
