@@ -1,7 +1,7 @@
 # make run    set up, run the study named in config/config.yaml, and write its report; another one:
 #             make run STUDY=PATH
 # make reproduce   the same with the published closed-form grids and longer neural loops
-# make test   set up and run the tests
+# make test   set up and run the tests; with COVERAGE=yes print which lines they don't reach
 # make slurm-test   as root: start a real SLURM on this machine, and check that faults change no number
 # make doctor check this cluster before a run: make doctor STUDY=PATH
 # make lint   run ruff, mypy, import-linter (which room imports which), snakefmt and snakemake --lint
@@ -34,7 +34,8 @@ reproduce:
 	$(MAKE) run STUDY=config/studies/local.yaml
 
 test: $(VENV)/dev $(VENV)/models
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 \
+	  $(if $(value COVERAGE),--cov --cov-report=term:skip-covered --cov-report=xml)
 
 # This starts a cluster of two nodes. It needs root, and installs Debian packages. Without a cluster
 # the tests are skipped, or fail if CI=1.
