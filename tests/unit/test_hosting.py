@@ -8,9 +8,8 @@ import collapse
 from running import PROJECT
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
-TARGETS = re.findall(r"^\.PHONY: (.*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)[
-    0
-].split()
+MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
+TARGETS = re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[0].split()
 
 
 def read(path):
