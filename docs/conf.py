@@ -30,6 +30,7 @@ exclude_patterns = ["*.rst", "_build", "_ext"]
 myst_enable_extensions = ["amsmath", "attrs_block", "attrs_inline", "colon_fence", "dollarmath"]
 myst_heading_anchors = 4
 nitpicky = True
+highlight_language = "none"  # blocks without a language are commands, and what they print
 # A class as the default of a field, which numpydoc takes for a method.
 nitpick_ignore = [("py:obj", "workload")]
 
