@@ -195,6 +195,15 @@ def headline(name: str) -> str:
     )
 
 
+def scores(name: str) -> str:
+    """Return the scores of a family by which regimes may select or weigh samples."""
+    declared = getattr(families.load(name), "scores", {})  # of families with any
+    rows = [[f"`{key}`", prose(score.description), score.better] for key, score in declared.items()]
+    if not rows:
+        return "The family has no score of single samples, by which a regime could select them."
+    return table(["score", "what it measures", "better"], rows)
+
+
 def theory(name: str) -> str:
     """Return which metrics theory knows under the named regimes, with the derivations."""
     family = families.load(name)
@@ -243,6 +252,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "parameters": parameters,
     "metrics": metrics,
     "headline": headline,
+    "scores": scores,
     "theory": theory,
     "published": published,
 }

@@ -17,7 +17,7 @@ from running import PROJECT
 
 PAGES = sorted(PROJECT.glob("docs/**/*.md"))
 #: The tables that every page of a family has.
-OF_FAMILIES = ("parameters", "headline", "metrics", "theory", "published")
+OF_FAMILIES = ("parameters", "headline", "metrics", "scores", "theory", "published")
 
 
 def directives(page, kind):
