@@ -7,8 +7,7 @@ import pytest
 import collapse
 from collapse import study
 from collapse.artifacts import manifest
-from collapse.errors import JobError
-from running import PROJECT
+from running import PROJECT, python
 
 pytest.importorskip("rocrate")
 
@@ -85,8 +84,12 @@ def test_nothing_that_is_referred_to_is_missing(results):
     assert profiles == set(crate.PROFILES) and found["./"]["license"] == {"@id": LICENCE}
 
 
-def test_a_study_that_has_not_run_is_told_in_one_line(results):
+def test_the_command_writes_it_and_tells_what_is_missing(results):
+    (results.parent / "study.yaml").write_text(STUDY, encoding="utf-8")
+    command = (PROJECT / "scripts" / "crate.py", "--directory", results.parent)
+    found = python(*command, "--license", LICENCE, "--config", "study=study.yaml")
+    assert found.stdout == f"crate: {results}/ro-crate-metadata.json\n", found.stderr
     (results / "mine" / "metrics.nc").unlink()
-    with pytest.raises(JobError, match=r"mine/metrics\.nc: found nothing, expected the dataset"):
-        written(results)
-    assert not (results / "ro-crate-metadata.json").exists()
+    found = python(*command, "--config", "study=study.yaml")
+    assert found.returncode == 1 and len(found.stderr.splitlines()) == 1
+    assert found.stderr.startswith(f"error: {results}/mine/metrics.nc: found nothing, expected")
