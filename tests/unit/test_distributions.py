@@ -17,7 +17,7 @@ def drawn(tmp_path, monkeypatch, dimensions, seeds=300):
         samples=[10, 20],
         grid={"dimension": dimensions},
     )
-    dataset = gathering.gather(plan, tmp_path)
+    dataset = gathering.gather(plan)
     found = drawing.kept(monkeypatch)
     distributions.draw(dataset, tmp_path)
     return dataset, found

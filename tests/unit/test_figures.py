@@ -16,7 +16,7 @@ from collapse.results import figures
 
 
 @pytest.fixture(scope="module")
-def loop(tmp_path_factory):
+def loop():
     plan = gathering.study(
         family="linear_regression",
         regimes=["replace", "accumulate"],
@@ -25,7 +25,7 @@ def loop(tmp_path_factory):
         samples=[12, 20],
         grid={"dimension": [2, 3], "noise_variance": [0.1, 1.0]},
     )
-    return plan, gathering.gather(plan, tmp_path_factory.mktemp("chains"))
+    return plan, gathering.gather(plan)
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_bounds_are_drawn_as_a_band_with_both_ends(tmp_path):
         samples=[10, 20],
         grid={"outcomes": 30, "zipf_exponent": 1.0},
     )
-    dataset = gathering.gather(plan, tmp_path)
+    dataset = gathering.gather(plan)
     page = dataset.isel(zipf_exponent=[0])
     figure = Figure("support", "support", rows="outcomes")
     chains = figures._Chains(dataset, list(plan.chains("loop")))

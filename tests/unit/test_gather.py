@@ -117,7 +117,7 @@ def test_gathering_puts_every_chain_in_its_place(tmp_path):
                 place[str(bandwidth), samples, regime] = 100.0 * i + 10 * j + k
                 write(path, place[str(bandwidth), samples, regime])
                 cell = {"bandwidth": bandwidth, "samples": samples, "regime": regime}
-                chains.append((cell, path))
+                chains.append((cell, *chain_file.read_chain(path)[:2]))
     dataset = gather.combine(
         chains,
         axes=axes,

@@ -26,10 +26,10 @@ KINDS = ("heat-map", "by-real", "by-synthetic", "by-proportion")
 
 
 @pytest.fixture(scope="module")
-def loop(tmp_path_factory):
+def loop():
     given = {"regimes": ["replace", "mixture", "only"], "samples": 16, "seeds": 5}
     plan = gathering.study(REGIMES, **given, grid={"dimension": [2]})
-    return plan, gathering.gather(plan, tmp_path_factory.mktemp("chains"))
+    return plan, gathering.gather(plan)
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +213,7 @@ def test_points_have_figures_of_their_own(one_metric, tmp_path):
     own = {"square": {"keep_real": [4, 8], "memory": 1, "generate": [0, 8]}}
     given = {"samples": 16, "seeds": 1, "grid": {"variance": [1.0, 2.0]}}
     plan = gathering.study(own, regimes=["square"], **given)
-    dataset = gathering.gather(plan, tmp_path)
+    dataset = gathering.gather(plan)
     written = mixture_figures.draw(dataset, mixtures.grids(plan.chains("loop")), tmp_path / "out")
     assert {path.name for path in written} == {
         f"{one_metric}-{kind}__variance={v}" for kind in KINDS[:3] for v in (1.0, 2.0)

@@ -12,13 +12,13 @@ SWEPT = {"keep_real": 0, "memory": 1, "fresh_real": "n", "weigh": {"real": WEIGH
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory):
+def swept():
     own = {"mixed": SWEPT, "alone": {**SWEPT, "generate": 5, "weigh": {"real": [0.1, 0.9]}}}
     settings = {"estimator": "within-sources"}
     plan = gathering.study(
         own, regimes=[*own, "replace"], samples=[20, 40], iterations=40, settings=settings
     )
-    return list(plan.chains("loop")), gathering.gather(plan, tmp_path_factory.mktemp("swept"))
+    return list(plan.chains("loop")), gathering.gather(plan)
 
 
 def test_regimes_that_differ_in_the_weight_alone_are_a_sweep(swept):
@@ -50,7 +50,7 @@ def test_the_best_weight_is_that_of_theory(swept, tmp_path, monkeypatch):
 def test_reward_stands_above_diversity_of_regimes_that_select(tmp_path, monkeypatch):
     own = {"best": {"keep_real": 0, "memory": 1, "select": {"score": "reward", "candidates": 3}}}
     plan = gathering.study(own, regimes=["replace", "best"], samples=[10, 20], iterations=4)
-    dataset = gathering.gather(plan, tmp_path)
+    dataset = gathering.gather(plan)
     drawings = kept(monkeypatch)
     selection_figures.draw(dataset, tmp_path)
     (page,) = drawings.values()

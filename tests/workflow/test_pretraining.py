@@ -12,6 +12,7 @@ import pyarrow.parquet as parquet
 import pytest
 import xarray as xr
 
+import collapse
 from collapse.families.language_model import FAMILY
 from interrupting import interrupted, trains
 from running import Workflow
@@ -75,6 +76,15 @@ def test_a_step_is_a_file_and_iteration_1_is_shared(ran):
         assert not (folder / ".training").exists()
     assert sizes == {"real": 120, "replace": 120, "accumulate": 240}
     assert not list(ran.path("").rglob("*.partial"))
+
+
+def test_models_and_samples_are_loaded_without_the_workflow(ran):
+    place = {"iteration": 2, "regime": "accumulate", "point": {"temperature": 1.0}}
+    model = collapse.load_model(ran.directory / "results", "lm", **place)
+    assert model.config.vocab_size == 400
+    assert (Path(model.name_or_path) / "tokenizer.json").is_file()
+    texts = collapse.load_samples(ran.directory / "results", "lm", **place, columns=["text"])
+    assert len(texts) == 120 and texts["text"].str.len().min() > 0
 
 
 def test_figures_and_tables_are_there(ran):

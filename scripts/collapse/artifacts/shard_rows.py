@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from collapse.artifacts import columns as columns_of
+from collapse.artifacts import columns as columns_from
 from collapse.artifacts import remedies
 from collapse.artifacts.manifest import ShardRecord
 
@@ -61,8 +61,14 @@ def read(
                 first, last = np.searchsorted(positions, (start, stop))
                 if last > first:
                     whole = file.read_row_group(group, columns=list(columns))
-                    yield whole.take(columns_of.numbers(positions[first:last] - start))
+                    yield whole.take(columns_from.numbers(positions[first:last] - start))
             start = stop
+
+
+def columns_of(path: Path) -> list[str]:
+    """Return the names of the columns of a shard; raise errors as `read` does."""
+    with remedies.reading(path, "can't be read as Parquet"):
+        return list(pq.read_schema(path).names)
 
 
 def first(shards: Sequence[ShardRecord], most: int) -> Iterator[tuple[Path, NDArray[np.int64]]]:

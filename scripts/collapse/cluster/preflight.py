@@ -38,9 +38,14 @@ def read_profile(path: str | Path) -> dict[str, Any]:
 
 def study_of(arguments: Sequence[str], directory: Path, profile: str | Path) -> Study:
     """Return the study that Snakemake would run with these arguments."""
+    return load(study_file(arguments, directory, profile))
+
+
+def study_file(arguments: Sequence[str], directory: Path, profile: str | Path) -> Path:
+    """Return the file of the study that Snakemake would run with these arguments."""
     default = PROJECT / "config" / "config.yaml"
     found = configuration(arguments, default=default, directory=directory, profile=profile)
-    return load(yaml_file.find(found, [directory, PROJECT]))
+    return yaml_file.find(found, [directory, PROJECT])
 
 
 def examine(

@@ -181,10 +181,7 @@ class Inputs:
 
     def cells_of(self, wildcards: Any) -> list[dict[str, Any]]:
         """Return the coordinates of each chain of an experiment in the experiment's dataset."""
-        return [
-            {"regime": spec.regime_name, **spec.parameters, "samples": spec.samples}
-            for spec in self.study.chains(wildcards.experiment)
-        ]
+        return [spec.cell for spec in self.study.chains(wildcards.experiment)]
 
     def specifications_of(self, wildcards: Any) -> list[dict[str, Any]]:
         """Return what the file of each chain of an experiment must say that it is made of."""
@@ -206,14 +203,7 @@ class Inputs:
 
     def layout_of(self, wildcards: Any) -> dict[str, Any]:
         """Return the family, the axes and the other coordinates of an experiment's dataset."""
-        experiment = self.study.experiments[wildcards.experiment]
-        return {
-            "family": experiment.family,
-            "axes": experiment.all_axes,
-            "regimes": self.study.regimes_of(wildcards.experiment),
-            "seeds": experiment.seed_list,
-            "iterations": experiment.evaluated,
-        }
+        return self.study.layout(wildcards.experiment)
 
     def resolved_study_of(self, wildcards: Any) -> Uncompared:
         """Return an experiment and its regimes with all defaults, as stored in its dataset."""

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+#: A chain: its value on every axis and its regime; its metrics, of shape (seeds, iterations) or
+#: (seeds,); and its seeds.
+Chain = tuple[Mapping[str, Any], chain_file.Metrics, Sequence[int]]
+
 #: Attributes of a variable, in the order of its description.
 ATTRIBUTES = ("long_name", "units", "comment")
 
@@ -42,19 +46,6 @@ def write(
     DamagedFileError
         If a chain's file is damaged, or is not made of what its specification says.
     """
-    family = families.load(layout["family"])
-    descriptions: dict[str, tuple[str, ...]] = {
-        name: (m.long_name, m.units, *filter(None, [m.comment]))
-        for name, m in {**family.metrics, **regime_metrics.METRICS}.items()
-    }
-    for name, field in family.parameters.model_fields.items():
-        descriptions[name] = (str(field.description), "1")
-    descriptions |= {
-        "samples": ("samples per iteration, n", "1"),
-        "iteration": ("model-fitting iteration, t", "1"),
-        "seed": ("random seed", "1"),
-        "regime": ("regime: what iteration t >= 2 trains on", "1"),
-    }
     for (_, chain), expected in zip(chains, specifications, strict=True):
         try:
             _, _, found = chain_file.read_chain(chain)
@@ -66,25 +57,61 @@ def write(
             differs = "; ".join(chain_file.differences(found, expected))
             found_other = f"found a chain of another study ({differs}), expected one of this study"
             raise remedies.damaged(chain, found_other)
-    attributes = {
-        "family": layout["family"],
-        "study": study,
-        **provenance.provenance(project),
-    }
-    dataset = combine(
+    read = ((cell, *chain_file.read_chain(chain)[:2]) for cell, chain in chains)
+    write_dataset(path, dataset(read, layout=layout, study=study, project=project))
+
+
+def dataset(
+    chains: Iterable[Chain],
+    *,
+    layout: Mapping[str, Any],
+    study: Mapping[str, Any],
+    project: Path,
+) -> xr.Dataset:
+    """Return the dataset of an experiment, described and with its provenance.
+
+    Parameters
+    ----------
+    chains : iterable of Chain
+    layout : mapping
+        What `Study.layout` returns.
+    study : mapping
+        The experiment with all defaults, as plain values.
+    project : path
+        A folder of the checkout whose commit is noted.
+    """
+    coordinates = {key: value for key, value in layout.items() if key != "family"}
+    return combine(
         chains,
-        axes=layout["axes"],
-        regimes=layout["regimes"],
-        seeds=layout["seeds"],
-        iterations=layout["iterations"],
-        descriptions=descriptions,
-        attributes=attributes,
+        **coordinates,
+        descriptions=descriptions(layout["family"]),
+        attributes={
+            "family": layout["family"],
+            "study": study,
+            **provenance.provenance(project),
+        },
     )
-    write_dataset(path, dataset)
+
+
+def descriptions(name: str) -> dict[str, tuple[str, ...]]:
+    """Return long names, units and comments of the variables and coordinates of a family."""
+    family = families.load(name)
+    metrics = {**family.metrics, **regime_metrics.METRICS}.items()
+    return {
+        **{key: (m.long_name, m.units, *filter(None, [m.comment])) for key, m in metrics},
+        **{
+            key: (str(field.description), "1")
+            for key, field in family.parameters.model_fields.items()
+        },
+        "samples": ("samples per iteration, n", "1"),
+        "iteration": ("model-fitting iteration, t", "1"),
+        "seed": ("random seed", "1"),
+        "regime": ("regime: what iteration t >= 2 trains on", "1"),
+    }
 
 
 def combine(
-    chains: Iterable[tuple[Mapping[str, Any], str | Path]],
+    chains: Iterable[Chain],
     *,
     axes: Mapping[str, Sequence[Any]],
     regimes: Sequence[str],
@@ -97,8 +124,7 @@ def combine(
 
     Parameters
     ----------
-    chains : iterable of (cell, path)
-        A cell gives the chain's value on every axis, and its regime.
+    chains : iterable of Chain
     axes : mapping of str to sequence
         Parameter axes in order, each with all its values.
     regimes, seeds, iterations : sequence
@@ -120,8 +146,7 @@ def combine(
     values = {"regime": list(regimes), **axes, "seed": list(seeds), "iteration": list(iterations)}
     shape = [len(values[dimension]) for dimension in dimensions]
     variables: dict[str, NDArray[np.float64]] = {}
-    for cell, path in chains:
-        metrics, found, _ = chain_file.read_chain(path)
+    for cell, metrics, found in chains:
         rows = [found.index(seed) for seed in seeds]
         index = tuple(values[dimension].index(cell[dimension]) for dimension in dimensions[:-2])
         for name, array in metrics.items():
@@ -129,7 +154,7 @@ def combine(
                 name, np.full(shape[: len(shape) - 2 + array.ndim], np.nan)
             )
             whole[index] = array[rows]
-    dataset = xr.Dataset(
+    combined = xr.Dataset(
         {name: (dimensions[: array.ndim], array) for name, array in variables.items()},
         coords={name: (name, coordinate(list(entries))) for name, entries in values.items()},
         attrs={
@@ -138,9 +163,9 @@ def combine(
         },
     )
     for name, described in descriptions.items():
-        if name in dataset.variables:
-            dataset[name].attrs = dict(zip(ATTRIBUTES, described, strict=False))
-    return dataset
+        if name in combined.variables:
+            combined[name].attrs = dict(zip(ATTRIBUTES, described, strict=False))
+    return combined
 
 
 def coordinate(values: list[Any]) -> NDArray[Any]:
@@ -150,7 +175,7 @@ def coordinate(values: list[Any]) -> NDArray[Any]:
     return np.array(values)
 
 
-def write_dataset(path: str | Path, dataset: xr.Dataset) -> None:
+def write_dataset(path: str | Path, gathered: xr.Dataset) -> None:
     """Write a Dataset as a NetCDF file that appears whole or not at all."""
     with chain_file.written(path) as partial:
-        dataset.to_netcdf(partial, engine="netcdf4")
+        gathered.to_netcdf(partial, engine="netcdf4")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
 
-#: Packages whose versions the numbers may depend on.
+#: Packages whose versions the numbers may depend on, where they are installed.
 PACKAGES = ("numpy", "scipy", "xarray", "netCDF4", "pydantic", "snakemake")
 
 
@@ -17,7 +18,8 @@ def provenance(directory: str | Path) -> dict[str, str]:
 
     versions = {"collapse_version": __version__, "python_version": platform.python_version()}
     for package in PACKAGES:
-        versions[f"{package.lower()}_version"] = metadata.version(package)
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[f"{package.lower()}_version"] = metadata.version(package)
     return {**versions, "git_commit": git_commit(directory)}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
@@ -18,7 +18,7 @@ from collapse import families, regimes
 from collapse.regimes import Regime, Select, Weigh
 from collapse.study import errors, mistakes, yaml_file
 from collapse.study.chain_spec import ChainSpec
-from collapse.study.errors import StudyError
+from collapse.study.errors import Mistake, StudyError
 from collapse.study.experiment import (
     HOUSEKEEPING,
     EitherExperiment,
@@ -134,6 +134,17 @@ class Study(Strict):
             evaluated=described.evaluated,
         )
 
+    def layout(self, experiment: str) -> dict[str, Any]:
+        """Return the family, the axes and the other coordinates of an experiment's dataset."""
+        described = self.experiments[experiment]
+        return {
+            "family": described.family,
+            "axes": described.all_axes,
+            "regimes": self.regimes_of(experiment),
+            "seeds": described.seed_list,
+            "iterations": described.evaluated,
+        }
+
     def chains(self, experiment: str) -> Iterator[ChainSpec]:
         """Yield the specification of every chain of an experiment."""
         for point in self.cells[experiment]:
@@ -180,13 +191,25 @@ def load(path: str | Path) -> Study:
         If it can't be read or has a mistake; the message is one line.
     """
     document = yaml_file.read(Path(path))
+    return checked(document.content, document.error)
+
+
+def checked(content: Any, described: Callable[[Mistake], StudyError]) -> Study:
+    """Return a study of plain values that has no mistake.
+
+    Parameters
+    ----------
+    content : object
+        The content of a study file.
+    described : callable
+        Describes a mistake in one line, and where it is; the error is raised.
+    """
     try:
-        study = Study.model_validate(document.content)
+        study = Study.model_validate(content)
     except ValidationError as error:
-        mistake = errors.explain(error, document.content, _known_keys, _WORDS)
-        raise document.error(mistake) from None
+        raise described(errors.explain(error, content, _known_keys, _WORDS)) from None
     for mistake in mistakes.mistakes(study):
-        raise document.error(mistake)
+        raise described(mistake)
     return study
 
 

@@ -31,6 +31,11 @@ class ChainSpec:
         plain["evaluated"] = tuple(plain["evaluated"])
         return cls(**plain)
 
+    @property
+    def cell(self) -> dict[str, Any]:
+        """The coordinates of the chain in the dataset of its experiment."""
+        return {"regime": self.regime_name, **self.parameters, "samples": self.samples}
+
     def as_dict(self) -> dict[str, Any]:
         """Return the specification as plain values, as a job's parameters hold it."""
         plain = dict(self.__dict__)

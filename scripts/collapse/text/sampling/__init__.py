@@ -20,8 +20,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from safetensors import safe_open
-
 from collapse.artifacts import remedies
 from collapse.progress import Progress
 from collapse.text.sampling.interface import (
@@ -213,6 +211,8 @@ def _gpu() -> bool:
 
 def _check(model: Path, decoding: Decoding) -> None:
     """Refuse a damaged checkpoint, and what its configuration says it cannot do."""
+    from safetensors import safe_open
+
     path = model / "config.json"
     with remedies.reading(path, "no configuration of a model"):
         config = dict(json.loads(path.read_text(encoding="utf-8")))
