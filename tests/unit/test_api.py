@@ -109,8 +109,8 @@ def test_expectations_are_those_of_theory(tmp_path):
 @pytest.mark.parametrize("family", [f for f in families.MODULES if families.load(f).closed_form])
 def test_every_family_in_closed_form_is_simulated_and_compared_with_theory(family):
     regimes = ["replace", "accumulate"]
-    found = collapse.simulate(family, regimes, samples=20, iterations=4, seeds=3)
-    expected = collapse.expectation(family, regimes, samples=20, iterations=4)
+    found = collapse.simulate(family, regimes, samples=200, iterations=4, seeds=3)
+    expected = collapse.expectation(family, regimes, samples=200, iterations=4)
     assert set(found) == set(families.load(family).metrics)
     declared = {name for name in expected if name in found}
     for metric in declared:

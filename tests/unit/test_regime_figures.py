@@ -39,7 +39,7 @@ def test_the_best_weight_is_that_of_theory(swept, tmp_path, monkeypatch):
     curves = [line for line in axes.lines if len(line.get_xdata()) > 10]
     points = [line for line in axes.lines if len(line.get_xdata()) == len(WEIGHTS)]
     assert len(curves) == len(points) == 2
-    assert "weights.md" in axes.get_xlabel()
+    assert "docs/theory/weights.md" in axes.get_xlabel()
     # Of 2 seeds: the points are near the curve, on a logarithmic scale.
     for curve, measured in zip(curves, points, strict=True):
         x, y = measured.get_data()

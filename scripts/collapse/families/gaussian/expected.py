@@ -75,10 +75,9 @@ def expectations(
         freedom = dimension * (samples - 1 + np.cumsum([0, *fresh]))
         trace = fractions.variance, fractions.variance * np.sqrt(2 / freedom)
         error = dimension * fractions.squared_error * np.array([[1], [np.sqrt(2 / dimension)]])
-        equations = ("pairs.md, eq. (3)", "pairs.md, eq. (4)")
+        sources = "docs/theory/pairs.md, eq. (3)", "docs/theory/pairs.md, eq. (4)"
         if not regime.is_plain:
-            equations = ("weights.md, eq. (3)", "weights.md, eq. (6)")
-        sources = f"docs/theory/{equations[0]}", f"docs/theory/{equations[1]}"
+            sources = "docs/theory/weights.md, eq. (3)", "docs/theory/weights.md, eq. (6)"
     spread: Literal["exact", "least", "scale"] = "least" if arrivals is None else "exact"
     if not (regime.is_plain and known):
         spread = "scale"
