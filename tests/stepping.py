@@ -90,6 +90,7 @@ class Loop:
                 stop=shard.stop,
                 model=chain.model(t),
                 data=self.data,
+                **(chain.regime.scoring if shard.scored else {}),
                 **options,
             )
 

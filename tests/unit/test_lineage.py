@@ -56,7 +56,7 @@ def rules(plan, job_holds="step"):
 
 
 def at(point, regime, iteration, seed=0, experiment="loop"):
-    places = {"experiment": experiment, "point": point, "regime": regime, "start": "0"}
+    places = {"experiment": experiment, "point": point, "regime": regime, "kind": "", "start": "0"}
     return Wildcards(
         fromdict={**places, "stop": "10", "seed": str(seed), "iteration": str(iteration)}
     )
@@ -278,7 +278,7 @@ def made_of(plan, versions=None):
             found[chain.training_set(t)] = lineage.assemble(chain, t)
             found[chain.training(t)] = lineage.train(chain, t)
             for shard in {*chain.shards(t), *chain.evaluated_shards(t)}:
-                made = lineage.generate(chain, t, shard.start, shard.stop)
+                made = lineage.generate(chain, t, shard)
                 assert found.setdefault(shard.record, made) == made
             found[chain.evaluation(t)] = lineage.evaluate(chain, t)
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from collapse.families.declarations import Metric
 from collapse.regimes import Regime
 
@@ -19,7 +21,7 @@ OF_WEIGHTS = {
 
 #: Metrics of the selection of the synthetic samples that arrive at an iteration.
 OF_SELECTION = {
-    "acceptance_rate": Metric("kept samples over the candidates that were looked at"),
+    "accepted_share": Metric("kept samples over the candidates that were looked at"),
     "score_of_candidates": Metric("mean score of the candidates that were looked at"),
     "score_of_kept": Metric("mean score of the kept samples"),
     "wrongly_accepted": Metric(
@@ -35,3 +37,9 @@ def of_regime(regime: Regime) -> dict[str, Metric]:
     """Return the metrics that chains of a regime have because of it."""
     weighs = regime.weigh is not None or regime.provenance == "bernoulli"
     return {**(OF_WEIGHTS if weighs else {}), **(OF_SELECTION if regime.select else {})}
+
+
+def at_first(regime: Regime, samples: int) -> dict[str, float]:
+    """Return these metrics at iteration 1, which trains on real data alone; NaN for no selection."""
+    known = {"effective_sample_size": float(samples), "real_share": 1.0}
+    return {name: known.get(name, math.nan) for name in of_regime(regime)}

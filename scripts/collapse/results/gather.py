@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from collapse import families
 from collapse.artifacts import chain_file, remedies
 from collapse.artifacts.files import DamagedFileError
+from collapse.families import regime_metrics
 from collapse.results import provenance
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def write(
     family = families.load(layout["family"])
     descriptions: dict[str, tuple[str, ...]] = {
         name: (m.long_name, m.units, *filter(None, [m.comment]))
-        for name, m in family.metrics.items()
+        for name, m in {**family.metrics, **regime_metrics.METRICS}.items()
     }
     for name, field in family.parameters.model_fields.items():
         descriptions[name] = (str(field.description), "1")

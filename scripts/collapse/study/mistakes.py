@@ -10,7 +10,6 @@ from pydantic import BaseModel
 
 from collapse import families, regimes
 from collapse.artifacts.paths import BASES
-from collapse.families.contract import Family
 from collapse.regimes import Regime
 from collapse.seeding import REAL
 from collapse.study.errors import Key, Mistake, Words, one_of, shown
@@ -87,14 +86,21 @@ def _contradictions(here: Key, regime: Regime) -> Iterator[Mistake]:
         yield Mistake((*here, *keys.split(".")), found, expected)
 
 
-def _unknown_scores(written: str, regime: Regime, family: Family[Any]) -> Iterator[Mistake]:
-    """Yield the scores that a regime uses and a family does not have."""
+def _unfit_scores(written: str, regime: Regime, experiment: Experiment) -> Iterator[Mistake]:
+    """Yield the scores that a regime uses and a family does not have, or not for its data."""
+    family = families.load(experiment.family)
     for key in ("select", "weigh"):
         score = getattr(getattr(regime, key), "score", None)
+        path = ("regimes", written, key, "score")
         if score is not None and score not in family.scores:
             known = one_of(family.scores, score) if family.scores else "no score"
-            path = ("regimes", written, key, "score")
             yield Mistake(path, score, f"{known}, for the family {family.name}")
+        elif score is not None:
+            for point in experiment.points():
+                needs = family.scores[score].needs(family.parameters(**point.parameters))
+                if needs is not None:
+                    other = f"another score, because this one of {family.name} needs {needs}"
+                    yield Mistake(path, score, other)
 
 
 def _in_experiment(here: Key, experiment: Experiment, known: list[str]) -> Iterator[Mistake]:
@@ -137,10 +143,9 @@ def _in_chains(here: Key, study: Study, name: str) -> Iterator[Mistake]:
     yield from _too_long((*here, "regimes"), LONGEST_PAIR, name, max(names, key=len))
     longest = max((point.name for point in experiment.points()), key=len)
     yield from _too_long((*here, "grid"), LONGEST_NAMES, name, max(names, key=len), longest)
-    family = families.load(experiment.family)
     for index, written in enumerate(experiment.regimes):
         for regime_name, regime in study.expansions[written].items():
-            yield from _unknown_scores(written, regime, family)
+            yield from _unfit_scores(written, regime, experiment)
             for n in experiment.samples:
                 problem = _impossible(regime, experiment, n)
                 if problem:

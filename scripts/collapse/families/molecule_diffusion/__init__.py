@@ -18,6 +18,7 @@ from collapse.families.contract import Family, Iterative
 from collapse.families.declarations import (
     Headline,
     Metric,
+    Score,
     curves,
     of_data,
     parameter,
@@ -218,6 +219,12 @@ FAMILY = Family(
     name="molecule_diffusion",
     parameters=Parameters,
     metrics=METRICS | SAMPLER_METRICS,
+    scores={
+        "sanity": Score(
+            "1 for a conformation with bonds and angles in bounds and no clashing atoms, else 0.",
+            better="higher",
+        ),
+    },
     headline=Headline(
         "test_loss",
         worse="higher",
