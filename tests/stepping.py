@@ -60,7 +60,7 @@ class Loop:
         training_sets.assemble(
             chain.training_set(t),
             self.step(t, "training", seed),
-            chain.regime,
+            self.study.regime_table[self.regime],
             data=self.data if t == 1 else None,
             previous=chain.training_set(t - 1) if t > 1 else None,
             records=[shard.record for shard in chain.shards(t - 1)] if t > 1 else [],

@@ -432,9 +432,9 @@ def test_what_is_trained_on_is_what_is_selected(monkeypatch):
     fitted = []
     summarise = gaussian.Simulator.summarise
 
-    def noting(self, samples):
+    def noting(self, samples, weights):
         fitted.append(samples[0][0])
-        return summarise(self, samples)
+        return summarise(self, samples, weights)
 
     monkeypatch.setattr(gaussian.Simulator, "summarise", noting)
     loop.run()

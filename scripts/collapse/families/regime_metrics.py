@@ -40,6 +40,6 @@ def of_regime(regime: Regime) -> dict[str, Metric]:
 
 
 def at_first(regime: Regime, samples: int) -> dict[str, float]:
-    """Return these metrics at iteration 1, which trains on real data alone; NaN for no selection."""
+    """Return these metrics at iteration 1, which trains on real data alone: NaN of a selection."""
     known = {"effective_sample_size": float(samples), "real_share": 1.0}
     return {name: known.get(name, math.nan) for name in of_regime(regime)}
