@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -130,7 +131,10 @@ def _unfit(here: Key, experiment: Experiment) -> Iterator[Mistake]:
     family = families.load(experiment.family)
     for point in experiment.points():
         parameters = family.parameters(**point.parameters)
-        for key, expected in family.problems(parameters):
+        problems = family.problems(parameters)
+        if experiment.by_iteration:
+            problems = itertools.chain(problems, family.by_steps.problems(parameters))
+        for key, expected in problems:
             place = "grid" if key in experiment.axes else "settings"
             yield Mistake((*here, place, key), getattr(parameters, key), expected)
 

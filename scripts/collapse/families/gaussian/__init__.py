@@ -270,6 +270,12 @@ def expectations(
     return expected.expectations(*given, regime, samples, iterations)
 
 
+def problems_by_steps(parameters: Parameters) -> Iterator[tuple[str, str]]:
+    """Yield what steps can't do, whose training sets are one set of samples."""
+    if parameters.estimator == "within-sources":
+        yield "estimator", "maximum-likelihood or unbiased, with per_iteration"
+
+
 def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whole: bool) -> float:
     """Estimate the core-seconds of one seed of a chain (measured on a 2020s server core)."""
     d = parameters.dimension
@@ -328,6 +334,8 @@ FAMILY = Family(
     closed_form=ClosedForm(Simulator, seconds, version=3),
     # The steps are for trying out the rules and a cluster; real data is drawn, not read.
     iterative=Iterative(
-        module="collapse.families.gaussian.steps", versions={"train": 2, "generate": 2}
+        module="collapse.families.gaussian.steps",
+        versions={"train": 2, "generate": 2},
+        problems=problems_by_steps,
     ),
 )
