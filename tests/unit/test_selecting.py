@@ -17,6 +17,7 @@ from collapse.artifacts.step import Step
 from collapse.artifacts.training_sets import selections, weights_of
 from collapse.errors import JobError
 from collapse.loop import selecting, steps
+from collapse.loop.plan import jobs
 from collapse.regimes import Regime, realised
 from collapse.study import Study, StudyError
 from stepping import Loop
@@ -289,6 +290,51 @@ def test_every_combination_of_keys_runs_or_is_refused_in_one_line(tmp_path, regi
     assert np.isfinite(found["trace_ratio"])
     assert ("accepted_share" in found) == (used.select is not None)
     assert ("real_share" in found) == (used.weigh is not None or used.provenance == "bernoulli")
+
+
+@pytest.mark.parametrize(
+    ("family", "score", "settings", "needs"),
+    [
+        ("language_model", "grammatical", {"data": "some.txt"}, "data: stories"),
+        ("fine_tuning", "correct", {"data": "some.txt"}, "data: questions"),
+        ("vae", "confidence", {"data": "celeba"}, "a label, the attribute of CelebA"),
+        ("vae", "distance", {"data": "celeba"}, None),
+        ("vae", "confidence", {"data": "celeba", "label": "Smiling"}, None),
+        ("language_model", "length", {"data": "some.txt"}, None),
+    ],
+)
+def test_a_score_that_needs_other_data_is_refused(family, score, settings, needs):
+    Path("some.txt").write_text("One.\n\nTwo.\n")
+    experiment = {"family": family, "regimes": ["mine"], "iterations": 2, "seeds": 1}
+    experiment |= {"samples": 100, "settings": settings}
+    for key, value in (("select", {"candidates": 2}), ("weigh", {"real": 0.5})):
+        regime = {"keep_real": True, key: {"score": score, **value}}
+        document = {"regimes": {"mine": regime}, "experiments": {"e": experiment}}
+        Path("study.yaml").write_text(yaml.safe_dump(document))
+        said = refusal(lambda: studies.load("study.yaml"), StudyError)
+        assert (f"mine.{key}.score: found {score}, expected another" in said) == bool(needs), said
+        assert (needs or "") in said and "\n" not in said
+
+
+def test_plans_count_candidates():
+    regimes = REGIMES | {
+        "passing": {"keep_real": [True], "select": BEST | {
+            "rule": ["threshold"], "threshold": [1.0], "candidates": [500]}}}  # fmt: skip
+    found = {}
+    for name in ("plain", "best", "passing"):
+        experiment = {"family": "vae", "regimes": [name], "iterations": 2, "seeds": 1}
+        experiment |= {"samples": 500}
+        study = Study.model_validate({"regimes": regimes, "experiments": {"e": experiment}})
+        planned = jobs.of_study(study).items()
+        (found[name],) = (
+            job.steps[0].work.flops
+            for output, job in planned
+            if output.endswith(".parquet")
+            and f"/{name}/" in output.replace("/real/", "/plain/")
+            and "iter1" in output
+        )
+    assert found["best"] == pytest.approx(4 * found["plain"], rel=0.01)
+    assert found["passing"] == found["plain"]
 
 
 def test_what_a_family_can_not_do_is_refused():
