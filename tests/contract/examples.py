@@ -125,6 +125,9 @@ WORSE_TEXTS = {
 #: Differences from the model's mean that are ten times as large.
 FARTHER = _changed("difference", lambda values: [10 * value for value in values])
 
+#: Atoms that are three times as far apart.
+FAR_APART = _changed("positions", lambda places: [3 * each for each in places])
+
 #: transformers imports torch's compiler, and with it the parts for ranks, which no step needs.
 LANGUAGE_MODEL = ("torch", "torch._dynamo", "torch.distributed.fsdp", "transformers")
 
@@ -201,8 +204,8 @@ EXAMPLES = {
         }},
         imports={"prepare": ("rdkit",), "train": ("torch", "scipy")},
         damaged=Damaged("damaged.sdf", "damaged.sdf", b"nonsense\n\n\nM  END\n$$$$\n"),
-        worse={"sanity": _changed("positions", lambda places: [3 * each for each in places])},
-        selected_by="sanity",
+        worse=dict.fromkeys(("sanity", "misplaced"), FAR_APART),
+        selected_by="misplaced",
     ),
 }  # fmt: skip
 

@@ -161,8 +161,11 @@ def _length(stored: Sequence[ShardFile]) -> int:
     return sum(part.stop - part.start for part in stored)
 
 
-def selections(step: Step, training_set: TrainingSet) -> list[Selection]:
-    """Return the rows of files that a training set consists of, one selection for each file."""
+def selections(step: Step, training_set: TrainingSet, *, weighed: bool = True) -> list[Selection]:
+    """Return the rows of files that a training set consists of, one selection for each file.
+
+    With ``weighed`` they have their weights, which may be read from the files.
+    """
     order = step.order_of_real_data(_length(training_set.real)) if training_set.real else None
     selected = []
     for source in training_set.sources:
@@ -177,7 +180,7 @@ def selections(step: Step, training_set: TrainingSet) -> list[Selection]:
         if source.kind != "synthetic":
             stored = training_set.real
             if order is None:
-                weights = weighing.of_rows(source, None, subset)
+                weights = weighing.of_rows(source, None, subset) if weighed else None
                 selected.append(
                     Selection(source.kind, source.iteration, None, subset, source.size, weights)
                 )
@@ -189,7 +192,7 @@ def selections(step: Step, training_set: TrainingSet) -> list[Selection]:
             low, high = np.searchsorted(subset, (begin, end))
             if high > low:
                 rows = subset[low:high] - begin
-                weights = weighing.of_rows(source, part.path, rows)
+                weights = weighing.of_rows(source, part.path, rows) if weighed else None
                 selected.append(
                     Selection(source.kind, source.iteration, part.path, rows, end - begin, weights)
                 )

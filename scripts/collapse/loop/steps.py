@@ -248,7 +248,7 @@ def evaluate(
         step=step,
         parameters=fitting.parameters_of(step),
         data=Path(data or ""),
-        selections=training_sets.selections(step, described),
+        selections=training_sets.selections(step, described, weighed=False),
         model=Path(model),
         shards=shards,
         threads=threads,

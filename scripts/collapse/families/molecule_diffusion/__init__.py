@@ -224,6 +224,10 @@ FAMILY = Family(
             "1 for a conformation with bonds and angles in bounds and no clashing atoms, else 0.",
             better="higher",
         ),
+        "misplaced": Score(
+            "Share of the pairs of atoms that are too near each other or too far apart.",
+            better="lower",
+        ),
     },
     headline=Headline(
         "test_loss",

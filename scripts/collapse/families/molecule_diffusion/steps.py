@@ -109,10 +109,11 @@ def _rows_of_slots(step: Step, data: Path) -> NDArray[np.int64]:
 
 
 def score(job: ScoreJob[Parameters]) -> NDArray[np.float64]:
-    """Return 1 for each chemically sane conformation, and 0 for the others."""
+    """Score conformations by how chemically sane they are."""
     from collapse.families.molecule_diffusion import geometry
 
-    return geometry.sane(conformations.read(job.samples)).astype(np.float64)
+    measure = geometry.sane if job.name == "sanity" else geometry.misplaced
+    return measure(conformations.read(job.samples)).astype(np.float64)
 
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
