@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import ks_2samp
 
 from collapse.families import gaussian, regime_metrics
 from collapse.loop.closed_form import run_chain
@@ -19,7 +20,7 @@ OWN = {
     "sliding": {"keep_real": [4], "memory": [2], "budget": ["n"]},
     "fed": {"keep_real": [0], "memory": [2], "fresh_real": ["0.5n"]},
     "best": {
-        "keep_real": [True], "weigh": {"real": ["1*t^-1"]},
+        "keep_real": [True], "weigh": {"real": ["1-0.4*t^-1"]},
         "select": {"score": ["distance"], "candidates": [4], "error": [0.2]}},
     "softmax": {
         "keep_real": [True], "weigh": {"score": ["distance"], "power": [-1.0]},
@@ -92,6 +93,8 @@ def test_iteration_1_is_the_same_to_rounding_for_every_seed(dimension):
 def test_later_iterations_have_the_law_of_the_chain_at_once_and_of_theory(regime):
     """Means over seeds within five standard errors; of theory, at once and step by step.
 
+    Metrics of what the regime did are compared by their distributions.
+
     The chain at once has 20 times as many seeds, so that its own error hardly counts. Both
     share the real data of their common seeds, which makes them closer, never farther.
     """
@@ -106,9 +109,8 @@ def test_later_iterations_have_the_law_of_the_chain_at_once_and_of_theory(regime
     of_regime = steps.keys() - set(METRICS)
     assert of_regime == chain.keys() - set(METRICS)
     for name in of_regime:  # iteration 1 has none of its own
-        steps[name][:, 0] = chain[name][:, 0] = 0
-        error = chain[name].std(axis=0) / root + 1e-12
-        assert np.all(np.abs(steps[name].mean(axis=0) - chain[name].mean(axis=0)) < 5 * error)
+        for one, other in zip(steps[name].T[1:], chain[name].T[1:], strict=True):
+            assert ks_2samp(one.round(9), other.round(9)).pvalue > 1e-5, name
     for name in METRICS:
         error = chain[name].std(axis=0) / root
         assert np.all(np.abs(steps[name].mean(axis=0) - chain[name].mean(axis=0)) < 5 * error)
