@@ -71,14 +71,14 @@ def generate(
     slots = np.asarray(job.slots, dtype=np.int64)
     if select is None:
         drawn = drawing.candidates(slots, range(1), score)
-        with drawn.kept(), _writing(job.output) as writer:
+        with drawn.kept(), _Writer(job.output) as writer:
             writer.write(drawn.rows(np.arange(len(slots))), drawn.group)
         return drawn.details
     sums = _Sums()
     selecting = _Selecting(drawing, select, family.scores[select.score].sign, sums)
     threshold = select.rule == "threshold"
     size = AT_ONCE if threshold else max(1, AT_ONCE // select.candidates)
-    with _writing(job.output) as writer:
+    with _Writer(job.output) as writer:
         for start in range(0, len(slots), size):
             block = slots[start : start + size]
             one = selecting.first_that_pass(block) if threshold else selecting.chosen(block)
@@ -104,6 +104,9 @@ class _Writer:
         self._path = path
         self._file: parquet.ParquetWriter | None = None
 
+    def __enter__(self) -> _Writer:
+        return self
+
     def write(self, samples: pa.Table, group: int) -> None:
         if self._file is None:
             self._file = parquet.ParquetWriter(
@@ -111,18 +114,9 @@ class _Writer:
             )
         self._file.write_table(samples, row_group_size=group)
 
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._file is not None:
             self._file.close()
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[_Writer]:
-    writer = _Writer(path)
-    try:
-        yield writer
-    finally:
-        writer.close()
 
 
 @dataclass
@@ -182,15 +176,18 @@ class _Drawing:
         """Generate some candidates of slots, with the scores to select by and to store."""
         path = self.job.output.with_name(f"{self.job.output.name}.candidates")
         shape = len(candidates), len(slots)
-        details = self.steps.generate(
-            replace(self.job, slots=slots.tolist(), candidates=candidates, output=path)
-        )
-        found = files.parquet_rows(path)
-        if found != shape[0] * shape[1]:
-            raise DamagedFileError(f"{path}: found {found} samples, expected {shape[0] * shape[1]}")
-        scores = {
-            name: self._score(name, path).reshape(shape).T for name in {selecting, self.stored}
-        }
+        job = replace(self.job, slots=slots.tolist(), candidates=candidates, output=path)
+        try:
+            details = self.steps.generate(job)
+            found, expected = files.parquet_rows(path), shape[0] * shape[1]
+            if found != expected:
+                raise DamagedFileError(f"{path}: found {found} samples, expected {expected}")
+            scores = {
+                name: self._score(name, path).reshape(shape).T for name in {selecting, self.stored}
+            }
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
         return _Candidates(path, len(slots), scores[selecting], scores[self.stored], details)
 
     def _score(self, name: str, path: Path) -> Array:
