@@ -22,6 +22,7 @@ except ModuleNotFoundError as error:
     )
 
 from collapse.artifacts import remedies
+from collapse.artifacts.paths import SCORED
 from collapse.cluster import executor
 from collapse.loop import records
 from collapse.loop.chain_inputs import ChainInputs
@@ -36,6 +37,7 @@ wildcard_constraints:
     regime=r"[^/]+",
     seed=r"\d+",
     iteration=r"[1-9]\d*",
+    kind=f"|{SCORED}",
     start=r"\d+",
     stop=r"\d+",
 

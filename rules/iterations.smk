@@ -8,13 +8,14 @@
 #        model/               checkpoint
 #        training.json        learning curve, cost
 #        synthetic/           shards as Parquet, each with its record
+#        synthetic-scored/    the same of regimes that select or weigh samples by a score
 #        metrics.json         on real test data
 #        evaluation.json      what the metrics are made of
 #        portrait.npz         arrays that pictures show, of families with pictures
 #      results/{experiment}/{point}/{regime}.nc                      metrics, seed x iteration
 #
-# Iteration 1 is stored under the regime `real`, and a file's point names only the parameters that
-# matter to the file (scripts/collapse/artifacts/paths.py). iter{t}/.training has the state from
+# Iteration 1 is stored under the regime `real`, except shards with scores, and a file's point names
+# only the parameters that matter to the file (scripts/collapse/artifacts/paths.py). iter{t}/.training has the state from
 # which an interrupted training continues. It is no output, because Snakemake deletes the outputs of
 # failed jobs.
 #
@@ -124,10 +125,10 @@ rule generate:
     input:
         unpack(steps.inputs_of("generate")),
     output:
-        shard=f"{ITERATION}/synthetic/{{start}}-{{stop}}.parquet",
-        record=f"{ITERATION}/synthetic/{{start}}-{{stop}}.json",
+        shard=f"{ITERATION}/synthetic{{kind}}/{{start}}-{{stop}}.parquet",
+        record=f"{ITERATION}/synthetic{{kind}}/{{start}}-{{stop}}.json",
     log:
-        f"logs/generate/{STEP_LOG}-{{start}}-{{stop}}.log",
+        f"logs/generate/{STEP_LOG}{{kind}}-{{start}}-{{stop}}.log",
     conda:
         environment_of
     threads: 1

@@ -62,7 +62,7 @@ class Loop:
         training_sets.assemble(
             chain.training_set(t),
             self.step(t, "training", seed),
-            chain.regime,
+            self.study.regime_table[self.regime],
             data=self.data if t == 1 else None,
             previous=chain.training_set(t - 1) if t > 1 else None,
             records=[shard.record for shard in chain.shards(t - 1)] if t > 1 else [],
@@ -92,6 +92,7 @@ class Loop:
                 stop=shard.stop,
                 model=chain.model(t),
                 data=self.data,
+                **(chain.regime.scoring if shard.scored else {}),
                 **options,
             )
 

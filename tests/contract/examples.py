@@ -83,6 +83,10 @@ class Example:
         Share of the samples, at least, that are no copies of others.
     damaged : Damaged or None
         Real data that can't be read, of a family that has a data set.
+    worse : mapping of str to callable
+        Of each score, what makes a sample worse: takes and returns a column of samples, by name.
+    selected_by : str
+        The score by which the checks select samples that are written by steps.
     """
 
     chains: tuple[Chains, ...] = ()
@@ -93,12 +97,36 @@ class Example:
     rounding: float = 0.0
     distinct: float = 0.9
     damaged: Damaged | None = None
+    worse: Mapping[str, Callable[[dict[str, list[Any]]], dict[str, list[Any]]]] = field(
+        default_factory=dict
+    )
+    selected_by: str = ""
 
     @property
     def libraries(self) -> set[str]:
         """What has to be installed; checks of steps are skipped where it is not."""
         return {name for names in self.imports.values() for name in names}
 
+
+Columns = dict[str, list[Any]]
+
+
+def _changed(name: str, change: Callable[[Any], Any]) -> Callable[[Columns], Columns]:
+    """Return the function that changes every entry of a column."""
+    return lambda columns: {**columns, name: [change(each) for each in columns[name]]}
+
+
+#: Stories and pairs are no sentences backwards, and shorter by half; likewise unlikely.
+BACKWARDS = _changed("text", lambda text: text[::-1])
+WORSE_TEXTS = {
+    "log_likelihood": _changed("tokens", lambda tokens: tokens[::-1]),
+    "length": _changed("tokens", lambda tokens: tokens[: len(tokens) // 2]),
+}
+#: Differences from the model's mean that are ten times as large.
+FARTHER = _changed("difference", lambda values: [10 * value for value in values])
+
+#: Atoms that are three times as far apart.
+FAR_APART = _changed("positions", lambda places: [3 * each for each in places])
 
 #: transformers imports torch's compiler, and with it the parts for ranks, which no step needs.
 LANGUAGE_MODEL = ("torch", "torch._dynamo", "torch.distributed.fsdp", "transformers")
@@ -112,6 +140,8 @@ EXAMPLES = {
         steps={"samples": 20, "grid": {"dimension": [5]}},
         # A subset of a pool may have no spread at all in some direction.
         unknown=("squared_step_of_mean",),
+        worse=dict.fromkeys(("distance", "reward", "log_density"), FARTHER),
+        selected_by="distance",
     ),
     "linear_regression": Example(
         chains=(
@@ -156,6 +186,8 @@ EXAMPLES = {
         imports={"prepare": ("tokenizers",), "train": LANGUAGE_MODEL},
         unknown=("mode_distance", "mode_distance_of_data"),
         damaged=Damaged("damaged.jsonl", "damaged.jsonl", b'{"text": "cut'),
+        worse={**WORSE_TEXTS, "grammatical": BACKWARDS},
+        selected_by="log_likelihood",
     ),
     "fine_tuning": Example(
         steps={"samples": 40, "settings": {
@@ -165,6 +197,8 @@ EXAMPLES = {
         imports={"prepare": ("tokenizers",), "train": LANGUAGE_MODEL},
         unknown=("correct_share", "mode_distance", "mode_distance_of_data"),
         damaged=Damaged("damaged.jsonl", "damaged.jsonl", b'{"prompt": "cut'),
+        worse={**WORSE_TEXTS, "correct": BACKWARDS},
+        selected_by="length",
     ),
     "vae": Example(
         steps={"samples": 60, "settings": {
@@ -173,6 +207,12 @@ EXAMPLES = {
         files=lambda: pictures.folder(Path("images"), train=80, test=30, classes=("a", "b")),
         imports={"prepare": ("sklearn", "pandas", "scipy", "scipy.stats"), "train": ("torch",)},
         damaged=Damaged("images", "images/train/b/0003.png", b"\x89PNG\r\n\x1a\n cut"),
+        # Pixels that are all the same have no class, and those of a negative no mode nearby.
+        worse={
+            "confidence": _changed("image", lambda pixels: bytes([128] * len(pixels))),
+            "distance": _changed("image", lambda pixels: bytes(255 - each for each in pixels)),
+        },
+        selected_by="distance",
     ),
     "molecule_diffusion": Example(
         steps={"samples": 12, "grid": {"diffusion_steps": [4]}, "settings": {
@@ -181,6 +221,8 @@ EXAMPLES = {
         }},
         imports={"prepare": ("rdkit",), "train": ("torch", "scipy")},
         damaged=Damaged("damaged.sdf", "damaged.sdf", b"nonsense\n\n\nM  END\n$$$$\n"),
+        worse=dict.fromkeys(("sanity", "misplaced"), FAR_APART),
+        selected_by="misplaced",
     ),
 }  # fmt: skip
 

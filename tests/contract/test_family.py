@@ -25,13 +25,16 @@ import pytest
 from collapse import families, job
 from collapse import study as studies
 from collapse.artifacts import manifest
+from collapse.artifacts.manifest import Weighing
 from collapse.artifacts.training_sets import DATASET
 from collapse.errors import JobError
 from collapse.families.declarations import STAGES
+from collapse.families.step_jobs import ScoreJob
 from collapse.loop import run, steps
 from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED
 from collapse.results import pictures, samples
+from collapse.seeding import Streams
 from collapse.study import StudyError
 from collapse.study.errors import shown
 from contract import examples
@@ -300,6 +303,19 @@ def test_theory_speaks_of_metrics_that_are_there(name, number, regime):
         assert tag in (PROJECT / page).read_text(), f"{metric}: {expected.source}"
 
 
+@each(examples.declaring(lambda family: family.closed_form and family.scores))
+def test_scores_of_samples_in_closed_form_are_numbers(name):
+    for chain in examples.of(name).chains:
+        family = families.load(name)
+        streams = Streams("e", "p", "r", SEEDS)
+        parameters = family.parameters(**chain.parameters)
+        simulator = family.closed_form.simulator(parameters, SAMPLES, streams)
+        drawn = simulator.real(1, SAMPLES)
+        for score in family.scores:
+            found = simulator.score(score, drawn)
+            assert found.shape == (len(SEEDS), SAMPLES) and np.isfinite(found).all(), score
+
+
 # Chains by steps.
 
 
@@ -434,6 +450,55 @@ def test_samples_do_not_depend_on_how_shards_are_cut(name, loop):
 
 
 @BY_STEPS
+def test_selected_samples_do_not_depend_on_how_shards_are_cut(name, loop):
+    """Nor are they other ones than the best of candidates, of which the first are the plain ones.
+
+    Scores by a model round as its batches do.
+    """
+    chain = loop.chain()
+    plain = parquet.read_table(shards_of(chain, 1)[0].path)
+    score = examples.of(name).selected_by
+    given = {"model": chain.model(1), "data": loop.data, "score": score}
+    given["select"] = {"score": score, "candidates": 3}
+    parts = []
+    for start, stop in ((0, 9), (0, 4), (4, 9)):
+        step = loop.step(1, "generation")
+        steps.generate("part.parquet", "part.json", step, start=start, stop=stop, **given)
+        parts.append((parquet.read_table("part.parquet"), manifest.read_shard_record("part.json")))
+    (whole, record), *cut = parts
+    both = pa.concat_tables([table for table, _ in cut])
+    assert both.drop("score").equals(whole.drop("score"))
+    np.testing.assert_allclose(both["score"], whole["score"], rtol=1e-5)
+    sums = [each.details["selection"] for _, each in cut]
+    for key, total in record.details["selection"].items():
+        assert sum(one[key] for one in sums) == pytest.approx(total, rel=1e-5)
+    assert record.details["selection"]["looked_at"] == 27
+    kept = [row in plain.slice(0, 9).to_pylist() for row in whole.drop("score").to_pylist()]
+    assert 0 < sum(kept) < 9
+
+
+@BY_STEPS
+def test_scores_are_numbers_that_are_worse_of_what_is_worse(name, loop):
+    family, example = families.load(name), examples.of(name)
+    assert example.worse.keys() == family.scores.keys()
+    given = {"step": loop.step(1, "generation"), "data": Path(loop.data or "")}
+    given["parameters"] = loop.branches.parameters(loop.point)
+    better = Path(loop.data, "train.parquet") if loop.data else shards_of(loop.chain(), 1)[0].path
+    held = parquet.read_table(better)
+    found = {}
+    for score, worse in example.worse.items():
+        changed = pa.Table.from_pydict(worse(held.to_pydict()), held.schema)
+        parquet.write_table(changed, "worse.parquet")
+        for path in (better, "worse.parquet"):
+            files = {"samples": Path(path), "model": Path(loop.chain().model(1))}
+            job_of_score = ScoreJob(name=score, **files, **given)
+            found[path] = families.load_steps(family).score(job_of_score)
+            assert found[path].shape == (len(held),) and np.isfinite(found[path]).all(), score
+        sign = family.scores[score].sign
+        assert np.mean(sign * (found[better] - found["worse.parquet"])) > 0, score
+
+
+@BY_STEPS
 @pytest.mark.parametrize("which", ["checkpoint", "real data"])
 def test_what_is_lost_or_cut_short_is_one_line_with_its_remedy(name, which, loop):
     """Whichever file of a checkpoint or of the real data it is, in whichever step reads it."""
@@ -503,6 +568,31 @@ def test_two_ranks_train_what_one_does(name, loop):
     together = record_of(loop.chain(), 1)["curve"]
     assert len(alone) == len(together) > 1
     for one, two in zip(alone, together, strict=True):
+        assert two == pytest.approx(one, rel=2e-5)
+
+
+@TRAINED
+def test_a_weighted_training_resumes_and_is_the_same_in_two_ranks(name, loop, monkeypatch):
+    chain = loop.chain()
+    plain, path = record_of(chain, 2)["curve"], chain.training_set(2)
+    found, sources = manifest.read_training_set(path), []
+    for one in found.sources:
+        factor = 1.5 if one.kind == "real" else 0.5
+        weighing = Weighing(number=one.size, total=one.size, square=one.size, factor=factor)
+        sources.append(one.model_copy(update={"weighing": weighing}))
+    manifest.write(path, found.model_copy(update={"sources": tuple(sources)}))
+    loop.train(2)
+    curve = record_of(chain, 2)["curve"]
+    assert len(curve) == len(plain)
+    for one, two in zip(curve, plain, strict=True):
+        assert one["train_loss"] != pytest.approx(two["train_loss"], rel=1e-4)
+    stopped_halfway(monkeypatch)
+    with pytest.raises(JobError, match="stopped by SIGTERM"):
+        loop.train(2)
+    loop.train(2)
+    assert record_of(chain, 2)["curve"] == curve
+    loop.train(2, ranks=2)
+    for one, two in zip(curve, record_of(chain, 2)["curve"], strict=True):
         assert two == pytest.approx(one, rel=2e-5)
 
 

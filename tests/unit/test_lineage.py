@@ -56,7 +56,7 @@ def rules(plan, job_holds="step"):
 
 
 def at(point, regime, iteration, seed=0, experiment="loop"):
-    places = {"experiment": experiment, "point": point, "regime": regime, "start": "0"}
+    places = {"experiment": experiment, "point": point, "regime": regime, "kind": "", "start": "0"}
     return Wildcards(
         fromdict={**places, "stop": "10", "seed": str(seed), "iteration": str(iteration)}
     )
@@ -221,13 +221,19 @@ EXTENSIONS = {
     "shard size": {"shard_size": 3},
     "retention": {"keep_models": "none"},
     "evaluations": {"iterations": 9, "evaluations": 3},
+    "selection": {"regimes": ["replace", "best", "accumulate-subsample", "weighed", "arriving"]},
+}
+CHOOSING = {
+    "best": {"keep_real": [True], "select": {"score": ["distance"], "candidates": [4]}},
+    "weighed": {"keep_real": [True], "weigh": {"score": ["distance"], "power": [-1.0]}},
+    "arriving": {"keep_real": [True], "fresh_real": ["0.5n"], "provenance": ["bernoulli"]},
 }
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
 def test_extending_a_study_changes_no_step_of_it(extension):
     before = steps_of(study(loop=GAUSSIAN))
-    after = steps_of(study(loop=GAUSSIAN | EXTENSIONS[extension], other=GAUSSIAN))
+    after = steps_of(study(CHOOSING, loop=GAUSSIAN | EXTENSIONS[extension], other=GAUSSIAN))
     assert before.items() <= after.items()
 
 
@@ -278,7 +284,7 @@ def made_of(plan, versions=None):
             found[chain.training_set(t)] = lineage.assemble(chain, t)
             found[chain.training(t)] = lineage.train(chain, t)
             for shard in {*chain.shards(t), *chain.evaluated_shards(t)}:
-                made = lineage.generate(chain, t, shard.start, shard.stop)
+                made = lineage.generate(chain, t, shard)
                 assert found.setdefault(shard.record, made) == made
             found[chain.evaluation(t)] = lineage.evaluate(chain, t)
     return found
@@ -287,8 +293,48 @@ def made_of(plan, versions=None):
 @pytest.mark.parametrize("extension", sorted(EXTENSIONS.keys() - {"shard size"}))
 def test_extending_a_study_changes_the_identity_of_nothing_in_it(extension):
     before = made_of(study(loop=GAUSSIAN))
-    after = made_of(study(loop=GAUSSIAN | EXTENSIONS[extension], other=GAUSSIAN))
+    after = made_of(study(CHOOSING, loop=GAUSSIAN | EXTENSIONS[extension], other=GAUSSIAN))
     assert before.items() <= after.items()
+
+
+def test_what_selects_nothing_is_made_of_what_it_always_was():
+    """So that no result of earlier versions is made again."""
+    settings = {"generate": {"start", "stop"}, "assemble": {"keep_real", "memory", "budget"}}
+    for made in made_of(study(loop=GAUSSIAN)).values():
+        assert made.get("settings", {}).keys() <= settings.get(made["rule"], set())
+        assert made["step"].keys() == {
+            *("experiment", "point", "data_point", "regime", "seed", "iteration", "family"),
+            *("parameters", "samples"),
+        }
+
+
+@pytest.mark.parametrize("name", CHOOSING)
+def test_shards_with_scores_are_a_regimes_own_from_iteration_1_on(name):
+    """Metrics of samples are those of what the model writes, which iterations 1 share."""
+    plan = study(CHOOSING, loop={**TEXT, "regimes": ["replace"]}, mine=GAUSSIAN | {
+        "regimes": [name], "shard_size": 4})  # fmt: skip
+    branches = Branches(plan, "mine")
+    (chain,), regime = branches.all(), plan.regime_table[name]
+    lineage, scored = Lineage(branches, {}), bool(regime.scores)
+    for t in (1, 2):
+        shards, evaluated = chain.shards(t), chain.evaluated_shards(t)
+        assert sum(one.stop - one.start for one in shards) >= chain.regime.generated(t + 1, 10)
+        own = name if scored or t > 1 else seeding.REAL
+        folder = f"/{own}/seed0/iter{t}/synthetic{'-scored' if scored else ''}/"
+        assert all(folder in one.path and one.scored == scored for one in shards)
+        selected = t > 1 and name == "best"
+        assert all(one in shards for one in evaluated) == (not selected and (t > 1 or not scored))
+        made = lineage.generate(chain, t, shards[0])
+        assert made["settings"].keys() == {"start", "stop", *regime.scoring}
+        assert shards[0].record in lineage.assemble(chain, t + 1)["inputs"]
+        assert evaluated[0].record in lineage.evaluate(chain, t)["inputs"]
+        place = Wildcards(fromdict={**vars(at(chain.points.generation, own, t, experiment="mine")),
+            "kind": shards[0].kind, "start": "0", "stop": str(shards[0].stop)})  # fmt: skip
+        step = rules(plan).step_of("generate", place)
+        assert (step.shard, step.log) == (
+            shards[0],
+            f"logs/generate/mine/{POINT}/{own}/seed0/iter{t}{shards[0].kind}-0-4.log",
+        )
 
 
 #: What each step's artifact depends on: the steps from which its chain reaches it.

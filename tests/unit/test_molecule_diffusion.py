@@ -320,7 +320,7 @@ def generated(network, some, seed=3, slots=None, steps=20):
         some.take,
         slots or range(some.size),
         cycle=some.size,
-        seed=seed,
+        seeds=[seed],
         parameters=Parameters(diffusion_steps=steps),
     )
 
@@ -361,7 +361,7 @@ def test_slots_beyond_the_molecules_begin_again_with_other_noise():
         lambda slots: some.take(slots % 4),
         range(8),
         cycle=4,
-        seed=3,
+        seeds=[3],
         parameters=Parameters(diffusion_steps=3),
     )
     assert (twice.atoms == np.tile(some.atoms, 2)).all()

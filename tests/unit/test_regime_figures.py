@@ -62,7 +62,7 @@ def test_reward_stands_above_diversity_of_regimes_that_select(tmp_path, monkeypa
     assert len(diversity.lines[0].get_ydata()) == 4
     drawings.clear()
     figures.draw(dataset, list(plan.chains("loop")), tmp_path)
-    panels = drawings["acceptance-rate"].axes
+    panels = drawings["accepted-share"].axes
     assert [axes.get_title() for axes in panels] == ["best"], "replace selects nothing"
     assert "effective-sample-size" not in drawings
 

@@ -107,7 +107,7 @@ def test_a_sample_depends_on_its_slot_alone(family, rule):
 def test_attempts_go_on_beyond_those_that_are_drawn_at_once():
     how = {"rule": "threshold", "threshold": 0.05, "candidates": 50 * AT_ONCE}
     metrics = run("gaussian", selecting("distance", **how), 50, 2, 20, target=0.0)
-    rate = 1 / metrics["acceptance_rate"][:, 1].mean()
+    rate = 1 / metrics["accepted_share"][:, 1].mean()
     assert rate > AT_ONCE
     assert (metrics["score_of_kept"][:, 1] <= 0.05).all()
 
@@ -133,7 +133,7 @@ def test_metrics_of_selection_are_what_they_say():
     # The distance of a standard normal is below 1 with probability 0.6827.
     right, wrong = 0.6827 * 0.9, 0.3173 * 0.1
     for name, expected in (
-        ("acceptance_rate", right + wrong),
+        ("accepted_share", right + wrong),
         ("wrongly_accepted", wrong / (right + wrong)),
         ("score_of_candidates", np.sqrt(2 / np.pi)),
     ):

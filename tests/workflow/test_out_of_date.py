@@ -271,7 +271,7 @@ def text(tmp_path, monkeypatch):
             records[chain.training(t)] = lineage.train(chain, t)
             records[chain.evaluation(t)] = lineage.evaluate(chain, t)
             for shard in {*chain.shards(t), *chain.evaluated_shards(t)}:
-                records[shard.record] = lineage.generate(chain, t, shard.start, shard.stop)
+                records[shard.record] = lineage.generate(chain, t, shard)
         for path, made_of in records.items():
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             Path(path).write_text(json.dumps({"made_of": made_of}))

@@ -12,7 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from collapse.artifacts import files, remedies
 from collapse.artifacts.files import DamagedFileError
@@ -54,10 +60,42 @@ class Dataset(_Artifact):
     details: dict[str, Any] = {}
 
 
-class SourceRecord(_Record):
+class _Extended(_Record):
+    """A record that leaves out what most do not have, so that theirs stay as they are."""
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = plain(self)
+        return {key: value for key, value in found.items() if key not in _ABSENT or value}
+
+
+#: Keys that records only have if there is something to say.
+_ABSENT = ("weighing", "metrics")
+
+
+class Weighing(_Record):
+    """How much the samples of a source count.
+
+    A sample counts ``factor``, or if ``score`` names a score that is stored with it, ``factor``
+    times its score to the ``power``. ``number`` samples have a weight, and ``total`` and ``square``
+    are the sums of all weights of the pool's samples and of their squares, without the factor.
+    With ``replacement``, weights are probabilities of the draw from the source instead.
+    """
+
+    number: float
+    total: float
+    square: float
+    factor: float = 1.0
+    score: str | None = None
+    power: float = 1.0
+    replacement: bool = False
+
+
+class SourceRecord(_Extended):
     """A source of a training set: ``count`` of its ``size`` samples in the pool.
 
-    ``first`` is where real data begins in the seed's order of all real data; else it is 0.
+    ``first`` is where real data begins in the seed's order of all real data; else it is 0. Without
+    ``weighing``, each of its samples counts 1.
     """
 
     kind: Literal["real", "fresh", "synthetic"]
@@ -66,12 +104,14 @@ class SourceRecord(_Record):
     count: int
     first: int = 0
     files: tuple[ShardFile, ...] = ()
+    weighing: Weighing | None = None
 
 
-class TrainingSet(_Artifact):
+class TrainingSet(_Artifact, _Extended):
     """The training set of one iteration; ``real`` are the files of all real training data.
 
-    Families whose real data is drawn, not read, have no such files.
+    Families whose real data is drawn, not read, have no such files. ``metrics`` are those of what
+    the regime did for this iteration (`collapse.families.regime_metrics`).
     """
 
     experiment: str
@@ -81,6 +121,7 @@ class TrainingSet(_Artifact):
     iteration: int
     real: tuple[ShardFile, ...] = ()
     sources: tuple[SourceRecord, ...]
+    metrics: dict[str, float] = {}
 
     @property
     def size(self) -> int:

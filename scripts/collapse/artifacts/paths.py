@@ -65,12 +65,26 @@ def base_folder(identity: str) -> str:
 
 
 class Shard(NamedTuple):
-    """The paths of a shard, samples ``start`` to ``stop`` of an iteration, and of its record."""
+    """The paths of a shard, samples ``start`` to ``stop`` of an iteration, and of its record.
+
+    ``scored`` tells whether it holds samples that the regime selects or weighs by a score, with
+    the scores, or the samples of the model's first candidates as they come.
+    """
 
     start: int
     stop: int
     path: str
     record: str
+    scored: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What the names of the shard's folder and log say of it: nothing, or `SCORED`."""
+        return SCORED if self.scored else ""
+
+
+#: Of the wildcard that the folder of a shard ends with: nothing, or that its samples have scores.
+SCORED = "-scored"
 
 
 class Points(NamedTuple):
@@ -139,13 +153,27 @@ class Branch:
         return f"{self._folder(t, self.points.training)}/{holds}.json"
 
     def shards(self, t: int) -> list[Shard]:
-        """Return the shards that iteration t + 1 needs of the samples of iteration t."""
-        return list(self._cut(t, self.regime.generated(t + 1, self.samples)))
+        """Return the shards that iteration t + 1 needs of the samples of iteration t.
+
+        If the regime selects or weighs samples by a score, they are its own at iteration 1 too.
+        """
+        count = self.regime.generated(t + 1, self.samples)
+        if not self.regime.scores:
+            return list(self._cut(t, count))
+        cuts = itertools.pairwise([*range(0, count, self.shard_size), count])
+        return [self.shard(t, start, stop, scored=True) for start, stop in cuts]
 
     def evaluated_shards(self, t: int) -> list[Shard]:
-        """Return the shards that an evaluation reads; at iteration 1 all regimes share them."""
-        written = self.samples if t == 1 else self.regime.generated(t + 1, self.samples)
-        return [shard for shard in self._cut(t, written) if shard.start < self.evaluated_samples]
+        """Return the shards that an evaluation reads; at iteration 1 all regimes share them.
+
+        They are what the model writes, before any selection, so that metrics of samples are those
+        of the model under every regime.
+        """
+        if t > 1 and self.regime.select is not None:
+            written = self.regime.generated(t + 1, self.samples)
+            return list(self._cut(t, min(written, self.evaluated_samples)))
+        shards = self._cut(t, self.samples) if t == 1 else self.shards(t)
+        return [shard for shard in shards if shard.start < self.evaluated_samples]
 
     def _cut(self, t: int, count: int) -> Iterator[Shard]:
         """Yield the shards into which samples are cut.
@@ -161,11 +189,17 @@ class Branch:
             if start < count:
                 yield self.shard(t, start, stop)
 
-    def shard(self, t: int, start: int, stop: int) -> Shard:
+    def shard(self, t: int, start: int, stop: int, *, scored: bool = False) -> Shard:
         """Return the shard that holds samples ``start`` to ``stop`` of the model of iteration t."""
-        name = f"{self._folder(t, self.points.generation)}/synthetic/{start}-{stop}"
-        return Shard(start, stop, f"{name}.parquet", f"{name}.json")
+        folder = self._folder(t, self.points.generation)
+        if t == 1 and scored:  # no other regime shares it
+            folder = self._place(self.points.generation, self.regime_name, t)
+        name = f"{folder}/synthetic{SCORED if scored else ''}/{start}-{stop}"
+        return Shard(start, stop, f"{name}.parquet", f"{name}.json", scored)
 
     def _folder(self, t: int, shared_point: str) -> str:
-        point, regime = (shared_point, REAL) if t == 1 else (self.points.later, self.regime_name)
+        place = (shared_point, REAL) if t == 1 else (self.points.later, self.regime_name)
+        return self._place(*place, t)
+
+    def _place(self, point: str, regime: str, t: int) -> str:
         return f"results/{self.experiment}/{point}/{regime}/seed{self.seed}/iter{t}"

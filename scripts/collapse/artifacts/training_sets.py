@@ -13,21 +13,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse import seeding
-from collapse.artifacts import identity, manifest, remedies
+from collapse import regimes, seeding
+from collapse.artifacts import identity, manifest, remedies, weighing
 from collapse.artifacts.identity import MadeOf
 from collapse.artifacts.manifest import ShardFile, SourceRecord, TrainingSet
 from collapse.artifacts.paths import DATASET
 from collapse.artifacts.step import Step
 from collapse.errors import JobError
-from collapse.regimes import Regime, Source, draw_counts
+from collapse.regimes import Regime, Source
 
 
 class Selection(NamedTuple):
     """Samples of one file: ``rows`` are their positions among its ``size``, in ascending order.
 
-    Without a path, they are positions in the real data that the family draws at ``iteration``,
-    ``size`` samples.
+    A row that was drawn several times is there as often. Without a path, they are positions in the
+    real data that the family draws at ``iteration``, ``size`` samples. ``weights`` say how much
+    each row counts; None means 1.
     """
 
     kind: str
@@ -35,6 +36,24 @@ class Selection(NamedTuple):
     path: str | None
     rows: NDArray[np.int64]
     size: int
+    weights: NDArray[np.float64] | None = None
+
+
+def weights_of(selections: Sequence[Selection]) -> NDArray[np.float64] | None:
+    """Return how much each sample of a training set counts; None if each counts 1."""
+    if all(one.weights is None for one in selections):
+        return None
+    return np.concatenate(
+        [np.ones(len(one.rows)) if one.weights is None else one.weights for one in selections]
+    )
+
+
+def realised(
+    regime: Regime, n: int, iterations: int, experiment: str, point: str, name: str, seed: int
+) -> Regime:
+    """Return the regime of a chain, with the numbers of real samples that it draws, if any."""
+    stream = seeding.stream(experiment, point, name, seed, 1, "provenance")
+    return regimes.realised(regime, n, iterations, stream)
 
 
 def assemble(
@@ -78,35 +97,39 @@ def assemble(
         available = _length(real)
         if data is not None and available < n:
             raise JobError(f"{data}: found {available} samples of real data, expected at least {n}")
-        pools: dict[tuple[str, int], tuple[ShardFile, ...]] = {}
+        before: Sequence[SourceRecord] = ()
     else:
-        before = read_own(previous, step, t - 1)
-        real = before.real
-        pools = {(source.kind, source.iteration): source.files for source in before.sources}
-    newest = tuple(manifest.read_shard_record(path).shard for path in records)
+        known = read_own(previous, step, t - 1)
+        real, before = known.real, known.sources
+        regime = realised(regime, n, t, step.experiment, step.point, step.regime, step.seed)
+    pools = {(source.kind, source.iteration): source.files for source in before}
+    newest = [manifest.read_shard_record(path) for path in records]
     if newest:
-        pools["synthetic", t - 1] = newest
-    pool = regime.pool(t, n)
-    budget = regime.training_size(t, n, sum(source.size for source in pool))
-    counts = draw_counts(pool, budget, step.stream("counts")) if t > 1 else [n]
-    sources = []
-    for source, count in zip(pool, counts, strict=True):
+        pools["synthetic", t - 1] = tuple(record.shard for record in newest)
+    pool, files = regime.pool(t, n), []
+    for source in pool:
         written = source.kind == "synthetic"
         stored = pools.get((source.kind, source.iteration), ()) if written else real
-        first = _first(regime, source, n)
-        held = max(0, _length(stored) - first)
+        held = max(0, _length(stored) - _first(regime, source, n))
         if (written or stored) and held < source.size:
             raise JobError(
                 f"{output}: found {held} samples of {_named(source)}, expected {source.size}"
             )
+        files.append(stored if written else ())
+    composed = weighing.compose(regime, step, pool, files, before)
+    sources = []
+    for source, stored, count, weighs in zip(
+        pool, files, composed.counts, composed.weighings, strict=True
+    ):
         sources.append(
             SourceRecord(
                 kind=source.kind,
                 iteration=source.iteration,
                 size=source.size,
                 count=int(count),
-                first=first,
-                files=stored if written else (),
+                first=_first(regime, source, n),
+                files=stored,
+                weighing=weighs,
             )
         )
     training_set = TrainingSet(
@@ -117,6 +140,7 @@ def assemble(
         iteration=t,
         real=real,
         sources=tuple(sources),
+        metrics=composed.metrics | weighing.of_selection(newest),
         made_of=made_of or {},
     )
     manifest.write(output, training_set)
@@ -137,20 +161,29 @@ def _length(stored: Sequence[ShardFile]) -> int:
     return sum(part.stop - part.start for part in stored)
 
 
-def selections(step: Step, training_set: TrainingSet) -> list[Selection]:
-    """Return the rows of files that a training set consists of, one selection for each file."""
+def selections(step: Step, training_set: TrainingSet, *, weighed: bool = True) -> list[Selection]:
+    """Return the rows of files that a training set consists of, one selection for each file.
+
+    With ``weighed`` they have their weights, which may be read from the files.
+    """
     order = step.order_of_real_data(_length(training_set.real)) if training_set.real else None
     selected = []
     for source in training_set.sources:
         subset = np.arange(source.size)
-        if source.count < source.size:
+        if source.weighing is not None and source.weighing.replacement:
+            generator = step.stream(f"draws of {source.kind} {source.iteration}")
+            subset = weighing.draw_rows(source, generator)
+        elif source.count < source.size:
             shuffle = step.stream(f"subset of {source.kind} {source.iteration}")
             subset = np.sort(shuffle.permutation(source.size)[: source.count])
         stored = source.files
         if source.kind != "synthetic":
             stored = training_set.real
             if order is None:
-                selected.append(Selection(source.kind, source.iteration, None, subset, source.size))
+                weights = weighing.of_rows(source, None, subset) if weighed else None
+                selected.append(
+                    Selection(source.kind, source.iteration, None, subset, source.size, weights)
+                )
                 continue
             subset = np.sort(order[source.first : source.first + source.size][subset])
         begin = 0
@@ -159,8 +192,9 @@ def selections(step: Step, training_set: TrainingSet) -> list[Selection]:
             low, high = np.searchsorted(subset, (begin, end))
             if high > low:
                 rows = subset[low:high] - begin
+                weights = weighing.of_rows(source, part.path, rows) if weighed else None
                 selected.append(
-                    Selection(source.kind, source.iteration, part.path, rows, end - begin)
+                    Selection(source.kind, source.iteration, part.path, rows, end - begin, weights)
                 )
             begin = end
     return selected

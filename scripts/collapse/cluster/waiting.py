@@ -79,7 +79,7 @@ def _benchmarks(directory: Path, branch: Branch, iterations: int) -> Iterator[Pa
             ("train", branch.model(t), ""),
             ("evaluate", branch.metrics(t), ""),
             *(
-                ("generate", str(Path(one.path).parent), f"-{one.start}-{one.stop}")
+                ("generate", str(Path(one.path).parent), f"{one.kind}-{one.start}-{one.stop}")
                 for one in shards
             ),
         ]

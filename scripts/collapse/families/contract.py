@@ -91,6 +91,9 @@ class Iterative(Generic[P]):
         Tells whether vLLM may generate the samples.
     workload : callable
         Takes the parameters; returns what the steps have to do, for the plan of a study.
+    problems : callable
+        Yields the name of each parameter with which the family does not run by steps, and what was
+        expected; those of `Family.problems` hold besides.
     training_memory : callable
         Takes the parameters and a number of GPUs; estimates the bytes of memory that a
         training needs on each GPU. None means that no estimate is known.
@@ -109,6 +112,7 @@ class Iterative(Generic[P]):
     hub_models: Callable[[P], list[str]] = _nothing
     may_use_vllm: Callable[[P], bool] = lambda parameters: False
     workload: Callable[[P], Workload[P]] = Workload
+    problems: Callable[[P], Iterator[tuple[str, str]]] = lambda parameters: iter(())
     training_memory: Callable[[P, int], float | None] = lambda parameters, gpus: None
 
     def sources(self, parameters: P) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -81,11 +81,13 @@ class Score(NamedTuple):
     """A score of single samples, by which a regime selects or weighs them.
 
     ``description`` is a sentence on what it measures; ``better`` says which scores a selection
-    prefers.
+    prefers. ``needs`` takes the family's parameters and says what the score needs that they don't
+    have, such as ``data: stories``; None if nothing.
     """
 
     description: str
     better: Literal["higher", "lower"]
+    needs: Callable[[Any], str | None] = lambda parameters: None
 
     @property
     def sign(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from collapse.families.declarations import Expectation, Figure, Metric
@@ -21,7 +23,7 @@ OF_WEIGHTS = {
 
 #: Metrics of the selection of the synthetic samples that arrive at an iteration.
 OF_SELECTION = {
-    "acceptance_rate": Metric("kept samples over the candidates that were looked at"),
+    "accepted_share": Metric("kept samples over the candidates that were looked at"),
     "score_of_candidates": Metric("mean score of the candidates that were looked at"),
     "score_of_kept": Metric("mean score of the kept samples"),
     "wrongly_accepted": Metric(
@@ -35,7 +37,7 @@ METRICS = {**OF_WEIGHTS, **OF_SELECTION}
 #: Figures of what regimes do, of those that have the metric.
 FIGURES = tuple(
     Figure(metric.replace("_", "-"), metric, rows=None)
-    for metric in ("effective_sample_size", "real_share", "acceptance_rate", "wrongly_accepted")
+    for metric in ("effective_sample_size", "real_share", "accepted_share", "wrongly_accepted")
 )
 
 
@@ -58,7 +60,7 @@ def expectations(regime: Regime, n: int, iterations: int) -> dict[str, Expectati
         rate = np.full(iterations, 1 / select.candidates)
         rate[:1] = np.nan
         source = "docs/theory/selection.md, eq. (1)"
-        found["acceptance_rate"] = Expectation(rate, source, np.zeros(iterations))
+        found["accepted_share"] = Expectation(rate, source, np.zeros(iterations))
     random = regime.provenance == "bernoulli" and regime.fresh_real != 0
     scored = regime.weigh is not None and (regime.weigh.score is not None or random)
     if "real_share" not in of_regime(regime) or scored:
@@ -104,3 +106,9 @@ def _of_draw(drawn: int, pool: float, real: float, random: float) -> float:
     between = random / pool**2
     within = (share * (1 - share) - between) * (pool - drawn) / (pool - 1) / drawn
     return within + between
+
+
+def at_first(regime: Regime, samples: int) -> dict[str, float]:
+    """Return these metrics at iteration 1, which trains on real data alone: NaN of a selection."""
+    known = {"effective_sample_size": float(samples), "real_share": 1.0}
+    return {name: known.get(name, math.nan) for name in of_regime(regime)}

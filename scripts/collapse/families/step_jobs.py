@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from collapse.artifacts.manifest import ShardRecord
 from collapse.artifacts.step import Step
 from collapse.artifacts.training_sets import Selection
@@ -62,14 +65,41 @@ class TrainJob(StepJob[P]):
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateJob(StepJob[P]):
-    """Write one sample for each slot to the Parquet file ``output``.
+    """Write samples of the model to the Parquet file ``output``.
 
-    A sample depends on its slot alone, not on which other slots the job has.
+    They are one sample for each slot, in their order; or for each number in ``candidates`` in turn,
+    one for each slot. A sample depends on its slot and the number of the candidate alone, not on
+    which others the job has.
+
+    Attributes
+    ----------
+    slots : sequence of int
+        Slots in ascending order.
+    candidates : range
+        Numbers of the candidates among which a regime selects a slot's sample. Without any
+        selection the sample is candidate 0.
     """
 
-    slots: range
+    slots: Sequence[int]
     model: Path
     output: Path
+    candidates: range = range(1)
+
+    def purpose(self, purpose: str, candidate: int) -> str:
+        """Return the name of a random stream of all slots, for a candidate of each."""
+        return purpose if candidate == 0 else f"{purpose}, candidate {candidate}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreJob(StepJob[P]):
+    """Return the score ``name`` of each sample in the Parquet file ``samples``.
+
+    ``model`` is the model that wrote them.
+    """
+
+    name: str
+    samples: Path
+    model: Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +147,10 @@ class Steps(Generic[P]):
         returns details for its record; None for a family whose trainings start from none.
     portray : callable or None
         Does what a `PortrayJob` says; None for a family without pictures.
+    score : callable or None
+        Does what a `ScoreJob` says, for every score that the family declares; None for a family
+        without scores. A score does not depend on which other samples the file has, except for
+        rounding.
     """
 
     train: Callable[[TrainJob[P]], dict[str, Any]]
@@ -125,3 +159,4 @@ class Steps(Generic[P]):
     prepare: Callable[[StepJob[P]], Prepared] | None = None
     base: Callable[[TrainJob[P]], dict[str, Any]] | None = None
     portray: Callable[[PortrayJob[P]], None] | None = None
+    score: Callable[[ScoreJob[P]], NDArray[np.float64]] | None = None

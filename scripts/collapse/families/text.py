@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from collapse.families.declarations import Figure, Metric, curves, of_data
+from collapse.families.declarations import Figure, Metric, Score, curves, of_data
 from collapse.families.step_jobs import Prepared
 from collapse.rarefaction import NUMBER
 
@@ -44,6 +44,17 @@ METRICS = {
     **of_data(_REPETITION),
     "truncated_share": Metric("share of samples that were cut off at the limit"),
     "acceptance_rate": Metric("samples kept over samples drawn"),
+}
+
+
+#: Scores of samples that apply to any text.
+SCORES = {
+    "log_likelihood": Score(
+        "Mean log-probability of the tokens of a sample, its EOS included, under the model that "
+        "wrote it, in nats.",
+        better="higher",
+    ),
+    "length": Score("Number of tokens of a sample.", better="higher"),
 }
 
 

@@ -18,12 +18,18 @@ from collapse.loop import records
 from collapse.loop.branches import Branches
 from collapse.loop.plan.machine import REFERENCE
 from collapse.loop.step_files import Files, PlannedStep, StepFiles
+from collapse.regimes import Regime
 
 #: What jobs of several steps hold; their records have these names.
 HOLDING = ("iteration", "chain")
 
 #: Seconds of the reference core below which an iteration is short.
 SHORT = 600.0
+
+
+def candidates(regime: Regime) -> int:
+    """Return how many samples a model draws, at least, for one that the regime keeps."""
+    return 1 if regime.select is None else regime.select.least_candidates
 
 
 def is_short(branches: Branches) -> bool:
@@ -36,7 +42,7 @@ def is_short(branches: Branches) -> bool:
         pools = regime.pool_sizes(last, n)
         return max(
             REFERENCE.seconds(workload.train(regime.training_size(t, n, pool), t))
-            + REFERENCE.seconds(workload.generate(regime.generated(t + 1, n)))
+            + REFERENCE.seconds(workload.generate(regime.generated(t + 1, n) * candidates(regime)))
             for t, pool in enumerate(pools, start=1)
         )
 

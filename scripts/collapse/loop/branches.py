@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from collapse import families
-from collapse.artifacts import paths
+from collapse.artifacts import paths, training_sets
 from collapse.artifacts.paths import Branch, Points
 from collapse.artifacts.step import Step
 from collapse.families.declarations import STAGES, Parameters
@@ -48,17 +48,27 @@ class Branches:
         KeyError
             If no point of the experiment has this name.
         """
-        samples = self._cells[point].samples
+        samples, points = self._cells[point].samples, self._points[point]
         return Branch(
             experiment=self.name,
-            points=self._points[point],
+            points=points,
             regime_name=regime,
-            regime=ANY_REGIME if regime == REAL else self._study.regime_table[regime],
+            regime=self._realised(points.later, samples, regime, int(seed)),
             seed=int(seed),
             samples=samples,
             shard_size=self.experiment.shard_size or samples,
             evaluated_samples=self.family.by_steps.evaluated_samples(self.parameters(point)),
         )
+
+    @functools.cache  # noqa: B019  one study lives as long as the process
+    def _realised(self, point: str, samples: int, regime: str, seed: int) -> Regime:
+        """Return the regime of a chain, with the numbers that it draws for the whole chain."""
+        if regime == REAL:
+            return ANY_REGIME
+        # The samples of the last model are cut as if one more iteration followed.
+        chain = (self.name, point, regime, seed)
+        last = self.experiment.iterations + 1
+        return training_sets.realised(self._study.regime_table[regime], samples, last, *chain)
 
     def all(self, seeds: Sequence[int] | None = None) -> Iterator[Branch]:
         """Yield the chain of every point, regime and seed, or of these seeds."""
@@ -69,12 +79,19 @@ class Branches:
 
     def real_samples(self, point: str) -> int:
         """Return the largest number of real samples of a point's data that any chain trains on."""
-        return max(
-            self._study.regime_table[regime].real_samples(self.experiment.iterations, cell.samples)
+        chains = (
+            (cell.samples, self.branch(name, regime, seed).regime)
             for name, cell in self._study.cells[self.name].items()
             if self._points[name].data == self._points[point].data
             for regime in self._study.regimes_of(self.name)
+            for seed in self._seeds_that_differ(regime)
         )
+        return max(regime.real_samples(self.experiment.iterations, n) for n, regime in chains)
+
+    def _seeds_that_differ(self, regime: str) -> Sequence[int]:
+        """Return the seeds whose numbers of real samples may differ under a regime."""
+        seeds: Sequence[int] = self.experiment.seed_list
+        return seeds[:1] if self._study.regime_table[regime].provenance == "fixed" else seeds
 
     @functools.cached_property
     def evaluates_samples(self) -> bool:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from collapse.artifacts import chain_file, identity, remedies
+from collapse.families import regime_metrics
+from collapse.regimes import Regime
 
 
 def collect(
@@ -38,7 +40,12 @@ def collect(
     for record, expected in (evaluations or {}).items():
         identity.verify(record, expected)
     iterations = specification["evaluated"]
+    of_regime = regime_metrics.at_first(Regime(**specification["regime"]), specification["samples"])
     found = [_read_metrics(path) for path in metrics]
+    for place, one in enumerate(found):
+        # All regimes share iteration 1, whose file knows of none; later ones may lack a value.
+        t = iterations[place % len(iterations)]
+        found[place] = {**(of_regime if t == 1 else dict.fromkeys(of_regime, np.nan)), **one}
     shape = (len(seeds), len(iterations))
     arrays = {name: np.array([one[name] for one in found]).reshape(shape) for name in found[0]}
     made_of = {**specification, "evaluations": identity.identity(evaluations or {})}

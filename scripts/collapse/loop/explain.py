@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 from collapse.artifacts import chain_file, identity
 from collapse.artifacts.identity import MadeOf
-from collapse.artifacts.paths import BASE
+from collapse.artifacts.paths import BASE, SCORED
 from collapse.errors import JobError
 from collapse.loop.batches import chain_path, missing_seeds
 from collapse.loop.chain_inputs import ChainInputs
@@ -28,7 +28,8 @@ from collapse.study.chain_spec import ChainSpec
 #: The paths of what steps and chains write, without the name of a file.
 _STEP = re.compile(
     r"results/(?P<experiment>[^/]+)/(?P<point>[^/]+)/(?P<regime>[^/]+)"
-    r"/seed(?P<seed>\d+)/iter(?P<iteration>\d+)/(?:synthetic/(?P<start>\d+)-(?P<stop>\d+))?"
+    r"/seed(?P<seed>\d+)/iter(?P<iteration>\d+)/"
+    rf"(?:synthetic(?P<kind>|{SCORED})/(?P<start>\d+)-(?P<stop>\d+))?"
 )
 _BATCH = re.compile(
     r"results/(?P<experiment>[^/]+)/(?P<point>[^/]+)/(?P<batch>chains|[^/]+/chain)(?:-\d+)?\.json$"
@@ -107,7 +108,7 @@ def _rows(summary: str) -> Iterator[tuple[str, str, str]]:
 
 def _job_of(output: str) -> str:
     """Return what the outputs of a job have in common: a shard's name, a folder, or themselves."""
-    if "/synthetic/" in output:
+    if "/synthetic" in output:
         return output.rpartition(".")[0]
     return output if output.endswith(".nc") else str(Path(output).parent)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from collapse import job
 from collapse.artifacts import files as written
 from collapse.artifacts import identity
-from collapse.artifacts.paths import SCRATCH
+from collapse.artifacts.paths import SCRATCH, Shard
 from collapse.loop import records, run, steps
 from collapse.loop.blocks import Blocks
 from collapse.loop.branches import Branches
@@ -121,7 +121,7 @@ def _in_process(place: Place, machine: Machine, step: PlannedStep) -> None:
         "regime": step.branch.regime_name,
         "iteration": step.t,
     }
-    shard = [step.shard.start, step.shard.stop] if step.shard else []
+    shard = step.shard._asdict() if step.shard else {}
     given = [asdict(place) | where, asdict(machine), step.rule, shard]
     launching.run_module("collapse.loop.iteration", [json.dumps(each) for each in given])
 
@@ -138,7 +138,7 @@ def main(place: str, machine: str, rule: str, shard: str) -> None:
     where = Place(**json.loads(place))
     files = _blocks(where).files
     branch = files.branches.branch(where.point, where.regime, where.seed)
-    cut = branch.shard(where.iteration, *json.loads(shard)) if json.loads(shard) else None
+    cut = Shard(**json.loads(shard)) if json.loads(shard) else None
     step = PlannedStep(json.loads(rule), branch, where.iteration, cut)
     perform(files, step, Machine(**json.loads(machine)))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from collapse.artifacts import identity, paths
 from collapse.artifacts.identity import MadeOf
-from collapse.artifacts.paths import Branch
+from collapse.artifacts.paths import Branch, Shard
 from collapse.loop.branches import ANY_REGIME, Branches
 from collapse.seeding import REAL
 
@@ -63,7 +63,7 @@ class Lineage:
             self._follow(branch, t - 1)
             inputs = {branch.training_set(t - 1): self._training_set(branch, t - 1)}
             for shard in branch.shards(t - 1):
-                inputs[shard.record] = self._shard(branch, t - 1, shard.start, shard.stop)
+                inputs[shard.record] = self._shard(branch, t - 1, shard)
             regime = branch.regime
         step = self._step(branch, t, "training")
         # A field that later versions add to regimes must not change the identity of what exists.
@@ -79,10 +79,12 @@ class Lineage:
         sources = self._named(branch.points.training)
         return self._made_of("train", self._step(branch, t, "training"), inputs, sources=sources)
 
-    def generate(self, branch: Branch, t: int, start: int, stop: int) -> MadeOf:
+    def generate(self, branch: Branch, t: int, shard: Shard) -> MadeOf:
         """Return what a shard is made of."""
         inputs = {branch.training(t): self._training(branch, t), **self._data(branch)}
-        settings = {"start": start, "stop": stop}
+        settings: dict[str, Any] = {"start": shard.start, "stop": shard.stop}
+        if shard.scored:
+            settings |= branch.regime.scoring
         step = self._step(branch, t, "generation")
         return self._made_of("generate", step, inputs, settings=settings)
 
@@ -91,10 +93,7 @@ class Lineage:
         inputs = {
             branch.training_set(t): self._training_set(branch, t),
             branch.training(t): self._training(branch, t),
-            **{
-                shard.record: self._shard(branch, t, shard.start, shard.stop)
-                for shard in branch.evaluated_shards(t)
-            },
+            **{shard.record: self._shard(branch, t, shard) for shard in branch.evaluated_shards(t)},
             **self._data(branch),
         }
         return self._made_of("evaluate", self._step(branch, t, "evaluation"), inputs)
@@ -151,6 +150,5 @@ class Lineage:
     def _training(self, branch: Branch, t: int) -> str:
         return self.identity_of(branch.training(t), self.train, branch, t)
 
-    def _shard(self, branch: Branch, t: int, start: int, stop: int) -> str:
-        record = branch.shard(t, start, stop).record
-        return self.identity_of(record, self.generate, branch, t, start, stop)
+    def _shard(self, branch: Branch, t: int, shard: Shard) -> str:
+        return self.identity_of(shard.record, self.generate, branch, t, shard)

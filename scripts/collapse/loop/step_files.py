@@ -34,7 +34,8 @@ class PlannedStep(NamedTuple):
         folder = Path(self.record).parent.relative_to("results")
         if self.shard is None:
             return f"logs/{self.rule}/{folder}.log"
-        return f"logs/{self.rule}/{folder.parent}-{self.shard.start}-{self.shard.stop}.log"
+        shard = self.shard
+        return f"logs/{self.rule}/{folder.parent}{shard.kind}-{shard.start}-{shard.stop}.log"
 
     def outputs(self, pictured: bool) -> dict[str, str]:
         """Return the paths of the outputs by name; the last is the record of what they are made of.
@@ -133,7 +134,7 @@ class StepFiles:
     def made_of(self, step: PlannedStep) -> MadeOf:
         """Return what the outputs of a step are made of."""
         if step.shard is not None:
-            return self.lineage.generate(step.branch, step.t, step.shard.start, step.shard.stop)
+            return self.lineage.generate(step.branch, step.t, step.shard)
         by_rule = {
             "assemble": self.lineage.assemble,
             "train": self.lineage.train,

@@ -90,8 +90,10 @@ class StepInputs:
     def step_of(self, rule: str, wildcards: Any) -> PlannedStep:
         """Return the step that a job runs."""
         branch, t = self.branch_of(wildcards), int(wildcards.iteration)
-        cut = rule == "generate" and branch.shard(t, int(wildcards.start), int(wildcards.stop))
-        return PlannedStep(rule, branch, t, cut or None)
+        if rule != "generate":
+            return PlannedStep(rule, branch, t)
+        cut = int(wildcards.start), int(wildcards.stop)
+        return PlannedStep(rule, branch, t, branch.shard(t, *cut, scored=bool(wildcards.kind)))
 
     def real_samples_of(self, wildcards: Any) -> Uncompared:
         """Return how many real samples chains train on, of which prepare makes sure."""

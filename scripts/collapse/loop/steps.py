@@ -30,7 +30,7 @@ from collapse.artifacts.paths import DATASET
 from collapse.artifacts.step import Step
 from collapse.families.step_jobs import EvaluateJob, GenerateJob, PortrayJob
 from collapse.loop import fitting
-from collapse.regimes import Regime
+from collapse.regimes import Regime, Select
 
 
 def perform(
@@ -180,11 +180,18 @@ def generate(
     stop: int,
     model: str,
     data: str | None,
+    score: str | None = None,
+    select: Mapping[str, Any] | None = None,
     made_of: MadeOf | None = None,
 ) -> None:
-    """Write samples ``start`` to ``stop`` of a model as a Parquet file, and the shard's record."""
+    """Write samples ``start`` to ``stop`` of a model as a Parquet file, and the shard's record.
+
+    With the name of a ``score``, the scores of the samples are stored with them, and ``select``
+    gives the fields of a `collapse.regimes.Select`, by which the samples are selected.
+    """
     identity.verify_inputs(made_of)
-    steps = families.load_steps(families.load(step.family))
+    family = families.load(step.family)
+    steps = families.load_steps(family)
     slots = range(start, stop)
     with files.whole(shard) as partial:
         job = GenerateJob(
@@ -195,7 +202,13 @@ def generate(
             model=Path(model),
             output=partial,
         )
-        details = steps.generate(job)
+        if score is None:
+            details = steps.generate(job)
+        else:
+            from collapse.loop import selecting  # which imports pyarrow; few shards need it
+
+            chosen = None if select is None else Select(**select)
+            details = selecting.generate(family, steps, job, score=score, select=chosen)
         found = files.parquet_rows(partial)
         if found != len(slots):
             raise DamagedFileError(f"{shard}: found {found} samples, expected {len(slots)}")
@@ -235,7 +248,7 @@ def evaluate(
         step=step,
         parameters=fitting.parameters_of(step),
         data=Path(data or ""),
-        selections=training_sets.selections(step, described),
+        selections=training_sets.selections(step, described, weighed=False),
         model=Path(model),
         shards=shards,
         threads=threads,
@@ -254,6 +267,7 @@ def evaluate(
             )
     metrics = steps.evaluate(job)
     written = {name: float(metrics.get(name, np.nan)) for name in family.metrics}
+    written |= described.metrics
     files.write_text(output, json.dumps(written, indent=1) + "\n")
     about = {"seconds": time.perf_counter() - started, identity.KEY: made_of or {}}
     files.write_text(record, json.dumps(about, indent=1) + "\n")

@@ -149,7 +149,7 @@ class Writer:
         kept: Array,
         wrong: NDArray[np.bool_],
     ) -> None:
-        self._record(t, "acceptance_rate", kept.shape[1] / looked_at)
+        self._record(t, "accepted_share", kept.shape[1] / looked_at)
         self._record(t, "score_of_candidates", total / looked_at)
         self._record(t, "score_of_kept", kept.mean(axis=1))
         self._record(t, "wrongly_accepted", wrong.mean(axis=1))

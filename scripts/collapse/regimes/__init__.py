@@ -7,6 +7,7 @@ form and by steps, take their training sets from this package alone.
 
 from collapse.regimes.draws import draw_counts, draw_positions
 from collapse.regimes.named import NAMED, mixture
+from collapse.regimes.provenance import realised
 from collapse.regimes.regime import Regime, Source
 from collapse.regimes.selection import Choice, Select, choose
 from collapse.regimes.sizes import samples_in
@@ -26,5 +27,6 @@ __all__ = [
     "draw_counts",
     "draw_positions",
     "mixture",
+    "realised",
     "samples_in",
 ]

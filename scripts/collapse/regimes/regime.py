@@ -91,6 +91,19 @@ class Regime(BaseModel):
         used = [one.score for one in (self.select, self.weigh) if one and one.score is not None]
         return tuple(dict.fromkeys(used))
 
+    @property
+    def scoring(self) -> dict[str, Any]:
+        """What the samples that models write depend on, of the regime, as plain values.
+
+        ``score`` is the name of the score that is stored with them. Empty without any score.
+        """
+        if not self.scores:
+            return {}
+        found: dict[str, Any] = {"score": self.scores[-1]}
+        if self.select is not None:
+            found["select"] = self.select.model_dump(exclude_defaults=True)
+        return found
+
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, without those of later versions that are not used.
 

@@ -53,6 +53,11 @@ class Select(BaseModel):
         "better for worse in a slot, with threshold its verdict on a candidate is the opposite.",
     )
 
+    @property
+    def least_candidates(self) -> int:
+        """The number of candidates that a slot draws at least, by which plans count."""
+        return 1 if self.rule == "threshold" else self.candidates
+
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield the keys that contradict others, each with what was expected."""
         for rule, key in (("softmax", "temperature"), ("threshold", "threshold")):

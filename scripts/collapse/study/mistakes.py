@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,6 @@ from pydantic import BaseModel
 
 from collapse import families, regimes
 from collapse.artifacts.paths import BASES
-from collapse.families.contract import Family
 from collapse.regimes import Regime
 from collapse.seeding import REAL
 from collapse.study.errors import Key, Mistake, Words, one_of, shown
@@ -87,14 +87,21 @@ def _contradictions(here: Key, regime: Regime) -> Iterator[Mistake]:
         yield Mistake((*here, *keys.split(".")), found, expected)
 
 
-def _unknown_scores(written: str, regime: Regime, family: Family[Any]) -> Iterator[Mistake]:
-    """Yield the scores that a regime uses and a family does not have."""
+def _unfit_scores(written: str, regime: Regime, experiment: Experiment) -> Iterator[Mistake]:
+    """Yield the scores that a regime uses and a family does not have, or not for its data."""
+    family = families.load(experiment.family)
     for key in ("select", "weigh"):
         score = getattr(getattr(regime, key), "score", None)
+        path = ("regimes", written, key, "score")
         if score is not None and score not in family.scores:
             known = one_of(family.scores, score) if family.scores else "no score"
-            path = ("regimes", written, key, "score")
             yield Mistake(path, score, f"{known}, for the family {family.name}")
+        elif score is not None:
+            for point in experiment.points():
+                needs = family.scores[score].needs(family.parameters(**point.parameters))
+                if needs is not None:
+                    other = f"another score, because this one of {family.name} needs {needs}"
+                    yield Mistake(path, score, other)
 
 
 def _in_experiment(here: Key, experiment: Experiment, known: list[str]) -> Iterator[Mistake]:
@@ -124,7 +131,10 @@ def _unfit(here: Key, experiment: Experiment) -> Iterator[Mistake]:
     family = families.load(experiment.family)
     for point in experiment.points():
         parameters = family.parameters(**point.parameters)
-        for key, expected in family.problems(parameters):
+        problems = family.problems(parameters)
+        if experiment.by_iteration:
+            problems = itertools.chain(problems, family.by_steps.problems(parameters))
+        for key, expected in problems:
             place = "grid" if key in experiment.axes else "settings"
             yield Mistake((*here, place, key), getattr(parameters, key), expected)
         most = family.maximum_samples(parameters)
@@ -145,7 +155,7 @@ def _in_chains(here: Key, study: Study, name: str) -> Iterator[Mistake]:
     family = families.load(experiment.family)
     for index, written in enumerate(experiment.regimes):
         for regime_name, regime in study.expansions[written].items():
-            yield from _unknown_scores(written, regime, family)
+            yield from _unfit_scores(written, regime, experiment)
             for point in experiment.points():
                 unfit = family.unfit(family.parameters(**point.parameters), regime)
                 if unfit:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from collapse import rarefaction
@@ -42,10 +43,30 @@ def cross_entropy(
     float
         Nats per predicted token.
     """
+    total, predicted = 0.0, 0
+    for _, losses, counted in _losses(model, documents, most, responses=responses):
+        total += float(losses.double().sum())
+        predicted += int(counted.sum())
+    return total / predicted
+
+
+def cross_entropies(model: Any, documents: Tokens) -> NDArray[np.float64]:
+    """Return the mean of -log p over the tokens of each document on its own, including EOS."""
+    found = np.empty(len(documents.lengths))
+    for chosen, losses, counted in _losses(model, documents, None):
+        means = losses.double().sum(dim=1) / counted.sum(dim=1)
+        found[chosen] = means.cpu().numpy()
+    return found
+
+
+def _losses(
+    model: Any, documents: Tokens, most: int | None, *, responses: bool = False
+) -> Iterator[tuple[NDArray[np.int64], torch.Tensor, torch.Tensor]]:
+    """Yield numbers of documents, -log p of each of their tokens, and which tokens count."""
     device = next(model.parameters()).device
     order = np.argsort(documents.lengths[:most], kind="stable")
     at_once = min(BATCH_TOKENS, BATCH_LOGITS // model.config.get_text_config().vocab_size)
-    total, predicted, start = 0.0, 0, 0
+    start = 0
     shown = Progress("evaluating", len(order), unit="documents")
     with shown, torch.no_grad():
         while start < len(order):
@@ -61,11 +82,9 @@ def cross_entropy(
                 ignore_index=IGNORED,
                 reduction="none",
             )
-            total += float(loss.double().sum())
-            predicted += int((labels != IGNORED).sum())
+            yield order[start : start + count], loss.view_as(labels), labels != IGNORED
             start += count
             shown.count(count)
-    return total / predicted
 
 
 def cross_entropy_of_truth(

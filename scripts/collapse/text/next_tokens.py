@@ -41,15 +41,21 @@ class NextTokens:
         return float((batch["labels"] != IGNORED).sum())
 
     def loss(self, model: torch.nn.Module, rows: Mapping[str, Tensor]) -> Tensor:
-        """Return the sum of -log p over the predicted tokens."""
-        inputs = {name: values for name, values in rows.items() if name != "labels"}
-        logits = model(**inputs, use_cache=False).logits
-        return functional.cross_entropy(
+        """Return the sum of -log p over the predicted tokens, each times its weight if it has one.
+
+        It is divided by the number of predicted tokens, not by the sum of their weights, whose mean
+        over the training set is 1: so the expected gradient is that of the weighted objective.
+        """
+        given = {name: rows[name] for name in rows if name not in ("labels", "weights")}
+        logits = model(**given, use_cache=False).logits
+        weighed = "weights" in rows
+        losses = functional.cross_entropy(
             logits.flatten(0, 1).float(),
             rows["labels"].flatten(),
             ignore_index=IGNORED,
-            reduction="sum",
+            reduction="none" if weighed else "sum",
         )
+        return (losses * rows["weights"].flatten()).sum() if weighed else losses
 
     def test_loss(self, model: torch.nn.Module) -> float:
         """Return the mean of -log p over the predicted tokens of real test documents."""

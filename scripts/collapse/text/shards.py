@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from collapse.artifacts import shard_rows
@@ -12,14 +13,27 @@ from collapse.artifacts.manifest import ShardRecord
 from collapse.artifacts.training_sets import Selection
 from collapse.data.text import tokens
 from collapse.text import evaluation
+from collapse.text.stored_tokens import WEIGHT
 
 
 def selected(
     selections: Sequence[Selection], columns: Sequence[str] = ("tokens", "ended")
 ) -> Iterator[pa.Table]:
-    """Yield the documents of a training set, one selection after the other."""
+    """Yield the documents of a training set, one selection after the other.
+
+    If any have weights, all tables have the column `stored_tokens.WEIGHT`.
+    """
+    weighed = any(selection.weights is not None for selection in selections)
     for selection in selections:
-        yield from tokens.read(Path(str(selection.path)), selection.rows, columns)
+        start = 0
+        for table in tokens.read(Path(str(selection.path)), selection.rows, columns):
+            stop = start + len(table)
+            if weighed:
+                given = selection.weights
+                weights = np.ones(len(table)) if given is None else given[start:stop]
+                table = table.append_column(WEIGHT, pa.array(weights))
+            yield table
+            start = stop
 
 
 def first(shards: Sequence[ShardRecord], most: int) -> pa.Table:

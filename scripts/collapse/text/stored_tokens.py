@@ -15,7 +15,10 @@ from torch import Tensor
 from collapse.artifacts import columns, files
 from collapse.data.text.tokenizing import OWN, Special
 
-_TOKENS, _BOUNDS, _HEADS = "tokens", "bounds.npy", "heads.npy"
+_TOKENS, _BOUNDS, _HEADS, _WEIGHTS = "tokens", "bounds.npy", "heads.npy", "weights.npy"
+
+#: The column of tables of documents with how much each counts in the loss.
+WEIGHT = "weight"
 
 #: Label of a token that is not predicted; torch's cross-entropy ignores it.
 IGNORED = -100
@@ -25,12 +28,14 @@ class Tokens(NamedTuple):
     """Documents end to end, with BOS and EOS: document i is ``tokens[bounds[i]:bounds[i + 1]]``.
 
     If documents are prompts with responses, ``heads`` are the numbers of tokens before each
-    response, without BOS.
+    response, without BOS. ``weights`` say how much the tokens of each document count in the loss;
+    None means 1.
     """
 
     tokens: NDArray[np.unsignedinteger]
     bounds: NDArray[np.int64]
     heads: NDArray[np.int64] | None = None
+    weights: NDArray[np.float32] | None = None
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -48,36 +53,40 @@ def store(tables: Iterable[pa.Table], folder: Path, special: Special = OWN) -> N
     Parameters
     ----------
     tables : iterable of pyarrow.Table
-        Documents with the columns ``tokens`` and ``ended``, and ``head_tokens`` if they have a
-        prompt. An EOS is put behind each that ended.
+        Documents with the columns ``tokens`` and ``ended``, ``head_tokens`` if they have a
+        prompt, and `WEIGHT` if they are weighed. An EOS is put behind each that ended.
     folder : path
         Folder of the files.
     special : Special
         Ids of the special tokens.
     """
-    bounds, heads, written = [np.zeros(1, np.int64)], [], 0
+    bounds, heads, weights, written = [np.zeros(1, np.int64)], [], [], 0
     with files.whole(folder / _TOKENS) as partial, open(partial, "wb") as output:
         for table in tables:
             block, lengths = _framed(table, special)
             block.tofile(output)
             bounds.append(written + np.cumsum(lengths))
             heads += _heads(table)
+            weights += _weights(table)
             written += len(block)
     with files.whole(folder / _BOUNDS) as partial, open(partial, "wb") as output:
         np.save(output, np.concatenate(bounds))
     with files.whole(folder / _HEADS) as partial, open(partial, "wb") as output:
         np.save(output, np.concatenate(heads or [np.empty(0, np.int64)]))
+    with files.whole(folder / _WEIGHTS) as partial, open(partial, "wb") as output:
+        np.save(output, np.concatenate(weights or [np.empty(0, np.float32)]))
 
 
 def mapped(folder: Path) -> Tokens:
     """Return stored documents, memory-mapped from their file."""
     bounds = np.load(folder / _BOUNDS, allow_pickle=False)
-    heads = np.load(folder / _HEADS, allow_pickle=False)
+    heads, weights = (np.load(folder / each, allow_pickle=False) for each in (_HEADS, _WEIGHTS))
     path = folder / _TOKENS
     if not bounds[-1]:
         return Tokens(np.empty(0, np.uint16), bounds)
     kind = np.dtype(f"u{path.stat().st_size // bounds[-1]}")
-    return Tokens(np.memmap(path, dtype=kind, mode="r"), bounds, heads if len(heads) else None)
+    held = np.memmap(path, dtype=kind, mode="r")
+    return Tokens(held, bounds, heads if len(heads) else None, weights if len(weights) else None)
 
 
 def in_memory(tables: Iterable[pa.Table], special: Special = OWN) -> Tokens:
@@ -88,7 +97,19 @@ def in_memory(tables: Iterable[pa.Table], special: Special = OWN) -> Tokens:
     tokens = np.concatenate([block for block, _ in framed])
     heads = [part for table in held for part in _heads(table)]
     bounds = np.concatenate(([0], np.cumsum(lengths)))
-    return Tokens(tokens, bounds, np.concatenate(heads) if heads else None)
+    weights = [part for table in held for part in _weights(table)]
+    return Tokens(
+        tokens,
+        bounds,
+        np.concatenate(heads) if heads else None,
+        np.concatenate(weights) if weights else None,
+    )
+
+
+def _weights(table: pa.Table) -> list[NDArray[np.float32]]:
+    if WEIGHT not in table.column_names:
+        return []
+    return [table[WEIGHT].to_numpy().astype(np.float32)]
 
 
 def _heads(table: pa.Table) -> list[NDArray[np.int64]]:
@@ -136,7 +157,8 @@ def padded(
     Returns
     -------
     dict of str to Tensor, shape (documents, tokens)
-        ``input_ids``, and ``labels``: the token after each one in its document, or `IGNORED`.
+        ``input_ids``, and ``labels``: the token after each one in its document, or `IGNORED`; if
+        documents have weights, also ``weights``, that of each token.
     """
     lengths = documents.lengths_of(chosen)
     within = np.arange(max(width, int(lengths.max(initial=0))))
@@ -151,4 +173,8 @@ def padded(
             raise ValueError("documents without heads have no responses")
         predicted = predicted & (within[:-1] >= documents.heads[chosen][:, None])
     labels[:, :-1] = np.where(predicted, inputs[:, 1:], IGNORED)
-    return {"input_ids": torch.from_numpy(inputs), "labels": torch.from_numpy(labels)}
+    rows = {"input_ids": torch.from_numpy(inputs), "labels": torch.from_numpy(labels)}
+    if documents.weights is not None:
+        weights = torch.from_numpy(documents.weights[chosen])
+        rows["weights"] = weights[:, None].expand(rows["labels"].shape)
+    return rows

@@ -14,7 +14,7 @@ from typing import Any
 from collapse.data.hub_names import datasets_of
 from collapse.families import text
 from collapse.families.contract import Family, Iterative
-from collapse.families.declarations import Headline, Metric
+from collapse.families.declarations import Headline, Metric, Score
 from collapse.families.fine_tuning import architectures
 from collapse.families.fine_tuning.parameters import Parameters
 from collapse.families.fine_tuning.published import CURVES
@@ -105,6 +105,14 @@ FAMILY = Family(
     name="fine_tuning",
     parameters=Parameters,
     metrics=METRICS,
+    scores={
+        "correct": Score(
+            "1 for a question of the built-in grammar with a right answer, 0 for other samples.",
+            better="higher",
+            needs=lambda parameters: None if parameters.data == "questions" else "data: questions",
+        ),
+        **text.SCORES,
+    },
     headline=Headline(
         "test_cross_entropy",
         worse="higher",

@@ -31,3 +31,9 @@ def log_probability(text: str) -> float:
     """Return the logarithm of a text's probability, in nats; -inf if it is no right pair."""
     pair = pairs.parse(text)
     return -math.inf if pair is None else questions.log_probability(pair)
+
+
+def is_correct(text: str) -> bool:
+    """Tell whether a text is a question of the grammar with a right answer."""
+    pair = pairs.parse(text)
+    return pair is not None and questions.is_correct(pair.prompt, pair.response)

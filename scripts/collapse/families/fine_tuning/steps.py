@@ -11,18 +11,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from collapse.artifacts import manifest
 from collapse.artifacts.paths import DATASET
 from collapse.data.text import pairs, questions, tokens
 from collapse.data.text.tokenizing import Special
 from collapse.families.fine_tuning import base
-from collapse.families.fine_tuning.evaluation import log_probability, of_questions
+from collapse.families.fine_tuning.evaluation import is_correct, log_probability, of_questions
 from collapse.families.fine_tuning.generation import Writer
 from collapse.families.fine_tuning.parameters import Parameters
-from collapse.families.step_jobs import EvaluateJob, GenerateJob, Prepared, StepJob, Steps, TrainJob
+from collapse.families.step_jobs import (
+    EvaluateJob,
+    GenerateJob,
+    Prepared,
+    ScoreJob,
+    StepJob,
+    Steps,
+    TrainJob,
+)
 from collapse.families.text import TEST, TOKENIZER, prepared
-from collapse.text import sampling
+from collapse.text import sampling, scores
 from collapse.text.sampling import Decoding, Sample
 
 #: Columns of pairs that training and evaluation read.
@@ -99,8 +108,9 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
             )
             return draw([[] for _ in wanted], seeds)
 
+        wanted = sampling.numbers(job.slots, job.candidates)
         filled = sampling.fill(
-            job.slots, attempt, writer.accepts, most_attempts=job.parameters.attempts
+            wanted, attempt, writer.accepts, most_attempts=job.parameters.attempts
         )
     writer.write(filled.samples, job.output)
     print(f"{filled.drawn} samples drawn, {filled.acceptance_rate:.1%} accepted: {writer.refused}")
@@ -111,6 +121,15 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
         "refused": writer.refused,
         "truncated": sum(not sample.ended for sample in filled.samples),
     }
+
+
+def score(job: ScoreJob[Parameters]) -> NDArray[np.float64]:
+    """Score samples by whether they answer their question, or as texts of any kind."""
+    if job.name == "correct":
+        return scores.of_texts(job.samples, is_correct)
+    special = base.special(_details(job.data))
+    precision = job.parameters.evaluation_precision
+    return scores.of_any_text(job.name, job.samples, job.model, special, precision)
 
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
@@ -157,4 +176,11 @@ def _details(data: Path) -> dict[str, Any]:
     return manifest.read_dataset(data / DATASET).details
 
 
-STEPS = Steps(base=pretrain, prepare=prepare, train=train, generate=generate, evaluate=evaluate)
+STEPS = Steps(
+    base=pretrain,
+    prepare=prepare,
+    train=train,
+    generate=generate,
+    evaluate=evaluate,
+    score=score,
+)

@@ -290,6 +290,12 @@ def unfit(parameters: Parameters, regime: Regime) -> str:
     return ""
 
 
+def problems_by_steps(parameters: Parameters) -> Iterator[tuple[str, str]]:
+    """Yield what steps can't do, whose training sets are one set of samples."""
+    if parameters.estimator == "within-sources":
+        yield "estimator", "maximum-likelihood or unbiased, with per_iteration"
+
+
 def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whole: bool) -> float:
     """Estimate the core-seconds of one seed of a chain (measured on a 2020s server core)."""
     d = parameters.dimension
@@ -355,5 +361,6 @@ FAMILY = Family(
     iterative=Iterative(
         module="collapse.families.gaussian.steps",
         versions={"train": 3, "generate": 2, "evaluate": 2},
+        problems=problems_by_steps,
     ),
 )

@@ -16,10 +16,17 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
-from collapse.artifacts import columns, remedies, shard_rows
+from collapse.artifacts import columns, remedies, shard_rows, training_sets
 from collapse.families.gaussian import Model, Parameters, Simulator
 from collapse.families.simulator import Samples
-from collapse.families.step_jobs import EvaluateJob, GenerateJob, StepJob, Steps, TrainJob
+from collapse.families.step_jobs import (
+    EvaluateJob,
+    GenerateJob,
+    ScoreJob,
+    StepJob,
+    Steps,
+    TrainJob,
+)
 from collapse.seeding import Streams
 
 _MODEL, _BEFORE = "model.npz", "before_"
@@ -37,20 +44,17 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
             drawn = simulator.real(selection.iteration, selection.size)
             parts.append(tuple(array[0][selection.rows] for array in drawn))
         else:
-            path, width = Path(selection.path), job.parameters.dimension
-            tables = list(shard_rows.read(path, selection.rows, _COLUMNS))
-            found = [
-                np.concatenate([_rows(path, table[name], width) for table in tables])
-                for name in _COLUMNS
-            ]
-            simulator.writers[selection.iteration] = _writer(path)
-            parts.append((*found, np.full(len(found[0]), selection.iteration)))
+            path = Path(selection.path)
+            parts.append(_stored(simulator, path, selection.rows, selection.iteration))
     fresh = any(selection.kind == "fresh" for selection in job.selections)
     # With new real data at every iteration, nothing bounds the span of the samples.
     simulator.real_seen = np.iinfo(np.int64).max if fresh else job.step.samples
     simulator.one_writer = len({(s.kind, s.iteration) for s in job.selections}) == 1
     samples = tuple(np.concatenate(arrays)[None] for arrays in zip(*parts, strict=True))
-    fitted = simulator.fit(simulator.summarise(samples))
+    weights = training_sets.weights_of(job.selections)
+    if weights is not None:  # they sum to the effective sample size, as in closed form
+        weights = weights[None] * (weights.sum() / (weights**2).sum())
+    fitted = simulator.fit(simulator.summarise(samples, weights))
     # Beside the model stands the one that wrote the newest of its samples.
     before = simulator.writers[max(simulator.writers)]
     np.savez(job.model / _MODEL, **_arrays(fitted), **_arrays(before, _BEFORE))
@@ -60,12 +64,18 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
 def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     """Sample from the fitted model."""
     model, _ = _load(job.model)
-    *drawn, _ = _simulator(job).sample(model, job.slots.stop, job.step.iteration)
+    simulator, slots = _simulator(job), np.asarray(job.slots)
+    parts: list[list[NDArray[np.float64]]] = []
+    for candidate in job.candidates:
+        *drawn, _ = simulator.sample(
+            model, int(slots[-1]) + 1, job.step.iteration, attempt=candidate
+        )
+        parts.append([each[0, slots] for each in drawn])
     arrays = [
         pa.FixedSizeListArray.from_arrays(
-            columns.numbers(each[0, job.slots.start :].ravel()), each.shape[2]
+            columns.numbers(np.concatenate(each).ravel()), job.parameters.dimension
         )
-        for each in drawn
+        for each in zip(*parts, strict=True)
     ]
     table = pa.Table.from_arrays(arrays, names=_COLUMNS)
     described = {"mean": model.mean[0].tolist(), "factor": model.factor[0].tolist()}
@@ -73,6 +83,27 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     table = table.replace_schema_metadata({_WRITER: json.dumps(described)})
     parquet.write_table(table, job.output)
     return {}
+
+
+def score(job: ScoreJob[Parameters]) -> NDArray[np.float64]:
+    """Score samples as in closed form."""
+    simulator = _simulator(job)
+    samples = _stored(simulator, job.samples, None, job.step.iteration)
+    (found,) = simulator.score(job.name, tuple(array[None] for array in samples))
+    return found
+
+
+def _stored(
+    simulator: Simulator, path: Path, rows: NDArray[np.int64] | None, iteration: int
+) -> Samples:
+    """Return samples of one seed from a file, and tell the simulator of the model of them."""
+    tables = list(shard_rows.read(path, rows, _COLUMNS))
+    found = [
+        np.concatenate([_rows(path, table[name], simulator.dimension) for table in tables])
+        for name in _COLUMNS
+    ]
+    simulator.writers[iteration] = _writer(path)
+    return (*found, np.full(len(found[0]), iteration))
 
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
@@ -120,4 +151,4 @@ def _rows(path: Path, column: Any, width: int) -> NDArray[np.float64]:
     return columns.array(column.combine_chunks().flatten()).reshape(-1, width)
 
 
-STEPS = Steps(train=train, generate=generate, evaluate=evaluate)
+STEPS = Steps(train=train, generate=generate, evaluate=evaluate, score=score)

@@ -16,7 +16,7 @@ from collapse.data.hub_names import datasets_of
 from collapse.families import declarations, text
 from collapse.families import parameters as common
 from collapse.families.contract import Family, Iterative
-from collapse.families.declarations import Figure, Headline, Metric, parameter
+from collapse.families.declarations import Figure, Headline, Metric, Score, parameter
 from collapse.families.language_model.architectures import ARCHITECTURES
 from collapse.families.language_model.published import LATER, TABLE_2
 from collapse.families.language_model.work import LanguageModelWork
@@ -135,6 +135,14 @@ FAMILY = Family(
     name="language_model",
     parameters=Parameters,
     metrics=METRICS,
+    scores={
+        "grammatical": Score(
+            "1 for a story of the built-in grammar, 0 for other samples.",
+            better="higher",
+            needs=lambda parameters: None if parameters.data == "stories" else "data: stories",
+        ),
+        **text.SCORES,
+    },
     headline=Headline(
         "test_cross_entropy",
         worse="higher",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -114,7 +115,7 @@ class Packer:
         -------
         dict of str to Tensor, shape (sequences, tokens)
             ``input_ids``, ``position_ids``, and ``labels``: the token that follows each token in
-            its document.
+            its document; if documents have weights, also ``weights``, that of each token.
         """
         return self._gather(self._epochs.batch(step))
 
@@ -153,8 +154,13 @@ class Packer:
         labels = np.full(shape, IGNORED, dtype=np.int64)
         follows = within > 0
         labels[target[follows], columns[follows] - 1] = inputs[target[follows], columns[follows]]
-        return {
-            "input_ids": torch.from_numpy(inputs),
-            "position_ids": torch.from_numpy(positions),
-            "labels": torch.from_numpy(labels),
+        batch: dict[str, NDArray[Any]] = {
+            "input_ids": inputs,
+            "position_ids": positions,
+            "labels": labels,
         }
+        if self.documents.weights is not None:
+            weights = np.zeros(shape, dtype=np.float32)
+            weights[target, columns] = np.repeat(self.documents.weights[chosen], lengths)
+            batch["weights"] = weights
+        return {name: torch.from_numpy(values) for name, values in batch.items()}

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from collapse.artifacts import manifest
 from collapse.artifacts.paths import DATASET
@@ -18,9 +19,17 @@ from collapse.data.text.corpus import open_corpus
 from collapse.data.text.tokenizing import BOS, EOS
 from collapse.families.language_model import Parameters, first_tokens
 from collapse.families.language_model.evaluation import of_stories
-from collapse.families.step_jobs import EvaluateJob, GenerateJob, Prepared, StepJob, Steps, TrainJob
+from collapse.families.step_jobs import (
+    EvaluateJob,
+    GenerateJob,
+    Prepared,
+    ScoreJob,
+    StepJob,
+    Steps,
+    TrainJob,
+)
 from collapse.families.text import TEST, TOKENIZER, prepared
-from collapse.text import sampling
+from collapse.text import sampling, scores
 from collapse.text.sample_rows import SampleRows
 from collapse.text.sampling import Decoding, Sample
 
@@ -95,13 +104,19 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
             seeds = sampling.seeds(base, number, wanted)
             prompts: list[list[int]] = [[] for _ in wanted]
             if first is not None:
-                stream = job.step.stream(f"first tokens, attempt {number}")
-                # A slot gets the same number whichever other slots the job has.
-                uniform = stream.random(job.slots.stop)
-                prompts = [[first.at(uniform[slot])] for slot in wanted]
+                uniform = {
+                    # A slot gets the same number whichever other slots the job has.
+                    candidate: job.step.stream(
+                        job.purpose(f"first tokens, attempt {number}", candidate)
+                    ).random(job.slots[-1] + 1)
+                    for candidate in {each // sampling.CANDIDATE for each in wanted}
+                }
+                drawn = (divmod(each, sampling.CANDIDATE) for each in wanted)
+                prompts = [[first.at(uniform[candidate][slot])] for candidate, slot in drawn]
             return draw(prompts, seeds)
 
-        filled = sampling.fill(job.slots, attempt, acceptable, most_attempts=MOST_ATTEMPTS)
+        wanted = sampling.numbers(job.slots, job.candidates)
+        filled = sampling.fill(wanted, attempt, acceptable, most_attempts=MOST_ATTEMPTS)
     rows, longest = SampleRows(job.data / TOKENIZER), job.parameters.context - 2  # BOS and EOS
     rows.write([rows.of(sample, longest) for sample in filled.samples], job.output)
     return {
@@ -110,6 +125,13 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
         "acceptance_rate": filled.acceptance_rate,
         "truncated": sum(not sample.ended for sample in filled.samples),
     }
+
+
+def score(job: ScoreJob[Parameters]) -> NDArray[np.float64]:
+    """Score samples by the built-in grammar, or as texts of any kind."""
+    if job.name == "grammatical":
+        return scores.of_texts(job.samples, lambda text: stories.parse(text) is not None)
+    return scores.of_any_text(job.name, job.samples, job.model)
 
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
@@ -143,4 +165,4 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     return metrics
 
 
-STEPS = Steps(prepare=prepare, train=train, generate=generate, evaluate=evaluate)
+STEPS = Steps(prepare=prepare, train=train, generate=generate, evaluate=evaluate, score=score)

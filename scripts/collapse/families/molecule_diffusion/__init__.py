@@ -18,6 +18,7 @@ from collapse.families.contract import Family, Iterative
 from collapse.families.declarations import (
     Headline,
     Metric,
+    Score,
     curves,
     of_data,
     parameter,
@@ -218,6 +219,16 @@ FAMILY = Family(
     name="molecule_diffusion",
     parameters=Parameters,
     metrics=METRICS | SAMPLER_METRICS,
+    scores={
+        "sanity": Score(
+            "1 for a conformation with bonds and angles in bounds and no clashing atoms, else 0.",
+            better="higher",
+        ),
+        "misplaced": Score(
+            "Share of the pairs of atoms that are too near each other or too far apart.",
+            better="lower",
+        ),
+    },
     headline=Headline(
         "test_loss",
         worse="higher",

@@ -107,7 +107,7 @@ def of_test_molecules(
         lambda slots: chosen.take(twice[slots]),
         range(len(twice)),
         cycle=len(twice),
-        seed=seed,
+        seeds=[seed],
         parameters=parameters,
     )
     return coverage.compare(chosen, generated, threshold=parameters.threshold, threads=threads)

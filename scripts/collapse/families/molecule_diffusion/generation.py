@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,13 +25,13 @@ BLOCK = 64
 def generate(
     network: Any,
     graphs_of: Callable[[NDArray[np.int64]], Conformations],
-    slots: range,
+    slots: Sequence[int],
     *,
     cycle: int,
-    seed: int,
+    seeds: Sequence[int],
     parameters: Parameters,
 ) -> Conformations:
-    """Sample a conformation for each slot.
+    """Sample a conformation for each slot, or several one after the other.
 
     Parameters
     ----------
@@ -38,32 +39,31 @@ def generate(
         The network, on its device and in evaluation mode.
     graphs_of : callable
         Returns conformations with the graphs of given slots.
-    slots : range
-        Consecutive slots to sample.
+    slots : sequence of int
+        Slots to sample, in ascending order.
     cycle : int
         Number of slots after which the graphs repeat; blocks end there.
-    seed : int
-        Seed of the noise, which also depends on the slot.
+    seeds : sequence of int
+        Seeds of the noise, which also depends on the slot; all slots are sampled with each in turn.
     parameters : Parameters
         Parameters of the family, among them those of sampling.
     """
-    parts, blocks = [], _blocks(slots, cycle)
-    with Progress("sampling", len(blocks) * parameters.diffusion_steps) as shown:
-        for block in blocks:
+    wanted = np.asarray(slots, dtype=np.int64)
+    parts, blocks = [], _blocks(wanted, cycle)
+    with Progress("sampling", len(seeds) * len(blocks) * parameters.diffusion_steps) as shown:
+        for seed, block in itertools.product(seeds, blocks):
             sampled = _sample(network, graphs_of(block), block, seed, parameters, shown)
-            parts.append(sampled.take(np.nonzero((block >= slots.start) & (block < slots.stop))[0]))
+            parts.append(sampled.take(np.nonzero(np.isin(block, wanted))[0]))
     return conformations.concatenate(parts)
 
 
-def _blocks(slots: range, cycle: int) -> list[NDArray[np.int64]]:
+def _blocks(slots: NDArray[np.int64], cycle: int) -> list[NDArray[np.int64]]:
     """Return the whole blocks that contain the slots."""
-    found = []
-    for begin in range(slots.start // cycle * cycle, slots.stop, cycle):
-        for start in range(begin, begin + cycle, BLOCK):
-            block = np.arange(start, min(start + BLOCK, begin + cycle))
-            if block[-1] >= slots.start and start < slots.stop:
-                found.append(block)
-    return found
+    begins = slots // cycle * cycle
+    firsts = begins + (slots - begins) // BLOCK * BLOCK
+    ends = np.minimum(firsts + BLOCK, begins + cycle)
+    pairs = dict.fromkeys(zip(firsts.tolist(), ends.tolist(), strict=True))
+    return [np.arange(first, end) for first, end in pairs]
 
 
 def _sample(

@@ -91,11 +91,16 @@ def _wasserstein(found: Array, real: Array) -> float:
 
 
 def sane(conformations: Conformations) -> NDArray[np.bool_]:
-    """Tell which conformations have bonds and angles in bounds, and no atoms that clash.
+    """Tell which conformations have bonds and angles in bounds, and no atoms that clash."""
+    return misplaced(conformations) == 0
+
+
+def misplaced(conformations: Conformations) -> Array:
+    """Return the share of the pairs of atoms of each conformation whose distance is out of bounds.
 
     Bounds are those of RDKit's distance geometry, tolerances those of PoseBusters.
     """
-    found = np.zeros(conformations.size, dtype=bool)
+    found = np.zeros(conformations.size)
     for number in np.unique(conformations.molecule):
         rows = np.nonzero(conformations.molecule == number)[0]
         molecule = rdkit_conversion.to_rdkit(conformations, rows[:1])
@@ -103,7 +108,8 @@ def sane(conformations: Conformations) -> NDArray[np.bool_]:
         positions = conformations.take(rows).positions.reshape(len(rows), -1, 3)
         pairs = np.triu_indices(positions.shape[1], 1)
         lengths = np.linalg.norm(positions[:, pairs[0]] - positions[:, pairs[1]], axis=-1)
-        found[rows] = ((lengths >= lower[pairs]) & (lengths <= upper[pairs])).all(axis=1)
+        beyond = (lengths < lower[pairs]) | (lengths > upper[pairs]) | np.isnan(lengths)
+        found[rows] = beyond.sum(axis=1) / max(1, beyond.shape[1])
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from collapse.artifacts import manifest, shard_rows
+from collapse.artifacts import manifest, shard_rows, training_sets
 from collapse.artifacts.manifest import ShardRecord
 from collapse.artifacts.paths import DATASET
 from collapse.artifacts.step import Step
@@ -25,6 +25,7 @@ from collapse.families.step_jobs import (
     GenerateJob,
     PortrayJob,
     Prepared,
+    ScoreJob,
     StepJob,
     Steps,
     TrainJob,
@@ -76,6 +77,7 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
             [conformations.read(Path(str(one.path)), one.rows) for one in job.selections]
         ),
         test=conformations.read(job.data / TEST),
+        weights=training_sets.weights_of(job.selections),
     )
 
 
@@ -90,7 +92,7 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
         lambda some: real.take(rows[some % len(rows)]),
         job.slots,
         cycle=len(rows),
-        seed=job.step.integer("samples"),
+        seeds=[job.step.integer(job.purpose("samples", each)) for each in job.candidates],
         parameters=job.parameters,
     )
     conformations.write(job.output, sampled)
@@ -104,6 +106,14 @@ def _rows_of_slots(step: Step, data: Path) -> NDArray[np.int64]:
     """
     described = manifest.read_dataset(data / DATASET)
     return step.order_of_real_data(sum(part.stop for part in described.train))[: step.samples]
+
+
+def score(job: ScoreJob[Parameters]) -> NDArray[np.float64]:
+    """Score conformations by how chemically sane they are."""
+    from collapse.families.molecule_diffusion import geometry
+
+    measure = geometry.sane if job.name == "sanity" else geometry.misplaced
+    return measure(conformations.read(job.samples)).astype(np.float64)
 
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
@@ -145,4 +155,11 @@ def _samples_and_real(
     return samples, conformations.read(data / TRAIN).take(rows[: samples.size])
 
 
-STEPS = Steps(prepare=prepare, train=train, generate=generate, evaluate=evaluate, portray=portray)
+STEPS = Steps(
+    prepare=prepare,
+    train=train,
+    generate=generate,
+    evaluate=evaluate,
+    portray=portray,
+    score=score,
+)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from collapse.data import evenly
@@ -33,8 +34,9 @@ def train(
     conformations: Conformations,
     *,
     test: Conformations,
+    weights: NDArray[np.float64] | None = None,
 ) -> dict[str, Any]:
-    """Train a newly initialised network and save it.
+    """Train a newly initialised network and save it; ``weights`` are those of `Denoising`.
 
     Returns
     -------
@@ -49,6 +51,7 @@ def train(
             test.take(evenly(test.size, CURVE_CONFORMATIONS)),
             job.parameters.batch,
             job.step.integer("training"),
+            weights,
         )
         optimisation = _optimisation(job.parameters, task.steps_per_epoch)
         curve = trainer.train(
@@ -90,6 +93,8 @@ class Denoising:
         Number of conformations in a training step.
     seed : int
         Seed of the order of the conformations and of the noise.
+    weights : ndarray or None
+        How much each conformation counts; None means 1.
     """
 
     unit = "atoms"
@@ -101,10 +106,12 @@ class Denoising:
         test: Conformations,
         batch: int,
         seed: int,
+        weights: NDArray[np.float64] | None = None,
     ) -> None:
         self.model = network
         self._conformations, self._test = conformations, test
         self._seed = seed
+        self._weights = None if weights is None else weights.astype(np.float32)
         self._levels = samplers.noise_levels()
         self._epochs = Epochs(
             batch,
@@ -114,7 +121,8 @@ class Denoising:
 
     def batch(self, step: int) -> dict[str, Tensor]:
         """Return the conformations of a training step, their noise and its standard deviation."""
-        rows = molecules.padded(self._conformations, self._epochs.batch(step))
+        chosen = self._epochs.batch(step)
+        rows = molecules.padded(self._conformations, chosen)
         generator = np.random.default_rng([self._seed, 1, step])
         noise = generator.standard_normal(rows["positions"].shape, dtype=np.float32)
         # Noise levels are spread evenly; conformations are shuffled, so any may have any of them.
@@ -122,6 +130,8 @@ class Denoising:
         even = (np.arange(size) + generator.random()) / size
         sigma = self._levels[(even * samplers.STEPS).astype(int)]
         rows |= {"noise": noise, "sigma": sigma.astype(np.float32)}
+        if self._weights is not None:
+            rows["weights"] = self._weights[chosen]
         return {name: torch.from_numpy(values) for name, values in rows.items()}
 
     def weight(self, batch: trainer.Batch) -> float:
@@ -131,9 +141,10 @@ class Denoising:
     def loss(self, model: torch.nn.Module, rows: trainer.Batch) -> Tensor:
         """Return the squared error of the predicted noise, summed over atoms."""
         found = graphs(rows)
-        return diffusion.squared_errors(
+        errors = diffusion.squared_errors(
             model, found, found.flat(rows["positions"]), found.flat(rows["noise"]), rows["sigma"]
-        ).sum()
+        )
+        return (errors * rows["weights"][found.molecule] if "weights" in rows else errors).sum()
 
     def test_loss(self, model: torch.nn.Module) -> float:
         """Return the loss on some of the real test data."""

@@ -18,6 +18,7 @@ from collapse.families.contract import Family, Iterative
 from collapse.families.declarations import (
     Headline,
     Metric,
+    Score,
     curves,
     of_data,
     parameter,
@@ -145,10 +146,28 @@ METRICS = {
     **of_data(_COMPARED),
 }
 
+
+def _needs_classes(parameters: Parameters) -> str | None:
+    """Return what the classifier of real images needs; what a data set has is found out later."""
+    celeba = parameters.data == "celeba" or parameters.data.startswith("celeba:")
+    return "a label, the attribute of CelebA" if celeba and parameters.label is None else None
+
+
 FAMILY = Family(
     name="vae",
     parameters=Parameters,
     metrics=METRICS,
+    scores={
+        "confidence": Score(
+            "Probability of the likeliest class, by the classifier that is fitted to real images.",
+            better="higher",
+            needs=_needs_classes,
+        ),
+        "distance": Score(
+            "Distance from the nearest of the modes that are fitted to real images (RMS).",
+            better="lower",
+        ),
+    },
     headline=Headline(
         "test_loss",
         worse="higher",

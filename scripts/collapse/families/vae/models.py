@@ -201,7 +201,7 @@ def latents(seed: int, slots: range | Sequence[int], dimensions: int) -> NDArray
     return rows
 
 
-def sample(network: VAE, seed: int, slots: range) -> NDArray[np.uint8]:
+def sample(network: VAE, seed: int, slots: Sequence[int]) -> NDArray[np.uint8]:
     """Draw an image for each slot: the decoder's mean for a latent drawn from the prior.
 
     Returns
@@ -212,11 +212,12 @@ def sample(network: VAE, seed: int, slots: range) -> NDArray[np.uint8]:
     shape = network.shape
     device = next(network.parameters()).device
     drawn = np.empty((len(slots), shape.size, shape.size, shape.channels), np.uint8)
+    places = np.asarray(slots, dtype=np.int64)
     with torch.no_grad():
-        for first in range(slots.start // BLOCK * BLOCK, slots.stop, BLOCK):
+        for first in np.unique(places // BLOCK * BLOCK).tolist():
             block = range(first, first + BLOCK)
             rows = torch.from_numpy(latents(seed, block, shape.latent)).to(device)
             images = as_images(network.decode(rows))
-            start, stop = max(first, slots.start), min(first + BLOCK, slots.stop)
-            drawn[start - slots.start : stop - slots.start] = images[start - first : stop - first]
+            here = np.flatnonzero(places // BLOCK * BLOCK == first)
+            drawn[here] = images[places[here] - first]
     return drawn

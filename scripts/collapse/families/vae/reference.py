@@ -53,7 +53,22 @@ class Reference(NamedTuple):
 
     def classes(self, images: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Return the class of each image that the classifier predicts."""
-        return np.argmax(features(images) @ self.weights.T + self.intercepts, axis=1)
+        return np.argmax(self._logits(images), axis=1)
+
+    def confidence(self, images: NDArray[np.uint8]) -> Array:
+        """Return the probability of each image's class, by the classifier."""
+        logits = self._logits(images)
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        return np.asarray(1 / np.exp(shifted).sum(axis=1))
+
+    def distances(self, images: NDArray[np.uint8]) -> Array:
+        """Return the distance of each image from the nearest centre, the RMS of its features."""
+        seen = features(images)
+        squares = np.square(seen - self.centres[self.modes(images)]).mean(axis=1)
+        return np.asarray(np.sqrt(squares))
+
+    def _logits(self, images: NDArray[np.uint8]) -> Array:
+        return np.asarray(features(images) @ self.weights.T + self.intercepts)
 
 
 def fit(

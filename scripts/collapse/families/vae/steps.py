@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collapse import rarefaction
-from collapse.artifacts import manifest, shard_rows
+from collapse.artifacts import manifest, shard_rows, training_sets
 from collapse.artifacts.manifest import ShardRecord
 from collapse.artifacts.paths import DATASET
 from collapse.artifacts.step import Step
@@ -22,12 +22,13 @@ from collapse.data import evenly
 from collapse.data.images import shards as image_shards
 from collapse.data.images import sources as images
 from collapse.data.images.sources import Labelled
-from collapse.errors import DataError
+from collapse.errors import DataError, JobError
 from collapse.families.step_jobs import (
     EvaluateJob,
     GenerateJob,
     PortrayJob,
     Prepared,
+    ScoreJob,
     StepJob,
     Steps,
     TrainJob,
@@ -146,6 +147,7 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
     return training.train(
         job,
         _images(job.selections),
+        weights=training_sets.weights_of(job.selections),
         shape=tuple(details["shape"]),
         test=_joined(image_shards.read(job.data / TEST, rows)),
     )
@@ -166,17 +168,36 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     from collapse.families.vae import evaluation, models
 
     network = models.load(job.model)
-    seed = job.step.integer("samples")
+    seeds = [job.step.integer(job.purpose("samples", each)) for each in job.candidates]
     shape = network.shape
 
     def drawn() -> Iterator[tuple[NDArray[np.uint8], None]]:
         size = evaluation.BATCH
-        parts = [job.slots[start : start + size] for start in range(0, len(job.slots), size)]
-        for part in track(parts, "sampling", len(job.slots), unit="images", size=len):
+        parts = [
+            (seed, job.slots[start : start + size])
+            for seed in seeds
+            for start in range(0, len(job.slots), size)
+        ]
+        total = len(seeds) * len(job.slots)
+        shown = track(parts, "sampling", total, unit="images", size=lambda part: len(part[1]))
+        for seed, part in shown:
             yield from ((image, None) for image in models.sample(network, seed, part))
 
     image_shards.write(job.output, drawn(), (shape.size, shape.size, shape.channels))
     return {}
+
+
+def score(job: ScoreJob[Parameters]) -> NDArray[np.float64]:
+    """Score images by the modes and classes of the real ones."""
+    fitted = reference.load(job.data / REFERENCE)
+    if job.name == "confidence" and not fitted.labelled:
+        raise JobError(
+            f"score {job.name}: found no labels in {job.parameters.data}, expected real images "
+            "with classes"
+        )
+    measure = fitted.confidence if job.name == "confidence" else fitted.distances
+    parts = [measure(part) for part in image_shards.read(job.samples)]
+    return np.concatenate(parts).astype(np.float64)
 
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
@@ -269,4 +290,11 @@ def portray(job: PortrayJob[Parameters]) -> None:
     )
 
 
-STEPS = Steps(prepare=prepare, train=train, generate=generate, evaluate=evaluate, portray=portray)
+STEPS = Steps(
+    prepare=prepare,
+    train=train,
+    generate=generate,
+    evaluate=evaluate,
+    portray=portray,
+    score=score,
+)

@@ -35,6 +35,7 @@ def train(
     *,
     shape: Shape,
     test: Images,
+    weights: NDArray[np.float64] | None = None,
 ) -> dict[str, Any]:
     """Train a newly initialised model and save it.
 
@@ -46,6 +47,8 @@ def train(
         Shape of an image.
     test : ndarray
         Real test images for the learning curve.
+    weights : ndarray or None
+        How much each image of the training set counts; None means 1.
 
     Returns
     -------
@@ -70,6 +73,7 @@ def train(
             layout.latent,
             shuffle=lambda epoch: job.step.stream(f"order of epoch {epoch}"),
             noise_of=lambda number: noise + number,
+            weights=weights,
         )
         network = models.initialised(
             layout, job.parameters.noise, job.step.integer("initialisation")
@@ -116,6 +120,8 @@ class Batches:
         Returns the random stream of the order of an epoch.
     noise_of : callable
         Returns the seed of the noise of a training step.
+    weights : ndarray or None
+        How much each image counts; None means 1.
     """
 
     def __init__(
@@ -126,10 +132,12 @@ class Batches:
         *,
         shuffle: Callable[[int], np.random.Generator],
         noise_of: Callable[[int], int],
+        weights: NDArray[np.float64] | None = None,
     ) -> None:
         self._images = images
         self._size, self._latent = batch, latent
         self._noise_of = noise_of
+        self._weights = None if weights is None else weights.astype(np.float32)
         self._epochs = Epochs(batch, lambda epoch: shuffle(epoch).permutation(images.length))
         self.steps_per_epoch = self._epochs.steps_per_epoch
 
@@ -140,13 +148,17 @@ class Batches:
         -------
         dict of str to Tensor
             ``images`` of uint8, shape (batch, height, width, channels), and standard normal
-            ``noise``, shape (batch, latent).
+            ``noise``, shape (batch, latent); if images have weights, ``weights``, shape (batch,).
         """
         generator = torch.Generator().manual_seed(self._noise_of(step))
-        return {
-            "images": torch.from_numpy(self._images.at(self._epochs.batch(step))),
+        rows = self._epochs.batch(step)
+        batch = {
+            "images": torch.from_numpy(self._images.at(rows)),
             "noise": torch.randn(self._size, self._latent, generator=generator),
         }
+        if self._weights is not None:
+            batch["weights"] = torch.from_numpy(self._weights[rows])
+        return batch
 
 
 class Fitting:
@@ -167,7 +179,8 @@ class Fitting:
 
     def loss(self, model: torch.nn.Module, rows: trainer.Batch) -> Tensor:
         terms = model(rows["images"], rows["noise"])
-        return (terms.reconstruction + terms.divergence).sum()
+        losses = terms.reconstruction + terms.divergence
+        return (losses * rows["weights"] if "weights" in rows else losses).sum()
 
     def test_loss(self, model: torch.nn.Module) -> float:
         return evaluation.loss(cast(VAE, model), [self._test], seed=0, draws=1).total

@@ -10,6 +10,7 @@ from collapse import families
 from collapse.artifacts.paths import Branch, Shard
 from collapse.families.work import Work, Workload
 from collapse.loop.batches import batches, chain_path, chain_seconds
+from collapse.loop.blocks import candidates
 from collapse.loop.branches import Branches
 from collapse.study import Study, mixtures
 
@@ -225,7 +226,7 @@ class _Steps:
         for shard in dict.fromkeys((*shards, *read)):
             count = shard.stop - shard.start
             size = count * workload.sample_bytes
-            work = workload.generate(count)
+            work = workload.generate(count * (candidates(branch.regime) if shard.scored else 1))
             yield shard.path, self._job("generate", work, [branch.model(t)], gpus=1, size=size)
         if evaluated:
             judged = min(branch.evaluated_samples, sum(one.stop - one.start for one in read))

@@ -39,6 +39,7 @@ __all__ = [
     "SamplingError",
     "backend",
     "fill",
+    "numbers",
     "opened",
     "seeds",
 ]
@@ -47,6 +48,10 @@ Backend = Literal["vllm", "transformers"]
 
 #: Number of samples of a model up to which the seeds of its attempts are all different.
 MOST_SLOTS = 2**26
+
+#: The numbers of the draws for a slot's candidates are this far apart, and their seeds so far that
+#: runs of consecutive seeds don't meet, in their lower 32 bits either.
+CANDIDATE, _APART = 2**40, 0x9E3779B97F4A7C15
 
 
 def backend(name: str) -> Backend:
@@ -135,9 +140,21 @@ def seeds(base: int, attempt: int, slots: Sequence[int], *, shared_by: int = 1) 
 
     They count upwards, so that no two samples of a model have the same 32 bits, which are all
     that vLLM uses of a seed. ``shared_by`` neighbours have one seed, as a batch of the published
-    code had (docs/reproduction.md, mistake 2).
+    code had (docs/reproduction.md, mistake 2). ``slots`` may be `numbers` of candidates.
     """
-    return [(base + attempt * MOST_SLOTS + slot // shared_by) % 2**63 for slot in slots]
+    found = []
+    for candidate, slot in (divmod(number, CANDIDATE) for number in slots):
+        number = attempt * MOST_SLOTS + slot // shared_by + candidate * _APART
+        found.append((base + number) % 2**63)
+    return found
+
+
+def numbers(slots: Sequence[int], candidates: Sequence[int]) -> list[int]:
+    """Return numbers of draws: for each candidate in turn, one for each slot.
+
+    A slot is itself the number of its candidate 0.
+    """
+    return [candidate * CANDIDATE + slot for candidate in candidates for slot in slots]
 
 
 class Filled(NamedTuple):
@@ -194,7 +211,7 @@ def fill(
         pending = [slot for slot in pending if slot not in accepted]
     if pending:
         raise SamplingError(
-            f"sample {pending[0]}: none accepted in {most_attempts} attempts, as for "
+            f"sample {pending[0] % CANDIDATE}: none accepted in {most_attempts} attempts, as for "
             f"{len(pending) - 1} others of {len(slots)}; {len(accepted)} of {drawn} drawn were "
             f"accepted ({len(accepted) / max(1, drawn):.1%})"
         )
