@@ -105,6 +105,10 @@ def plan(quick: bool) -> Plan:
             "kernel_density", samples, iterations, dataset=("moons",), bandwidth=(0.5,)
         ),
         "discrete": grid("discrete", (10, 30) if quick else (10, 100, 1000), 1, outcomes=(2, 10)),
+        **{
+            family: grid(family, (32,) if quick else (100, 316), iterations, dimension=(1, 3))
+            for family in ("logistic_regression", "poisson_regression")
+        },
     }
     sweep = (4, 8) if quick else (250, 500, 1000)
     wide = {"dimension": dimensions[-1]}
@@ -114,6 +118,10 @@ def plan(quick: bool) -> Plan:
             "linear_regression", "accumulate-subsample", most, iterations, wide
         ),
         "discrete": Cell("discrete", "replace", 100 if quick else 100_000, 1, {"outcomes": 10}),
+        **{
+            family: Cell(family, "accumulate-subsample", most, iterations, {"dimension": 3})
+            for family in ("logistic_regression", "poisson_regression")
+        },
     }
     return Plan(seeds, 4, iterations, cells, sweep, largest)
 

@@ -68,6 +68,14 @@ def test_every_closed_form_family_has_a_ratio_and_a_peak_of_memory():
         assert memory and int(memory[1]) > 10, found
 
 
+def test_weights_and_selection_have_a_ratio_in_every_closed_form_family(quick):
+    found = quick("loop-design")
+    ratios = re.findall(
+        r"^(\w+)(, [\w ]+)? +[\d.]+ +[\d.]+ +(\d+\.\d\d)  too small", found, re.MULTILINE
+    )
+    assert len(ratios) == 4 * len({family for family, *_ in ratios}) >= 20, found
+
+
 def test_language_models_train_the_same_weights_as_a_loop_and_the_rest_is_measured(quick):
     pytest.importorskip("transformers")
     found = quick("language-models")
