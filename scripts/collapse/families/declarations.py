@@ -194,8 +194,8 @@ class Expectation(NamedTuple):
     deviation : ndarray or None
         Standard deviation over seeds, as ``spread`` says; infinite where the variance is. None if
         the mean is not tested.
-    spread : {"exact", "least", "scale"}
-        Whether the deviation is exact, at most the true one, or only of its order.
+    spread : {"exact", "most", "least", "scale"}
+        Whether the deviation is exact, at least the true one, at most it, or only of its order.
     exact : bool
         Whether the mean is exact and is tested; an approximation is only drawn.
     of_first : ndarray or None
@@ -211,7 +211,7 @@ class Expectation(NamedTuple):
     mean: NDArray[np.float64] | None
     source: str
     deviation: NDArray[np.float64] | None = None
-    spread: Literal["exact", "least", "scale"] = "exact"
+    spread: Literal["exact", "most", "least", "scale"] = "exact"
     exact: bool = True
     of_first: NDArray[np.float64] | None = None
     representable: NDArray[np.bool_] | None = None

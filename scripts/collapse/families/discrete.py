@@ -265,8 +265,8 @@ def _of_selection(
         return {}
     page = "docs/theory/selection.md"
     return {
-        "mean_outcome": Expectation(best.mean, f"{page}, eq. (6)", best.deviation, "scale"),
-        "score_of_kept": Expectation(best.kept, f"{page}, eq. (7)", best.kept_deviation, "scale"),
+        "mean_outcome": Expectation(best.mean, f"{page}, eq. (6)", best.deviation, "most"),
+        "score_of_kept": Expectation(best.kept, f"{page}, eq. (7)", best.kept_deviation, "most"),
     }
 
 

@@ -107,7 +107,7 @@ def compare(values: Array, expectation: Expectation, point: str = "") -> Compari
         in_range &= expectation.representable | finite
     scored = np.isfinite(expected) & in_range & finite & np.isfinite(spread) & (spread > 0)
 
-    known = expectation.spread == "exact"
+    known = expectation.spread in ("exact", "most")
     unit = np.where(scored, spread, 1.0)
     deviations = np.where(scored, difference, 0.0) / unit
     least = 0.0 if expectation.spread == "scale" else 1.0

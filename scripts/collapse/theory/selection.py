@@ -71,7 +71,7 @@ def best_of(distribution: Array, candidates: int, error: float = 0.0) -> Array:
 class BestOutcomes(NamedTuple):
     """Expected mean outcome, and mean score of the kept samples that arrive: (iterations,) each.
 
-    The deviations are of the order of those over seeds.
+    The deviations are at least those over seeds.
     """
 
     mean: Array
@@ -101,9 +101,12 @@ def best_of_outcomes(
         _threshold(regime, n, below, iterations, everything)
         for below in np.cumsum(probabilities)[:-1]
     ]
-    mean, variance, kept, kept_variance = np.array(rows).sum(axis=0)
+    moments = np.array(rows)
+    # The deviation of a sum is at most the sum of deviations, as if all thresholds moved together.
+    mean, deviation = moments[:, 0].sum(axis=0), np.sqrt(moments[:, 1]).sum(axis=0)
+    kept, kept_deviation = moments[:, 2].sum(axis=0), np.sqrt(moments[:, 3]).sum(axis=0)
     most = len(probabilities) - 1
-    return BestOutcomes(most - mean, np.sqrt(variance), most - kept, np.sqrt(kept_variance))
+    return BestOutcomes(most - mean, deviation, most - kept, kept_deviation)
 
 
 def _threshold(
