@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
-from pydantic import BaseModel, Field, ValidationError, create_model
+from pydantic import BaseModel, Field, ValidationError, WithJsonSchema, create_model
 
 from collapse import families, regimes
 from collapse.regimes import Regime, Select, Weigh
-from collapse.study import errors, mistakes, yaml_file
+from collapse.study import errors, mistakes, published_values, yaml_file
 from collapse.study.chain_spec import ChainSpec
-from collapse.study.errors import StudyError
+from collapse.study.errors import Mistake, StudyError
 from collapse.study.experiment import (
     HOUSEKEEPING,
     EitherExperiment,
@@ -29,6 +29,7 @@ from collapse.study.experiment import (
     experiment_model,
 )
 from collapse.study.names import JOINT, text_of
+from collapse.study.published_values import PublishedValue
 
 __all__ = ["Experiment", "Point", "Study", "StudyError", "json_schema", "load", "resolved"]
 
@@ -83,6 +84,15 @@ class Study(Strict):
     regimes: Annotated[dict[Name, RegimeDefinition], _NAMED] = Field(
         default_factory=dict, description="Regimes that the study defines, by name."
     )
+    published: Annotated[
+        str | list[PublishedValue] | None,
+        Field(
+            default=None,
+            description="Path of a CSV file of published values to put beside the results, "
+            "relative to the study's file.",
+        ),
+        WithJsonSchema({"type": "string"}),
+    ] = None
 
     @functools.cached_property
     def expansions(self) -> dict[str, dict[str, Regime]]:
@@ -94,6 +104,21 @@ class Study(Strict):
     def regime_fields(self) -> dict[str, dict[tuple[str, ...], list[Any]]]:
         """The values of the fields of each regime that the study defines, by their keys."""
         return {name: fields_of(definition) for name, definition in self.regimes.items()}
+
+    @property
+    def published_values(self) -> list[PublishedValue]:
+        """The published values that the study's file has beside it."""
+        return [] if self.published is None or isinstance(self.published, str) else self.published
+
+    @property
+    def compared(self) -> list[str]:
+        """Names of the experiments with published values, of their families or of the study."""
+        own = {value.experiment for value in self.published_values}
+        return [
+            name
+            for name, experiment in self.experiments.items()
+            if name in own or families.load(experiment.family).published
+        ]
 
     def regimes_of(self, experiment: str) -> list[str]:
         """Return the names of the regimes of an experiment."""
@@ -180,6 +205,9 @@ def load(path: str | Path) -> Study:
         If it can't be read or has a mistake; the message is one line.
     """
     document = yaml_file.read(Path(path))
+    named = document.content.get("published") if isinstance(document.content, dict) else None
+    if not isinstance(named, str | None):
+        raise document.error(Mistake(("published",), named, "the path of a file"))
     try:
         study = Study.model_validate(document.content)
     except ValidationError as error:
@@ -187,7 +215,10 @@ def load(path: str | Path) -> Study:
         raise document.error(mistake) from None
     for mistake in mistakes.mistakes(study):
         raise document.error(mistake)
-    return study
+    if named is None:
+        return study
+    values = published_values.read(Path(path).parent / named, study)
+    return study.model_copy(update={"published": values})
 
 
 def json_schema() -> dict[str, Any]:
