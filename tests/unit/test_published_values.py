@@ -9,8 +9,10 @@ import pytest
 
 import gathering
 from collapse import study as studies
+from collapse.families import gaussian
 from collapse.loop.inputs import Inputs
 from collapse.loop.plan import jobs
+from collapse.regimes import NAMED
 from collapse.results import gather, published, published_statistics
 from collapse.study.published_values import COLUMNS, PublishedValue
 
@@ -183,6 +185,12 @@ def test_verdicts(row, ours, expected):
     assert published_statistics.verdict(value, found, seeds=100) == expected
 
 
+def test_what_has_an_infinite_variance_is_not_judged():
+    value = PublishedValue.model_validate(ROW | {"tolerance": 0.0, "repetitions": None})
+    found = published_statistics.Ours(9.0, np.inf)
+    assert published_statistics.verdict(value, found, seeds=100) == "infinite variance"
+
+
 def test_a_single_seed_has_to_be_within_the_tolerance():
     value = PublishedValue.model_validate(ROW | {"tolerance": 0.1, "repetitions": None})
     for ours, expected in ((0.59, "agrees"), (0.61, "differs")):
@@ -195,7 +203,7 @@ def test_the_table_has_a_row_for_each_chain_that_a_value_concerns(tmp_path):
     rows = [
         {"value": "7", "read": "plot"},
         {"regime": "", "point": "dimension=2", "value": "7.5", "tolerance": "0.6"},
-        {"regime": "", "point": "estimator=unbiased;dimension=1", "value": "5"},
+        {"regime": "", "point": "estimator=unbiased;dimension=1", "value": "100"},
         {"statistic": "slope", "iteration": "1:4", "value": "0"},
     ]
     plan = loaded(tmp_path, *rows)
@@ -214,8 +222,13 @@ def test_the_table_has_a_row_for_each_chain_that_a_value_concerns(tmp_path):
     exact = table[table["read"] == "plot"].iloc[0]
     assert exact["point"].startswith("dimension=2__") and exact["point"].endswith("samples=10")
     assert (exact["ours"], exact["published"], exact["difference"]) == (7, 7, 0)
+    # All seeds have the same value, but theory knows how far apart they are.
+    theory = gaussian.FAMILY.expectations(
+        gaussian.Parameters(dimension=2, estimator="unbiased"), NAMED["replace"], 10, 4
+    )["trace_ratio"]
+    assert exact["standard_error"] == pytest.approx(theory.deviation[3] / np.sqrt(3))
     wrong = table[table["verdict"] == "differs"]
-    assert set(wrong["published"]) == {5} and wrong["point"].str.startswith("dimension=1").all()
+    assert set(wrong["published"]) == {100} and wrong["point"].str.startswith("dimension=1").all()
     assert (table[table["statistic"] == "slope"]["iteration"] == "1:4").all()
 
 

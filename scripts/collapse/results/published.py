@@ -11,8 +11,9 @@ import numpy as np
 from collapse import families
 from collapse.artifacts import files
 from collapse.families.declarations import Published
+from collapse.results import theory_check
 from collapse.results.dataset import read_dataset, values_of
-from collapse.results.published_statistics import ours, verdict
+from collapse.results.published_statistics import MEANS, ours, verdict
 from collapse.study import Study
 from collapse.study.chain_spec import ChainSpec
 from collapse.study.published_values import PublishedValue
@@ -50,7 +51,8 @@ def compare(
     Returns
     -------
     pandas.DataFrame
-        ``ours`` is the mean over seeds if the family has the value, with its standard error.
+        ``ours`` is the mean over seeds if the family has the value, with its standard error; that
+        of the study's values is at least what theory knows.
     """
     import pandas as pd
 
@@ -100,6 +102,10 @@ def _of_study(spec: ChainSpec, dataset: xr.Dataset, value: PublishedValue) -> di
     values = values_of(dataset, spec, value.metric).reshape(len(dataset["seed"]), -1)
     at = [spec.evaluated.index(t) for t in value.iterations]
     found = ours(value.statistic, values[:, at] if at else values, value.iterations)
+    if value.statistic in MEANS:
+        # A few seeds seldom show the spread of a skewed law.
+        known = _known_deviation(spec, value.metric, at)
+        found = found._replace(deviation=np.fmax(found.deviation, known))
     seeds = len(values)
     return {
         "iteration": value.iteration or spec.iterations,
@@ -113,6 +119,21 @@ def _of_study(spec: ChainSpec, dataset: xr.Dataset, value: PublishedValue) -> di
         "read": value.read,
         "source": value.source,
     }
+
+
+def _known_deviation(spec: ChainSpec, metric: str, at: list[int]) -> float:
+    """Return the standard deviation over seeds that theory has, at least; 0 if it has none."""
+    theory = theory_check.expectations(spec).get(metric)
+    if (
+        theory is None
+        or theory.mean is None
+        or theory.deviation is None
+        or theory.spread == "scale"
+    ):
+        return 0.0
+    if theory.of_first is not None:
+        return 0.0
+    return float(np.nan_to_num(theory.deviation[at[0]] if at else theory.deviation, posinf=np.inf))
 
 
 def published_of(spec: ChainSpec) -> list[Published]:

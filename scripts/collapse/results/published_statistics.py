@@ -11,6 +11,8 @@ from collapse.study.published_values import PublishedValue
 
 Array = NDArray[np.float64]
 
+#: The statistics that are a mean over seeds.
+MEANS = ("mean", "lower", "upper")
 #: Ours may differ from what was published by so many standard errors.
 LIMIT = 4.0
 
@@ -62,8 +64,11 @@ def verdict(value: PublishedValue, found: Ours, seeds: int) -> str:
     """Say whether ours agrees: it is within the tolerance and `LIMIT` combined standard errors.
 
     The published value has the chance of its repetitions, whose spread is taken to be ours. Of
-    bounds only the excess counts. What no spread is known of has to be within the tolerance.
+    bounds only the excess counts. What no spread is known of has to be within the tolerance; what
+    has an infinite variance is not judged.
     """
+    if np.isinf(found.deviation):
+        return "infinite variance"
     number = 1 / seeds + (1 / value.repetitions if value.repetitions else 0.0)
     error = np.nan_to_num(found.deviation) * np.sqrt(number)
     excess = found.value - value.value
