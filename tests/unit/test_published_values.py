@@ -185,10 +185,14 @@ def test_verdicts(row, ours, expected):
     assert published_statistics.verdict(value, found, seeds=100) == expected
 
 
-def test_what_has_an_infinite_variance_is_not_judged():
+@pytest.mark.parametrize("deviation", [1.25, np.inf])
+def test_seeds_may_be_too_few(deviation):
+    """Four errors of 0.125 are as large as the published 0.5."""
     value = PublishedValue.model_validate(ROW | {"tolerance": 0.0, "repetitions": None})
-    found = published_statistics.Ours(9.0, np.inf)
-    assert published_statistics.verdict(value, found, seeds=100) == "infinite variance"
+    found = published_statistics.Ours(0.5, deviation)
+    assert published_statistics.verdict(value, found, seeds=100) == "too few seeds"
+    if np.isfinite(deviation):
+        assert published_statistics.verdict(value, found, seeds=101) == "agrees"
 
 
 def test_a_single_seed_has_to_be_within_the_tolerance():

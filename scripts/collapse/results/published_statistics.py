@@ -64,16 +64,17 @@ def verdict(value: PublishedValue, found: Ours, seeds: int) -> str:
     """Say whether ours agrees: it is within the tolerance and `LIMIT` combined standard errors.
 
     The published value has the chance of its repetitions, whose spread is taken to be ours. Of
-    bounds only the excess counts. What no spread is known of has to be within the tolerance; what
-    has an infinite variance is not judged.
+    bounds only the excess counts. What no spread is known of has to be within the tolerance. Where
+    so many errors of ours are as large as the value, or infinite, seeds are too few to tell.
     """
-    if np.isinf(found.deviation):
-        return "infinite variance"
+    deviation = float(np.nan_to_num(found.deviation, posinf=np.inf))
+    if 0 < abs(value.value) <= LIMIT * deviation / np.sqrt(seeds):
+        return "too few seeds"
     number = 1 / seeds + (1 / value.repetitions if value.repetitions else 0.0)
-    error = np.nan_to_num(found.deviation) * np.sqrt(number)
     excess = found.value - value.value
     if value.statistic == "lower":
         excess = min(excess, 0.0)
     if value.statistic == "upper":
         excess = max(excess, 0.0)
-    return "agrees" if abs(excess) <= value.tolerance + LIMIT * error else "differs"
+    within = abs(excess) <= value.tolerance + LIMIT * deviation * np.sqrt(number)
+    return "agrees" if within else "differs"
