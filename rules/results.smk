@@ -157,7 +157,7 @@ rule pictures:
 
 
 rule published:
-    """Compare results with published values (P1 Table 2)."""
+    """Compare results with published values, of the families or of the study (P1 Table 2)."""
     input:
         metrics=inputs.published_metrics,
     output:
@@ -173,7 +173,7 @@ rule published:
     resources:
         mem_mb=1000,
     params:
-        study=inputs.study_of_results,
+        study=inputs.study_of_published,
     script:
         "../scripts/published.py"
 

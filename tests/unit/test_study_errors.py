@@ -72,8 +72,8 @@ memory: 2 -> provenance: random => 2: regimes.window.provenance: found random, e
 memory: 2 -> provenance: bernoulli => 2: regimes.window.provenance: found bernoulli, expected fixed,
     where no fresh_real arrives and no budget draws shares
 # keys
-regimes: -> regime: => 1: regime: found an unknown key, expected one of experiments, regimes (did
-    you mean regimes?)
+regimes: -> regime: => 1: regime: found an unknown key, expected one of experiments, regimes,
+    published (did you mean regimes?)
 seeds: 3 -> sed: 3 => 8: experiments.first.sed: found an unknown key, expected one of family, ...
     (did you mean seeds?)
 memory -> memry => 2: regimes.window.memry: found an unknown key, expected one of keep_real, memory,

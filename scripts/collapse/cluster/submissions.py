@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from snakemake.resources import Resources
 
-from collapse import families
 from collapse.loop.batches import batches
 from collapse.loop.blocks import Blocks, chosen
 from collapse.loop.branches import Branches
@@ -124,7 +123,7 @@ def _jobs(study: Study, job_holds: str | None) -> Iterator[Described]:
             yield "mixtures", here, name
     for rule in ("theory_check", "summary"):
         yield rule, {}, ""
-    if any(families.load(each.family).published for each in study.experiments.values()):
+    if study.compared:
         yield "published", {}, ""
 
 

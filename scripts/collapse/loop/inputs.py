@@ -119,12 +119,8 @@ class Inputs:
 
     @cached_property
     def published(self) -> list[str]:
-        """Names of the experiments for whose family there are published values."""
-        return [
-            name
-            for name, experiment in self.study.experiments.items()
-            if families.load(experiment.family).published
-        ]
+        """Names of the experiments with published values."""
+        return self.study.compared
 
     @cached_property
     def bases(self) -> dict[str, MadeOf]:
@@ -217,6 +213,12 @@ class Inputs:
     def study_of_results(self) -> dict[str, Any]:
         """What the results of the whole study depend on, as plain values."""
         return studies.of_results(self.study, list(self.study.experiments))
+
+    @property
+    def study_of_published(self) -> dict[str, Any]:
+        """What a comparison with published values depends on, as plain values."""
+        own = studies.plain(self.study).get("published")
+        return self.study_of_results | ({"published": own} if own else {})
 
     @property
     def whole_study(self) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
-from pydantic import BaseModel, Field, ValidationError, create_model
+from pydantic import BaseModel, Field, ValidationError, WithJsonSchema, create_model
 
 from collapse import families, regimes
 from collapse.regimes import Regime, Select, Weigh
-from collapse.study import errors, mistakes, yaml_file
+from collapse.study import errors, mistakes, published_values, yaml_file
 from collapse.study.chain_spec import ChainSpec
 from collapse.study.errors import Mistake, StudyError
 from collapse.study.experiment import (
@@ -29,6 +29,7 @@ from collapse.study.experiment import (
     experiment_model,
 )
 from collapse.study.names import JOINT, text_of
+from collapse.study.published_values import PublishedValue
 
 __all__ = ["Experiment", "Point", "Study", "StudyError", "json_schema", "load", "resolved"]
 
@@ -96,6 +97,15 @@ class Study(Strict):
     regimes: Annotated[dict[Name, RegimeDefinition], _NAMED] = Field(
         default_factory=dict, description="Regimes that the study defines, by name."
     )
+    published: Annotated[
+        str | list[PublishedValue] | None,
+        Field(
+            default=None,
+            description="Path of a CSV file of published values to put beside the results, "
+            "relative to the study's file.",
+        ),
+        WithJsonSchema({"type": "string"}),
+    ] = None
 
     @functools.cached_property
     def expansions(self) -> dict[str, dict[str, Regime]]:
@@ -107,6 +117,21 @@ class Study(Strict):
     def regime_fields(self) -> dict[str, dict[tuple[str, ...], list[Any]]]:
         """The values of the fields of each regime that the study defines, by their keys."""
         return {name: fields_of(definition) for name, definition in self.regimes.items()}
+
+    @property
+    def published_values(self) -> list[PublishedValue]:
+        """The published values that the study's file has beside it."""
+        return [] if self.published is None or isinstance(self.published, str) else self.published
+
+    @property
+    def compared(self) -> list[str]:
+        """Names of the experiments with published values, of their families or of the study."""
+        own = {value.experiment for value in self.published_values}
+        return [
+            name
+            for name, experiment in self.experiments.items()
+            if name in own or families.load(experiment.family).published
+        ]
 
     def regimes_of(self, experiment: str) -> list[str]:
         """Return the names of the regimes of an experiment."""
@@ -204,7 +229,14 @@ def load(path: str | Path) -> Study:
         If it can't be read or has a mistake; the message is one line.
     """
     document = yaml_file.read(Path(path))
-    return checked(document.content, document.error)
+    named = document.content.get("published") if isinstance(document.content, dict) else None
+    if not isinstance(named, str | None):
+        raise document.error(Mistake(("published",), named, "the path of a file"))
+    study = checked(document.content, document.error)
+    if named is None:
+        return study
+    values = published_values.read(Path(path).parent / named, study)
+    return study.model_copy(update={"published": values})
 
 
 def checked(content: Any, described: Callable[[Mistake], StudyError]) -> Study:

@@ -88,11 +88,7 @@ def of_study(study: Study, holds: Mapping[str, str] | None = None) -> dict[str, 
         "theory_check": _table("", "theory_check", datasets, len(datasets)),
         "summary": _table("", "summary", [*datasets, "theory_check"], len(datasets)),
     }
-    published = [
-        _dataset(name)
-        for name, each in study.experiments.items()
-        if families.load(each.family).published
-    ]
+    published = [_dataset(name) for name in study.compared]
     if published:
         found["published"] = _table("", "published", published, len(published))
     return found
