@@ -133,6 +133,28 @@ def test_the_golden_ratio_and_its_kin(k):
     assert weights.best_weight(1.0) == pytest.approx(2 / (1 + np.sqrt(5)))
 
 
+@pytest.mark.parametrize(("share", "limit"), [(0.618, 0.03756), (0.5, 0.04063)])
+def test_the_covariance_of_a_stream(share, limit):
+    """The limits are those of He et al.'s design, d = 2 and n = 100."""
+    regime = Regime(**HE, weigh={"real": share})
+    expected = weights.stream_squared_error_of_covariance(regime, 100, 2, 200)
+    assert expected[-1] == pytest.approx(limit, abs=5e-6)
+    small = Regime(**HE, generate=5, weigh={"real": share})
+    found = run("gaussian", small, 8, 12, 3000, estimator="within-sources", dimension=3)
+    assert_within(
+        found["squared_error_of_covariance"],
+        weights.stream_squared_error_of_covariance(small, 8, 3, 12),
+    )
+
+
+@pytest.mark.parametrize("name", ["replace", "accumulate"])
+def test_the_error_of_the_covariance_on_whole_pools(name):
+    found = run("gaussian", NAMED[name], 6, 5, 4000, dimension=3, variance=2.0)
+    expected = gaussian.moments(pairs.whole_pools(NAMED[name], 6, 5), 6, 3)
+    errors = 4 * expected.squared_error_of_covariance
+    assert_within(found["squared_error_of_covariance"], errors)
+
+
 @pytest.mark.parametrize(("share", "slope"), [(0.05, -0.098), (0.1, -0.197), (0.25, -0.485)])
 def test_a_constant_stream_of_real_data_corrects_slowly(share, slope):
     """Everything is kept: the error of the mean falls like t^(-2α)."""

@@ -51,7 +51,7 @@ def expectations(regime: Regime, n: int, iterations: int) -> dict[str, Expectati
     """Return what theory expects of these metrics, of chains of any family.
 
     Shares and effective sizes follow from the regime where the weights of samples do not depend
-    on their values; ``docs/theory/weights.md``, equations (10) and (11).
+    on their values; ``docs/theory/weights.md``, equations (11) and (12).
     """
     found = {}
     page = "docs/theory/weights.md"
@@ -68,9 +68,9 @@ def expectations(regime: Regime, n: int, iterations: int) -> dict[str, Expectati
     share, effective, deviation = np.empty((3, iterations))
     for t in range(1, iterations + 1):
         share[t - 1], effective[t - 1], deviation[t - 1] = _of_pool(regime, t, n)
-    found["real_share"] = Expectation(share, f"{page}, eq. (10)", deviation)
+    found["real_share"] = Expectation(share, f"{page}, eq. (11)", deviation)
     found["effective_sample_size"] = Expectation(
-        effective, f"{page}, eq. (11)", np.zeros(iterations)
+        effective, f"{page}, eq. (12)", np.zeros(iterations)
     )
     return found
 

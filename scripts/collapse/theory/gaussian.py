@@ -20,13 +20,15 @@ Array = NDArray[np.float64]
 class Moments(NamedTuple):
     """Moments of tr Σ_t / tr Σ0 and of ‖μ_t - μ0‖² over seeds, each of shape (iterations,).
 
-    Σ0 = I; for Σ0 = σ0² I the squared error and its deviation are in units of σ0².
+    Σ0 = I; for Σ0 = σ0² I the squared error and its deviation are in units of σ0², and
+    E‖Σ_t - Σ0‖² is in units of σ0⁴.
     """
 
     trace_ratio: Array
     trace_ratio_deviation: Array
     squared_error: Array
     squared_error_deviation: Array
+    squared_error_of_covariance: Array
 
 
 class _State(NamedTuple):
@@ -56,8 +58,8 @@ def moments(
 ) -> Moments:
     """Means and standard deviations of a Gaussian chain of whole pools.
 
-    Equations (4) to (7) of ``docs/theory/gaussian.md``, exact for any dimension and size, also
-    where the covariance is singular.
+    Equations (4) to (7) and (15) of ``docs/theory/gaussian.md``, exact for any dimension and size,
+    also where the covariance is singular.
 
     Parameters
     ----------
@@ -85,7 +87,8 @@ def moments(
         state = state.scaled(1 / (size - unbiased))
         spreads = state.q - state.s**2, state.f - state.e**2
         trace, error = (np.sqrt(max(variance, 0)) for variance in spreads)
-        rows.append((state.s / dimension, trace / dimension, state.e, error))
+        covariance = max(state.r - 2 * state.s + dimension, 0)
+        rows.append((state.s / dimension, trace / dimension, state.e, error, covariance))
     return Moments(*np.array(rows).T)
 
 

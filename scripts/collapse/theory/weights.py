@@ -142,3 +142,39 @@ def best_weight(real_per_synthetic: float) -> float:
     """
     k = real_per_synthetic
     return float((np.sqrt(k**2 + 4 * k) - k) / 2)
+
+
+def stream_squared_error_of_covariance(
+    regime: Regime, n: int, dimension: int, iterations: int
+) -> Array | None:
+    """E‖Σ_t - Σ0‖² of a Gaussian whose covariance is that of its sources, in units of σ0⁴.
+
+    Equation (10) of ``docs/theory/weights.md``. It is None unless each iteration trains on fresh
+    real samples and those of the newest model, all of them, with fixed numbers and a share.
+    Shape (iterations,).
+    """
+    shares = regime.weigh is not None and regime.weigh.score is None
+    alone = regime.memory == 1 and regime.kept_real(n) == 0 and regime.trains_on_whole_pools
+    if not (shares and alone and regime.provenance == "fixed") or regime.select is not None:
+        return None
+    d, found = dimension, np.empty(iterations)
+    squared, of_square = _wishart_moments(d * d, d, n)  # E(tr Σ)² and E tr Σ²
+    for t in range(1, iterations + 1):
+        found[t - 1] = max(of_square - d, 0)
+        fresh, written = regime.fresh(t + 1, n), regime.generated(t + 1, n)
+        share = regime.weigh.real_share(t + 1) if regime.weigh is not None else None
+        if min(fresh, written) < 2 or share is None:
+            return found if t == iterations else None
+        real = _wishart_moments(d * d, d, fresh)
+        model = _wishart_moments(squared, of_square, written)
+        squared, of_square = (
+            share**2 * of_real + (1 - share) ** 2 * of_model + 2 * share * (1 - share) * cross
+            for of_real, of_model, cross in zip(real, model, (d * d, d), strict=True)
+        )
+    return found
+
+
+def _wishart_moments(squared: float, of_square: float, samples: int) -> tuple[float, float]:
+    """Return E(tr S)² and E tr S² of an unbiased covariance S of samples of a random Σ."""
+    freedom = samples - 1
+    return squared + 2 * of_square / freedom, of_square + (squared + of_square) / freedom

@@ -231,6 +231,7 @@ class Simulator:
         return {
             "squared_error_of_mean": np.einsum("si,si->s", model.mean, model.mean),
             "trace_ratio": trace / true_trace,
+            "squared_error_of_covariance": self._squared_error_of_covariance(model),
             "log_determinant_ratio": self._log_determinant_ratio(model),
             "squared_step_of_mean": squared_distance(
                 model.mean, self.before.mean, self.before.factor
@@ -239,6 +240,12 @@ class Simulator:
 
     def finish(self, model: Model, iteration: int, later: Iterator[int] | None) -> dict[str, Array]:
         return {}
+
+    def _squared_error_of_covariance(self, model: Model) -> Array:
+        difference = model.factor @ model.factor.transpose(0, 2, 1)
+        diagonal = np.arange(self.dimension)
+        difference[:, diagonal, diagonal] -= self.variance
+        return np.asarray(np.einsum("sij,sij->s", difference, difference))
 
     def _log_determinant_ratio(self, model: Model) -> Array:
         if model.rank < self.dimension:
@@ -310,6 +317,9 @@ FAMILY = Family(
     metrics={
         "squared_error_of_mean": Metric("squared distance of the fitted mean from the true mean"),
         "trace_ratio": Metric("trace of the fitted covariance over that of the true covariance"),
+        "squared_error_of_covariance": Metric(
+            "squared distance of the fitted covariance from the true one, in the Frobenius norm"
+        ),
         "log_determinant_ratio": Metric(
             "log of the determinant of the fitted covariance over that of the true covariance"
         ),

@@ -12,7 +12,7 @@ from collapse.families.declarations import Expectation
 from collapse.families.gaussian.factors import RESOLUTION
 from collapse.regimes import Regime
 from collapse.theory import gaussian as theory
-from collapse.theory import selection
+from collapse.theory import selection, weights
 from collapse.theory.pairs import (
     Estimator,
     covers,
@@ -66,9 +66,14 @@ def expectations(
         )
     if arrivals is not None:
         moments = theory.moments(arrivals, samples, dimension, unbiased)
-        trace, error = moments[:2], moments[2:]
+        trace, error = moments[:2], moments[2:4]
+        covariance, source = moments.squared_error_of_covariance, f"{page}, eq. (15)"
         sources = f"{page}, eq. (4)", f"{page}, eq. (5)"
     else:
+        covariance, source = None, "docs/theory/weights.md, eq. (10)"
+        if not known:
+            stream = (regime, samples, dimension, iterations)
+            covariance = weights.stream_squared_error_of_covariance(*stream)
         # At least that of the best estimate from all real data so far (docs/theory/gaussian.md).
         fractions = variance_fractions(regime, samples, iterations, estimator)
         fresh = [regime.fresh(t, samples) for t in range(2, iterations + 1)]
@@ -81,6 +86,10 @@ def expectations(
     spread: Literal["exact", "least", "scale"] = "least" if arrivals is None else "exact"
     if not (regime.is_plain and known):
         spread = "scale"
+    if covariance is not None:
+        # Its deviation is not known, and may be too large for a test by that of the seeds.
+        squares = scale**2 * covariance
+        found["squared_error_of_covariance"] = Expectation(squares, source, exact=False)
     found["trace_ratio"] = Expectation(trace[0], sources[0], trace[1], spread)
     found["squared_error_of_mean"] = Expectation(
         scale * error[0], sources[1], scale * error[1], spread
