@@ -43,6 +43,9 @@ def chain_seconds(spec: ChainSpec) -> float:
     pools = regime.pool_sizes(spec.iterations, n)
     trained = [regime.training_size(t, n, size) for t, size in enumerate(pools, start=1)]
     whole = regime.trains_on_whole_pools
+    if regime.select is not None:  # candidates are samples, which cost like those of a budget
+        each, whole = regime.select.least_candidates, False
+        trained = [size + each * regime.generated(t, n) for t, size in enumerate(trained, start=2)]
     return family.closed_form.seconds(parameters, trained, len(spec.evaluated), whole)
 
 
