@@ -41,5 +41,5 @@ def test_the_citation_is_of_this_version_and_of_the_papers():
 
 
 def test_the_table_of_studies_names_all_of_them():
-    named = set(re.findall(r"`studies/(\w+\.yaml)`", read("config/README.md")))
+    named = set(re.findall(r"`studies/([\w.]+)`", read("config/README.md")))
     assert named == {path.name for path in (PROJECT / "config" / "studies").iterdir()}

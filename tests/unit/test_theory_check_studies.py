@@ -94,8 +94,8 @@ def without_replacement(monkeypatch):
     """A kernel density draws each of its points once."""
     uniform = Streams.uniform
 
-    def wrong(self, purpose, iteration, shape):
-        values = uniform(self, purpose, iteration, shape)
+    def wrong(self, purpose, iteration, shape, **others):
+        values = uniform(self, purpose, iteration, shape, **others)
         return (values.argsort(axis=1) + 0.5) / shape[0] if purpose == "chosen points" else values
 
     monkeypatch.setattr(Streams, "uniform", wrong)

@@ -313,7 +313,6 @@ FAMILY = Family(
     figures=(
         Figure("entropy", "entropy", rows="outcomes", xscale="log"),
         Figure("support", "support", rows="outcomes", xscale="log", yscale="log"),
-        Figure("support", "support", rows="outcomes", xscale="log", yscale="log"),
         Figure(
             "iterations-to-collapse",
             "iterations_to_collapse",
