@@ -48,6 +48,19 @@ def test_seeds_run_in_batches_as_memory_allows(name, monkeypatch):
         np.testing.assert_array_equal(one_by_one[name], values, err_msg=name)
 
 
+def test_all_candidates_of_a_slot_count_for_the_memory_of_a_batch(monkeypatch):
+    """But those of a threshold, of which some are drawn at a time."""
+    monkeypatch.setattr(closed_form, "AT_ONCE", 4)
+    rows = {}
+    for rule, others in (("best", {}), ("threshold", {"threshold": 1.0})):
+        select = {"score": "distance", "candidates": 50, "rule": rule, **others}
+        regime = Regime(keep_real=False, memory=1, select=select)
+        spec = specification("gaussian", {"dimension": 3}, "accumulate")
+        rows[rule] = closed_form._rows_in_memory(dataclasses.replace(spec, regime=regime))
+    n = specification("gaussian", {"dimension": 3}, "accumulate").samples
+    assert rows["best"] >= 2 * 50 * n and rows["threshold"] == rows["best"] - 2 * 46 * n
+
+
 @pytest.mark.parametrize("budget", [None, "all that is kept"])
 def test_smaller_sets_of_real_data_are_the_first_of_larger_ones(budget):
     """So that mixtures of different sizes are nested (docs/reproduction.md, mistake 8)."""

@@ -64,7 +64,9 @@ def _rows_in_memory(spec: ChainSpec) -> int:
     later = range(2, spec.iterations + 1)
     candidates = 0
     if regime.select is not None:
-        each = min(regime.select.candidates, AT_ONCE)
+        each = regime.select.candidates
+        if regime.select.rule == "threshold":
+            each = min(each, AT_ONCE)
         candidates = 2 * each * max((regime.generated(t, n) for t in later), default=0)
     if regime.trains_on_whole_pools:
         return n + candidates + max(regime.pool_sizes(spec.iterations, n))
