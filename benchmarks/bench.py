@@ -1,6 +1,6 @@
 """Measure the speed that this project claims, in one run, next to plain loops.
 
-PYTHONPATH=scripts python benchmarks/bench.py            half an hour on two cores
+PYTHONPATH=scripts python benchmarks/bench.py            fifty minutes on two cores
 PYTHONPATH=scripts python benchmarks/bench.py --quick    about a minute, at sizes too small to count
 ... --only closed-form               or another part: see PARTS
 """
@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 import closed_form
 import conformations
 import corpora
+import driver
 import generation
 import images
 import loop_design
@@ -74,6 +75,7 @@ PARTS: dict[str, Callable[[bool], list[bool]]] = {
     "images": autoencoders,
     "molecules": molecules,
     "start-up": start,
+    "driver": driver.report,
     "plan": plan,
 }
 

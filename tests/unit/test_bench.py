@@ -115,6 +115,13 @@ def test_steps_have_a_start_up(quick):
         assert row and float(row[1]) > 0, found
 
 
+def test_a_bare_snakefile_has_the_jobs_of_ours(quick):
+    found = quick("driver")
+    rows = ("bare Snakefile", "with logs, scripts ...", "ours")
+    jobs = [re.search(rf"^{re.escape(row)} +(\d+) ", found, re.MULTILINE) for row in rows]
+    assert len({each and each[1] for each in jobs}) == 1, found
+
+
 def test_what_a_training_set_of_images_takes_is_measured():
     pytest.importorskip("torch")
     found, memory = measured("train", 150)

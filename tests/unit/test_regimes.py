@@ -11,7 +11,9 @@ from scipy.stats import chisquare, hypergeom
 
 from collapse.regimes import NAMED, Regime, Source, draw_counts, draw_positions, mixture, samples_in
 
-SIZES = st.integers(0, 20) | st.sampled_from(["n", "0.5n", "tn", "0.25tn", "n*1.1^(t-1)"])
+SIZES = st.integers(0, 20) | st.sampled_from(
+    ["n", "0.5n", "tn", "0.25tn", "n*1.1^(t-1)", "n*t^1.5"]
+)
 REGIMES = st.builds(
     Regime,
     keep_real=st.booleans() | st.integers(0, 5),
@@ -60,11 +62,15 @@ def test_named_regimes_are_those_of_the_papers():
         )
 
 
-@given(REGIMES, st.integers(1, 12), st.integers(1, 12))
-def test_pool_sizes_are_the_sizes_of_the_pools(regime, iterations, n):
+@given(REGIMES, st.none() | SIZES, st.integers(1, 12), st.integers(1, 12))
+def test_pool_sizes_are_the_sizes_of_the_pools(regime, budget, iterations, n):
     assume(regime.kept_real(n) <= n)
+    regime = regime.model_copy(update={"budget": budget})
     pools = [regime.pool(t, n) for t in range(1, iterations + 1)]
-    assert regime.pool_sizes(iterations, n) == [sum(s.size for s in pool) for pool in pools]
+    sizes = regime.pool_sizes(iterations, n)
+    assert sizes == [sum(s.size for s in pool) for pool in pools]
+    trained = [regime.training_size(t, n, size) for t, size in enumerate(sizes, start=1)]
+    assert regime.training_sizes(iterations, n) == trained
     for pool in pools:
         assert all(source.size > 0 for source in pool)
         assert len({(source.kind, source.iteration) for source in pool}) == len(pool)

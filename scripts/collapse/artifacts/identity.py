@@ -37,8 +37,8 @@ def recorded(record: str | Path) -> dict[str, Any] | None:
     recorded no identities.
     """
     try:
-        found = json.loads(Path(record).read_bytes())
-        return dict(found[KEY]) or None
+        with open(record, "rb") as file:  # not by a Path: most of thousands are not there
+            return dict(json.load(file)[KEY]) or None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

@@ -40,8 +40,7 @@ def chain_seconds(spec: ChainSpec) -> float:
         raise TypeError(f"the family {family.name} does not run in closed form")
     parameters = family.parameters(**spec.parameters)
     regime, n = spec.regime, spec.samples
-    pools = regime.pool_sizes(spec.iterations, n)
-    trained = [regime.training_size(t, n, size) for t, size in enumerate(pools, start=1)]
+    trained = regime.training_sizes(spec.iterations, n)
     whole = regime.trains_on_whole_pools
     if regime.select is not None:  # candidates are samples, which cost like those of a budget
         each, whole = regime.select.least_candidates, False

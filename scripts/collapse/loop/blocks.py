@@ -39,11 +39,10 @@ def is_short(branches: Branches) -> bool:
     def seconds(branch: Branch) -> float:
         workload = by_steps.workload(branches.parameters(branch.points.later))
         regime, n = branch.regime, branch.samples
-        pools = regime.pool_sizes(last, n)
         return max(
-            REFERENCE.seconds(workload.train(regime.training_size(t, n, pool), t))
+            REFERENCE.seconds(workload.train(trained, t))
             + REFERENCE.seconds(workload.generate(regime.generated(t + 1, n) * candidates(regime)))
-            for t, pool in enumerate(pools, start=1)
+            for t, trained in enumerate(regime.training_sizes(last, n), start=1)
         )
 
     first_seed = branches.experiment.seed_list[:1]

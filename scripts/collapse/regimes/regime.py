@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from collapse.regimes.selection import Select
-from collapse.regimes.sizes import Size, samples_in
+from collapse.regimes.sizes import Size, samples_at, samples_in
 from collapse.regimes.weights import Weigh
 
 
@@ -188,15 +189,23 @@ class Regime(BaseModel):
 
     def pool_sizes(self, iterations: int, n: int) -> list[int]:
         """Return the size of the pool at each iteration 1..T, in time linear in T."""
-        arrivals = [0, 0] + [
-            self.generated(t, n) + self.fresh(t, n) for t in range(2, iterations + 1)
-        ]
-        sizes, window = [n], 0
-        for t in range(2, iterations + 1):
-            gone = range(self.oldest_arrival(t - 1), self.oldest_arrival(t))
-            window += arrivals[t] - sum(arrivals[arrival] for arrival in gone)
-            sizes.append(self.kept_real(n) + window)
-        return sizes
+        later = range(2, iterations + 1)
+        arrivals = map(
+            operator.add,
+            samples_at(self.generate, n, later),
+            samples_at(self.fresh_real, n, later),
+        )
+        arrived = [0, 0, *itertools.accumulate(arrivals)]  # up to each t
+        kept = self.kept_real(n)
+        gone = [arrived[self.oldest_arrival(t) - 1] for t in later]
+        return [n, *(kept + arrived[t] - gone[t - 2] for t in later)]
+
+    def training_sizes(self, iterations: int, n: int) -> list[int]:
+        """Return the size of the training set of each iteration 1..T."""
+        pools = self.pool_sizes(iterations, n)
+        if self.budget is None:
+            return pools
+        return [n, *samples_at(self.budget, n, range(2, iterations + 1))]
 
     def training_size(self, t: int, n: int, pool_size: int) -> int:
         """Return the size of the training set of iteration t, given the size of its pool."""
@@ -215,8 +224,8 @@ class Regime(BaseModel):
         """
         if self.kept_real(n) > n:
             raise ValueError(f"keep_real is {self.kept_real(n)}, more than samples = {n}")
-        for t, size in enumerate(self.pool_sizes(iterations, n), start=1):
-            budget = self.training_size(t, n, size)
+        sizes = zip(self.pool_sizes(iterations, n), self.training_sizes(iterations, n), strict=True)
+        for t, (size, budget) in enumerate(sizes, start=1):
             if t > 1 and self.weigh is not None:
                 self._check_weights(t, n)
                 size = max(size, budget if size else 0)  # drawn with replacement

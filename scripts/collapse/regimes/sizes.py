@@ -34,6 +34,13 @@ def samples_in(size: int | str, n: int, t: int) -> int:
         raise ValueError(f"{size} is too large a number of samples at iteration {t}") from None
 
 
+def samples_at(size: int | str, n: int, iterations: range) -> list[int]:
+    """Return the values of `samples_in` at these iterations."""
+    if isinstance(size, int) or _parse(size)[1:] == (1, 0):
+        return [samples_in(size, n, 1)] * len(iterations)
+    return [samples_in(size, n, t) for t in iterations]
+
+
 @functools.cache
 def _parse(size: str) -> tuple[float, float, float | int]:
     parts = _SIZE_PARTS.fullmatch(size)

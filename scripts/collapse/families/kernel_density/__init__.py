@@ -231,10 +231,7 @@ def expectations(
     rule, dimension = parameters.bandwidth, toy.DIMENSIONS[parameters.dataset]
     if isinstance(rule, str) and rule.endswith("scaled"):
         return {}
-    counts = [
-        regime.training_size(t, samples, size)
-        for t, size in enumerate(regime.pool_sizes(iterations, samples), start=1)
-    ]
+    counts = regime.training_sizes(iterations, samples)
     bandwidths = np.array(
         [
             rule if isinstance(rule, float) else float(rule_of_thumb(rule, count, dimension))

@@ -73,8 +73,7 @@ def expectations(
     if kernel == "gaussian" and np.ptp(bandwidths) == 0:
         counts = None if independent else (samples, test_points)
         mean, square = _mean_densities(dataset, regime, samples, counts, bandwidths)
-        sizes = regime.pool_sizes(iterations, samples)
-        trained = [regime.training_size(t, samples, p) for t, p in enumerate(sizes, start=1)]
+        trained = regime.training_sizes(iterations, samples)
         # Of independent points at the least that of single pairs; more if many kernels overlap.
         variance_of = (square - mean**2) / (test_points * np.array(trained))
         found["mean_density"] = Expectation(

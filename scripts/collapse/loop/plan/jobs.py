@@ -190,10 +190,9 @@ class _Steps:
             size = branch.samples * workload.sample_bytes
             work = workload.prepare(branch.samples)
             yield branch.data, self._job("prepare", work, needs, size=size)
-        pools = branch.regime.pool_sizes(self._experiment.iterations, branch.samples)
+        sizes = branch.regime.training_sizes(self._experiment.iterations, branch.samples)
         before = data
-        for t, pool in enumerate(pools, start=1):
-            trained = branch.regime.training_size(t, branch.samples, pool)
+        for t, trained in enumerate(sizes, start=1):
             for output, job in self._iteration(t, trained, before, data):
                 yield output, replace(job, block=self._block(t))
             before = [branch.training_set(t), *(one.path for one in branch.shards(t))]
