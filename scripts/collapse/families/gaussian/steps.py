@@ -17,7 +17,8 @@ import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
 from collapse.artifacts import columns, remedies, shard_rows, training_sets
-from collapse.families.gaussian import Model, Parameters, Simulator
+from collapse.families.gaussian.parameters import Parameters
+from collapse.families.gaussian.simulator import Model, Simulator
 from collapse.families.simulator import Samples
 from collapse.families.step_jobs import (
     EvaluateJob,
