@@ -12,7 +12,8 @@ import gathering
 from collapse.families import gaussian, linear_regression
 from collapse.families.declarations import Figure, Published
 from collapse.plotting import style
-from collapse.results import figures
+from collapse.results import regime_figures
+from collapse.results.curves import Chains
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,9 @@ def loop():
 @pytest.fixture(scope="module")
 def drawn(loop, tmp_path_factory):
     plan, dataset = loop
-    written = figures.draw(dataset, list(plan.chains("loop")), tmp_path_factory.mktemp("figures"))
+    written = regime_figures.draw(
+        dataset, list(plan.chains("loop")), tmp_path_factory.mktemp("figures")
+    )
     return dataset, written
 
 
@@ -85,7 +88,7 @@ def test_many_regimes_go_on_in_further_rows(kept, shape, tmp_path, monkeypatch):
         gaussian, "FAMILY", replace(gaussian.FAMILY, figures=[Figure("f", "trace_ratio", None)])
     )
     drawings = drawing.kept(monkeypatch)
-    figures.draw(dataset, list(plan.chains("loop")), tmp_path)
+    regime_figures.draw(dataset, list(plan.chains("loop")), tmp_path)
     (page,) = drawings.values()
     visible = [axes for axes in page.axes if axes.get_visible()]
     assert [axes.get_title() for axes in visible] == [
@@ -114,7 +117,7 @@ def test_a_reference_is_a_curve_where_it_depends_on_the_iteration(tmp_path, monk
         values["trace_ratio"] = dataset["trace_ratio"]
         monkeypatch.setattr(gaussian, "FAMILY", replace(gaussian.FAMILY, figures=[figure]))
         drawings = drawing.kept(monkeypatch)
-        figures.draw(values, list(plan.chains("loop")), tmp_path)
+        regime_figures.draw(values, list(plan.chains("loop")), tmp_path)
         (axes,) = drawings["f"].axes
         found.append([line.get_ydata() for line in axes.lines if line.get_linestyle() == "-."])
         assert ("of perfect samples" in legend(axes)) == bool(found[-1])
@@ -131,7 +134,7 @@ def panels(loop, tmp_path, monkeypatch):
         monkeypatch.setattr(linear_regression, "FAMILY", family)
         drawings = drawing.kept(monkeypatch)
         plan, dataset = loop
-        figures.draw(dataset, list(plan.chains("loop")), tmp_path)
+        regime_figures.draw(dataset, list(plan.chains("loop")), tmp_path)
         places = [(d, regime) for d in (2, 3) for regime in ("replace", "accumulate")]
         return {name: dict(zip(places, one.axes, strict=True)) for name, one in drawings.items()}
 
@@ -184,8 +187,8 @@ def test_bounds_are_drawn_as_a_band_with_both_ends(tmp_path):
     dataset = gathering.gather(plan)
     page = dataset.isel(zipf_exponent=[0])
     figure = Figure("support", "support", rows="outcomes")
-    chains = figures._Chains(dataset, list(plan.chains("loop")))
-    drawing = figures._page(page, figure, chains)
+    chains = Chains(dataset, list(plan.chains("loop")))
+    drawing = regime_figures._page(page, figure, chains)
     bounded, exact = drawing.axes[:2]
     lines = [line.get_ydata() for line in bounded.lines if str(line.get_color()) == "black"]
     assert len(lines) == 4 and np.all(lines[0] < lines[1]) and np.all(lines[2] < lines[3])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gathering
-from collapse.results import figures, selection_figures, weight_figures
+from collapse.results import regime_figures, selection_figures, weight_figures
 from drawing import kept
 
 WEIGHTS = [0.2, 0.5, 0.618, 0.8]
@@ -61,7 +61,7 @@ def test_reward_stands_above_diversity_of_regimes_that_select(tmp_path, monkeypa
     assert np.all(of_kept > of_candidates)
     assert len(diversity.lines[0].get_ydata()) == 4
     drawings.clear()
-    figures.draw(dataset, list(plan.chains("loop")), tmp_path)
+    regime_figures.draw(dataset, list(plan.chains("loop")), tmp_path)
     panels = drawings["accepted-share"].axes
     assert [axes.get_title() for axes in panels] == ["best"], "replace selects nothing"
     assert "effective-sample-size" not in drawings
