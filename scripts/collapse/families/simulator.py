@@ -55,12 +55,20 @@ class Simulator(Protocol[Statistics, Model]):
         ...
 
     def sample(
-        self, model: Model, count: int, iteration: int, *, each: int = 1, attempt: int = 0
+        self,
+        model: Model,
+        count: int,
+        iteration: int,
+        *,
+        start: int = 0,
+        each: int = 1,
+        attempt: int = 0,
     ) -> Samples:
-        """Draw synthetic samples from a model: ``each`` candidates for each of ``count`` slots.
+        """Draw so many synthetic samples from a model, of which each slot has ``each`` candidates.
 
         The candidates of a slot follow each other, and do not depend on the number of slots. Each
-        ``attempt`` at an iteration draws other ones.
+        ``attempt`` at an iteration draws other ones. Of samples that are drawn in parts, with
+        `Streams.continued`, ``start`` is the number of the first.
         """
         ...
 

@@ -78,9 +78,16 @@ class Simulator:
         return statistics
 
     def sample(
-        self, model: Counts, count: int, iteration: int, *, each: int = 1, attempt: int = 0
+        self,
+        model: Counts,
+        count: int,
+        iteration: int,
+        *,
+        start: int = 0,
+        each: int = 1,
+        attempt: int = 0,
     ) -> Samples:
-        draws = np.empty((len(self.streams), count * each), dtype=np.int32)
+        draws = np.empty((len(self.streams), count), dtype=np.int32)
         generators = self.streams.each("samples", iteration, attempt=attempt)
         whole = np.issubdtype(model.counts.dtype, np.integer)
         for seed, generator in enumerate(generators):

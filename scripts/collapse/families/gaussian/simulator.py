@@ -140,23 +140,30 @@ class Simulator:
         return Model(statistics.mean, statistics.factor / divisor, statistics.rank)
 
     def sample(
-        self, model: Model, count: int, iteration: int, *, each: int = 1, attempt: int = 0
+        self,
+        model: Model,
+        count: int,
+        iteration: int,
+        *,
+        start: int = 0,
+        each: int = 1,
+        attempt: int = 0,
     ) -> Samples:
-        count *= each
         # Blocks have a fixed size, because BLAS rounds a row according to the number of rows.
-        blocks = -(-count // _BLOCK)
+        here = slice(start % _BLOCK, start % _BLOCK + count)
+        blocks = -(-here.stop // _BLOCK)
         columns = model.factor.shape[2]
-        drawn = np.empty((blocks, _BLOCK, columns))
+        drawn = np.zeros((blocks, _BLOCK, columns))
         samples, draws = np.zeros((2, len(self.streams), blocks, _BLOCK, self.dimension))
         for row, generator in enumerate(self.streams.each("samples", iteration, attempt=attempt)):
-            generator.standard_normal(out=drawn)
+            generator.standard_normal(out=drawn.reshape(-1, columns)[here])
             draws[row, ..., :columns] = drawn
             np.matmul(drawn, model.factor[row].T, out=samples[row])
         if self.one_writer:  # no sample of an older model will be summarised
             self.writers = {0: self.writers[0]}
         self.writers[iteration] = self.before = model
         shape = (len(samples), -1, self.dimension)
-        values, draws = (each.reshape(shape)[:, :count] for each in (samples, draws))
+        values, draws = (one.reshape(shape)[:, here] for one in (samples, draws))
         return values, draws, np.full(values.shape[:2], iteration, dtype=np.int32)
 
     def sample_statistics(self, model: Model, count: int, iteration: int) -> Statistics:

@@ -125,9 +125,16 @@ class FreshDesign(GeneralisedLinear):
         return features, self._labels(_predictor(features, self.truth), iteration, real=True)
 
     def sample(
-        self, model: Fit, count: int, iteration: int, *, each: int = 1, attempt: int = 0
+        self,
+        model: Fit,
+        count: int,
+        iteration: int,
+        *,
+        start: int = 0,
+        each: int = 1,
+        attempt: int = 0,
     ) -> Samples:
-        features = self._features(iteration, count * each, real=False, attempt=attempt)
+        features = self._features(iteration, count, real=False, attempt=attempt)
         predictor = _predictor(features, model.coefficients)
         return features, self._labels(predictor, iteration, real=False, attempt=attempt)
 
@@ -205,10 +212,17 @@ class ReusedDesign(GeneralisedLinear):
         return numbers, self._labels(predictor, iteration, real=True)
 
     def sample(
-        self, model: Fit, count: int, iteration: int, *, each: int = 1, attempt: int = 0
+        self,
+        model: Fit,
+        count: int,
+        iteration: int,
+        *,
+        start: int = 0,
+        each: int = 1,
+        attempt: int = 0,
     ) -> Samples:
         # The candidates of a slot are labels of the same row.
-        numbers = np.repeat(self._numbers(count), each, axis=1)
+        numbers = self._numbers(count, start, each)
         predictor = predictors(self.rows, model.coefficients)[:, numbers[0]]
         return numbers, self._labels(predictor, iteration, real=False, attempt=attempt)
 
@@ -246,8 +260,9 @@ class ReusedDesign(GeneralisedLinear):
     def fit(self, statistics: Tally) -> Fit:
         return maximum_likelihood(self.rows, *statistics, self.distribution)
 
-    def _numbers(self, count: int) -> NDArray[np.int64]:
-        return np.broadcast_to(np.arange(count) % self.count, (len(self.streams), count))
+    def _numbers(self, count: int, start: int = 0, each: int = 1) -> NDArray[np.int64]:
+        numbers = np.arange(start, start + count) // each % self.count
+        return np.broadcast_to(numbers, (len(self.streams), count))
 
 
 def _predictor(features: Array, weights: Array) -> Array:

@@ -111,10 +111,16 @@ class Simulator:
         return model._replace(bandwidth=bandwidth)
 
     def sample(
-        self, model: Model, count: int, iteration: int, *, each: int = 1, attempt: int = 0
+        self,
+        model: Model,
+        count: int,
+        iteration: int,
+        *,
+        start: int = 0,
+        each: int = 1,
+        attempt: int = 0,
     ) -> Samples:
         """Draw points of the training set by their weights and displace each by the kernel."""
-        count *= each
         shape = (count, self.dimension)
         positions = self.streams.uniform("chosen points", iteration, (count,), attempt=attempt)
         chosen = points_at(model.parts, positions)

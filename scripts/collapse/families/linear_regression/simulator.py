@@ -101,9 +101,15 @@ class FreshDesign(_Regression):
         return rows, labels
 
     def sample(
-        self, model: Model, count: int, iteration: int, *, each: int = 1, attempt: int = 0
+        self,
+        model: Model,
+        count: int,
+        iteration: int,
+        *,
+        start: int = 0,
+        each: int = 1,
+        attempt: int = 0,
     ) -> Samples:
-        count *= each
         rows = self._design(iteration, count, real=False, attempt=attempt)
         noise = self._noise(iteration, count, real=False, attempt=attempt)
         return rows, noiseless_labels(rows, model.weights) + noise
@@ -195,12 +201,19 @@ class ReusedDesign(_Regression):
         return np.broadcast_to(numbers, labels.shape), labels
 
     def sample(
-        self, model: Model, count: int, iteration: int, *, each: int = 1, attempt: int = 0
+        self,
+        model: Model,
+        count: int,
+        iteration: int,
+        *,
+        start: int = 0,
+        each: int = 1,
+        attempt: int = 0,
     ) -> Samples:
         # The candidates of a slot are labels of the same row.
-        numbers = np.repeat(np.arange(count), each) % self.count
+        numbers = np.arange(start, start + count) // each % self.count
         exact = apply(self.design, model.weights)[:, numbers]
-        labels = exact + self._noise(iteration, count * each, real=False, attempt=attempt)
+        labels = exact + self._noise(iteration, count, real=False, attempt=attempt)
         return np.broadcast_to(numbers, labels.shape), labels
 
     def score(self, name: str, samples: Samples) -> Array:
