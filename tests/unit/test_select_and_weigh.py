@@ -1,5 +1,6 @@
 """Selection, weights and provenance of regimes in closed form."""
 
+import itertools
 import json
 import tracemalloc
 
@@ -14,6 +15,7 @@ from collapse import families
 from collapse import study as studies
 from collapse.errors import JobError
 from collapse.families import regime_metrics
+from collapse.loop.kept_shards import _Pool
 from collapse.loop.selected_draws import ROUND
 from collapse.loop.writing import AT_ONCE, Writer
 from collapse.regimes import Regime, Select, Totals, balance, choose
@@ -169,6 +171,45 @@ def test_metrics_of_selection_are_what_they_say():
         values = metrics[name][:, 1]
         assert np.isnan(metrics[name][:, 0]).all(), "nothing was selected for iteration 1"
         assert abs(values.mean() - expected) < 0.01, name
+
+
+# Pools whose samples are all kept.
+
+
+@given(
+    kept=st.integers(0, 4),
+    memory=st.none() | st.integers(1, 4),
+    power=st.sampled_from([-1.0, 0.0, 0.7]),
+    fresh=st.integers(0, 2),
+)
+def test_a_pool_in_place_is_that_of_all_shards_and_never_grows(kept, memory, power, fresh):
+    """However the window moves, it has the samples that a list of shards has."""
+    regime = Regime(keep_real=kept, memory=memory, generate=f"n*t^{power}", fresh_real=fresh)
+    spec = ChainSpec("e", "p", "r", regime, "gaussian", {}, 5, 12, (1,))
+    numbers, held = itertools.count(), []
+
+    def columns(count):
+        new = np.array([[next(numbers) for _ in range(count)]], dtype=float).reshape(1, count)
+        return new % 2 == 0, -new, new
+
+    first = columns(kept)
+    pool = _Pool(spec, first)
+    arrays = [id(one) for one in pool._columns]
+    for t in range(2, 13):
+        parts = [columns(size) for size in (regime.generated(t, 5), regime.fresh(t, 5)) if size]
+        pool.add(parts)
+        held.append(parts)
+        shards = [
+            first,
+            *(part for parts in held[regime.oldest_arrival(t) - 2 :] for part in parts),
+        ]
+        kinds, weights, samples = (np.concatenate(one, axis=1) for one in zip(*shards, strict=True))
+        np.testing.assert_array_equal(pool.whole(0), kinds)
+        np.testing.assert_array_equal(pool.whole(1), weights)
+        assert pool.size == samples.shape[1] == regime.pool_sizes(12, 5)[t - 1]
+        (found,) = pool.samples(np.arange(pool.size)[None, ::-1])
+        np.testing.assert_array_equal(found, samples[:, ::-1])
+    assert arrays == [id(one) for one in pool._columns]
 
 
 # Weights.
