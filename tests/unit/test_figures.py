@@ -14,6 +14,7 @@ from collapse.families.declarations import Figure, Published
 from collapse.plotting import style
 from collapse.results import regime_figures
 from collapse.results.curves import Chains
+from collapse.study.published_values import PublishedValue
 
 
 @pytest.fixture(scope="module")
@@ -129,12 +130,12 @@ def test_a_reference_is_a_curve_where_it_depends_on_the_iteration(tmp_path, monk
 def panels(loop, tmp_path, monkeypatch):
     """Draw with published values; return, by figure, the panels by dimension and regime."""
 
-    def panels(*published):
+    def panels(*published, own=()):
         family = replace(linear_regression.FAMILY, published=published)
         monkeypatch.setattr(linear_regression, "FAMILY", family)
         drawings = drawing.kept(monkeypatch)
         plan, dataset = loop
-        regime_figures.draw(dataset, list(plan.chains("loop")), tmp_path)
+        regime_figures.draw(dataset, list(plan.chains("loop")), tmp_path, own)
         places = [(d, regime) for d in (2, 3) for regime in ("replace", "accumulate")]
         return {name: dict(zip(places, one.axes, strict=True)) for name, one in drawings.items()}
 
@@ -173,6 +174,37 @@ def test_published_values_are_marked_where_their_conditions_are_met(panels):
     elsewhere = found["test-error__noise_variance=1.0"]
     assert not any(markers(axes) for axes in elsewhere.values())
     assert "published" not in legend(elsewhere[2, "replace"])
+
+
+def test_means_that_a_study_has_are_marked_in_place_of_those_of_the_family(panels):
+    def own(value, statistic="mean", regime="replace", iteration="4", experiment="loop"):
+        return PublishedValue(
+            experiment=experiment, regime=regime, point="samples=12;dimension=2;noise_variance=0.1",
+            iteration=iteration, metric="test_error", statistic=statistic, value=value,
+            tolerance=0, repetitions=None, read="text", source="made up",
+        )  # fmt: skip
+
+    found = panels(
+        Published("test_error", None, 4, 0.5, {}, "of the family"),
+        Published("test_error", None, 1, 0.2, {}, "of the family"),
+        own=[
+            own(0.7),
+            own(0.8),
+            own(0.9, "median"),
+            own(0.9, "upper"),
+            own(0.9, "ratio", iteration="1:4"),
+            own(0.6, regime=""),
+            own(0.9, experiment="another"),
+        ],
+    )
+    page = found["test-error__noise_variance=0.1"]
+    small, large = map(matplotlib.colors.to_hex, style.colours_of([12, 20]).values())
+    of_family = {(large, 4, 0.5), (large, 1, 0.2)}
+    assert markers(page[2, "replace"]) == of_family | {
+        (small, 1, 0.2), (small, 4, 0.6), (small, 4, 0.7), (small, 4, 0.8)
+    }  # fmt: skip
+    assert markers(page[2, "accumulate"]) == of_family | {(small, 1, 0.2), (small, 4, 0.6)}
+    assert (small, 4, 0.5) in markers(page[3, "replace"])
 
 
 def test_bounds_are_drawn_as_a_band_with_both_ends(tmp_path):

@@ -12,17 +12,27 @@ from collapse.families.declarations import Expectation, Figure
 from collapse.plotting import style
 from collapse.results import theory_check, theory_lines
 from collapse.results.pages import parameters
-from collapse.results.published import published_of
+from collapse.results.published import marks_of
 from collapse.study.chain_spec import ChainSpec
+from collapse.study.published_values import PublishedValue
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
 class Chains:
-    """The chains of a dataset, by the regime and the parameters of their curves."""
+    """The chains of a dataset, by the regime and the parameters of their curves.
 
-    def __init__(self, dataset: xr.Dataset, chains: Sequence[ChainSpec]) -> None:
+    ``published`` are the values that the study has to put beside them.
+    """
+
+    def __init__(
+        self,
+        dataset: xr.Dataset,
+        chains: Sequence[ChainSpec],
+        published: Sequence[PublishedValue] = (),
+    ) -> None:
+        self.published = published
         self._names = parameters(dataset)
         self._chains = {
             self._place(spec.regime_name, {**spec.parameters, "samples": spec.samples}): spec
@@ -73,12 +83,8 @@ def publications(
     spec = chains.of(shown) if figure.x == "iteration" else None
     if spec is None:
         return False
-    places = {
-        (one.iteration, one.value)
-        for one in published_of(spec)
-        if one.metric == figure.metric and one.iteration <= spec.iterations
-    }
-    for iteration, value in sorted(places):
+    places = marks_of(spec, chains.published, figure.metric, figure.average)
+    for iteration, value in places:
         axes.plot(iteration, value, color=colour, zorder=3, clip_on=False, **style.PUBLISHED)
     return bool(places)
 

@@ -39,9 +39,10 @@ def write(
     found = read_dataset(metrics)
     mixture_figures.draw(found, grids, directory)
     if unmixed:
-        regime_figures.draw(found.sel(regime=unmixed), chains, directory)
+        published = parsed.published_values
+        regime_figures.draw(found.sel(regime=unmixed), chains, directory, published)
         distributions.draw(found.sel(regime=unmixed), directory)
-        weight_figures.draw(found, chains, directory)
+        weight_figures.draw(found, chains, directory, published)
         selection_figures.draw(found, directory)
     curves = [IterationFile(*place, path) for place, path in records]
     learning_curves.draw([curve for curve in curves if curve.regime in unmixed], directory)

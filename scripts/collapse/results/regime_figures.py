@@ -26,19 +26,27 @@ from collapse.results.curves import Chains
 from collapse.results.pages import pages
 from collapse.study.chain_spec import ChainSpec
 from collapse.study.names import JOINT, decoded
+from collapse.study.published_values import PublishedValue
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-def draw(dataset: xr.Dataset, chains: Sequence[ChainSpec], directory: Path) -> list[Path]:
+def draw(
+    dataset: xr.Dataset,
+    chains: Sequence[ChainSpec],
+    directory: Path,
+    published: Sequence[PublishedValue] = (),
+) -> list[Path]:
     """Draw every figure of an experiment's family, as PNG and SVG.
+
+    Values that are published for a curve, those of the study among them, are marked on it.
 
     An axis of the dataset that is neither rows, colour nor horizontal axis of a figure gives a
     figure for each of its values, which the file is named after.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    by_curve = Chains(dataset, chains)
+    by_curve = Chains(dataset, chains, published)
     written = []
     declared = families.load(dataset.attrs["family"]).figures
     for figure in (*declared, *regime_metrics.FIGURES):
