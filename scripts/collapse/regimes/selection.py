@@ -49,8 +49,11 @@ class Select(BaseModel):
     )
     error: Annotated[float, Field(strict=True, ge=0, le=1)] = Field(
         default=0.0,
-        description="Probability that the verifier is wrong: with best and softmax it takes "
-        "better for worse in a slot, with threshold its verdict on a candidate is the opposite.",
+        description="Probability of an error. With threshold, each candidate's verdict is the "
+        "opposite with this probability: the verifier of the literature (Feng et al. 2024), which "
+        "at 0.5 accepts at random. With best and softmax the order of a whole slot is turned "
+        "round with this probability: best then keeps the worst candidate, softmax favours the "
+        "bad, and 0.5 is worse than no selection.",
     )
 
     @property
