@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -152,11 +152,8 @@ class Streams:
         attempt: int = 0,
     ) -> NDArray[np.float64]:
         """Draw standard normals of shape (seeds, ...)."""
-        out = np.empty((len(self), *shape))
         generators = self.each(purpose, iteration, real=real, attempt=attempt)
-        for row, generator in zip(out, generators, strict=True):
-            generator.standard_normal(out=row)
-        return out
+        return self._filled(shape, generators, np.random.Generator.standard_normal)
 
     def uniform(
         self,
@@ -168,8 +165,16 @@ class Streams:
         attempt: int = 0,
     ) -> NDArray[np.float64]:
         """Draw uniforms on [0, 1) of shape (seeds, ...)."""
-        out = np.empty((len(self), *shape))
         generators = self.each(purpose, iteration, real=real, attempt=attempt)
+        return self._filled(shape, generators, np.random.Generator.random)
+
+    def _filled(
+        self,
+        shape: tuple[int, ...],
+        generators: Iterator[np.random.Generator],
+        draw: Callable[..., Any],
+    ) -> NDArray[np.float64]:
+        out = np.empty((len(self), *shape))
         for row, generator in zip(out, generators, strict=True):
-            generator.random(out=row)
+            draw(generator, out=row)
         return out

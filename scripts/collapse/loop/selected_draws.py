@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collapse.errors import JobError
-from collapse.families.simulator import Samples, Simulator
+from collapse.families.simulator import Draw, Samples, Simulator
 from collapse.regimes import Select, choose, rivals
 from collapse.seeding import Streams
 
@@ -180,14 +180,9 @@ class Selector:
         """Draw some candidates of slots."""
         select, seeds = self._select, len(self._streams)
         shape = len(slots), len(some)
-        flat = self._simulator.sample(
-            model,
-            shape[0] * shape[1],
-            t - 1,
-            start=slots.start * select.candidates + some.start,
-            each=select.candidates if select.rule != "threshold" else shape[1],
-            attempt=attempt,
-        )
+        each = shape[1] if select.rule == "threshold" else select.candidates
+        part = Draw(slots.start * each + some.start, each, attempt)
+        flat = self._simulator.sample(model, shape[0] * shape[1], t - 1, part)
         scores = self._simulator.score(select.score, flat).reshape(seeds, *shape)
         noise = np.broadcast_to(1.0, scores.shape)
         if select.rule == "softmax":

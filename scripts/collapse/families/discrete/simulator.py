@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collapse.families.discrete.parameters import Parameters, truth_of
-from collapse.families.simulator import Samples
+from collapse.families.simulator import WHOLE, Draw, Samples
 from collapse.seeding import Streams
 
 Array = NDArray[np.float64]
@@ -77,18 +77,9 @@ class Simulator:
         self._collapse[collapsed & np.isnan(self._collapse)] = self._iteration
         return statistics
 
-    def sample(
-        self,
-        model: Counts,
-        count: int,
-        iteration: int,
-        *,
-        start: int = 0,
-        each: int = 1,
-        attempt: int = 0,
-    ) -> Samples:
+    def sample(self, model: Counts, count: int, iteration: int, of: Draw = WHOLE) -> Samples:
         draws = np.empty((len(self.streams), count), dtype=np.int32)
-        generators = self.streams.each("samples", iteration, attempt=attempt)
+        generators = self.streams.each("samples", iteration, attempt=of.attempt)
         whole = np.issubdtype(model.counts.dtype, np.integer)
         for seed, generator in enumerate(generators):
             sums = np.cumsum(model.counts[seed])

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from collapse.families.gaussian.factors import lower_factor, squared_distance
 from collapse.families.gaussian.parameters import Parameters
 from collapse.families.gaussian.scatter import Scatter
-from collapse.families.simulator import Samples
+from collapse.families.simulator import WHOLE, Draw, Samples
 from collapse.seeding import Streams
 
 Array = NDArray[np.float64]
@@ -139,23 +139,15 @@ class Simulator:
         divisor = np.sqrt(statistics.size - self.unbiased)[:, None, None]
         return Model(statistics.mean, statistics.factor / divisor, statistics.rank)
 
-    def sample(
-        self,
-        model: Model,
-        count: int,
-        iteration: int,
-        *,
-        start: int = 0,
-        each: int = 1,
-        attempt: int = 0,
-    ) -> Samples:
+    def sample(self, model: Model, count: int, iteration: int, of: Draw = WHOLE) -> Samples:
         # Blocks have a fixed size, because BLAS rounds a row according to the number of rows.
-        here = slice(start % _BLOCK, start % _BLOCK + count)
+        here = slice(of.start % _BLOCK, of.start % _BLOCK + count)
         blocks = -(-here.stop // _BLOCK)
         columns = model.factor.shape[2]
         drawn = np.zeros((blocks, _BLOCK, columns))
         samples, draws = np.zeros((2, len(self.streams), blocks, _BLOCK, self.dimension))
-        for row, generator in enumerate(self.streams.each("samples", iteration, attempt=attempt)):
+        generators = self.streams.each("samples", iteration, attempt=of.attempt)
+        for row, generator in enumerate(generators):
             generator.standard_normal(out=drawn.reshape(-1, columns)[here])
             draws[row, ..., :columns] = drawn
             np.matmul(drawn, model.factor[row].T, out=samples[row])

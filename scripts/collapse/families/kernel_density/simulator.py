@@ -17,7 +17,7 @@ from collapse.data import toy
 from collapse.families.kernel_density.kernels import log_kernel_sums, log_normaliser
 from collapse.families.kernel_density.parameters import Parameters
 from collapse.families.kernel_density.points import Part, Parts, Points, points_at
-from collapse.families.simulator import Samples
+from collapse.families.simulator import WHOLE, Draw, Samples
 from collapse.seeding import Streams
 
 TEST_POINTS = 500
@@ -110,24 +110,15 @@ class Simulator:
             bandwidth = bandwidth * np.sqrt(variance / self.dimension)
         return model._replace(bandwidth=bandwidth)
 
-    def sample(
-        self,
-        model: Model,
-        count: int,
-        iteration: int,
-        *,
-        start: int = 0,
-        each: int = 1,
-        attempt: int = 0,
-    ) -> Samples:
+    def sample(self, model: Model, count: int, iteration: int, of: Draw = WHOLE) -> Samples:
         """Draw points of the training set by their weights and displace each by the kernel."""
         shape = (count, self.dimension)
-        positions = self.streams.uniform("chosen points", iteration, (count,), attempt=attempt)
+        positions = self.streams.uniform("chosen points", iteration, (count,), attempt=of.attempt)
         chosen = points_at(model.parts, positions)
-        moves = self.streams.normal("displacements", iteration, shape, attempt=attempt)
+        moves = self.streams.normal("displacements", iteration, shape, attempt=of.attempt)
         if self.kernel == "tophat":
             # Draws in the unit ball: a random direction, times a root of a uniform number.
-            radii = self.streams.uniform("radii", iteration, (count, 1), attempt=attempt)
+            radii = self.streams.uniform("radii", iteration, (count, 1), attempt=of.attempt)
             moves *= radii ** (1 / self.dimension) / np.linalg.norm(moves, axis=2, keepdims=True)
         moves *= model.bandwidth[:, None, None]
         return (chosen + moves,)

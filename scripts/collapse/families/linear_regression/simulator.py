@@ -18,7 +18,7 @@ from collapse.families.linear_regression.least_squares import (
     residual_variance,
 )
 from collapse.families.linear_regression.parameters import Parameters
-from collapse.families.simulator import Samples
+from collapse.families.simulator import WHOLE, Draw, Samples
 from collapse.seeding import Streams
 
 Array = NDArray[np.float64]
@@ -100,18 +100,9 @@ class FreshDesign(_Regression):
         labels = noiseless_labels(rows, self.truth) + self._noise(iteration, count, real=True)
         return rows, labels
 
-    def sample(
-        self,
-        model: Model,
-        count: int,
-        iteration: int,
-        *,
-        start: int = 0,
-        each: int = 1,
-        attempt: int = 0,
-    ) -> Samples:
-        rows = self._design(iteration, count, real=False, attempt=attempt)
-        noise = self._noise(iteration, count, real=False, attempt=attempt)
+    def sample(self, model: Model, count: int, iteration: int, of: Draw = WHOLE) -> Samples:
+        rows = self._design(iteration, count, real=False, attempt=of.attempt)
+        noise = self._noise(iteration, count, real=False, attempt=of.attempt)
         return rows, noiseless_labels(rows, model.weights) + noise
 
     def score(self, name: str, samples: Samples) -> Array:
@@ -200,20 +191,11 @@ class ReusedDesign(_Regression):
         labels = exact + self._noise(iteration, count, real=True)
         return np.broadcast_to(numbers, labels.shape), labels
 
-    def sample(
-        self,
-        model: Model,
-        count: int,
-        iteration: int,
-        *,
-        start: int = 0,
-        each: int = 1,
-        attempt: int = 0,
-    ) -> Samples:
+    def sample(self, model: Model, count: int, iteration: int, of: Draw = WHOLE) -> Samples:
         # The candidates of a slot are labels of the same row.
-        numbers = np.arange(start, start + count) // each % self.count
+        numbers = np.arange(of.start, of.start + count) // of.each % self.count
         exact = apply(self.design, model.weights)[:, numbers]
-        labels = exact + self._noise(iteration, count, real=False, attempt=attempt)
+        labels = exact + self._noise(iteration, count, real=False, attempt=of.attempt)
         return np.broadcast_to(numbers, labels.shape), labels
 
     def score(self, name: str, samples: Samples) -> Array:
