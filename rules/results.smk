@@ -77,7 +77,7 @@ rule figures:
     params:
         places=steps.shown_places,
         records=steps.shown_records,
-        study=inputs.study_of,
+        study=inputs.study_of_figures,
         headline=inputs.headline_of,  # for docs/report.rst and the caption
     script:
         "../scripts/figures.py"

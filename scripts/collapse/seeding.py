@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,8 @@ class Streams:
         self._bits = np.random.SFC64(0)
         self._state = self._bits.state
         self._generator = np.random.Generator(self._bits)
+        #: Where streams were left, by name and seed, while they are continued.
+        self._left: dict[tuple[str, str, int, int], list[Any]] | None = None
 
     def __len__(self) -> int:
         return len(self.seeds)
@@ -105,17 +108,39 @@ class Streams:
         """Yield the generator of each seed in turn, at the beginning of its stream.
 
         One generator object is re-keyed from seed to seed: draw from it before asking for
-        the next. With ``real`` the stream is the one shared by all regimes. Each ``attempt`` at
-        the same iteration has a stream of its own.
+        the next, and ask until there is none. With ``real`` the stream is the one shared by all
+        regimes. Each ``attempt`` at the same iteration has a stream of its own.
         """
         regime = REAL if real else self._regime
         keys = self._keys.get((regime, purpose))
         if keys is None:
             keys = [key(*self._name, regime, seed, purpose) for seed in self.seeds]
             self._keys[regime, purpose] = keys
-        for name in keys:
-            _begin(self._bits, self._state, name, iteration + (attempt << _ATTEMPT))
+        if self._left is None:
+            for name in keys:
+                _begin(self._bits, self._state, name, iteration + (attempt << _ATTEMPT))
+                yield self._generator
+            return
+        left = self._left.setdefault((regime, purpose, iteration, attempt), [None] * len(keys))
+        for seed, name in enumerate(keys):
+            if left[seed] is None:
+                _begin(self._bits, self._state, name, iteration + (attempt << _ATTEMPT))
+            else:
+                self._bits.state = left[seed]
             yield self._generator
+            left[seed] = self._bits.state
+
+    @contextmanager
+    def continued(self) -> Iterator[None]:
+        """Let streams go on where they were left, within the block: numbers drawn in parts.
+
+        The first draw of each stream in the block is at its beginning.
+        """
+        self._left = {}
+        try:
+            yield
+        finally:
+            self._left = None
 
     def normal(
         self,
@@ -127,11 +152,8 @@ class Streams:
         attempt: int = 0,
     ) -> NDArray[np.float64]:
         """Draw standard normals of shape (seeds, ...)."""
-        out = np.empty((len(self), *shape))
         generators = self.each(purpose, iteration, real=real, attempt=attempt)
-        for row, generator in zip(out, generators, strict=True):
-            generator.standard_normal(out=row)
-        return out
+        return self._filled(shape, generators, np.random.Generator.standard_normal)
 
     def uniform(
         self,
@@ -143,8 +165,16 @@ class Streams:
         attempt: int = 0,
     ) -> NDArray[np.float64]:
         """Draw uniforms on [0, 1) of shape (seeds, ...)."""
-        out = np.empty((len(self), *shape))
         generators = self.each(purpose, iteration, real=real, attempt=attempt)
+        return self._filled(shape, generators, np.random.Generator.random)
+
+    def _filled(
+        self,
+        shape: tuple[int, ...],
+        generators: Iterator[np.random.Generator],
+        draw: Callable[..., Any],
+    ) -> NDArray[np.float64]:
+        out = np.empty((len(self), *shape))
         for row, generator in zip(out, generators, strict=True):
-            generator.random(out=row)
+            draw(generator, out=row)
         return out

@@ -9,7 +9,7 @@ import pytest
 from collapse import families
 from collapse.loop import closed_form
 from collapse.loop.closed_form import run_chain
-from collapse.regimes import NAMED, Regime
+from collapse.regimes import NAMED, Regime, Select
 from collapse.study.chain_spec import ChainSpec
 from contract.examples import ITERATIONS, REGIMES, SAMPLES, specification
 
@@ -36,9 +36,9 @@ def test_seeds_run_in_batches_as_memory_allows(name, monkeypatch):
     together, batches = run_chain(spec, SEEDS), []
     run_batch = closed_form._run_batch
 
-    def counted(spec, model, streams):
+    def counted(spec, model, streams, at_once):
         batches.append(streams.seeds)
-        return run_batch(spec, model, streams)
+        return run_batch(spec, model, streams, at_once)
 
     monkeypatch.setattr(closed_form, "_run_batch", counted)
     monkeypatch.setattr(closed_form, "MEMORY", 1)
@@ -48,17 +48,19 @@ def test_seeds_run_in_batches_as_memory_allows(name, monkeypatch):
         np.testing.assert_array_equal(one_by_one[name], values, err_msg=name)
 
 
-def test_all_candidates_of_a_slot_count_for_the_memory_of_a_batch(monkeypatch):
-    """But those of a threshold, of which some are drawn at a time."""
-    monkeypatch.setattr(closed_form, "AT_ONCE", 4)
-    rows = {}
-    for rule, others in (("best", {}), ("threshold", {"threshold": 1.0})):
-        select = {"score": "distance", "candidates": 50, "rule": rule, **others}
+def test_candidates_that_are_drawn_at_once_count_for_the_memory_of_a_batch(monkeypatch):
+    monkeypatch.setattr(closed_form, "ROUND", 4)
+    spec = specification("gaussian", {"dimension": 3}, "accumulate")
+
+    def rows(at_once, **select):
+        select = Select(score="distance", candidates=50, **select)
         regime = Regime(keep_real=False, memory=1, select=select)
-        spec = specification("gaussian", {"dimension": 3}, "accumulate")
-        rows[rule] = closed_form._rows_in_memory(dataclasses.replace(spec, regime=regime))
-    n = specification("gaussian", {"dimension": 3}, "accumulate").samples
-    assert rows["best"] >= 2 * 50 * n and rows["threshold"] == rows["best"] - 2 * 46 * n
+        return closed_form._rows_in_memory(dataclasses.replace(spec, regime=regime), at_once)
+
+    n = spec.samples
+    assert rows(10**6) >= 2 * 50 * n
+    assert rows(10**6, rule="threshold", threshold=1.0) == rows(10**6) - 2 * 46 * n
+    assert rows(3 * n) == rows(10**6) - 2 * 47 * n
 
 
 @pytest.mark.parametrize("budget", [None, "all that is kept"])

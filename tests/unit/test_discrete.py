@@ -12,7 +12,8 @@ from scipy.stats import chisquare, ks_2samp
 import closed_form_chains
 import gathering
 from closed_form_chains import assert_within
-from collapse.families.discrete import Counts, Parameters, Simulator, truth_of
+from collapse.families.discrete.parameters import Parameters, truth_of
+from collapse.families.discrete.simulator import Counts, Simulator
 from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.results.dataset import values_of

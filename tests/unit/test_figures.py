@@ -12,7 +12,9 @@ import gathering
 from collapse.families import gaussian, linear_regression
 from collapse.families.declarations import Figure, Published
 from collapse.plotting import style
-from collapse.results import figures
+from collapse.results import regime_figures
+from collapse.results.curves import Chains
+from collapse.study.published_values import PublishedValue
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,9 @@ def loop():
 @pytest.fixture(scope="module")
 def drawn(loop, tmp_path_factory):
     plan, dataset = loop
-    written = figures.draw(dataset, list(plan.chains("loop")), tmp_path_factory.mktemp("figures"))
+    written = regime_figures.draw(
+        dataset, list(plan.chains("loop")), tmp_path_factory.mktemp("figures")
+    )
     return dataset, written
 
 
@@ -85,7 +89,7 @@ def test_many_regimes_go_on_in_further_rows(kept, shape, tmp_path, monkeypatch):
         gaussian, "FAMILY", replace(gaussian.FAMILY, figures=[Figure("f", "trace_ratio", None)])
     )
     drawings = drawing.kept(monkeypatch)
-    figures.draw(dataset, list(plan.chains("loop")), tmp_path)
+    regime_figures.draw(dataset, list(plan.chains("loop")), tmp_path)
     (page,) = drawings.values()
     visible = [axes for axes in page.axes if axes.get_visible()]
     assert [axes.get_title() for axes in visible] == [
@@ -114,7 +118,7 @@ def test_a_reference_is_a_curve_where_it_depends_on_the_iteration(tmp_path, monk
         values["trace_ratio"] = dataset["trace_ratio"]
         monkeypatch.setattr(gaussian, "FAMILY", replace(gaussian.FAMILY, figures=[figure]))
         drawings = drawing.kept(monkeypatch)
-        figures.draw(values, list(plan.chains("loop")), tmp_path)
+        regime_figures.draw(values, list(plan.chains("loop")), tmp_path)
         (axes,) = drawings["f"].axes
         found.append([line.get_ydata() for line in axes.lines if line.get_linestyle() == "-."])
         assert ("of perfect samples" in legend(axes)) == bool(found[-1])
@@ -126,12 +130,12 @@ def test_a_reference_is_a_curve_where_it_depends_on_the_iteration(tmp_path, monk
 def panels(loop, tmp_path, monkeypatch):
     """Draw with published values; return, by figure, the panels by dimension and regime."""
 
-    def panels(*published):
+    def panels(*published, own=()):
         family = replace(linear_regression.FAMILY, published=published)
         monkeypatch.setattr(linear_regression, "FAMILY", family)
         drawings = drawing.kept(monkeypatch)
         plan, dataset = loop
-        figures.draw(dataset, list(plan.chains("loop")), tmp_path)
+        regime_figures.draw(dataset, list(plan.chains("loop")), tmp_path, own)
         places = [(d, regime) for d in (2, 3) for regime in ("replace", "accumulate")]
         return {name: dict(zip(places, one.axes, strict=True)) for name, one in drawings.items()}
 
@@ -172,6 +176,37 @@ def test_published_values_are_marked_where_their_conditions_are_met(panels):
     assert "published" not in legend(elsewhere[2, "replace"])
 
 
+def test_means_that_a_study_has_are_marked_in_place_of_those_of_the_family(panels):
+    def own(value, statistic="mean", regime="replace", iteration="4", experiment="loop"):
+        return PublishedValue(
+            experiment=experiment, regime=regime, point="samples=12;dimension=2;noise_variance=0.1",
+            iteration=iteration, metric="test_error", statistic=statistic, value=value,
+            tolerance=0, repetitions=None, read="text", source="made up",
+        )  # fmt: skip
+
+    found = panels(
+        Published("test_error", None, 4, 0.5, {}, "of the family"),
+        Published("test_error", None, 1, 0.2, {}, "of the family"),
+        own=[
+            own(0.7),
+            own(0.8),
+            own(0.9, "median"),
+            own(0.9, "upper"),
+            own(0.9, "ratio", iteration="1:4"),
+            own(0.6, regime=""),
+            own(0.9, experiment="another"),
+        ],
+    )
+    page = found["test-error__noise_variance=0.1"]
+    small, large = map(matplotlib.colors.to_hex, style.colours_of([12, 20]).values())
+    of_family = {(large, 4, 0.5), (large, 1, 0.2)}
+    assert markers(page[2, "replace"]) == of_family | {
+        (small, 1, 0.2), (small, 4, 0.6), (small, 4, 0.7), (small, 4, 0.8)
+    }  # fmt: skip
+    assert markers(page[2, "accumulate"]) == of_family | {(small, 1, 0.2), (small, 4, 0.6)}
+    assert (small, 4, 0.5) in markers(page[3, "replace"])
+
+
 def test_bounds_are_drawn_as_a_band_with_both_ends(tmp_path):
     plan = gathering.study(
         family="discrete",
@@ -184,8 +219,8 @@ def test_bounds_are_drawn_as_a_band_with_both_ends(tmp_path):
     dataset = gathering.gather(plan)
     page = dataset.isel(zipf_exponent=[0])
     figure = Figure("support", "support", rows="outcomes")
-    chains = figures._Chains(dataset, list(plan.chains("loop")))
-    drawing = figures._page(page, figure, chains)
+    chains = Chains(dataset, list(plan.chains("loop")))
+    drawing = regime_figures._page(page, figure, chains)
     bounded, exact = drawing.axes[:2]
     lines = [line.get_ydata() for line in bounded.lines if str(line.get_color()) == "black"]
     assert len(lines) == 4 and np.all(lines[0] < lines[1]) and np.all(lines[2] < lines[3])

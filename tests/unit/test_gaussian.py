@@ -10,8 +10,9 @@ from scipy.stats import ks_2samp
 
 import closed_form_chains
 from closed_form_chains import assert_within
-from collapse.families.gaussian import Model, Parameters, Simulator, expectations
+from collapse.families.gaussian import Parameters, expectations
 from collapse.families.gaussian.factors import lower_factor
+from collapse.families.gaussian.simulator import Model, Simulator
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 from collapse.theory import gaussian as theory

@@ -14,15 +14,10 @@ from sklearn.neighbors import KernelDensity
 import closed_form_chains
 from closed_form_chains import assert_within
 from collapse.data import toy
-from collapse.families.kernel_density import (
-    FAMILY,
-    Parameters,
-    Points,
-    Simulator,
-    log_kernel_sums,
-    log_normaliser,
-    rule_of_thumb,
-)
+from collapse.families.kernel_density import FAMILY, Parameters
+from collapse.families.kernel_density.kernels import log_kernel_sums, log_normaliser
+from collapse.families.kernel_density.points import Points
+from collapse.families.kernel_density.simulator import Simulator, rule_of_thumb
 from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams

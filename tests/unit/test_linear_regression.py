@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 import closed_form_chains
 from closed_form_chains import assert_within
-from collapse.families.linear_regression import Parameters, simulator
+from collapse.families.linear_regression import Parameters
 from collapse.families.linear_regression.least_squares import least_squares
+from collapse.families.linear_regression.simulator import set_up
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 from collapse.theory import linear_regression as theory
@@ -20,7 +21,7 @@ run = functools.partial(closed_form_chains.run, "linear_regression", experiment=
 
 def world(samples, seeds=3, **parameters):
     streams = Streams("regression", "p", "r", range(seeds))
-    return simulator(Parameters(**parameters), samples, streams)
+    return set_up(Parameters(**parameters), samples, streams)
 
 
 def stacked(chain, shards, seed):

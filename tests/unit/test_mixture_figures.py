@@ -12,7 +12,7 @@ from matplotlib import pyplot
 import gathering
 from collapse import study
 from collapse.families import gaussian, linear_regression
-from collapse.results import figures, gather, mixture_figures
+from collapse.results import figures, gather, mixture_figures, mixture_heat_maps
 from collapse.results import mixtures as worth
 from collapse.study import mixtures
 from drawing import kept
@@ -110,7 +110,7 @@ def test_decided_differences_are_coloured(difference, colour, worse):
     headline = ERROR._replace(worse=worse)
     if worse == "lower":
         colour = {"better": "worse", "worse": "better"}.get(colour, colour)
-    drawing = mixture_figures._heat_maps(values, gaussian.FAMILY.figures[0], headline, "error")
+    drawing = mixture_heat_maps.draw(values, gaussian.FAMILY.figures[0], headline, "error")
     image = drawing.axes[1].images[0]
     (legend,) = drawing.legends
     named = {

@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -216,6 +217,8 @@ def test_the_table_has_a_row_for_each_chain_that_a_value_concerns(tmp_path):
     assert inputs.published_metrics == ["results/loop/metrics.nc"]
     assert "published" not in inputs.study_of_results
     assert "published" in jobs.of_study(plan)
+    of_figures = inputs.study_of_figures(SimpleNamespace(experiment="loop"))
+    assert [value["statistic"] for value in of_figures["published"]] == 3 * ["mean"]
     metrics = tmp_path / "loop" / "metrics.nc"
     metrics.parent.mkdir()
     gather.write_dataset(metrics, gathering.filled(plan, "trace_ratio", value=7.0))

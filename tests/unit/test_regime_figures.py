@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import gathering
-from collapse.results import figures, selection_figures, weight_figures
+from collapse.results import regime_figures, selection_figures, weight_figures
+from collapse.study.published_values import PublishedValue
 from drawing import kept
 
 WEIGHTS = [0.2, 0.5, 0.618, 0.8]
@@ -29,12 +30,30 @@ def test_regimes_that_differ_in_the_weight_alone_are_a_sweep(swept):
         assert [spec.regime.weigh.real for spec in sweep.chains] == WEIGHTS
 
 
-def test_the_best_weight_is_that_of_theory(swept, tmp_path, monkeypatch):
+def test_the_best_weight_is_that_of_theory_and_published_values_are_marked(
+    swept, tmp_path, monkeypatch
+):
     drawings = kept(monkeypatch)
-    weight_figures.draw(swept[1], swept[0], tmp_path)
+    known = {"experiment": "loop", "point": "", "metric": "squared_error_of_mean", "tolerance": 0}
+    known |= {"repetitions": None, "read": "text", "source": "made up"}
+    published = [
+        PublishedValue(regime=f"mixed__weigh.real={w}", iteration=t, statistic=s, value=v, **known)
+        for w, t, s, v in [
+            (0.2, "40", "mean", 0.03),
+            (0.2, "39", "mean", 9),
+            (0.5, "40", "lower", 9),
+        ]
+    ]
+    weight_figures.draw(swept[1], swept[0], tmp_path, published)
     (page,) = drawings.values()
     (axes,) = page.axes
-    marked = [line.get_xdata()[0] for line in axes.lines if len(set(line.get_xdata())) == 1]
+    open_ones = [line for line in axes.lines if str(line.get_markerfacecolor()) == "none"]
+    assert [line.get_xydata().tolist() for line in open_ones] == 2 * [[[0.2, 0.03]]]
+    marked = [
+        line.get_xdata()[0]
+        for line in axes.lines
+        if len(set(line.get_xdata())) == 1 < len(line.get_xdata())
+    ]
     assert marked == pytest.approx([0.618, 0.618], abs=0.02)
     curves = [line for line in axes.lines if len(line.get_xdata()) > 10]
     points = [line for line in axes.lines if len(line.get_xdata()) == len(WEIGHTS)]
@@ -61,7 +80,7 @@ def test_reward_stands_above_diversity_of_regimes_that_select(tmp_path, monkeypa
     assert np.all(of_kept > of_candidates)
     assert len(diversity.lines[0].get_ydata()) == 4
     drawings.clear()
-    figures.draw(dataset, list(plan.chains("loop")), tmp_path)
+    regime_figures.draw(dataset, list(plan.chains("loop")), tmp_path)
     panels = drawings["accepted-share"].axes
     assert [axes.get_title() for axes in panels] == ["best"], "replace selects nothing"
     assert "effective-sample-size" not in drawings

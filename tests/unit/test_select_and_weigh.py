@@ -1,6 +1,8 @@
 """Selection, weights and provenance of regimes in closed form."""
 
+import itertools
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from collapse import families
 from collapse import study as studies
 from collapse.errors import JobError
 from collapse.families import regime_metrics
+from collapse.loop.kept_shards import _Pool
+from collapse.loop.selected_draws import ROUND
 from collapse.loop.writing import AT_ONCE, Writer
 from collapse.regimes import Regime, Select, Totals, balance, choose
 from collapse.regimes.shares import share_at
@@ -80,8 +84,8 @@ def test_threshold_keeps_the_first_that_the_verifier_accepts(sign, error):
         assert choice.wrong[seed, slot] == (first >= 0 and not passes[seed, slot, first])
 
 
-def writer(family, count, seeds=3, **select):
-    """Return what writes samples of a family under a selection, and a model that it writes of."""
+def written(family, count, seeds=3, at_once=AT_ONCE, **select):
+    """Return the samples of slots that a family writes under a selection, and its metrics."""
     score, parameters = SCORES[family]
     regime = Regime(keep_real=True, select=Select(score=score, **select))
     parameters = families.load(family).parameters(**parameters)
@@ -89,7 +93,8 @@ def writer(family, count, seeds=3, **select):
     streams = Streams("e", "p", "r", range(seeds))
     simulator = families.load(family).closed_form.simulator(parameters, 12, streams)
     model = simulator.fit(simulator.summarise(simulator.real(1, 12)))
-    return Writer(spec, simulator, streams).samples(model, count, 2)
+    writer = Writer(spec, simulator, streams, at_once)
+    return writer.samples(model, count, 2), writer.metrics(2)
 
 
 @pytest.mark.parametrize("family", SCORES)
@@ -97,18 +102,44 @@ def writer(family, count, seeds=3, **select):
 def test_a_sample_depends_on_its_slot_alone(family, rule):
     """Neither on how many slots there are, nor on which other seeds."""
     how = {**RULES[rule], "candidates": 3 if rule in ("best", "softmax") else 500}
-    some, more = (writer(family, count, **how) for count in (4, 9))
-    fewer_seeds = writer(family, 9, seeds=2, **how)
+    (some, _), (more, _) = (written(family, count, **how) for count in (4, 9))
+    fewer_seeds, _ = written(family, 9, seeds=2, **how)
     for ours, longer, fewer in zip(some, more, fewer_seeds, strict=True):
         np.testing.assert_array_equal(ours, longer[:, :4])
         np.testing.assert_array_equal(fewer, longer[:2])
 
 
+@pytest.mark.parametrize("family", SCORES)
+@pytest.mark.parametrize("rule", ["best", "softmax"])
+@pytest.mark.parametrize("error", [0.0, 0.3])
+def test_what_is_kept_does_not_depend_on_how_candidates_are_cut(family, rule, error):
+    """Neither between slots nor between the candidates of one; blocks of 64 are cut, too."""
+    how = {**RULES[rule], "candidates": 150, "error": error}
+    whole, metrics = written(family, 5, **how)
+    for at_once in (40, 149, 150, 400):
+        cut, of_cut = written(family, 5, at_once=at_once, **how)
+        for ours, theirs in zip(cut, whole, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        for name, values in metrics.items():  # a mean of all scores is a sum over parts
+            np.testing.assert_allclose(of_cut[name], values, rtol=1e-13)
+
+
+def test_memory_does_not_grow_with_the_number_of_candidates():
+    peaks = []
+    for candidates in (2**12, 2**16):
+        tracemalloc.start()
+        written("gaussian", 3, seeds=1, at_once=2**10, candidates=candidates)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 2 * peaks[0]
+    assert peaks[1] < 2**10 * 400 < 2**16 * 3 * 16, "bytes of two coordinates of all candidates"
+
+
 def test_attempts_go_on_beyond_those_that_are_drawn_at_once():
-    how = {"rule": "threshold", "threshold": 0.05, "candidates": 50 * AT_ONCE}
+    how = {"rule": "threshold", "threshold": 0.05, "candidates": 50 * ROUND}
     metrics = run("gaussian", selecting("distance", **how), 50, 2, 20, target=0.0)
     rate = 1 / metrics["accepted_share"][:, 1].mean()
-    assert rate > AT_ONCE
+    assert rate > ROUND
     assert (metrics["score_of_kept"][:, 1] <= 0.05).all()
 
 
@@ -140,6 +171,45 @@ def test_metrics_of_selection_are_what_they_say():
         values = metrics[name][:, 1]
         assert np.isnan(metrics[name][:, 0]).all(), "nothing was selected for iteration 1"
         assert abs(values.mean() - expected) < 0.01, name
+
+
+# Pools whose samples are all kept.
+
+
+@given(
+    kept=st.integers(0, 4),
+    memory=st.none() | st.integers(1, 4),
+    power=st.sampled_from([-1.0, 0.0, 0.7]),
+    fresh=st.integers(0, 2),
+)
+def test_a_pool_in_place_is_that_of_all_shards_and_never_grows(kept, memory, power, fresh):
+    """However the window moves, it has the samples that a list of shards has."""
+    regime = Regime(keep_real=kept, memory=memory, generate=f"n*t^{power}", fresh_real=fresh)
+    spec = ChainSpec("e", "p", "r", regime, "gaussian", {}, 5, 12, (1,))
+    numbers, held = itertools.count(), []
+
+    def columns(count):
+        new = np.array([[next(numbers) for _ in range(count)]], dtype=float).reshape(1, count)
+        return new % 2 == 0, -new, new
+
+    first = columns(kept)
+    pool = _Pool(spec, first)
+    arrays = [id(one) for one in pool._columns]
+    for t in range(2, 13):
+        parts = [columns(size) for size in (regime.generated(t, 5), regime.fresh(t, 5)) if size]
+        pool.add(parts)
+        held.append(parts)
+        shards = [
+            first,
+            *(part for parts in held[regime.oldest_arrival(t) - 2 :] for part in parts),
+        ]
+        kinds, weights, samples = (np.concatenate(one, axis=1) for one in zip(*shards, strict=True))
+        np.testing.assert_array_equal(pool.whole(0), kinds)
+        np.testing.assert_array_equal(pool.whole(1), weights)
+        assert pool.size == samples.shape[1] == regime.pool_sizes(12, 5)[t - 1]
+        (found,) = pool.samples(np.arange(pool.size)[None, ::-1])
+        np.testing.assert_array_equal(found, samples[:, ::-1])
+    assert arrays == [id(one) for one in pool._columns]
 
 
 # Weights.

@@ -16,7 +16,7 @@ from collapse.artifacts import manifest
 from collapse.artifacts.step import Step
 from collapse.artifacts.training_sets import selections, weights_of
 from collapse.errors import JobError
-from collapse.loop import selecting, steps
+from collapse.loop import candidates, selecting, steps
 from collapse.loop.branches import Branches
 from collapse.loop.plan import jobs
 from collapse.regimes import Regime, realised
@@ -116,10 +116,10 @@ def test_a_threshold_that_none_passes_is_one_line_with_the_acceptance_rate():
 
 def test_uniform_numbers_are_of_their_slot_and_candidate():
     step = Step("e", "p", "any", "r", 0, 3, "gaussian", {}, 10)
-    whole = selecting.uniforms(step, "selection", np.arange(2000), range(10))
+    whole = candidates.uniforms(step, "selection", np.arange(2000), range(10))
     slots = np.array([3, 4, 17, 1999])
     np.testing.assert_array_equal(
-        selecting.uniforms(step, "selection", slots, range(2, 5)), whole[slots, 2:5]
+        candidates.uniforms(step, "selection", slots, range(2, 5)), whole[slots, 2:5]
     )
     assert stats.kstest(whole.ravel(), "uniform").pvalue > 1e-3
     assert abs(np.corrcoef(whole.T) - np.eye(10)).max() < 5 / np.sqrt(2000)

@@ -81,13 +81,13 @@ def mean_noise(monkeypatch):
 
 def label_noise(monkeypatch):
     """The noise of labels is 1 % too large."""
-    set_up = linear_regression._Regression.__init__
+    set_up = linear_regression.simulator._Regression.__init__
 
     def wrong(self, *arguments):
         set_up(self, *arguments)
         self.noise *= 1.01
 
-    monkeypatch.setattr(linear_regression._Regression, "__init__", wrong)
+    monkeypatch.setattr(linear_regression.simulator._Regression, "__init__", wrong)
 
 
 def without_replacement(monkeypatch):

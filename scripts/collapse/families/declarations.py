@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,6 +110,11 @@ class Headline(NamedTuple):
     meaning: str = ""
 
 
+#: What curves show of the seeds.
+Average = Literal["mean", "median"]
+AVERAGES = get_args(Average)
+
+
 class Figure(NamedTuple):
     """A figure of a family: small multiples of a metric against iterations or samples.
 
@@ -128,7 +133,7 @@ class Figure(NamedTuple):
     x: Literal["iteration", "samples"] = "iteration"
     xscale: Literal["linear", "log"] = "linear"
     yscale: Literal["linear", "log"] = "linear"
-    average: Literal["mean", "median"] = "mean"
+    average: Average = "mean"
     reference: str | None = None
     compares: bool = False
 

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 #: The samples of a shard for several seeds, as arrays of shape (seeds, samples, ...).
 Samples = tuple[NDArray[Any], ...]
+
+
+class Draw(NamedTuple):
+    """Which samples of an iteration are drawn.
+
+    Each slot has ``each`` candidates. Each ``attempt`` at an iteration draws other ones. Of samples
+    that are drawn in parts, with `Streams.continued`, ``start`` is the number of the first.
+    """
+
+    start: int = 0
+    each: int = 1
+    attempt: int = 0
+
+
+#: All samples of an iteration, one for each slot.
+WHOLE = Draw()
 
 Statistics = TypeVar("Statistics")
 Model = TypeVar("Model")
@@ -54,13 +70,10 @@ class Simulator(Protocol[Statistics, Model]):
         """Fit the model to the statistics of its training set."""
         ...
 
-    def sample(
-        self, model: Model, count: int, iteration: int, *, each: int = 1, attempt: int = 0
-    ) -> Samples:
-        """Draw synthetic samples from a model: ``each`` candidates for each of ``count`` slots.
+    def sample(self, model: Model, count: int, iteration: int, of: Draw = WHOLE) -> Samples:
+        """Draw so many synthetic samples from a model, or candidates of slots.
 
-        The candidates of a slot follow each other, and do not depend on the number of slots. Each
-        ``attempt`` at an iteration draws other ones.
+        The candidates of a slot follow each other, and do not depend on the number of slots.
         """
         ...
 

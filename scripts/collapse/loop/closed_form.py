@@ -15,13 +15,16 @@ from numpy.typing import NDArray
 from collapse import families
 from collapse.families.simulator import Model, Simulator, Statistics
 from collapse.loop import subsets, whole_pools
-from collapse.loop.writing import AT_ONCE, Writer
+from collapse.loop.selected_draws import ROUND
+from collapse.loop.writing import Writer
 from collapse.progress import track
 from collapse.seeding import Streams
 from collapse.study.chain_spec import ChainSpec
 
 #: Bytes of samples that one batch of seeds may hold; a job then needs well under 2 GB of memory.
 MEMORY = 400_000_000
+#: Bytes of candidates of a seed that are in memory at once, with best and softmax.
+CANDIDATES = MEMORY // 8
 
 
 def run_chain(spec: ChainSpec, seeds: Sequence[int]) -> dict[str, NDArray[np.float64]]:
@@ -46,11 +49,14 @@ def run_chain(spec: ChainSpec, seeds: Sequence[int]) -> dict[str, NDArray[np.flo
     # One sample of one seed shows its size in bytes, and so how many seeds fit into memory.
     probe = set_up(parameters, spec.samples, _streams(spec, seeds[:1]))
     width = sum(array[0, 0].nbytes for array in probe.real(1, 1))
-    batch = max(1, MEMORY // max(1, width * _rows_in_memory(spec)))
+    at_once = max(1, CANDIDATES // max(1, width))
+    batch = max(1, MEMORY // max(1, width * _rows_in_memory(spec, at_once)))
     results = []
     for start in range(0, len(seeds), batch):
         streams = _streams(spec, seeds[start : start + batch])
-        results.append(_run_batch(spec, set_up(parameters, spec.samples, streams), streams))
+        results.append(
+            _run_batch(spec, set_up(parameters, spec.samples, streams), streams, at_once)
+        )
     return {name: np.concatenate([result[name] for result in results]) for name in results[0]}
 
 
@@ -58,25 +64,32 @@ def _streams(spec: ChainSpec, seeds: Sequence[int]) -> Streams:
     return Streams(spec.experiment, spec.point, spec.regime_name, seeds)
 
 
-def _rows_in_memory(spec: ChainSpec) -> int:
-    """Return an upper bound of the number of samples of a seed that are in memory at once."""
+def _rows_in_memory(spec: ChainSpec, at_once: int) -> int:
+    """Return an upper bound of the number of samples of a seed that are in memory at once.
+
+    With best and softmax, ``at_once`` is how many of them are candidates.
+    """
     regime, n = spec.regime, spec.samples
     later = range(2, spec.iterations + 1)
     candidates = 0
     if regime.select is not None:
-        each = regime.select.candidates
+        each, written = (
+            regime.select.candidates,
+            max((regime.generated(t, n) for t in later), default=0),
+        )
         if regime.select.rule == "threshold":
-            each = min(each, AT_ONCE)
-        candidates = 2 * each * max((regime.generated(t, n) for t in later), default=0)
+            candidates = min(ROUND, each) * written
+        else:
+            candidates = min(at_once, each * written)
     if regime.trains_on_whole_pools:
-        return n + candidates + max(regime.pool_sizes(spec.iterations, n))
-    return n + candidates + sum(regime.generated(t, n) + regime.fresh(t, n) for t in later)
+        return n + 2 * candidates + max(regime.pool_sizes(spec.iterations, n))
+    return n + 2 * candidates + sum(regime.generated(t, n) + regime.fresh(t, n) for t in later)
 
 
 def _run_batch(
-    spec: ChainSpec, simulator: Simulator[Statistics, Model], streams: Streams
+    spec: ChainSpec, simulator: Simulator[Statistics, Model], streams: Streams, at_once: int
 ) -> dict[str, NDArray[np.float64]]:
-    regime, writer = spec.regime, Writer(spec, simulator, streams)
+    regime, writer = spec.regime, Writer(spec, simulator, streams, at_once)
     if not regime.trains_on_whole_pools:
         models = subsets.models(spec, simulator, writer, streams)
     elif regime.weigh is None and regime.provenance == "fixed":

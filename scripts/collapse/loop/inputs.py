@@ -16,7 +16,7 @@ from collapse import study as studies
 from collapse.artifacts import identity
 from collapse.artifacts.identity import MadeOf
 from collapse.families.contract import Family
-from collapse.families.declarations import Parameters
+from collapse.families.declarations import AVERAGES, Parameters
 from collapse.loop import rule_functions
 from collapse.loop.batches import chain_path
 from collapse.loop.blocks import Blocks, chosen
@@ -208,6 +208,15 @@ class Inputs:
     def study_of(self, wildcards: Any) -> dict[str, Any]:
         """Return the study reduced to one experiment, as plain values."""
         return studies.of_results(self.study, [wildcards.experiment])
+
+    def study_of_figures(self, wildcards: Any) -> dict[str, Any]:
+        """Return what the figures of an experiment depend on: `study_of`, and what they mark."""
+        marked = [
+            value
+            for value in studies.plain(self.study).get("published", [])
+            if value["experiment"] == wildcards.experiment and value["statistic"] in AVERAGES
+        ]
+        return self.study_of(wildcards) | ({"published": marked} if marked else {})
 
     @property
     def study_of_results(self) -> dict[str, Any]:

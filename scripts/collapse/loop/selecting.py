@@ -7,9 +7,7 @@ candidates take no more memory than samples do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
-from collapse.artifacts import files, shard_rows
-from collapse.artifacts.files import DamagedFileError
-from collapse.artifacts.step import Step
-from collapse.artifacts.weighing import SCORE
 from collapse.errors import JobError
 from collapse.families.contract import Family
-from collapse.families.step_jobs import GenerateJob, ScoreJob, Steps
+from collapse.families.step_jobs import GenerateJob, Steps
+from collapse.loop.candidates import Drawing, Slots, uniforms
 from collapse.regimes import Choice, Select, choose
 
 Array = NDArray[np.float64]
-Slots = NDArray[np.int64]
 
 #: Largest number of candidates that are generated at once, unless one slot has more.
 AT_ONCE = 2**14
@@ -67,7 +61,7 @@ def generate(
     JobError
         If none of a slot's candidates passes a threshold; the message has the acceptance rate.
     """
-    drawing = _Drawing(steps, job, score)
+    drawing = Drawing(steps, job, score)
     slots = np.asarray(job.slots, dtype=np.int64)
     if select is None:
         drawn = drawing.candidates(slots, range(1), score)
@@ -119,98 +113,11 @@ class _Writer:
             self._file.close()
 
 
-@dataclass
-class _Candidates:
-    """Candidates of slots in a file: those of the first number of all slots come first.
-
-    ``scores`` (slots, candidates) are those by which the regime selects.
-    """
-
-    path: Path
-    slots: int
-    scores: Array
-    stored: Array
-    details: dict[str, Any]
-    group: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        found = parquet.read_metadata(self.path)
-        self.group = max(found.row_group(each).num_rows for each in range(found.num_row_groups))
-
-    @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Keep the file as long as the block reads it."""
-        try:
-            yield
-        finally:
-            self.path.unlink(missing_ok=True)
-
-    def of(self, slots: Slots, kept: NDArray[np.int64]) -> pa.Table:
-        """Return the kept candidate of each of some slots, counted from the first here."""
-        return self.rows(kept * self.slots + slots)
-
-    def rows(self, places: NDArray[np.int64]) -> pa.Table:
-        """Return some rows of the file in their order, with the score that is stored."""
-        order = np.argsort(places, kind="stable")
-        names = parquet.read_schema(self.path).names
-        table = pa.concat_tables(shard_rows.read(self.path, places[order], names))
-        held = table.append_column(SCORE, pa.array(self.stored.T.ravel()[places[order]]))
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        return held.take(back)
-
-
-@dataclass(frozen=True)
-class _Drawing:
-    """Generates candidates of slots and scores them."""
-
-    steps: Steps[Any]
-    job: GenerateJob[Any]
-    stored: str
-
-    @property
-    def step(self) -> Step:
-        return self.job.step
-
-    def candidates(self, slots: Slots, candidates: range, selecting: str) -> _Candidates:
-        """Generate some candidates of slots, with the scores to select by and to store."""
-        path = self.job.output.with_name(f"{self.job.output.name}.candidates")
-        shape = len(candidates), len(slots)
-        job = replace(self.job, slots=slots.tolist(), candidates=candidates, output=path)
-        try:
-            details = self.steps.generate(job)
-            found, expected = files.parquet_rows(path), shape[0] * shape[1]
-            if found != expected:
-                raise DamagedFileError(f"{path}: found {found} samples, expected {expected}")
-            scores = {
-                name: self._score(name, path).reshape(shape).T for name in {selecting, self.stored}
-            }
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        return _Candidates(path, len(slots), scores[selecting], scores[self.stored], details)
-
-    def _score(self, name: str, path: Path) -> Array:
-        job = self.job
-        if self.steps.score is None:
-            raise TypeError(f"the family {job.step.family} scores no samples")
-        return self.steps.score(
-            ScoreJob(
-                step=job.step,
-                parameters=job.parameters,
-                data=job.data,
-                model=job.model,
-                samples=path,
-                name=name,
-            )
-        )
-
-
 @dataclass(frozen=True)
 class _Selecting:
     """Selects one candidate of each slot."""
 
-    drawing: _Drawing
+    drawing: Drawing
     select: Select
     sign: int
     sums: _Sums
@@ -277,19 +184,3 @@ class _Selecting:
         noise = chances("selection", self.select.rule == "softmax")
         mistakes = chances("errors of the verifier", self.select.error > 0)
         return choose(self.select, scores[None], self.sign, noise, mistakes)
-
-
-def uniforms(step: Step, purpose: str, slots: Slots, candidates: Sequence[int]) -> Array:
-    """Draw a uniform number on [0, 1) for each candidate of each slot: (slots, candidates).
-
-    A candidate's number has the streams of all slots in turn, in which a counter-based generator
-    can begin anywhere.
-    """
-    first, last = int(slots.min()), int(slots.max())
-    found = np.empty((len(slots), len(candidates)))
-    for column, candidate in enumerate(candidates):
-        bits = np.random.Philox(key=step.integer(f"{purpose}, candidate {candidate}"))
-        bits.advance(first // 4)  # each count of the generator gives four numbers
-        drawn = np.random.Generator(bits).random(last + 1 - first // 4 * 4)
-        found[:, column] = drawn[slots - first // 4 * 4]
-    return found

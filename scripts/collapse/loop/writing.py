@@ -1,4 +1,4 @@
-"""What models write in closed form: candidates, the selected samples, their weights and metrics."""
+"""What models write in closed form: the samples that arrive, their weights and metrics."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from collapse import families
 from collapse.errors import JobError
 from collapse.families import regime_metrics
 from collapse.families.simulator import Samples, Simulator
-from collapse.regimes import Balance, Choice, Select, Totals, choose
+from collapse.loop.selected_draws import Selector
+from collapse.regimes import Balance, Totals
 from collapse.seeding import Streams
 from collapse.study.chain_spec import ChainSpec
 
 Array = NDArray[np.float64]
 
-#: With a threshold, how many candidates of each slot are drawn at once.
-AT_ONCE = 16
+#: Most candidates of each seed that are in memory at once, unless the caller says how many.
+AT_ONCE = 2**20
 
 
 class Writer:
@@ -32,13 +33,24 @@ class Writer:
     simulator : Simulator
     streams : Streams
         The random streams of the seeds.
+    at_once : int
+        How many candidates of each seed are in memory at once, with best and softmax.
     """
 
-    def __init__(self, spec: ChainSpec, simulator: Simulator[Any, Any], streams: Streams) -> None:
+    def __init__(
+        self,
+        spec: ChainSpec,
+        simulator: Simulator[Any, Any],
+        streams: Streams,
+        at_once: int = AT_ONCE,
+    ) -> None:
         self._regime, self._n = spec.regime, spec.samples
         self._simulator = simulator
         self._streams = streams
-        self._scores = families.load(spec.family).scores
+        self._selector = None
+        if spec.regime.select is not None:
+            sign = families.load(spec.family).scores[spec.regime.select.score].sign
+            self._selector = Selector(spec.regime.select, sign, simulator, streams, at_once)
         self._declared = regime_metrics.of_regime(spec.regime)
         self._recorded: dict[int, dict[str, Array]] = {}
         if regime_metrics.OF_WEIGHTS.keys() <= self._declared.keys():
@@ -63,96 +75,12 @@ class Writer:
 
     def samples(self, model: Any, count: int, t: int) -> Samples:
         """Return the samples that arrive at iteration t, written by the newest model."""
-        select = self._regime.select
-        if select is None:
+        if self._selector is None:
             return self._simulator.sample(model, count, t - 1)
-        if select.rule == "threshold":
-            return self._first_that_passes(select, model, count, t)
-        candidates = self._candidates(model, count, t, select.candidates)
-        scores = self._score(select, candidates)
-        choice = self._choose(select, scores, t)
-        kept = np.take_along_axis(scores, choice.kept[..., None], axis=2)[..., 0]
-        self._record_selection(
-            t, scores.sum(axis=(1, 2)), choice.looked_at.sum(axis=1), kept, choice.wrong
-        )
-        return _taken(candidates, choice.kept)
-
-    def _first_that_passes(self, select: Select, model: Any, count: int, t: int) -> Samples:
-        """Draw candidates for all slots, some at once, until each slot has one that passes."""
-        samples: Samples | None = None
-        open_slots = np.ones((self.seeds, count), dtype=bool)
-        wrong, kept = np.zeros(open_slots.shape, dtype=bool), np.zeros(open_slots.shape)
-        looked_at = np.zeros(open_slots.shape, dtype=np.int64)
-        total = np.zeros(self.seeds)
-        for attempt, drawn in enumerate(range(0, select.candidates, AT_ONCE)):
-            each = min(AT_ONCE, select.candidates - drawn)
-            candidates = self._candidates(model, count, t, each, attempt)
-            scores = self._score(select, candidates)
-            choice = self._choose(select, scores, t, attempt)
-            counted = np.arange(each) < np.where(open_slots, choice.looked_at, 0)[..., None]
-            total += np.where(counted, scores, 0.0).sum(axis=(1, 2))
-            looked_at += counted.sum(axis=2)
-            passed = open_slots & (choice.kept >= 0)
-            index = np.maximum(choice.kept, 0)
-            kept[passed] = np.take_along_axis(scores, index[..., None], axis=2)[..., 0][passed]
-            wrong[passed] = choice.wrong[passed]
-            taken = _taken(candidates, index)
-            if samples is None:
-                samples = taken
-            else:
-                for held, new in zip(samples, taken, strict=True):
-                    held[passed] = new[passed]
-            open_slots &= ~passed
-            if not open_slots.any():
-                break
-        if samples is None or open_slots.any():
-            seed = self._streams.seeds[int(open_slots.any(axis=1).argmax())]
-            rate = (open_slots.size - open_slots.sum()) / looked_at.sum()
-            raise JobError(
-                f"select.threshold: found {int(open_slots.sum())} of {open_slots.size} samples for "
-                f"iteration {t} (the first with seed {seed}) of which none of "
-                f"{select.candidates} candidates has a {select.score} that passes "
-                f"{select.threshold:g}, with an acceptance rate of {rate:.3g}; expected all to "
-                "pass (raise candidates, or choose another threshold)"
-            )
-        self._record_selection(t, total, looked_at.sum(axis=1), kept, wrong)
-        return samples
-
-    def _candidates(self, model: Any, count: int, t: int, each: int, attempt: int = 0) -> Samples:
-        """Return candidates as arrays of shape (seeds, slots, candidates, ...)."""
-        drawn = self._simulator.sample(model, count, t - 1, each=each, attempt=attempt)
-        return tuple(array.reshape(self.seeds, count, each, *array.shape[2:]) for array in drawn)
-
-    def _score(self, select: Select, candidates: Samples) -> Array:
-        """Return the scores of candidates: (seeds, slots, candidates)."""
-        shape = candidates[0].shape[:3]
-        flat = tuple(array.reshape(self.seeds, -1, *array.shape[3:]) for array in candidates)
-        return self._simulator.score(select.score, flat).reshape(shape)
-
-    def _choose(self, select: Select, scores: Array, t: int, attempt: int = 0) -> Choice:
-        """Choose a candidate of each slot."""
-
-        def chances(purpose: str, used: bool) -> Array:
-            if not used:
-                return np.broadcast_to(1.0, scores.shape)
-            return self._streams.uniform(purpose, t, scores.shape[1:], attempt=attempt)
-
-        noise = chances("selection", select.rule == "softmax")
-        mistakes = chances("errors of the verifier", select.error > 0)
-        return choose(select, scores, self._scores[select.score].sign, noise, mistakes)
-
-    def _record_selection(
-        self,
-        t: int,
-        total: Array,
-        looked_at: NDArray[np.int64],
-        kept: Array,
-        wrong: NDArray[np.bool_],
-    ) -> None:
-        self._record(t, "accepted_share", kept.shape[1] / looked_at)
-        self._record(t, "score_of_candidates", total / looked_at)
-        self._record(t, "score_of_kept", kept.mean(axis=1))
-        self._record(t, "wrongly_accepted", wrong.mean(axis=1))
+        selected = self._selector.samples(model, count, t)
+        for name, values in selected.metrics.items():
+            self._record(t, name, values)
+        return selected.samples
 
     def weights(self, samples: Samples, t: int, there: NDArray[np.bool_] | None = None) -> Array:
         """Return the weights of synthetic samples (seeds, samples); 0 where they are not there."""
@@ -204,13 +132,3 @@ class Writer:
         found = self._recorded.pop(t, {})
         nothing = np.full(self.seeds, np.nan)
         return {name: found.get(name, nothing) for name in self._declared}
-
-
-def _taken(candidates: Samples, kept: NDArray[np.int64]) -> Samples:
-    """Return the kept candidate of each slot."""
-    return tuple(
-        np.take_along_axis(array, kept.reshape(*kept.shape, 1, *(1,) * (array.ndim - 3)), axis=2)[
-            :, :, 0
-        ]
-        for array in candidates
-    )

@@ -9,7 +9,7 @@ from collapse.regimes.draws import draw_counts, draw_positions
 from collapse.regimes.named import NAMED, mixture
 from collapse.regimes.provenance import realised
 from collapse.regimes.regime import Regime, Source
-from collapse.regimes.selection import Choice, Select, choose
+from collapse.regimes.selection import Choice, Select, choose, rivals
 from collapse.regimes.sizes import samples_in
 from collapse.regimes.weights import Balance, Totals, Weigh, balance
 
@@ -28,5 +28,6 @@ __all__ = [
     "draw_positions",
     "mixture",
     "realised",
+    "rivals",
     "samples_in",
 ]

@@ -49,8 +49,11 @@ class Select(BaseModel):
     )
     error: Annotated[float, Field(strict=True, ge=0, le=1)] = Field(
         default=0.0,
-        description="Probability that the verifier is wrong: with best and softmax it takes "
-        "better for worse in a slot, with threshold its verdict on a candidate is the opposite.",
+        description="Probability of an error. With threshold, each candidate's verdict is the "
+        "opposite with this probability: the verifier of the literature (Feng et al. 2024), which "
+        "at 0.5 accepts at random. With best and softmax the order of a whole slot is turned "
+        "round with this probability: best then keeps the worst candidate, softmax favours the "
+        "bad, and 0.5 is worse than no selection.",
     )
 
     @property
@@ -102,27 +105,42 @@ def choose(select: Select, scores: Array, sign: int, noise: Array, mistakes: Arr
         Uniform numbers in [0, 1), which decide where the verifier is wrong; with best and softmax
         only those of the first candidate count.
     """
-    worst = np.where(np.isnan(scores), -np.inf, sign * scores)
     count = scores.shape[-1]
     if select.rule == "threshold":
-        passes = worst >= sign * (select.threshold or 0.0)
+        passes = _ascending(scores, sign) >= sign * (select.threshold or 0.0)
         accepted = passes ^ (mistakes < select.error)
         kept = np.where(accepted.any(axis=-1), accepted.argmax(axis=-1), -1)
         looked_at = np.where(kept < 0, count, kept + 1)
         there = np.take_along_axis(passes, np.maximum(kept, 0)[..., None], axis=-1)[..., 0]
         return Choice(kept, looked_at, (kept >= 0) & ~there)
+    right, other = rivals(select, scores, sign, noise)
+    kept = np.where(mistakes[..., 0] < select.error, other, right)
+    return Choice(kept, np.full(kept.shape, count), kept != right)
+
+
+def rivals(
+    select: Select, scores: Array, sign: int, noise: Array
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which candidate of each slot best or softmax keeps: without an error, and with one.
+
+    Both are the winners of comparisons, and so may be found among the winners of parts of the
+    candidates. The parameters are those of `choose`.
+    """
+    worst = _ascending(scores, sign)
     if select.rule == "softmax":
         # The largest of scores plus Gumbel noise has the probabilities of softmax.
         with np.errstate(divide="ignore"):
             gumbel = -np.log(-np.log1p(-noise))
         temperature = select.temperature or 1.0
         right = _argmax(worst / temperature, gumbel)
-        other = _argmax(-worst / temperature, gumbel) if select.error else right
-    else:
-        right = worst.argmax(axis=-1)
-        other = worst.argmin(axis=-1) if select.error else right
-    kept = np.where(mistakes[..., 0] < select.error, other, right)
-    return Choice(kept, np.full(kept.shape, count), kept != right)
+        return right, _argmax(-worst / temperature, gumbel) if select.error else right
+    right = worst.argmax(axis=-1)
+    return right, worst.argmin(axis=-1) if select.error else right
+
+
+def _ascending(scores: Array, sign: int) -> Array:
+    """Return scores of which a higher one is better, and NaN the worst."""
+    return np.where(np.isnan(scores), -np.inf, sign * scores)
 
 
 def _argmax(scores: Array, noise: Array) -> NDArray[np.int64]:

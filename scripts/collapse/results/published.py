@@ -136,6 +136,22 @@ def _known_deviation(spec: ChainSpec, metric: str, at: list[int]) -> float:
     return float(np.nan_to_num(theory.deviation[at[0]] if at else theory.deviation, posinf=np.inf))
 
 
+def marks_of(
+    spec: ChainSpec, values: Sequence[PublishedValue], metric: str, average: str
+) -> list[tuple[int, float]]:
+    """Return the iterations and values at which a figure of averages marks what was published.
+
+    They are the study's own, of the same statistic, and at other iterations the family's.
+    """
+    own = [v for v in values if v.metric == metric and v.concerns(spec) and len(v.iterations) == 1]
+    places = {(value.iterations[0], value.value) for value in own if value.statistic == average}
+    taken = {value.iterations[0] for value in own}
+    for one in published_of(spec):
+        if one.metric == metric and one.iteration <= spec.iterations and one.iteration not in taken:
+            places.add((one.iteration, one.value))
+    return sorted(places)
+
+
 def published_of(spec: ChainSpec) -> list[Published]:
     """Return the values published for the regime, parameters and samples of a chain."""
     return [

@@ -15,12 +15,15 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from collapse import families
+from collapse.families.declarations import Headline
 from collapse.plotting import style
 from collapse.regimes import Regime, Weigh
 from collapse.results import theory_check
 from collapse.results.dataset import values_of
+from collapse.results.published import marks_of
 from collapse.study.chain_spec import ChainSpec
 from collapse.study.names import JOINT
+from collapse.study.published_values import PublishedValue
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -69,10 +72,15 @@ def _common(chains: dict[float, ChainSpec]) -> str:
     return JOINT.join(parts)
 
 
-def draw(dataset: xr.Dataset, chains: Sequence[ChainSpec], directory: Path) -> list[Path]:
+def draw(
+    dataset: xr.Dataset,
+    chains: Sequence[ChainSpec],
+    directory: Path,
+    published: Sequence[PublishedValue] = (),
+) -> list[Path]:
     """Draw the metric of mixtures at the last iteration against the weight, as PNG and SVG.
 
-    The weight at which theory expects the best value is marked.
+    The weight at which theory expects the best value is marked, and so are published values.
     """
     headline = families.load(dataset.attrs["family"]).headline_of_mixtures
     groups: dict[str, list[Sweep]] = {}
@@ -82,13 +90,19 @@ def draw(dataset: xr.Dataset, chains: Sequence[ChainSpec], directory: Path) -> l
     for name, mine in groups.items():
         path = directory / f"{headline.metric.replace('_', '-')}-against-weight{JOINT}{name}"
         with plt.rc_context(style.STYLE):
-            style.save(_page(dataset, mine, headline.metric, worse=headline.worse), path)
+            style.save(_page(dataset, mine, headline, published), path)
         written.append(path)
     return written
 
 
-def _page(dataset: xr.Dataset, found: Sequence[Sweep], metric: str, *, worse: str) -> Drawing:
-    drawing, axes = plt.subplots(figsize=(5.2, 3.4))
+def _page(
+    dataset: xr.Dataset,
+    found: Sequence[Sweep],
+    headline: Headline,
+    published: Sequence[PublishedValue],
+) -> Drawing:
+    metric, marked = headline.metric, False
+    drawing, axes = plt.subplots(figsize=(7.0, 3.4))
     colours = style.colours_of([sweep.point for sweep in found])
     sources: dict[str, None] = {}
     for sweep in found:
@@ -98,9 +112,14 @@ def _page(dataset: xr.Dataset, found: Sequence[Sweep], metric: str, *, worse: st
         colour = colours[sweep.point]
         axes.plot(sweep.weights, centre, "o", color=colour, markersize=4)
         axes.vlines(sweep.weights, low, high, color=colour)
-        sources |= dict.fromkeys(_theory(axes, sweep, metric, colour, worse))
+        for weight, spec in zip(sweep.weights, sweep.chains, strict=True):
+            for iteration, value in marks_of(spec, published, metric, "mean"):
+                if iteration == spec.iterations:
+                    axes.plot(weight, value, color=colour, zorder=3, **style.PUBLISHED)
+                    marked = True
+        sources |= dict.fromkeys(_theory(axes, sweep, metric, colour, headline.worse))
     axes.set_yscale("log" if metric != "entropy" else "linear")
-    axes.set_ylabel(textwrap.fill(style.label(dataset[metric]), 40))
+    axes.set_ylabel(textwrap.fill(style.label(dataset[metric]), 34))
     iterations = found[0].chains[0].iterations
     below = [f"weight of real data, at iteration {iterations}", *sources]
     axes.set_xlabel("\n".join(textwrap.fill(note, 70) for note in below))
@@ -111,15 +130,17 @@ def _page(dataset: xr.Dataset, found: Sequence[Sweep], metric: str, *, worse: st
             color=colours[sweep.point],
             marker="o",
             linestyle="",
-            label=style.verbatim(sweep.point.replace(JOINT, ", ")),
+            label=style.verbatim(sweep.point).replace(JOINT, "\n"),
         )
         for sweep in found
     ]
+    if marked:
+        handles.append(Line2D([], [], color="black", label="published", **style.PUBLISHED))
     if sources:
         line = {"color": "black", "linestyle": style.THEORY["theory"], "linewidth": 0.9}
         handles.append(Line2D([], [], label="theory", **line))
         handles.append(Line2D([], [], color="black", linewidth=0.7, label="best weight in theory"))
-    drawing.legend(handles=handles, loc="outside upper center", ncols=2)
+    drawing.legend(handles=handles, loc="outside right center")
     return drawing
 
 

@@ -7,15 +7,14 @@ A study is one YAML file with named experiments. `load` returns a `Study` or rai
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
-from pydantic import BaseModel, Field, ValidationError, WithJsonSchema, create_model
+from pydantic import BaseModel, Field, ValidationError, WithJsonSchema
 
 from collapse import families, regimes
-from collapse.regimes import Regime, Select, Weigh
+from collapse.regimes import Regime
 from collapse.study import errors, mistakes, published_values, yaml_file
 from collapse.study.chain_spec import ChainSpec
 from collapse.study.errors import Mistake, StudyError
@@ -25,11 +24,10 @@ from collapse.study.experiment import (
     Experiment,
     Point,
     Strict,
-    axes_of,
     experiment_model,
 )
-from collapse.study.names import JOINT, text_of
 from collapse.study.published_values import PublishedValue
+from collapse.study.regime_definition import PARTS, RegimeDefinition, expand, fields_of
 
 __all__ = ["Experiment", "Point", "Study", "StudyError", "json_schema", "load", "resolved"]
 
@@ -41,45 +39,6 @@ _WORDS = {
     "[key]": "a name of at most 100 letters, digits, - and _ that begins with a letter",
     "constrained-str": "a multiple of the samples n, such as n, 0.5n, tn, n*1.1^(t-1) or n*t^1.5",
 }
-
-#: The parts of a regime that have fields of their own.
-_PARTS: dict[str, type[BaseModel]] = {"select": Select, "weigh": Weigh}
-
-
-def _definition(model: type[BaseModel]) -> Any:
-    """Return the model of a part of a regime as a study defines it: a field may be a list."""
-    name, fields = f"{model.__name__}Definition", axes_of(model)
-    annotation, score = fields["score"]
-    described = f"{score.description} {_scores()}"
-    fields["score"] = annotation, Field(score.default, description=described)
-    return create_model(name, __base__=Strict, __doc__=model.__doc__, **fields)
-
-
-def _scores() -> str:
-    """Return a sentence with the scores of all families, and which of them are better."""
-    listed = []
-    for name in families.MODULES:
-        declared = families.load(name).scores.items()
-        scores = ", ".join(f"{score} ({one.better} is better)" for score, one in declared)
-        listed += [f"{name}: {scores}"] if scores else []
-    return f"Scores are, of {'; of '.join(listed)}."
-
-
-_parts: dict[str, Any] = {
-    key: (_definition(model) | None, Field(None, description=Regime.model_fields[key].description))
-    for key, model in _PARTS.items()
-}
-
-
-#: A regime that a study defines; a field that is a list stands for several regimes.
-RegimeDefinition: Any = create_model(
-    "RegimeDefinition",
-    __base__=Strict,
-    __doc__="A regime: the rule for what iteration t >= 2 trains on. A field may be a list; this "
-    "defines one regime for each combination of values, named <name>__<field>=<value>.",
-    **axes_of(Regime, without=_PARTS),
-    **_parts,
-)
 
 if TYPE_CHECKING:
     AnyExperiment = Experiment
@@ -111,7 +70,7 @@ class Study(Strict):
     def expansions(self) -> dict[str, dict[str, Regime]]:
         """The regimes that each name stands for: one, or several if a definition has lists."""
         named = {name: {name: regime} for name, regime in regimes.NAMED.items()}
-        return named | {name: _expand(name, each) for name, each in self.regimes.items()}
+        return named | {name: expand(name, each) for name, each in self.regimes.items()}
 
     @property
     def regime_fields(self) -> dict[str, dict[tuple[str, ...], list[Any]]]:
@@ -190,36 +149,6 @@ class Study(Strict):
                 yield self.chain(experiment, point, regime)
 
 
-def fields_of(definition: Any) -> dict[tuple[str, ...], list[Any]]:
-    """Return the values of each field of the definition of a regime, by its keys in the file."""
-    fields: dict[tuple[str, ...], list[Any]] = {}
-    for key in Regime.model_fields:
-        value = getattr(definition, key)
-        if key not in _PARTS:
-            fields[key,] = value
-        elif value is not None:
-            fields |= {(key, inner): values for inner, values in value}
-    return fields
-
-
-def _expand(name: str, definition: Any) -> dict[str, Regime]:
-    """Return the regimes that a definition stands for, by name."""
-    fields = fields_of(definition)
-    expanded = {}
-    for values in itertools.product(*fields.values()):
-        chosen: dict[str, Any] = {}
-        varied = []
-        for (key, *inner), value in zip(fields, values, strict=True):
-            if inner:
-                chosen.setdefault(key, {})[inner[0]] = value
-            else:
-                chosen[key] = value
-            if len(fields[(key, *inner)]) > 1:
-                varied.append(f"{JOINT}{'.'.join((key, *inner))}={text_of(value)}")
-        expanded[name + "".join(varied)] = Regime(**chosen)
-    return expanded
-
-
 def load(path: str | Path) -> Study:
     """Read and check a study file.
 
@@ -267,7 +196,7 @@ def _known_keys(path: tuple[Any, ...], content: Any) -> list[str]:
     """Return the known keys of the mapping in which an unknown key was found."""
     model: type[BaseModel] = EitherExperiment if path else Study
     if path[:1] == ("regimes",):
-        model = _PARTS.get(path[2], Regime) if len(path) > 2 else Regime
+        model = PARTS.get(path[2], Regime) if len(path) > 2 else Regime
     elif path[2:] in (("grid",), ("settings",)):
         model = families.load(content["experiments"][path[1]]["family"]).parameters
     return list(model.model_fields)

@@ -17,8 +17,9 @@ import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
 from collapse.artifacts import columns, remedies, shard_rows, training_sets
-from collapse.families.gaussian import Model, Parameters, Simulator
-from collapse.families.simulator import Samples
+from collapse.families.gaussian.parameters import Parameters
+from collapse.families.gaussian.simulator import Model, Simulator
+from collapse.families.simulator import Draw, Samples
 from collapse.families.step_jobs import (
     EvaluateJob,
     GenerateJob,
@@ -67,9 +68,8 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     simulator, slots = _simulator(job), np.asarray(job.slots)
     parts: list[list[NDArray[np.float64]]] = []
     for candidate in job.candidates:
-        *drawn, _ = simulator.sample(
-            model, int(slots[-1]) + 1, job.step.iteration, attempt=candidate
-        )
+        of = Draw(attempt=candidate)
+        *drawn, _ = simulator.sample(model, int(slots[-1]) + 1, job.step.iteration, of)
         parts.append([each[0, slots] for each in drawn])
     arrays = [
         pa.FixedSizeListArray.from_arrays(

@@ -14,7 +14,7 @@ from collapse.families.declarations import parameter
 from collapse.families.generalised_linear.datasets import Dataset, with_intercept
 from collapse.families.generalised_linear.distributions import Distribution
 from collapse.families.generalised_linear.maximum_likelihood import Fit, maximum_likelihood
-from collapse.families.simulator import Samples
+from collapse.families.simulator import WHOLE, Draw, Samples
 from collapse.seeding import Streams
 
 Array = NDArray[np.float64]
@@ -124,12 +124,10 @@ class FreshDesign(GeneralisedLinear):
         features = self._features(iteration, count, real=True)
         return features, self._labels(_predictor(features, self.truth), iteration, real=True)
 
-    def sample(
-        self, model: Fit, count: int, iteration: int, *, each: int = 1, attempt: int = 0
-    ) -> Samples:
-        features = self._features(iteration, count * each, real=False, attempt=attempt)
+    def sample(self, model: Fit, count: int, iteration: int, of: Draw = WHOLE) -> Samples:
+        features = self._features(iteration, count, real=False, attempt=of.attempt)
         predictor = _predictor(features, model.coefficients)
-        return features, self._labels(predictor, iteration, real=False, attempt=attempt)
+        return features, self._labels(predictor, iteration, real=False, attempt=of.attempt)
 
     def true_means(self, samples: Samples) -> Array:
         mean, _ = self.distribution.moments(_predictor(samples[0], self.truth))
@@ -204,13 +202,11 @@ class ReusedDesign(GeneralisedLinear):
         predictor = predictors(self.rows, self.truth)[:, numbers[0]]
         return numbers, self._labels(predictor, iteration, real=True)
 
-    def sample(
-        self, model: Fit, count: int, iteration: int, *, each: int = 1, attempt: int = 0
-    ) -> Samples:
+    def sample(self, model: Fit, count: int, iteration: int, of: Draw = WHOLE) -> Samples:
         # The candidates of a slot are labels of the same row.
-        numbers = np.repeat(self._numbers(count), each, axis=1)
+        numbers = self._numbers(count, of.start, of.each)
         predictor = predictors(self.rows, model.coefficients)[:, numbers[0]]
-        return numbers, self._labels(predictor, iteration, real=False, attempt=attempt)
+        return numbers, self._labels(predictor, iteration, real=False, attempt=of.attempt)
 
     def true_means(self, samples: Samples) -> Array:
         means = self.real_labels
@@ -246,8 +242,9 @@ class ReusedDesign(GeneralisedLinear):
     def fit(self, statistics: Tally) -> Fit:
         return maximum_likelihood(self.rows, *statistics, self.distribution)
 
-    def _numbers(self, count: int) -> NDArray[np.int64]:
-        return np.broadcast_to(np.arange(count) % self.count, (len(self.streams), count))
+    def _numbers(self, count: int, start: int = 0, each: int = 1) -> NDArray[np.int64]:
+        numbers = np.arange(start, start + count) // each % self.count
+        return np.broadcast_to(numbers, (len(self.streams), count))
 
 
 def _predictor(features: Array, weights: Array) -> Array:

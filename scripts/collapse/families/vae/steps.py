@@ -16,126 +16,27 @@ from collapse import rarefaction
 from collapse.artifacts import manifest, shard_rows, training_sets
 from collapse.artifacts.manifest import ShardRecord
 from collapse.artifacts.paths import DATASET
-from collapse.artifacts.step import Step
 from collapse.artifacts.training_sets import Selection
 from collapse.data import evenly
 from collapse.data.images import shards as image_shards
-from collapse.data.images import sources as images
-from collapse.data.images.sources import Labelled
-from collapse.errors import DataError, JobError
+from collapse.errors import JobError
 from collapse.families.step_jobs import (
     EvaluateJob,
     GenerateJob,
     PortrayJob,
-    Prepared,
     ScoreJob,
-    StepJob,
     Steps,
     TrainJob,
 )
 from collapse.families.vae import Parameters, reference
-from collapse.families.vae.architectures import architecture
 from collapse.families.vae.portrait import RECONSTRUCTED, SHOWN, Portrait
+from collapse.families.vae.preparation import REFERENCE, TEST, TESTED, TRAIN, joined, prepare
 from collapse.plotting import portraits
 from collapse.progress import track
 
-TRAIN, TEST, REFERENCE = "train.parquet", "test.parquet", "reference.npz"
-
-#: Largest number of test images that samples are compared with, and of training images among which
-#: the nearest is sought. It is a number, not a share, because more images are nearer.
-TESTED, NEAREST_AMONG = 1000, 1000
-
-
-def prepare(job: StepJob[Parameters]) -> Prepared:
-    """Decode the real images once, and fit the modes and classes that samples are compared with.
-
-    A training image that is a copy of a test image is left out.
-    """
-    source = job.parameters.data
-    found = images.collection(
-        source,
-        size=job.parameters.size,
-        column=job.parameters.column,
-        label=job.parameters.label,
-    )
-    shape = _checked_shape(source, [next(split.read(1)) for split in (found.train, found.test)])
-    held_out: set[int] = set()
-    copies = 0
-
-    def tested() -> Iterator[tuple[NDArray[np.uint8], int | None]]:
-        for one in found.test.read(job.parameters.test_images):
-            held_out.add(images.fingerprint(one.image))
-            yield one.image, one.label
-
-    def trained() -> Iterator[tuple[NDArray[np.uint8], int | None]]:
-        nonlocal copies
-        for one in found.train.read(job.parameters.images):
-            if images.fingerprint(one.image) in held_out:
-                copies += 1
-            else:
-                yield one.image, one.label
-
-    test_count = image_shards.write(job.data / TEST, tested(), shape)
-    train_count = image_shards.write(job.data / TRAIN, trained(), shape)
-    for what, count, wanted in (
-        ("test", test_count, job.parameters.test_images or 2),
-        ("training", train_count, 2),
-    ):
-        if count < wanted:
-            raise DataError(f"{source}: found {count} {what} images, expected at least {wanted}")
-    classifier = _fitted(job.step, job.data, train_count, len(found.classes))
-    reference.save(classifier, job.data / REFERENCE)
-    return Prepared(
-        train=[(TRAIN, train_count)],
-        test=[(TEST, test_count)],
-        details={
-            "shape": shape,
-            "classes": found.classes,
-            "copies": copies,
-            **_accuracy(job.data, classifier, test_count),
-        },
-    )
-
-
-def _checked_shape(source: str, first: Sequence[Labelled]) -> image_shards.Shape:
-    """Return the shape of the images; raise `DataError` if no network takes it."""
-    train, test = first
-    height, width, channels = train.image.shape
-    images.check_same_shape(train, test)
-    if height != width:
-        raise DataError(
-            f"{train.where}: found {images.described(train.image)}, expected a square; or set size"
-        )
-    try:
-        architecture(height, channels, None)
-    except ValueError as error:
-        raise DataError(f"{train.where}: {error}; or set size") from None
-    return height, width, channels
-
-
-def _fitted(step: Step, directory: Path, count: int, classes: int) -> reference.Reference:
-    rows = evenly(count, reference.FITTED)
-    labels = image_shards.read_labels(directory / TRAIN)
-    return reference.fit(
-        _joined(image_shards.read(directory / TRAIN, rows)),
-        None if labels is None else labels[rows],
-        classes,
-        step.integer("clusters") % 2**32,
-    )
-
-
-def _accuracy(directory: Path, classifier: reference.Reference, count: int) -> dict[str, float]:
-    """Return the share of test images that the classifier gets right, if there are labels."""
-    labels = image_shards.read_labels(directory / TEST)
-    if not classifier.labelled or labels is None:
-        return {}
-    rows = evenly(count, TESTED)
-    test = _joined(image_shards.read(directory / TEST, rows))
-    return {"accuracy_of_classes": float((classifier.classes(test) == labels[rows]).mean())}
-
-
-def _joined(parts: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    return np.concatenate(list(parts))
+#: Largest number of training images among which the nearest is sought. It is a number, not a share,
+#: because more images are nearer.
+NEAREST_AMONG = 1000
 
 
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
@@ -149,7 +50,7 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
         _images(job.selections),
         weights=training_sets.weights_of(job.selections),
         shape=tuple(details["shape"]),
-        test=_joined(image_shards.read(job.data / TEST, rows)),
+        test=joined(image_shards.read(job.data / TEST, rows)),
     )
 
 
@@ -228,7 +129,7 @@ def _compared(job: EvaluateJob[Parameters]) -> dict[str, float]:
     described = manifest.read_dataset(job.data / DATASET)
     real, tested = (sum(part.stop for part in split) for split in (described.train, described.test))
     samples = _samples(job.shards, job.parameters.judged)
-    test = _joined(image_shards.read(job.data / TEST, evenly(tested, TESTED)))
+    test = joined(image_shards.read(job.data / TEST, evenly(tested, TESTED)))
     classifier = reference.load(job.data / REFERENCE)
     number = rarefaction.equal_number(len(samples), len(test))
     among = min(NEAREST_AMONG, real, sum(len(one.rows) for one in job.selections))
@@ -263,7 +164,7 @@ def _evenly_selected(selections: Sequence[Selection], count: int) -> Iterator[Se
 def _samples(shards: Sequence[ShardRecord], most: int) -> NDArray[np.uint8]:
     """Return the first samples of the shards, at most ``most``."""
     found = shard_rows.first(shards, most)
-    return _joined(part for path, rows in found for part in image_shards.read(path, rows))
+    return joined(part for path, rows in found for part in image_shards.read(path, rows))
 
 
 def portray(job: PortrayJob[Parameters]) -> None:
@@ -273,7 +174,7 @@ def portray(job: PortrayJob[Parameters]) -> None:
     from collapse.families.vae import models
 
     test = evenly(_details(job.data)["test_images"], SHOWN)
-    tested = _joined(image_shards.read(job.data / TEST, test))
+    tested = joined(image_shards.read(job.data / TEST, test))
     network = models.load(job.model)
     device = next(network.parameters()).device
     with torch.no_grad():
