@@ -18,6 +18,7 @@ from collapse.loop import blocks
 from collapse.loop.branches import Branches
 from collapse.loop.inputs import Inputs
 from collapse.loop.lineage import Lineage
+from collapse.loop.step_files import PlannedStep, StepFiles
 from collapse.loop.step_inputs import StepInputs
 from collapse.regimes import NAMED, Regime
 from collapse.study import Study
@@ -222,18 +223,21 @@ EXTENSIONS = {
     "retention": {"keep_models": "none"},
     "evaluations": {"iterations": 9, "evaluations": 3},
     "selection": {"regimes": ["replace", "best", "accumulate-subsample", "weighed", "arriving"]},
+    "start": {"regimes": ["next", "replace", "accumulate-subsample"]},
 }
 CHOOSING = {
     "best": {"keep_real": [True], "select": {"score": ["distance"], "candidates": [4]}},
     "weighed": {"keep_real": [True], "weigh": {"score": ["distance"], "power": [-1.0]}},
     "arriving": {"keep_real": [True], "fresh_real": ["0.5n"], "provenance": ["bernoulli"]},
 }
+NEXT = {"next": {"keep_real": [True], "start": ["previous"]}}
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
 def test_extending_a_study_changes_no_step_of_it(extension):
     before = steps_of(study(loop=GAUSSIAN))
-    after = steps_of(study(CHOOSING, loop=GAUSSIAN | EXTENSIONS[extension], other=GAUSSIAN))
+    regimes = CHOOSING | NEXT
+    after = steps_of(study(regimes, loop=GAUSSIAN | EXTENSIONS[extension], other=GAUSSIAN))
     assert before.items() <= after.items()
 
 
@@ -293,8 +297,34 @@ def made_of(plan, versions=None):
 @pytest.mark.parametrize("extension", sorted(EXTENSIONS.keys() - {"shard size"}))
 def test_extending_a_study_changes_the_identity_of_nothing_in_it(extension):
     before = made_of(study(loop=GAUSSIAN))
-    after = made_of(study(CHOOSING, loop=GAUSSIAN | EXTENSIONS[extension], other=GAUSSIAN))
+    regimes = CHOOSING | NEXT
+    after = made_of(study(regimes, loop=GAUSSIAN | EXTENSIONS[extension], other=GAUSSIAN))
     assert before.items() <= after.items()
+
+
+def test_a_model_that_starts_from_the_one_before_is_made_of_it():
+    plan = study(NEXT, loop={**TEXT, "regimes": ["accumulate", "next"], "seeds": 1})
+    branches = Branches(plan, "loop")
+    files = StepFiles(branches, Lineage(branches, {}))
+    for chain in branches.all():
+        for t in (1, 2, 3):
+            train = PlannedStep("train", chain, t)
+            from_previous = chain.regime_name == "next" and t > 1
+            asked, inputs = files.inputs(train), files.made_of(train)["inputs"]
+            assert (asked.get("previous") == chain.model(t - 1)) == from_previous
+            assert (chain.training(t - 1) in inputs) == from_previous
+            assert files.checkpoints(train) == ([t - 1, t] if from_previous else [t])
+
+
+def test_identities_of_long_chains_are_found_without_recursion():
+    """Also if nothing is generated, and so no training set is made of a model."""
+    for written in ("n", 0):
+        regimes = {"next": {"keep_real": [True], "generate": [written], "start": ["previous"]}}
+        plan = {**TEXT, "regimes": ["next"], "iterations": 2000, "grid": {"model": ["tiny"]}}
+        branches = Branches(study(regimes, loop=plan), "loop")
+        (chain, *_) = branches.all()
+        assert len(Lineage(branches, {}).train(chain, 2000)["inputs"]) == 3
+        assert Lineage(branches, {}).assemble(chain, 2000)["inputs"]
 
 
 def test_what_selects_nothing_is_made_of_what_it_always_was():

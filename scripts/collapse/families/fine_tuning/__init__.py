@@ -129,6 +129,7 @@ FAMILY = Family(
         module="collapse.families.fine_tuning.steps",
         # 2: the tokenizer is the base's own, not one that transformers builds from its vocabulary.
         wants_gpu=True,
+        starts_from_models=True,
         versions={"prepare": 2, "evaluate": 2},
         has_dataset=True,
         base=built_in,

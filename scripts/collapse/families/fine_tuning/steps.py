@@ -76,7 +76,7 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
 
 
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
-    """Fine-tune a copy of the base."""
+    """Fine-tune a copy of the base, or of the model of the iteration before."""
     from collapse.families.fine_tuning import training
     from collapse.text import shards as shards_of_text
 

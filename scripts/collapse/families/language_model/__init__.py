@@ -164,6 +164,7 @@ FAMILY = Family(
         module="collapse.families.language_model.steps",
         # 2: truncated documents are on one side only; samples that are texts are tokenised again.
         wants_gpu=True,
+        starts_from_models=True,
         versions={"prepare": 2, "generate": 2, "evaluate": 2},
         has_dataset=True,
         writes_text=True,

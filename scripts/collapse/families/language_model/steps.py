@@ -68,7 +68,7 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
 
 
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
-    """Train a newly initialised model."""
+    """Train a newly initialised model, or the model of the iteration before."""
     from collapse.families.language_model import training
     from collapse.text import shards as shards_of_text
 

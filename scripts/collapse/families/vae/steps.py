@@ -139,7 +139,7 @@ def _joined(parts: Iterable[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 
 
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
-    """Train a newly initialised model."""
+    """Train a newly initialised model, or the model of the iteration before."""
     from collapse.families.vae import training
 
     details = _details(job.data)
