@@ -544,6 +544,13 @@ def test_first_tokens_are_those_of_the_training_set(ran):
     assert stats.chisquare(np.array(observed)[keep], expected).pvalue > 1e-3
 
 
+def test_a_beam_search_writes_one_text_and_the_metric_says_so(ran):
+    loop = Loop(beams=3, truncated="keep")
+    table, details = loop.generate(0, 20, "beams")
+    assert details["backend"] == "transformers" and len(set(table["text"].to_pylist())) == 1
+    assert loop.evaluate("beams.json")["duplicate_rate"] == pytest.approx(19 / 20)
+
+
 def test_first_tokens_at_the_ends_of_the_distribution(tmp_path):
     (tmp_path / "first_tokens.json").write_text('{"tokens": [5, 9], "counts": [1, 3]}')
     first = first_tokens.read(tmp_path)
@@ -694,6 +701,29 @@ def test_pickled_weights_are_not_read(ran):
             "grid.temperature: found 0.001, expected 0 (the likeliest token) or at least 0.01",
         ),
         (
+            {"settings": {"beams": 4, "top_k": 5}},
+            "settings.top_k: found 5, expected null with beams, because a beam search draws no",
+        ),
+        (
+            {
+                "settings": {"beams": 4, "truncated": "keep"},
+                "grid": {"temperature": [1.0, 0.5]},
+            },
+            "grid.temperature: found 0.5, expected 1 with beams, because a beam search draws no",
+        ),
+        (
+            {"settings": {"beams": 4, "backend": "vllm"}},
+            "settings.backend: found vllm, expected auto or transformers with beams",
+        ),
+        (
+            {"settings": {"beams": 4}},
+            "settings.truncated: found redraw, expected keep with beams, which would find the same",
+        ),
+        (
+            {"settings": {"top_p": 0.9}, "grid": {"temperature": [1.0, 0.0]}},
+            "settings.top_p: found 0.9, expected null with temperature: 0, which draws no tokens",
+        ),
+        (
             {"settings": {"data": "missing.txt"}},
             "settings.data: found missing.txt, expected stories, tinystories, hub:<owner>/<name>, "
             "or an existing file or folder",
@@ -716,6 +746,8 @@ def test_parameters_that_can_be_are_taken(tmp_path, monkeypatch):
         settings={"data": str(tmp_path / "text.txt"), "fixed_length": 127},
     )
     load(tmp_path, "language_model", settings={"data": "hub:someone/something"})
+    load(tmp_path, "language_model", settings={"beams": 5, "truncated": "keep"})
+    load(tmp_path, "language_model", grid={"top_k": [None, 50], "top_p": [None, 0.9, 1]})
     load(tmp_path, "language_model", grid={"temperature": [0, 0.01, 1.0], "context": 256})
     monkeypatch.setenv("HOME", str(tmp_path))
     load(tmp_path, "language_model", settings={"data": "~/text.txt"})

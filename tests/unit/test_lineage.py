@@ -13,7 +13,7 @@ from snakemake.iocontainers import Wildcards
 from collapse import families, seeding
 from collapse.artifacts import identity
 from collapse.artifacts.paths import Branch, Points
-from collapse.families.declarations import STAGES
+from collapse.families.declarations import STAGES, extra_of
 from collapse.loop import blocks
 from collapse.loop.branches import Branches
 from collapse.loop.inputs import Inputs
@@ -22,6 +22,7 @@ from collapse.loop.step_files import PlannedStep, StepFiles
 from collapse.loop.step_inputs import StepInputs
 from collapse.regimes import NAMED, Regime
 from collapse.study import Study
+from collapse.study.chain_spec import ChainSpec
 
 PROJECT = Path(__file__).parents[2]
 POINT = "dimension=2__samples=10"
@@ -191,7 +192,8 @@ def test_a_step_knows_the_parameters_up_to_its_stage():
         for index, stage in enumerate(STAGES):
             step = branches.step(getattr(chain.points, stage), "real", 0, 1, stage)
             for key in family.parameters.model_fields:
-                assert (key in step.parameters) == (family.stage_of(key) <= index)
+                added = extra_of(family.parameters.model_fields[key]).get("added", False)
+                assert (key in step.parameters) == (family.stage_of(key) <= index and not added)
 
 
 def steps_of(plan, experiment="loop"):
@@ -336,6 +338,26 @@ def test_what_selects_nothing_is_made_of_what_it_always_was():
             *("experiment", "point", "data_point", "regime", "seed", "iteration", "family"),
             *("parameters", "samples"),
         }
+
+
+def test_a_parameter_that_was_added_is_in_an_identity_with_another_value_alone():
+    fields = families.load("language_model").parameters.model_fields
+    (defaults, same, other) = (
+        study(loop={**TEXT, "settings": settings})
+        for settings in ({}, {"top_k": None, "top_p": None}, {"top_k": 7})
+    )
+    assert extra_of(fields["top_k"])["added"]
+    before, after = made_of(defaults), made_of(other)
+    assert before == made_of(same)
+    for record, made in after.items():
+        rule, first = made["rule"], made["step"]["iteration"] == 1
+        known = rule in ("generate", "evaluate")
+        assert made["step"]["parameters"].get("top_k") == (7 if known else None)
+        assert (made == before[record]) != (known or not first)
+    (one, *_), (two, *_) = (list(plan.chains("loop")) for plan in (defaults, other))
+    assert "top_k" not in one.as_dict()["parameters"] and one.cell["top_k"] is None
+    assert two.as_dict()["parameters"]["top_k"] == 7
+    assert [ChainSpec.parse(each.as_dict()) for each in (one, two)] == [one, two]
 
 
 @pytest.mark.parametrize("name", CHOOSING)

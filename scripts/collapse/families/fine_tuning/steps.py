@@ -95,6 +95,9 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     writer = Writer(job.data / TOKENIZER, job.parameters, special)
     decoding = Decoding(
         temperature=job.parameters.temperature,
+        top_k=job.parameters.top_k,
+        top_p=job.parameters.top_p,
+        beams=job.parameters.beams,
         max_tokens=job.parameters.context - 1,
         begin=special.bos,
         end=special.eos,
@@ -115,7 +118,7 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     writer.write(filled.samples, job.output)
     print(f"{filled.drawn} samples drawn, {filled.acceptance_rate:.1%} accepted: {writer.refused}")
     return {
-        "backend": sampling.backend(job.parameters.backend),
+        "backend": sampling.backend(job.parameters.backend, decoding.beams),
         "drawn": filled.drawn,
         "acceptance_rate": filled.acceptance_rate,
         "refused": writer.refused,

@@ -20,7 +20,6 @@ from collapse.families.declarations import Figure, Headline, Metric, Score, para
 from collapse.families.language_model.architectures import ARCHITECTURES
 from collapse.families.language_model.published import LATER, TABLE_2
 from collapse.families.language_model.work import LanguageModelWork
-from collapse.text.sampling.interface import LOWEST_TEMPERATURE
 
 ModelName = Literal["tiny", "gpt2-9m", "llama2-12m", "llama2-42m", "llama2-126m"]
 
@@ -79,6 +78,9 @@ class Parameters(declarations.Parameters):
     precision: common.Precision = "auto"
     curve_points: common.CurvePoints = 20
     temperature: common.Temperature = 1.0
+    top_k: common.TopK = None
+    top_p: common.TopP = None
+    beams: common.Beams = None
     start: Literal["bos", "first-token"] = parameter(
         "How a sample begins: with a token that the model generates after BOS, or "
         "with one drawn from the first tokens of its training set.",
@@ -119,8 +121,9 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
         yield "fixed_length", f"at most context - 1 = {parameters.context - 1}"
     if parameters.fixed_length == 1 and parameters.start == "first-token":
         yield "fixed_length", "at least 2, for the first token is drawn from the data"
-    if 0 < parameters.temperature < LOWEST_TEMPERATURE:
-        yield "temperature", f"0 (the likeliest token) or at least {LOWEST_TEMPERATURE}"
+    yield from text.decoding_problems(parameters)
+    if parameters.beams and parameters.truncated == "redraw" and parameters.start == "bos":
+        yield "truncated", "keep with beams, which would find the same sample again"
 
 
 METRICS = {
@@ -171,7 +174,7 @@ FAMILY = Family(
         evaluated_samples=lambda parameters: parameters.judged,
         source_files=source_files,
         hub_datasets=lambda parameters: datasets_of(parameters.data),
-        may_use_vllm=lambda parameters: parameters.backend != "transformers",
+        may_use_vllm=text.may_use_vllm,
         workload=LanguageModelWork,
     ),
 )

@@ -85,6 +85,9 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     limit = job.parameters.fixed_length or job.parameters.context - 1
     decoding = Decoding(
         temperature=job.parameters.temperature,
+        top_k=job.parameters.top_k,
+        top_p=job.parameters.top_p,
+        beams=job.parameters.beams,
         max_tokens=limit,
         begin=BOS,
         end=EOS,
@@ -120,7 +123,7 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     rows, longest = SampleRows(job.data / TOKENIZER), job.parameters.context - 2  # BOS and EOS
     rows.write([rows.of(sample, longest) for sample in filled.samples], job.output)
     return {
-        "backend": sampling.backend(job.parameters.backend),
+        "backend": sampling.backend(job.parameters.backend, decoding.beams),
         "drawn": filled.drawn,
         "acceptance_rate": filled.acceptance_rate,
         "truncated": sum(not sample.ended for sample in filled.samples),
