@@ -36,7 +36,7 @@ _REPETITION = {
     "copied_share": Metric(
         "share of samples that are copies of a training sample",
         comment="It grows with the training set; the reference is the share of new real documents "
-        "that would be copies of the same training set, known for built-in data.",
+        "that would be copies of the same training set, known for built-in data without prompts.",
     ),
 }
 #: Metrics of samples that apply to any text.

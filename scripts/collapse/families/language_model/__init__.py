@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -20,6 +20,9 @@ from collapse.families.declarations import Figure, Headline, Metric, Score, para
 from collapse.families.language_model.architectures import ARCHITECTURES
 from collapse.families.language_model.published import LATER, TABLE_2
 from collapse.families.language_model.work import LanguageModelWork
+
+if TYPE_CHECKING:
+    from collapse.text.prompted import Prompted
 
 ModelName = Literal["tiny", "gpt2-9m", "llama2-12m", "llama2-42m", "llama2-126m"]
 
@@ -81,11 +84,26 @@ class Parameters(declarations.Parameters):
     top_k: common.TopK = None
     top_p: common.TopP = None
     beams: common.Beams = None
-    start: Literal["bos", "first-token"] = parameter(
-        "How a sample begins: with a token that the model generates after BOS, or "
-        "with one drawn from the first tokens of its training set.",
+    start: Literal["bos", "first-token", "prompt"] = parameter(
+        "How a sample begins: with a token that the model generates after BOS, with one drawn from "
+        "the first tokens of its training set, or with a prompt, the first tokens of a real "
+        "training document.",
         stage="generation",
         default="bos",
+    )
+    prompt_tokens: int | None = parameter(
+        "Number of tokens of a prompt, with start: prompt.",
+        stage="generation",
+        added=True,
+        default=None,
+        ge=1,
+    )
+    keep_prompt: bool = parameter(
+        "Whether the prompt is part of the sample that the next model trains on, or what "
+        "continues it alone.",
+        stage="generation",
+        added=True,
+        default=False,
     )
     truncated: Literal["redraw", "keep"] = parameter(
         "What to do with a sample that is cut off at the context, without an EOS.",
@@ -93,7 +111,8 @@ class Parameters(declarations.Parameters):
         default="redraw",
     )
     fixed_length: int | None = parameter(
-        "Length of every sample in tokens, regardless of an EOS; null: until its EOS.",
+        "Length of every sample in tokens, with its prompt if it has one, regardless of an EOS; "
+        "null: until its EOS.",
         stage="generation",
         default=None,
         ge=1,
@@ -122,8 +141,37 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
     if parameters.fixed_length == 1 and parameters.start == "first-token":
         yield "fixed_length", "at least 2, for the first token is drawn from the data"
     yield from text.decoding_problems(parameters)
-    if parameters.beams and parameters.truncated == "redraw" and parameters.start == "bos":
+    same_again = parameters.beams and parameters.start != "first-token"
+    if same_again and parameters.truncated == "redraw":
         yield "truncated", "keep with beams, which would find the same sample again"
+    yield from _problems_of_prompts(parameters)
+
+
+def _problems_of_prompts(parameters: Parameters) -> Iterator[tuple[str, str]]:
+    length = parameters.prompt_tokens
+    if parameters.start != "prompt":
+        if length is not None:
+            yield "prompt_tokens", f"null with start: {parameters.start}"
+        if parameters.keep_prompt:
+            yield "keep_prompt", f"false with start: {parameters.start}"
+        return
+    longest = parameters.fixed_length or parameters.context - 1
+    if length is None:
+        yield "prompt_tokens", "a number of tokens, which start: prompt needs"
+    elif length >= longest:
+        limit = "fixed_length" if parameters.fixed_length else "context - 1"
+        yield "prompt_tokens", f"fewer than {limit} = {longest}"
+    if parameters.temperature == 0:
+        yield "temperature", "more than 0 with start: prompt; or take beams: 1"
+
+
+def prompted(parameters: Parameters) -> Prompted | None:
+    """Return how samples continue prompts; None if they do not."""
+    if parameters.start != "prompt":
+        return None
+    from collapse.text.prompted import Prompted
+
+    return Prompted(int(parameters.prompt_tokens or 0), parameters.keep_prompt)
 
 
 METRICS = {
