@@ -37,7 +37,8 @@ from collapse.families.language_model.packing import Packer  # noqa: E402
 from collapse.families.language_model.work import LanguageModelWork  # noqa: E402
 from collapse.loop import steps  # noqa: E402
 from collapse.text import checkpoints, evaluation, stored_tokens  # noqa: E402
-from collapse.text.prompted import Prompted  # noqa: E402
+from collapse.text.metrics import Documents  # noqa: E402
+from collapse.text.prompted import Prompted, continuations, longer_than  # noqa: E402
 from collapse.text.sample_rows import SampleRows  # noqa: E402
 from collapse.text.sampling import Sample, SamplingError  # noqa: E402
 from collapse.text.stored_tokens import IGNORED, Tokens  # noqa: E402
@@ -645,6 +646,19 @@ def test_metrics_take_no_prompt_for_a_models_own_text(ran):
     )
     assert kept["mean_length"] == bare["mean_length"] + LENGTH
     assert kept["mean_length_of_data"] == bare["mean_length_of_data"] + LENGTH
+
+
+@given(st.lists(st.lists(st.integers(0, 90), max_size=6), max_size=8), st.integers(1, 5))
+def test_continuations_are_what_follows_of_longer_documents(documents, length):
+    laid, bounds = _laid(documents)
+    given = Documents(laid, np.diff(bounds).astype(np.int64))
+    longer = [one for one in documents if len(one) > length]
+    for found, expected in (
+        (continuations(given, length), [one[length:] for one in longer]),
+        (longer_than(given, length), longer),
+    ):
+        assert found.lengths.tolist() == [len(one) for one in expected]
+        assert found.tokens.tolist() == [*itertools.chain(*expected)]
 
 
 @pytest.mark.parametrize("keep_prompt", [False, True])

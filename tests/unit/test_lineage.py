@@ -13,7 +13,7 @@ from snakemake.iocontainers import Wildcards
 from collapse import families, seeding
 from collapse.artifacts import identity
 from collapse.artifacts.paths import Branch, Points
-from collapse.families.declarations import STAGES, extra_of
+from collapse.families.declarations import STAGES, all_of, extra_of, identifying
 from collapse.loop import blocks
 from collapse.loop.branches import Branches
 from collapse.loop.inputs import Inputs
@@ -338,6 +338,17 @@ def test_what_selects_nothing_is_made_of_what_it_always_was():
             *("experiment", "point", "data_point", "regime", "seed", "iteration", "family"),
             *("parameters", "samples"),
         }
+
+
+@given(st.data())
+def test_parameters_follow_from_those_that_identify(data):
+    for name in ("language_model", "fine_tuning"):
+        model = families.load(name).parameters
+        values = {"top_k": st.none() | st.integers(1, 9), "top_p": st.none() | st.just(0.5)}
+        chosen = model(**{key: data.draw(value) for key, value in values.items()}).model_dump()
+        known = identifying(model, chosen)
+        assert all_of(model, known) == chosen
+        assert {key for key in values if key in known} == {k for k in values if chosen[k]}
 
 
 def test_a_parameter_that_was_added_is_in_an_identity_with_another_value_alone():
