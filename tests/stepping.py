@@ -77,6 +77,7 @@ class Loop:
             self.step(t, "training", seed),
             training_set=chain.training_set(t),
             data=self.data,
+            previous=chain.model(t - 1) if t > 1 and chain.regime.starts_from_previous else None,
             scratch=Path(chain.model(t)).with_name(".training"),
             **options,
         )

@@ -30,7 +30,7 @@ from collapse.artifacts.training_sets import DATASET
 from collapse.errors import JobError
 from collapse.families.declarations import STAGES
 from collapse.families.step_jobs import ScoreJob
-from collapse.loop import run, steps
+from collapse.loop import fitting, run, steps
 from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED
 from collapse.results import pictures, samples
@@ -594,6 +594,48 @@ def test_a_weighted_training_resumes_and_is_the_same_in_two_ranks(name, loop, mo
     loop.train(2, ranks=2)
     for one, two in zip(curve, record_of(chain, 2)["curve"], strict=True):
         assert two == pytest.approx(one, rel=2e-5)
+
+
+def weights_of(model):
+    """Return the weights of a checkpoint, by name."""
+    from safetensors.numpy import load_file
+
+    (file,) = Path(model).glob("*.safetensors")
+    return load_file(file)
+
+
+@TRAINED
+def test_a_training_may_start_from_the_model_before(name, loop, monkeypatch):
+    """With steps that move nothing it ends where that ended; stopped halfway, it goes on."""
+    assert families.load(name).by_steps.starts_from_models
+    started = {"regime": "next", "regimes": {"next": {"keep_real": [True], "start": ["previous"]}}}
+    settings = {**examples.of(name).steps["settings"], "learning_rate": 1e-12}
+    still, fresh = (examples.loop_of(name, settings=settings, **each) for each in (started, {}))
+    before = weights_of(still.chain().model(1))
+    for each in (still, fresh):
+        each.assemble(2)
+        each.train(2)
+        after = weights_of(each.chain().model(2))
+        assert before.keys() == after.keys()
+        same = [np.allclose(before[key], after[key], rtol=0, atol=1e-6) for key in before]
+        assert all(same) == (each is still)
+    loop, other = (examples.loop_of(name, **each) for each in (started, {"regime": "accumulate"}))
+    chain = loop.chain()
+    loop.train(2)
+    record, whole = record_of(chain, 2), contents(chain.model(2))
+    assert record["previous"] == fitting.started_from(chain.model(1)).sha256
+    assert "previous" not in record_of(other.chain(), 2)
+    stopped_halfway(monkeypatch)
+    with pytest.raises(JobError, match="stopped by SIGTERM"):
+        loop.train(2)
+    loop.train(2)
+    assert record_of(chain, 2) == record and contents(chain.model(2)) == whole
+    loop.train(2, ranks=2)
+    for one, two in zip(record["curve"], record_of(chain, 2)["curve"], strict=True):
+        assert two == pytest.approx(one, rel=2e-5)
+    shutil.rmtree(chain.model(1))
+    with pytest.raises(JobError, match=f"^{re.escape(chain.model(1))}: .*missing; make it again"):
+        loop.train(2)
 
 
 @TRAINED

@@ -661,6 +661,10 @@ def test_real_pairs_are_right_and_wrong_answers_are_not():
             "grid.temperature: found 0.001, expected 0 (the likeliest token) or at least 0.01",
         ),
         (
+            {"settings": {"beams": 2}},
+            "settings.truncated: found redraw, expected end with beams, which would find the same",
+        ),
+        (
             {"settings": {"weights": "bfloat16", "precision": "float32"}},
             "settings.precision: found float32, expected auto or bfloat16, because weights are",
         ),

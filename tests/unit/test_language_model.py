@@ -27,6 +27,7 @@ from collapse.errors import JobError  # noqa: E402
 from collapse.families import language_model  # noqa: E402
 from collapse.families.declarations import STAGES  # noqa: E402
 from collapse.families.language_model import Parameters, first_tokens, models, training  # noqa: E402
+from collapse.families.language_model import steps as of_family  # noqa: E402
 from collapse.families.language_model.architectures import (  # noqa: E402
     ARCHITECTURES,
     Architecture,
@@ -36,6 +37,8 @@ from collapse.families.language_model.packing import Packer  # noqa: E402
 from collapse.families.language_model.work import LanguageModelWork  # noqa: E402
 from collapse.loop import steps  # noqa: E402
 from collapse.text import checkpoints, evaluation, stored_tokens  # noqa: E402
+from collapse.text.metrics import Documents  # noqa: E402
+from collapse.text.prompted import Prompted, continuations, longer_than  # noqa: E402
 from collapse.text.sample_rows import SampleRows  # noqa: E402
 from collapse.text.sampling import Sample, SamplingError  # noqa: E402
 from collapse.text.stored_tokens import IGNORED, Tokens  # noqa: E402
@@ -544,6 +547,142 @@ def test_first_tokens_are_those_of_the_training_set(ran):
     assert stats.chisquare(np.array(observed)[keep], expected).pvalue > 1e-3
 
 
+def test_a_beam_search_writes_one_text_and_the_metric_says_so(ran):
+    loop = Loop(beams=3, truncated="keep")
+    table, details = loop.generate(0, 20, "beams")
+    assert details["backend"] == "transformers" and len(set(table["text"].to_pylist())) == 1
+    assert loop.evaluate("beams.json")["duplicate_rate"] == pytest.approx(19 / 20)
+
+
+#: Tokens of a prompt; about half of the stories are longer.
+LENGTH = 84
+PROMPTS = {"start": "prompt", "prompt_tokens": LENGTH, "truncated": "keep"}
+
+
+def continued(table):
+    """Return the tokens of each sample with its prompt."""
+    return [[*row["prompt"], *row["tokens"]] for row in table.to_pylist()]
+
+
+def test_samples_continue_the_training_documents_of_their_slots(ran):
+    """Also if their prompts are not kept, and in whatever parts they are written."""
+    loop = Loop(**PROMPTS)
+    documents = parquet.read_table(loop.data / "train.parquet")["tokens"].to_pylist()
+    order = loop.step(1, "generation").order_of_real_data(len(documents))
+    longer = [documents[row] for row in order if len(documents[row]) > LENGTH]
+    assert 20 < len(longer) < len(documents) - 20
+    last = len(longer)  # whose prompt is that of slot 0
+    table, details = loop.generate(0, last + 1)
+    prompts = [document[:LENGTH] for document in longer]
+    assert table["prompt"].to_pylist() == [*prompts, prompts[0]]
+    assert details["prompts"] == {"documents": last, "short": len(documents) - last}
+    assert continued(table)[0] != continued(table)[last]
+    for start, stop in ((0, 7), (7, 30), (last, last + 1)):
+        part, _ = loop.generate(start, stop, "part")
+        assert part.equals(table.slice(start, stop - start))
+    kept, _ = Loop(**PROMPTS, keep_prompt=True).generate(0, 30)
+    assert kept["tokens"].to_pylist() == continued(table)[:30]
+    assert kept["prompt"].equals(table["prompt"].slice(0, 30))
+    how = [language_model.prompted(Loop(**PROMPTS, keep_prompt=each).parameters)
+           for each in (False, True)]  # fmt: skip
+    texts = [of_family._texts(some, loop.data, one)
+             for some, one in zip((table.slice(0, 30), kept), how, strict=True)]  # fmt: skip
+    assert texts[0] == texts[1] == kept["text"].to_pylist()
+    # The other sampling of tokens goes with it, and lengths are those of prompt and text.
+    fixed, _ = Loop(**PROMPTS, fixed_length=LENGTH + 10, top_k=5).generate(0, 9)
+    assert {len(row) for row in fixed["tokens"].to_pylist()} == {10}
+    beams = Loop(**PROMPTS, beams=2)
+    found = continued(beams.generate(0, 6)[0])
+    assert continued(beams.generate(3, 6)[0]) == found[3:] and len(set(map(tuple, found))) == 6
+
+
+def test_a_prompt_that_no_training_document_has_is_refused_in_one_line(ran):
+    with pytest.raises(JobError, match=r"prompt_tokens is 125, expected fewer than the \d+ tokens"):
+        Loop(**PROMPTS | {"prompt_tokens": 125}).generate(0, 5)
+
+
+def test_scores_of_samples_are_given_their_prompts(ran):
+    """Each candidate of a slot continues the same prompt, and one is kept by its own tokens."""
+    found = []
+    for keep_prompt in (False, True):
+        loop = Loop(**PROMPTS, keep_prompt=keep_prompt)
+        steps.generate(
+            "chosen.parquet",
+            "chosen.json",
+            loop.step(1, "generation"),
+            **{"start": 0, "stop": 8, "model": str(loop.model), "data": str(loop.data)},
+            **{"score": "log_likelihood"},
+            select={"score": "log_likelihood", "candidates": 3},
+        )
+        found.append(parquet.read_table("chosen.parquet"))
+    bare, kept = found
+    plain, _ = Loop(**PROMPTS).generate(0, 8)
+    assert bare["prompt"].equals(plain["prompt"]) and continued(bare) == kept["tokens"].to_pylist()
+    np.testing.assert_allclose(bare["score"], kept["score"], rtol=1e-5)
+    assert any(row["tokens"] != other["tokens"] for row, other in
+               zip(bare.to_pylist(), plain.to_pylist(), strict=True))  # fmt: skip
+    network = checkpoints.load(loop.model)
+    for row in bare.to_pylist():
+        whole = [BOS, *row["prompt"], *row["tokens"], *[EOS][: row["ended"]]]
+        with torch.no_grad():
+            logits = network(torch.tensor([whole[:-1]])).logits[0]
+        losses = torch.nn.functional.cross_entropy(
+            logits, torch.tensor(whole[1:]), reduction="none"
+        )
+        assert row["score"] == pytest.approx(-float(losses[LENGTH:].mean()), rel=1e-4)
+
+
+def test_metrics_take_no_prompt_for_a_models_own_text(ran):
+    found = []
+    for keep_prompt in (False, True):
+        loop = Loop(**PROMPTS, keep_prompt=keep_prompt)
+        loop.generate(0, 60, "prompted")
+        found.append(loop.evaluate("prompted.json"))
+    bare, kept = found
+    assert math.isnan(kept["mode_coverage"]) and 0 <= kept["grammatical_share"] <= 1
+    same = [name for name in kept if "length" not in name]
+    assert {name: bare[name] for name in same} == pytest.approx(
+        {name: kept[name] for name in same}, nan_ok=True
+    )
+    assert kept["mean_length"] == bare["mean_length"] + LENGTH
+    assert kept["mean_length_of_data"] == bare["mean_length_of_data"] + LENGTH
+
+
+@given(st.lists(st.lists(st.integers(0, 90), max_size=6), max_size=8), st.integers(1, 5))
+def test_continuations_are_what_follows_of_longer_documents(documents, length):
+    laid, bounds = _laid(documents)
+    given = Documents(laid, np.diff(bounds).astype(np.int64))
+    longer = [one for one in documents if len(one) > length]
+    for found, expected in (
+        (continuations(given, length), [one[length:] for one in longer]),
+        (longer_than(given, length), longer),
+    ):
+        assert found.lengths.tolist() == [len(one) for one in expected]
+        assert found.tokens.tolist() == [*itertools.chain(*expected)]
+
+
+@pytest.mark.parametrize("keep_prompt", [False, True])
+def test_continuations_that_are_alike_are_copies_whatever_their_prompts(keep_prompt):
+    layout = tokens.schema(400, prompt=True)
+    prompts, own = [[5, 6], [7, 8], [5, 6], [9, 9]], [[20, 21], [20, 21], [22, 23], [24]]
+    samples = pa.Table.from_pydict({
+        "tokens": [[*begun, *rest] if keep_prompt else rest
+                   for begun, rest in zip(prompts, own, strict=True)],
+        "text": [""] * 4, "ended": [True] * 4, "prompt": prompts,
+    }, layout)  # fmt: skip
+    known = pa.table({"tokens": [[7, 8, 20, 21], [22, 23], [5, 6]]})
+    test = pa.table({"tokens": [[1, 2, 3, 4], [1, 2], [1, 2, 3]]})
+    found = evaluation.of_samples(
+        samples, training_set=[known], test=[test], prompted=Prompted(2, keep_prompt)
+    )
+    assert found["copied_share"] == 0.5  # with its prompt, and without
+    # Of two of four samples, of which one pair of six is alike; they have three pairs of tokens.
+    assert found["duplicate_rate"] == pytest.approx(1 / 6 / 2)
+    assert found["distinct_2"] == pytest.approx((1.5 - 1 / 6) / 1.5)
+    assert found["mean_length"] == 1.75 + 2 * keep_prompt
+    assert found["mean_length_of_data"] == 1.5 + 2 * keep_prompt
+
+
 def test_first_tokens_at_the_ends_of_the_distribution(tmp_path):
     (tmp_path / "first_tokens.json").write_text('{"tokens": [5, 9], "counts": [1, 3]}')
     first = first_tokens.read(tmp_path)
@@ -694,6 +833,57 @@ def test_pickled_weights_are_not_read(ran):
             "grid.temperature: found 0.001, expected 0 (the likeliest token) or at least 0.01",
         ),
         (
+            {"settings": {"beams": 4, "top_k": 5}},
+            "settings.top_k: found 5, expected null with beams, because a beam search draws no",
+        ),
+        (
+            {
+                "settings": {"beams": 4, "truncated": "keep"},
+                "grid": {"temperature": [1.0, 0.5]},
+            },
+            "grid.temperature: found 0.5, expected 1 with beams, because a beam search draws no",
+        ),
+        (
+            {"settings": {"beams": 4, "backend": "vllm"}},
+            "settings.backend: found vllm, expected auto or transformers with beams",
+        ),
+        (
+            {"settings": {"beams": 4}},
+            "settings.truncated: found redraw, expected keep with beams, which would find the same",
+        ),
+        (
+            {"settings": {"start": "prompt"}},
+            "settings.prompt_tokens: found null, expected a number of tokens, which start: prompt",
+        ),
+        (
+            {"settings": {"start": "prompt", "prompt_tokens": 127}},
+            "settings.prompt_tokens: found 127, expected fewer than context - 1 = 127",
+        ),
+        (
+            {"settings": {"start": "prompt", "prompt_tokens": 64, "fixed_length": 64}},
+            "settings.prompt_tokens: found 64, expected fewer than fixed_length = 64",
+        ),
+        (
+            {"settings": {"start": "prompt", "prompt_tokens": 64}, "grid": {"temperature": 0.0}},
+            "grid.temperature: found 0.0, expected more than 0 with start: prompt; or take beams",
+        ),
+        (
+            {"settings": {"start": "prompt", "prompt_tokens": 64, "beams": 5}},
+            "settings.truncated: found redraw, expected keep with beams",
+        ),
+        (
+            {"settings": {"prompt_tokens": 64}},
+            "settings.prompt_tokens: found 64, expected null with start: bos",
+        ),
+        (
+            {"settings": {"keep_prompt": True}},
+            "settings.keep_prompt: found true, expected false with start: bos",
+        ),
+        (
+            {"settings": {"top_p": 0.9}, "grid": {"temperature": [1.0, 0.0]}},
+            "settings.top_p: found 0.9, expected null with temperature: 0, which draws no tokens",
+        ),
+        (
             {"settings": {"data": "missing.txt"}},
             "settings.data: found missing.txt, expected stories, tinystories, hub:<owner>/<name>, "
             "or an existing file or folder",
@@ -716,6 +906,8 @@ def test_parameters_that_can_be_are_taken(tmp_path, monkeypatch):
         settings={"data": str(tmp_path / "text.txt"), "fixed_length": 127},
     )
     load(tmp_path, "language_model", settings={"data": "hub:someone/something"})
+    load(tmp_path, "language_model", settings={"beams": 5, "truncated": "keep"})
+    load(tmp_path, "language_model", grid={"top_k": [None, 50], "top_p": [None, 0.9, 1]})
     load(tmp_path, "language_model", grid={"temperature": [0, 0.01, 1.0], "context": 256})
     monkeypatch.setenv("HOME", str(tmp_path))
     load(tmp_path, "language_model", settings={"data": "~/text.txt"})

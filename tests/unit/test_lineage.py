@@ -13,14 +13,16 @@ from snakemake.iocontainers import Wildcards
 from collapse import families, seeding
 from collapse.artifacts import identity
 from collapse.artifacts.paths import Branch, Points
-from collapse.families.declarations import STAGES
+from collapse.families.declarations import STAGES, all_of, extra_of, identifying
 from collapse.loop import blocks
 from collapse.loop.branches import Branches
 from collapse.loop.inputs import Inputs
 from collapse.loop.lineage import Lineage
+from collapse.loop.step_files import PlannedStep, StepFiles
 from collapse.loop.step_inputs import StepInputs
 from collapse.regimes import NAMED, Regime
 from collapse.study import Study
+from collapse.study.chain_spec import ChainSpec
 
 PROJECT = Path(__file__).parents[2]
 POINT = "dimension=2__samples=10"
@@ -190,7 +192,8 @@ def test_a_step_knows_the_parameters_up_to_its_stage():
         for index, stage in enumerate(STAGES):
             step = branches.step(getattr(chain.points, stage), "real", 0, 1, stage)
             for key in family.parameters.model_fields:
-                assert (key in step.parameters) == (family.stage_of(key) <= index)
+                added = extra_of(family.parameters.model_fields[key]).get("added", False)
+                assert (key in step.parameters) == (family.stage_of(key) <= index and not added)
 
 
 def steps_of(plan, experiment="loop"):
@@ -222,18 +225,21 @@ EXTENSIONS = {
     "retention": {"keep_models": "none"},
     "evaluations": {"iterations": 9, "evaluations": 3},
     "selection": {"regimes": ["replace", "best", "accumulate-subsample", "weighed", "arriving"]},
+    "start": {"regimes": ["next", "replace", "accumulate-subsample"]},
 }
 CHOOSING = {
     "best": {"keep_real": [True], "select": {"score": ["distance"], "candidates": [4]}},
     "weighed": {"keep_real": [True], "weigh": {"score": ["distance"], "power": [-1.0]}},
     "arriving": {"keep_real": [True], "fresh_real": ["0.5n"], "provenance": ["bernoulli"]},
 }
+NEXT = {"next": {"keep_real": [True], "start": ["previous"]}}
 
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
 def test_extending_a_study_changes_no_step_of_it(extension):
     before = steps_of(study(loop=GAUSSIAN))
-    after = steps_of(study(CHOOSING, loop=GAUSSIAN | EXTENSIONS[extension], other=GAUSSIAN))
+    regimes = CHOOSING | NEXT
+    after = steps_of(study(regimes, loop=GAUSSIAN | EXTENSIONS[extension], other=GAUSSIAN))
     assert before.items() <= after.items()
 
 
@@ -293,8 +299,34 @@ def made_of(plan, versions=None):
 @pytest.mark.parametrize("extension", sorted(EXTENSIONS.keys() - {"shard size"}))
 def test_extending_a_study_changes_the_identity_of_nothing_in_it(extension):
     before = made_of(study(loop=GAUSSIAN))
-    after = made_of(study(CHOOSING, loop=GAUSSIAN | EXTENSIONS[extension], other=GAUSSIAN))
+    regimes = CHOOSING | NEXT
+    after = made_of(study(regimes, loop=GAUSSIAN | EXTENSIONS[extension], other=GAUSSIAN))
     assert before.items() <= after.items()
+
+
+def test_a_model_that_starts_from_the_one_before_is_made_of_it():
+    plan = study(NEXT, loop={**TEXT, "regimes": ["accumulate", "next"], "seeds": 1})
+    branches = Branches(plan, "loop")
+    files = StepFiles(branches, Lineage(branches, {}))
+    for chain in branches.all():
+        for t in (1, 2, 3):
+            train = PlannedStep("train", chain, t)
+            from_previous = chain.regime_name == "next" and t > 1
+            asked, inputs = files.inputs(train), files.made_of(train)["inputs"]
+            assert (asked.get("previous") == chain.model(t - 1)) == from_previous
+            assert (chain.training(t - 1) in inputs) == from_previous
+            assert files.checkpoints(train) == ([t - 1, t] if from_previous else [t])
+
+
+def test_identities_of_long_chains_are_found_without_recursion():
+    """Also if nothing is generated, and so no training set is made of a model."""
+    for written in ("n", 0):
+        regimes = {"next": {"keep_real": [True], "generate": [written], "start": ["previous"]}}
+        plan = {**TEXT, "regimes": ["next"], "iterations": 2000, "grid": {"model": ["tiny"]}}
+        branches = Branches(study(regimes, loop=plan), "loop")
+        (chain, *_) = branches.all()
+        assert len(Lineage(branches, {}).train(chain, 2000)["inputs"]) == 3
+        assert Lineage(branches, {}).assemble(chain, 2000)["inputs"]
 
 
 def test_what_selects_nothing_is_made_of_what_it_always_was():
@@ -306,6 +338,37 @@ def test_what_selects_nothing_is_made_of_what_it_always_was():
             *("experiment", "point", "data_point", "regime", "seed", "iteration", "family"),
             *("parameters", "samples"),
         }
+
+
+@given(st.data())
+def test_parameters_follow_from_those_that_identify(data):
+    for name in ("language_model", "fine_tuning"):
+        model = families.load(name).parameters
+        values = {"top_k": st.none() | st.integers(1, 9), "top_p": st.none() | st.just(0.5)}
+        chosen = model(**{key: data.draw(value) for key, value in values.items()}).model_dump()
+        known = identifying(model, chosen)
+        assert all_of(model, known) == chosen
+        assert {key for key in values if key in known} == {k for k in values if chosen[k]}
+
+
+def test_a_parameter_that_was_added_is_in_an_identity_with_another_value_alone():
+    fields = families.load("language_model").parameters.model_fields
+    (defaults, same, other) = (
+        study(loop={**TEXT, "settings": settings})
+        for settings in ({}, {"top_k": None, "top_p": None}, {"top_k": 7})
+    )
+    assert extra_of(fields["top_k"])["added"]
+    before, after = made_of(defaults), made_of(other)
+    assert before == made_of(same)
+    for record, made in after.items():
+        rule, first = made["rule"], made["step"]["iteration"] == 1
+        known = rule in ("generate", "evaluate")
+        assert made["step"]["parameters"].get("top_k") == (7 if known else None)
+        assert (made == before[record]) != (known or not first)
+    (one, *_), (two, *_) = (list(plan.chains("loop")) for plan in (defaults, other))
+    assert "top_k" not in one.as_dict()["parameters"] and one.cell["top_k"] is None
+    assert two.as_dict()["parameters"]["top_k"] == 7
+    assert [ChainSpec.parse(each.as_dict()) for each in (one, two)] == [one, two]
 
 
 @pytest.mark.parametrize("name", CHOOSING)

@@ -62,6 +62,15 @@ def test_named_regimes_are_those_of_the_papers():
         )
 
 
+@given(REGIMES, st.integers(1, 12), st.integers(1, 12))
+def test_where_trainings_start_changes_no_pool_and_no_mixture_starts_from_a_model(regime, t, n):
+    other = regime.model_copy(update={"start": "previous"})
+    assert other.pool(t, n) == regime.pool(t, n) and not other.is_mixture
+    assert other.as_dict() == {**regime.as_dict(), "start": "previous"}
+    assert [Regime(**each.as_dict()) for each in (regime, other)] == [regime, other]
+    assert "start" not in regime.as_dict()
+
+
 @given(REGIMES, st.none() | SIZES, st.integers(1, 12), st.integers(1, 12))
 def test_pool_sizes_are_the_sizes_of_the_pools(regime, budget, iterations, n):
     assume(regime.kept_real(n) <= n)

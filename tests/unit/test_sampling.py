@@ -80,12 +80,28 @@ def seeds_of(number, start=0):
     return np.random.default_rng(start).integers(2**63, size=number).tolist()
 
 
-def distribution(model, temperature, prompt):
-    """Return the distribution of the next token, by the definition of a language model."""
+def distribution(model, temperature, prompt, top_k=None, top_p=None):
+    """Return the distribution of the next token, by the definition of a language model.
+
+    Truncated, it is the distribution given that the token is among the likeliest ``top_k``, and
+    then among the fewest likeliest that have ``top_p`` of what is left together.
+    """
     network = transformers.AutoModelForCausalLM.from_pretrained(model).eval()
     with torch.no_grad():
         logits = network(torch.tensor([[BEGIN, *prompt]])).logits[0, -1].double()
-    return torch.softmax(logits / temperature, dim=0).numpy()
+    found = torch.softmax(logits / temperature, dim=0).numpy()
+    order = np.argsort(-found)[: top_k or VOCABULARY]
+    sums = found[order].cumsum() / found[order].sum()
+    kept = order[: 1 + np.searchsorted(sums, top_p or 2)]
+    return np.where(np.isin(np.arange(VOCABULARY), kept), found, 0) / found[kept].sum()
+
+
+def greedy(model, prompt, length):
+    """Return the most probable tokens, one after the other."""
+    found = list(prompt)
+    while len(found) < length:
+        found.append(int(distribution(model, 1, found).argmax()))
+    return found
 
 
 def chi_square(drawn, probabilities):
@@ -103,14 +119,18 @@ def chi_square(drawn, probabilities):
     return stats.chisquare(observed, expected).pvalue
 
 
-def check_two_tokens(model, temperature, rows):
+def check_two_tokens(model, temperature, rows, **truncation):
     """Test the first token, and the second after the commonest first."""
     first = [row[0] for row in rows]
-    assert chi_square(first, distribution(model, temperature, [])) > 1e-3
+    assert chi_square(first, distribution(model, temperature, [], **truncation)) > 1e-3
     (common, number), *_ = Counter(first).most_common()
     assert number > 100 and common != END
     second = [row[1] for row in rows if row[0] == common]
-    assert chi_square(second, distribution(model, temperature, [common])) > 1e-3
+    assert chi_square(second, distribution(model, temperature, [common], **truncation)) > 1e-3
+
+
+#: Truncations that leave tokens of which some are drawn often enough to be told from others.
+TRUNCATIONS = [{"top_k": 5}, {"top_p": 0.9}, {"top_k": 9, "top_p": 0.8}]
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
@@ -124,14 +144,66 @@ def test_tokens_are_drawn_from_the_model_at_the_temperature(checkpoints, name, t
     assert chi_square(first, distribution(checkpoints[name], temperature * 1.2, [])) < 1e-6
 
 
+@pytest.mark.parametrize("truncation", TRUNCATIONS)
+@pytest.mark.parametrize("temperature", [1.0, 1.5])
+def test_tokens_are_drawn_among_the_likeliest(checkpoints, temperature, truncation):
+    model = checkpoints["gpt2"]
+    how = decoding(temperature, 2, ignore_end=True, **truncation)
+    rows = tokens(draw(model, how, seeds_of(4000)))
+    check_two_tokens(model, temperature, rows, **truncation)
+    # The test would notice a truncation of the model at another temperature.
+    first, other = [row[0] for row in rows], distribution(model, 1.0, [], **truncation)
+    if temperature != 1:
+        assert set(np.flatnonzero(other)) != set(first) or chi_square(first, other) < 1e-6
+    whole = distribution(model, temperature, [])
+    assert chi_square([token for token in first if whole[token] > 0], whole) < 1e-6
+
+
+def test_one_token_is_the_likeliest_and_all_of_them_are_the_model(checkpoints):
+    model, seeds = checkpoints["llama"], seeds_of(40)
+    for truncation in ({"top_k": 1}, {"top_p": 1e-9}):
+        rows = tokens(draw(model, decoding(max_tokens=6, ignore_end=True, **truncation), seeds))
+        assert rows == [greedy(model, [], 6)] * 40
+    plain = tokens(draw(model, decoding(), seeds))
+    for truncation in ({"top_k": VOCABULARY}, {"top_k": 10**6}, {"top_p": 1.0}):
+        assert tokens(draw(model, decoding(**truncation), seeds)) == plain
+
+
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
-def test_a_sample_depends_on_its_prompt_and_seed_alone(checkpoints, name):
+def test_beams_find_the_likeliest_text(checkpoints, name):
+    """Of two tokens: with as many beams as tokens, all texts are looked at."""
+    model = checkpoints[name]
+    how = decoding(max_tokens=3, ignore_end=True, beams=VOCABULARY)
+    for prompt in ([7], [9]):
+        (row,) = tokens(draw(model, how, [1], [prompt]))
+        first = distribution(model, 1, prompt)
+        both = [first[one] * distribution(model, 1, [*prompt, one]) for one in range(VOCABULARY)]
+        assert tuple(row[1:]) == np.unravel_index(np.argmax(both), (VOCABULARY, VOCABULARY))
+    how = decoding(max_tokens=12, ignore_end=True, beams=1)
+    assert tokens(draw(model, how, [1], [[5]])) == [greedy(model, [5], 12)]
+
+
+def test_beams_depend_on_the_prompt_alone_and_write_something(checkpoints):
+    model, prompts = checkpoints["gpt2"], [[5], [7, 8], [9], [11], [12], [13]]
+    how = decoding(beams=4)
+    whole = draw(model, how, [1] * 6, prompts)
+    small = draw(model, how, [2] * 6, prompts, batch=4)
+    assert tokens(whole) == tokens(small)
+    assert [one.ended for one in whole] == [one.ended for one in small]
+    for row, sample, prompt in zip(tokens(whole), whole, prompts, strict=True):
+        assert row[: len(prompt)] == prompt and len(row) > len(prompt)
+        assert END not in row[len(prompt) :] and (sample.ended or len(row) == 24)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama"])
+@pytest.mark.parametrize("how", [decoding(), decoding(top_k=20, top_p=0.9)])
+def test_a_sample_depends_on_its_prompt_and_seed_alone(checkpoints, name, how):
     seeds = seeds_of(40)
     prompts = [[], [7], [9, 11], []] * 10
-    whole = draw(checkpoints[name], decoding(), seeds, prompts)
-    small = draw(checkpoints[name], decoding(), seeds, prompts, batch=3)
-    back = draw(checkpoints[name], decoding(), seeds[::-1], prompts[::-1])[::-1]
-    alone = draw(checkpoints[name], decoding(), seeds[5:6], prompts[5:6])
+    whole = draw(checkpoints[name], how, seeds, prompts)
+    small = draw(checkpoints[name], how, seeds, prompts, batch=3)
+    back = draw(checkpoints[name], how, seeds[::-1], prompts[::-1])[::-1]
+    alone = draw(checkpoints[name], how, seeds[5:6], prompts[5:6])
     assert tokens(whole) == tokens(small) == tokens(back)
     assert [s.ended for s in whole] == [s.ended for s in small] == [s.ended for s in back]
     assert tokens(alone) == tokens(whole[5:6])
@@ -150,10 +222,7 @@ def test_temperature_zero_takes_the_most_probable_token(checkpoints, name):
     how = decoding(0, 12, ignore_end=True)
     samples = draw(checkpoints[name], how, [1, 2], [[], [5]])
     for sample, prompt in zip(tokens(samples), ([], [5]), strict=True):
-        expected = list(prompt)
-        while len(expected) < 12:
-            expected.append(int(distribution(checkpoints[name], 1, expected).argmax()))
-        assert sample == expected
+        assert sample == greedy(checkpoints[name], prompt, 12)
 
 
 def test_a_sample_ends_at_its_first_end_or_is_cut_off(checkpoints):
@@ -309,6 +378,7 @@ def test_auto_is_vllm_where_it_is_installed_and_has_a_gpu(monkeypatch, installed
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if installed else None)
     monkeypatch.setattr(sampling, "_gpu", lambda: gpu)
     assert sampling.backend("auto") == expected
+    assert sampling.backend("auto", beams=3) == "transformers"
     assert sampling.backend("transformers") == "transformers"
 
 
@@ -318,6 +388,8 @@ def test_a_missing_or_unknown_backend_is_refused_in_one_line(monkeypatch):
         sampling.backend("vllm")
     with pytest.raises(SamplingError, match="found 'hf', expected auto, vllm or transformers"):
         sampling.backend("hf")
+    with pytest.raises(SamplingError, match="found vllm, expected auto or transformers with beams"):
+        sampling.backend("vllm", beams=3)
 
 
 def test_vllm_that_cannot_be_imported_is_refused_in_one_line(checkpoints, monkeypatch):
@@ -359,6 +431,10 @@ with opened("vllm", model, Decoding(1.0, 24, 0, 1), batch=64) as generate:
     found["prompted"] = plain(generate(prompts, seeds[:len(prompts)]))
 with opened("vllm", model, Decoding(0.3, 2, 0, 1, ignore_end=True), batch=256) as generate:
     found["cold"] = plain(generate(empty, seeds))
+for truncation in request["truncations"]:
+    how = Decoding(1.5, 2, 0, 1, ignore_end=True, **truncation)
+    with opened("vllm", model, how, batch=256) as generate:
+        found[json.dumps(truncation)] = plain(generate(empty, seeds))
 with opened("vllm", model, Decoding(1.0, 24, 0, 1), batch=16) as generate:
     found["again"] = plain(generate(empty[:50], seeds[:50]))
 found["restored"] = (torch.get_num_threads(), torch.set_num_threads) == threads
@@ -382,6 +458,7 @@ def drawn_by_vllm(checkpoints, tmp_path_factory):
         "model": str(checkpoints["gpt2"]),
         "seeds": seeds_of(2000),
         "prompts": [[5], [6, END], [7, 8, 9]] * 30,
+        "truncations": TRUNCATIONS,
     }
     ran = subprocess.run(
         [sys.executable, "-c", BY_VLLM, str(path)],
@@ -401,6 +478,12 @@ def test_vllm_draws_from_the_model_at_the_temperature(checkpoints, drawn_by_vllm
     check_two_tokens(checkpoints["gpt2"], 1.0, warm)
     cold = [row for row, _ in drawn_by_vllm["cold"]]
     check_two_tokens(checkpoints["gpt2"], 0.3, cold)
+
+
+@pytest.mark.parametrize("truncation", TRUNCATIONS)
+def test_vllm_draws_among_the_likeliest(checkpoints, drawn_by_vllm, truncation):
+    rows = [row for row, _ in drawn_by_vllm[json.dumps(truncation)]]
+    check_two_tokens(checkpoints["gpt2"], 1.5, rows, **truncation)
 
 
 def test_vllm_ends_at_its_end_or_is_cut_off(drawn_by_vllm):

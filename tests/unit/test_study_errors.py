@@ -71,13 +71,20 @@ memory: 2 -> provenance: random => 2: regimes.window.provenance: found random, e
     fixed, bernoulli
 memory: 2 -> provenance: bernoulli => 2: regimes.window.provenance: found bernoulli, expected fixed,
     where no fresh_real arrives and no budget draws shares
+# where trainings start
+memory: 2 -> start: base => 2: regimes.window.start: found base, expected one of scratch, previous
+memory: 2 -> start: [scratch, previous] => 2: regimes.window.start: found previous, expected scratch
+    for the family gaussian, whose fit starts from no model
+2}\nexperiments:\n  first: -> 2, start: previous}\nexperiments:\n  first:\n    per_iteration: true
+    => 2: regimes.window.start: found previous, expected scratch for the family gaussian, whose fit
+    starts from no model
 # keys
 regimes: -> regime: => 1: regime: found an unknown key, expected one of experiments, regimes,
     published (did you mean regimes?)
 seeds: 3 -> sed: 3 => 8: experiments.first.sed: found an unknown key, expected one of family, ...
     (did you mean seeds?)
 memory -> memry => 2: regimes.window.memry: found an unknown key, expected one of keep_real, memory,
-    budget, generate, fresh_real, provenance, select, weigh (did you mean memory?)
+    budget, generate, fresh_real, provenance, select, weigh, start (did you mean memory?)
 iterations: 5 -> iteration: 5 => 7: experiments.first.iteration: found an unknown key, expected ...
 dimension: -> outcomes: => 10: experiments.first.grid.outcomes: found an unknown key, expected one
     of dimension, ...

@@ -233,6 +233,27 @@ def test_forced_chains_really_run(ran, tmp_path):
     assert workflow.planned(DATASETS[0]) == {}
 
 
+def test_chains_start_from_the_model_before_and_keep_it_as_long(tmp_path):
+    """Whatever a job holds; Snakemake removes the checkpoints of jobs of single steps."""
+    regimes = {name: {"keep_real": keep, "start": "previous"}
+               for name, keep in (("one", True), ("two", False))}  # fmt: skip
+    plan = {**TEXT, "regimes": [*regimes]}
+    found = []
+    for job_holds in ("step", "chain"):
+        workflow = Workflow(tmp_path / job_holds, job_holds)
+        workflow.directory.mkdir()
+        workflow.write_with(regimes, text=plan)
+        workflow.run(DATASETS[1])
+        assert not list(workflow.path("text").rglob("model"))
+        assert workflow.planned(DATASETS[1]) == {}
+        found.append(xr.load_dataset(workflow.directory / DATASETS[1]).drop_attrs())
+        # With more iterations, all that nobody kept is trained again, that of iteration 1 once.
+        workflow.write_with(regimes, text={**plan, "iterations": 3})
+        jobs = {"chain": {"whole_chain": 3}, "step": {"train_unkept": 5}}[job_holds]
+        assert jobs.items() <= workflow.planned(DATASETS[1]).items()
+    xr.testing.assert_identical(*found)
+
+
 def test_an_unknown_choice_is_refused_in_one_line(tmp_path):
     workflow = start(tmp_path / "unknown", "chains", loop=GAUSSIAN)
     printed = workflow.run("--dry-run", fails=True)

@@ -68,6 +68,9 @@ class Iterative(Generic[P]):
         Name of the module whose ``STEPS`` are the family's `Steps`.
     wants_gpu : bool
         Whether the steps train, generate and evaluate ask for a GPU.
+    starts_from_models : bool
+        Whether a training may start from the weights of another model of the family
+        (`TrainJob.previous`), and not only from its own beginning.
     versions : mapping of str to int
         Version of each step (base, prepare, assemble, train, generate, evaluate), which has to be
         raised when the step's numbers change; a step that is not named has version 1.
@@ -101,6 +104,7 @@ class Iterative(Generic[P]):
 
     module: str
     wants_gpu: bool = False
+    starts_from_models: bool = False
     versions: Mapping[str, int] = field(default_factory=dict)
     has_dataset: bool = False
     base: Callable[[P], Mapping[str, Any] | None] = lambda parameters: None

@@ -32,6 +32,7 @@ def parameter(
     *,
     stage: str = "training",
     always_an_axis: bool = False,
+    added: bool = False,
     **field: Any,
 ) -> Any:
     """Return a field of `Parameters`, with what `pydantic.Field` takes besides.
@@ -45,8 +46,13 @@ def parameter(
     always_an_axis : bool
         Whether the parameter is a dimension of the results of every study, or only of studies
         whose grid names it.
+    added : bool
+        Whether the parameter joined the family when there were results without it. With its
+        default it is then no part of what an artifact is made of (`identifying`).
     """
     extra: dict[str, Any] = {"stage": stage, "optional_axis": not always_an_axis}
+    if added:
+        extra["added"] = True
     return Field(description=description, json_schema_extra=extra, **field)
 
 
@@ -54,6 +60,29 @@ def extra_of(described: FieldInfo | None) -> dict[str, Any]:
     """Return the ``json_schema_extra`` of a field of `Parameters`; empty if it has none."""
     extra = described.json_schema_extra if described is not None else None
     return extra if isinstance(extra, dict) else {}
+
+
+def identifying(model: type[Parameters], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those parameters that identify an artifact.
+
+    One that was `added` later is left out while it has its default: what exists was made of the
+    parameters of its time, and stays valid.
+    """
+    unused = _added(model)
+    return {
+        key: value for key, value in values.items() if key not in unused or value != unused[key]
+    }
+
+
+def all_of(model: type[Parameters], identifying: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all parameters, given the `identifying` ones."""
+    return {**_added(model), **identifying}
+
+
+def _added(model: type[Parameters]) -> dict[str, Any]:
+    """Return the defaults of the parameters that were `added`."""
+    fields = model.model_fields.items()
+    return {key: field.default for key, field in fields if extra_of(field).get("added")}
 
 
 class Metric(NamedTuple):

@@ -45,6 +45,38 @@ Temperature = Annotated[
         ge=0,
     ),
 ]
+TopK = Annotated[
+    int | None,
+    parameter(
+        "Number of likeliest tokens among which each token is drawn; null: all.",
+        stage="generation",
+        added=True,
+        ge=1,
+    ),
+]
+TopP = Annotated[
+    float | None,
+    parameter(
+        "Probability that the likeliest tokens have together among which each token is drawn, "
+        "of those that top_k leaves (nucleus sampling); null: 1.",
+        stage="generation",
+        added=True,
+        gt=0,
+        le=1,
+    ),
+]
+Beams = Annotated[
+    int | None,
+    parameter(
+        "Number of beams of a beam search, which takes the text with the highest mean "
+        "log-probability of a token that it finds, instead of drawing tokens; null: none. It is "
+        "done by transformers alone.",
+        stage="generation",
+        added=True,
+        ge=1,
+        le=100,
+    ),
+]
 Backend = Annotated[
     Literal["auto", "vllm", "transformers"],
     parameter(

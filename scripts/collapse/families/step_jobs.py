@@ -55,12 +55,19 @@ class TrainJob(StepJob[P]):
 
     An interrupted training continues from the state that it left in the folder ``scratch``, if
     that state has the same ``fingerprint``, which identifies the training set and the step.
+
+    Attributes
+    ----------
+    previous : Path or None
+        Folder of the checkpoint from whose weights the training starts, that of the iteration
+        before; None for new weights, or for the base that the family fine-tunes.
     """
 
     selections: Sequence[Selection]
     fingerprint: str
     scratch: Path
     model: Path
+    previous: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

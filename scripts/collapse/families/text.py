@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from collapse.families.declarations import Figure, Metric, Score, curves, of_data
 from collapse.families.step_jobs import Prepared
 from collapse.rarefaction import NUMBER
+from collapse.text.sampling.interface import LOWEST_TEMPERATURE
 
 if TYPE_CHECKING:
     from collapse.data.text.tokens import Counts
@@ -35,7 +36,7 @@ _REPETITION = {
     "copied_share": Metric(
         "share of samples that are copies of a training sample",
         comment="It grows with the training set; the reference is the share of new real documents "
-        "that would be copies of the same training set, known for built-in data.",
+        "that would be copies of the same training set, known for built-in data without prompts.",
     ),
 }
 #: Metrics of samples that apply to any text.
@@ -56,6 +57,29 @@ SCORES = {
     ),
     "length": Score("Number of tokens of a sample.", better="higher"),
 }
+
+
+def decoding_problems(parameters: Any) -> Iterator[tuple[str, str]]:
+    """Yield the name of each parameter of decoding that contradicts another, and the expected."""
+    temperature = parameters.temperature
+    if 0 < temperature < LOWEST_TEMPERATURE:
+        yield "temperature", f"0 (the likeliest token) or at least {LOWEST_TEMPERATURE}"
+    drawn = {"top_k": parameters.top_k, "top_p": parameters.top_p}
+    if parameters.beams is not None:
+        if temperature != 1:
+            yield "temperature", "1 with beams, because a beam search draws no tokens"
+        if parameters.backend == "vllm":
+            yield "backend", "auto or transformers with beams"
+    for key, value in drawn.items():
+        if value is not None and parameters.beams is not None:
+            yield key, "null with beams, because a beam search draws no tokens"
+        elif value is not None and temperature == 0:
+            yield key, "null with temperature: 0, which draws no tokens"
+
+
+def may_use_vllm(parameters: Any) -> bool:
+    """Tell whether vLLM may generate the samples."""
+    return parameters.backend != "transformers" and parameters.beams is None
 
 
 def known(what: str, modes: str) -> dict[str, Metric]:

@@ -8,7 +8,8 @@ step if a later one fails. A block that runs again goes on where it stopped.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from collapse.artifacts import identity
@@ -149,22 +150,85 @@ class Blocks:
         kept = self._experiment.keep_models
         return kept == "all" or (kept == "last" and t == self._experiment.iterations)
 
-    def undone(self, branch: Branch, last: int) -> list[PlannedStep]:
+    def awaits(self, branch: Branch, t: int, *, afresh: bool = False) -> bool:
+        """Tell whether a chain has yet to start a training from the model of an iteration.
+
+        If jobs run ``afresh``, those of other chains may, whatever they have finished.
+        """
+        chains = [branch] if t > 1 else self._continuing(branch)
+        if afresh and t == 1:
+            return bool(chains)
+        return any(
+            step.rule == "train" and step.t == t + 1
+            for chain in chains
+            for step in self._pending(chain)
+        )
+
+    def _continuing(self, branch: Branch) -> list[Branch]:
+        """Return the chains that start from the same model of iteration 1."""
+        return self._starting_from[branch.points.training, branch.seed]
+
+    @cached_property
+    def _starting_from(self) -> Mapping[tuple[str, int], list[Branch]]:
+        """The chains whose trainings start from the model before, by that of iteration 1."""
+        found = defaultdict[tuple[str, int], list[Branch]](list)
+        for branch in self.files.branches.all():
+            if branch.regime.starts_from_previous:
+                found[branch.points.training, branch.seed].append(branch)
+        return found
+
+    def _pending(self, branch: Branch) -> list[PlannedStep]:
+        """Return the steps that must run for all results of a chain from iteration 2 on."""
+        if not branch.regime.starts_from_previous:
+            return []
+        own = [
+            step
+            for t in range(2, self._experiment.iterations + 1)
+            for step in self.files.of_iteration(branch, t)
+        ]
+        finished: dict[str, str] = {}
+        for last in sorted({self.last(t) for t in range(2, self._experiment.iterations + 1)}):
+            finished |= self._finished(branch, last)
+        wanted = {step.record for step in own if not self._is_done(step, finished)}
+        return self._needed([*self.files.of_iteration(branch, 1), *own], wanted)
+
+    def _wanted_of_first(self, branch: Branch) -> set[str]:
+        """Return the records of the steps of iteration 1 that chains need to run again.
+
+        Chains start from the model of iteration 1, which is not made in their own jobs: two of
+        them would do so at once.
+        """
+        if self.keeps_model(1):
+            return set()
+        return {
+            step.record
+            for chain in self._continuing(branch)
+            for step in self._pending(chain)
+            if step.t == 1
+        }
+
+    def undone(self, branch: Branch, last: int, *, afresh: bool = False) -> list[PlannedStep]:
         """Return the steps that must run for the results of a block, in the order they run in.
 
         A step runs if it has not run before, or if its outputs are lost or are not what the study
         would make and a result, or another step that runs, needs them. So a shard that was deleted
         once it was trained on is not made again for nothing, as with jobs of single steps. Steps of
-        earlier blocks are among them if their files are lost.
+        earlier blocks are among them if their files are lost. ``afresh`` takes none of the block's
+        own steps for done.
         """
         own = self.steps(branch, last)
         before = [
             step for t in range(1, self.first(last)) for step in self.files.of_iteration(branch, t)
         ]
-        planned = [*before, *own]
+        finished = {} if afresh else self._finished(branch, last)
+        wanted = {step.record for step in own if afresh or not self._is_done(step, finished)}
+        if last == 1:
+            wanted |= self._wanted_of_first(branch)
+        return self._needed([*before, *own], wanted)
+
+    def _needed(self, planned: Sequence[PlannedStep], wanted: set[str]) -> list[PlannedStep]:
+        """Return those steps whose records are wanted, and those that make what they lack."""
         makers = {path: step for step in planned for path in self.files.outputs(step).values()}
-        finished = self._finished(branch, last)
-        wanted = {step.record for step in own if not self._is_done(step, finished)}
         found = []
         for step in reversed(planned):
             if step.record not in wanted:
@@ -179,12 +243,14 @@ class Blocks:
     def is_done(self, branch: Branch, last: int) -> bool:
         """Tell whether all steps of a block have run, and their results are there."""
         finished = self._finished(branch, last)
-        return all(self._is_done(step, finished) for step in self.steps(branch, last))
+        done = all(self._is_done(step, finished) for step in self.steps(branch, last))
+        return done and not (last == 1 and self._wanted_of_first(branch))
 
     def lost(self, branch: Branch, last: int) -> list[str]:
-        """Return the results of a finished block that are not there any more."""
+        """Return the results of a finished block that are not there any more, or needed again."""
         results = [path for step in self.steps(branch, last) for path in self._results(step)]
-        return [path for path in results if not os.path.exists(path)]
+        lost = [path for path in results if not os.path.exists(path)]
+        return lost + sorted(self._wanted_of_first(branch) if last == 1 else ())
 
     def _results(self, step: PlannedStep) -> list[str]:
         """Return those outputs of a step that datasets, tables, figures or pictures show."""

@@ -10,7 +10,7 @@ from collapse import families
 from collapse.artifacts import paths, training_sets
 from collapse.artifacts.paths import Branch, Points
 from collapse.artifacts.step import Step
-from collapse.families.declarations import STAGES, Parameters
+from collapse.families.declarations import STAGES, Parameters, identifying
 from collapse.regimes import Regime
 from collapse.seeding import REAL
 from collapse.study import Study
@@ -119,10 +119,9 @@ class Branches:
         known = set(range(STAGES.index(stage) + 1))
         if later:
             known.add(STAGES.index("later"))
+        every = identifying(self.family.parameters, self.parameters(point).model_dump())
         parameters = {
-            key: value
-            for key, value in self.parameters(point).model_dump().items()
-            if self.family.stage_of(key) in known
+            key: value for key, value in every.items() if self.family.stage_of(key) in known
         }
         sized = self.family.stage_of("samples") in known
         return parameters, self._cells[point].samples if sized else 0

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from collapse import families
-from collapse.artifacts import files, manifest, training_sets
+from collapse.artifacts import files, manifest, remedies, training_sets
 from collapse.artifacts.step import Step
 from collapse.errors import JobError
 from collapse.families.declarations import Parameters
@@ -45,6 +45,32 @@ def version_of(step: Step, rule: str) -> int:
     return families.load(step.family).by_steps.version(rule)
 
 
+class Started(NamedTuple):
+    """A checkpoint from which a training starts, and the checksum of its files."""
+
+    path: str
+    sha256: str
+
+
+def started_from(model: str | None) -> Started | None:
+    """Return the checkpoint of a folder, from which a training starts; None stays None.
+
+    Raises
+    ------
+    DamagedFileError
+        If the folder holds no checkpoint.
+    """
+    if model is None:
+        return None
+    # Snakemake leaves a hidden file in folders that are outputs.
+    found = (path for path in Path(model).rglob("*") if path.is_file())
+    written = sorted(path for path in found if not path.name.startswith("."))
+    if not written:
+        raise remedies.damaged(model, "the checkpoint of the iteration before is missing")
+    with remedies.reading(model, "the checkpoint can't be read"):
+        return Started(model, manifest.joint_checksum(written))
+
+
 @dataclass(frozen=True)
 class Fitting:
     """What a training is given: its step, and the files that it reads and writes."""
@@ -54,6 +80,7 @@ class Fitting:
     data: str | None
     scratch: str
     model: str
+    started: Started | None = None
 
     def run(self) -> dict[str, Any]:
         """Train in this process, and return details for the record of the training.
@@ -63,6 +90,8 @@ class Fitting:
         step, family = self.step, families.load(self.step.family)
         described = manifest.read_training_set(self.training_set)
         content = [step.as_dict(), version_of(step, "train"), manifest.checksum(self.training_set)]
+        if self.started is not None:
+            content.append(self.started.sha256)
         job = TrainJob(
             step=step,
             parameters=parameters_of(step),
@@ -71,8 +100,10 @@ class Fitting:
             fingerprint=json.dumps(content),
             scratch=Path(self.scratch),
             model=Path(self.model),
+            previous=None if self.started is None else Path(self.started.path),
         )
-        return families.load_steps(family).train(job)
+        details = families.load_steps(family).train(job)
+        return details if self.started is None else {**details, "previous": self.started.sha256}
 
     def run_in_ranks(self, ranks: int, nodes: int) -> dict[str, Any]:
         """Train in ``ranks`` processes on ``nodes`` nodes; return the details of the first rank.

@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from collapse import job
 from collapse.artifacts import files as written
 from collapse.artifacts import identity
-from collapse.artifacts.paths import SCRATCH, Shard
+from collapse.artifacts.paths import SCRATCH, Branch, Shard
 from collapse.loop import records, run, steps
 from collapse.loop.blocks import Blocks
 from collapse.loop.branches import Branches
@@ -76,17 +77,15 @@ def run_block(
     blocks = _blocks(place)
     branch = blocks.files.branches.branch(place.point, place.regime, place.seed)
     last = place.iteration
-    planned = blocks.steps(branch, last) if afresh else blocks.undone(branch, last)
+    planned = blocks.undone(branch, last, afresh=afresh)
     for index, step in enumerate(planned):
         if apart:
             _in_process(place, machine, step)
         else:
             perform(blocks.files, step, machine)
-        model = step.branch.model(step.t)
-        if all(later.branch.model(later.t) != model for later in planned[index + 1 :]):
-            _let_go(blocks, step)
-    for step in blocks.steps(branch, last):
-        _let_go(blocks, step)  # left by a job that was stopped
+        _let_go(blocks, [step], planned[index + 1 :], afresh=afresh)
+    # What a job left that was stopped goes, too.
+    _let_go(blocks, blocks.steps(branch, last), [], afresh=afresh)
     made_of = blocks.made_of(branch, last)
     records.write(record, {identity.KEY: made_of})
 
@@ -106,10 +105,27 @@ def perform(files: StepFiles, step: PlannedStep, machine: Machine) -> None:
         )
 
 
-def _let_go(blocks: Blocks, step: PlannedStep) -> None:
-    """Remove the checkpoint of an iteration if the study keeps none of it."""
-    if not blocks.keeps_model(step.t):
-        written.remove_directory(Path(step.branch.model(step.t)))
+def _let_go(
+    blocks: Blocks, done: Sequence[PlannedStep], later: Sequence[PlannedStep], *, afresh: bool
+) -> None:
+    """Remove the checkpoints of steps that the study does not keep and nothing needs any more.
+
+    Neither the steps that this job has yet to run, nor chains that start from them.
+    """
+    needed = set(_checkpoints(blocks, later))
+    for model, (branch, t) in _checkpoints(blocks, done).items():
+        if model in needed or blocks.keeps_model(t) or blocks.awaits(branch, t, afresh=afresh):
+            continue
+        written.remove_directory(Path(model))
+
+
+def _checkpoints(blocks: Blocks, steps: Sequence[PlannedStep]) -> dict[str, tuple[Branch, int]]:
+    """Return the chains and iterations of the checkpoints that steps read or write, by path."""
+    return {
+        step.branch.model(t): (step.branch, t)
+        for step in steps
+        for t in blocks.files.checkpoints(step)
+    }
 
 
 def _in_process(place: Place, machine: Machine, step: PlannedStep) -> None:

@@ -75,6 +75,8 @@ class Lineage:
         """Return what the model of an iteration is made of."""
         self._follow(branch, t)
         inputs = {branch.training_set(t): self._training_set(branch, t), **self._data(branch)}
+        if t > 1 and branch.regime.starts_from_previous:
+            inputs[branch.training(t - 1)] = self._training(branch, t - 1)
         # The pretrained model, from which a training may start, is among the sources.
         sources = self._named(branch.points.training)
         return self._made_of("train", self._step(branch, t, "training"), inputs, sources=sources)
@@ -126,11 +128,15 @@ class Lineage:
 
     def _follow(self, branch: Branch, t: int) -> None:
         """Find the identities up to a training set in ascending order, without recursion."""
+        models = branch.regime.starts_from_previous  # each is made of the one before
         first = t
-        while first > 1 and branch.training_set(first - 1) not in self._known:
+        record = branch.training if models else branch.training_set
+        while first > 1 and record(first - 1) not in self._known:
             first -= 1
         for earlier in range(first, t):
             self._training_set(branch, earlier)
+            if models:
+                self._training(branch, earlier)
 
     def identity_of(self, record: str, made_of: Callable[..., MadeOf], *given: Any) -> str:
         """Return the identity of what ``made_of(*given)`` says, found once for each record."""

@@ -109,6 +109,7 @@ class StepFiles:
                 "shards": [shard.path for shard in branch.shards(t - 1)] if t > 1 else [],
                 **data,
                 **self.base(branch.points.training),
+                **self._previous(branch, t),
             }
         model = {"model": branch.model(t), "training": branch.training(t)}
         if step.rule == "generate":
@@ -121,6 +122,19 @@ class StepFiles:
             "records": [shard.record for shard in shards],
             **data,
         }
+
+    def _previous(self, branch: Branch, t: int) -> dict[str, str]:
+        """Return the checkpoint from which a training starts, if it is that before, by name."""
+        if t == 1 or not branch.regime.starts_from_previous:
+            return {}
+        return {"previous": branch.model(t - 1), "previous_training": branch.training(t - 1)}
+
+    def checkpoints(self, step: PlannedStep) -> list[int]:
+        """Return the iterations of the checkpoints that a step reads or writes."""
+        if step.rule == "assemble":
+            return []
+        from_previous = step.rule == "train" and self._previous(step.branch, step.t)
+        return [step.t - 1, step.t] if from_previous else [step.t]
 
     def data(self, branch: Branch) -> dict[str, str]:
         """Return the folder of the real data of a chain, if the family has any, by name."""

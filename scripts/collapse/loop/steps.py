@@ -76,6 +76,7 @@ def perform(
             step,
             training_set=inputs["training_set"],
             data=data,
+            previous=inputs.get("previous"),
             scratch=Path(scratch),
             ranks=ranks,
             nodes=nodes,
@@ -114,6 +115,7 @@ def train(
     training_set: str,
     data: str | None,
     scratch: Path,
+    previous: str | None = None,
     ranks: int = 1,
     nodes: int = 1,
     made_of: MadeOf | None = None,
@@ -132,6 +134,8 @@ def train(
         Folder of the real data; None for a family that draws its own.
     scratch : path
         Folder of the state from which an interrupted training continues; removed after success.
+    previous : path or None
+        The checkpoint of the iteration before, if the training starts from its weights.
     ranks, nodes : int
         Number of processes that train together, one for each GPU, and of their nodes.
     made_of : mapping or None
@@ -147,7 +151,9 @@ def train(
     sources.verify(made_of)
     read_verified(step, training_set, data)
     with files.whole_directory(model) as partial:
-        task = fitting.Fitting(step, training_set, data, str(scratch), str(partial))
+        task = fitting.Fitting(
+            step, training_set, data, str(scratch), str(partial), fitting.started_from(previous)
+        )
         details = task.run() if ranks == 1 else task.run_in_ranks(ranks, nodes)
     details |= {"ranks": ranks, "seconds": time.perf_counter() - started}
     details[identity.KEY] = made_of or {}

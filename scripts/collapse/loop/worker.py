@@ -7,7 +7,7 @@ from pathlib import Path
 from collapse.artifacts import files
 from collapse.artifacts.step import Step
 from collapse.errors import JobError
-from collapse.loop.fitting import Fitting
+from collapse.loop.fitting import Fitting, Started
 from collapse.training import distributed
 
 
@@ -15,7 +15,12 @@ def main(job: str, details: str) -> None:
     """Run the fitting in the file ``job``; the first rank writes the file ``details``."""
     with distributed.joined() as ranks:
         given = json.loads(Path(job).read_text(encoding="utf-8"))
-        found = Fitting(step=Step(**given.pop("step")), **given).run()
+        started = given.pop("started")
+        found = Fitting(
+            step=Step(**given.pop("step")),
+            started=None if started is None else Started(*started),
+            **given,
+        ).run()
         if ranks.first:
             files.write_text(details, json.dumps(found))
 

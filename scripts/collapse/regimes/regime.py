@@ -80,6 +80,12 @@ class Regime(BaseModel):
         description="How much real and synthetic samples count in the fit, or with a budget, how "
         "likely they are to be drawn (then with replacement); null: all samples count the same.",
     )
+    start: Literal["scratch", "previous"] = Field(
+        default="scratch",
+        description="Where the training of iteration t >= 2 starts: scratch, from new weights or "
+        "from the base that is fine-tuned; previous, from the weights of the model of iteration "
+        "t-1. The optimiser, its schedule and all random numbers are new in each iteration.",
+    )
 
     @property
     def is_plain(self) -> bool:
@@ -110,7 +116,8 @@ class Regime(BaseModel):
 
         What exists was made of the fields of its time, and stays valid when others join.
         """
-        later = {name for name in ("provenance", "select", "weigh") if not self._uses(name)}
+        added = ("provenance", "select", "weigh", "start")
+        later = {name for name in added if not self._uses(name)}
         return self.model_dump(exclude=later)
 
     def _uses(self, name: str) -> bool:
@@ -144,10 +151,18 @@ class Regime(BaseModel):
         return self.memory == 1 and not self.kept_real(n) and self.fresh_real == 0
 
     @property
+    def starts_from_previous(self) -> bool:
+        """Whether the training of iteration t >= 2 starts from the model of iteration t - 1."""
+        return self.start == "previous"
+
+    @property
     def is_mixture(self) -> bool:
-        """Whether a training set is initial real samples and all samples of the newest model."""
+        """Whether a training set is initial real samples and all samples of the newest model.
+
+        Mixtures are compared by their training sets, so all of them start from scratch.
+        """
         whole = self.memory == 1 and self.trains_on_whole_pools and self.fresh_real == 0
-        return whole and self.is_plain
+        return whole and self.is_plain and not self.starts_from_previous
 
     def oldest_arrival(self, t: int) -> int:
         """Return the first iteration whose arrivals are still in the pool of iteration t >= 2."""

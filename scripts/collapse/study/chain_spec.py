@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from collapse import families
+from collapse.families.declarations import all_of, identifying
 from collapse.regimes import Regime
 
 
@@ -28,6 +30,8 @@ class ChainSpec:
         """Rebuild a specification from the plain values of `as_dict`."""
         plain = dict(raw)
         plain["regime"] = Regime(**plain["regime"])
+        model = families.load(plain["family"]).parameters
+        plain["parameters"] = all_of(model, plain["parameters"])
         plain["evaluated"] = tuple(plain["evaluated"])
         return cls(**plain)
 
@@ -40,6 +44,7 @@ class ChainSpec:
         """Return the specification as plain values, as a job's parameters hold it."""
         plain = dict(self.__dict__)
         plain["regime"] = self.regime.as_dict()
-        plain["parameters"] = dict(self.parameters)
+        model = families.load(self.family).parameters
+        plain["parameters"] = identifying(model, self.parameters)
         plain["evaluated"] = list(self.evaluated)
         return plain

@@ -104,6 +104,15 @@ def _unfit_scores(written: str, regime: Regime, experiment: Experiment) -> Itera
                     yield Mistake(path, score, other)
 
 
+def _unfit_start(written: str, regime: Regime, experiment: Experiment) -> Iterator[Mistake]:
+    """Yield the start of a regime that a family's fit does not have."""
+    iterative = families.load(experiment.family).iterative
+    able = experiment.by_iteration and iterative is not None and iterative.starts_from_models
+    if regime.starts_from_previous and not able:
+        expected = f"scratch for the family {experiment.family}, whose fit starts from no model"
+        yield Mistake(("regimes", written, "start"), regime.start, expected)
+
+
 def _in_experiment(here: Key, experiment: Experiment, known: list[str]) -> Iterator[Mistake]:
     for index, regime in enumerate(experiment.regimes):
         if regime not in known:
@@ -156,6 +165,7 @@ def _in_chains(here: Key, study: Study, name: str) -> Iterator[Mistake]:
     for index, written in enumerate(experiment.regimes):
         for regime_name, regime in study.expansions[written].items():
             yield from _unfit_scores(written, regime, experiment)
+            yield from _unfit_start(written, regime, experiment)
             for point in experiment.points():
                 unfit = family.unfit(family.parameters(**point.parameters), regime)
                 if unfit:

@@ -16,6 +16,7 @@ from collapse.artifacts import columns
 from collapse.progress import Progress
 from collapse.text import metrics
 from collapse.text.metrics import Documents
+from collapse.text.prompted import Prompted, continuations, longer_than
 from collapse.text.stored_tokens import IGNORED, Tokens, padded
 
 #: Most tokens in a forward pass, padding included, and most logits, each of which takes 4 bytes.
@@ -50,10 +51,15 @@ def cross_entropy(
     return total / predicted
 
 
-def cross_entropies(model: Any, documents: Tokens) -> NDArray[np.float64]:
-    """Return the mean of -log p over the tokens of each document on its own, including EOS."""
+def cross_entropies(
+    model: Any, documents: Tokens, *, responses: bool = False
+) -> NDArray[np.float64]:
+    """Return the mean of -log p over the tokens of each document on its own, including EOS.
+
+    With ``responses``, only tokens after the heads of documents count.
+    """
     found = np.empty(len(documents.lengths))
-    for chosen, losses, counted in _losses(model, documents, None):
+    for chosen, losses, counted in _losses(model, documents, None, responses=responses):
         means = losses.double().sum(dim=1) / counted.sum(dim=1)
         found[chosen] = means.cpu().numpy()
     return found
@@ -104,6 +110,7 @@ def of_samples(
     training_set: Iterable[pa.Table],
     test: Iterable[pa.Table],
     log_probability: Callable[[str], float] | None = None,
+    prompted: Prompted | None = None,
 ) -> dict[str, float]:
     """Return those metrics of generated documents that apply to any kind of text.
 
@@ -121,17 +128,30 @@ def of_samples(
         Real documents with which the samples are compared.
     log_probability : callable or None
         Returns the logarithm of a text's probability, of a source where it is known.
+    prompted : Prompted or None
+        How samples continue prompts of real tokens. No prompt counts as the model's own text:
+        repetition is that of what follows the prompts, beside what follows as many tokens of
+        real documents. Lengths are those of samples as they are trained on. A sample is a copy if
+        it is in the training set with its prompt or without.
     """
-    documents = _documents(samples)
-    real = _documents(pa.concat_tables(test))
+    documents = own = _documents(samples)
+    real = real_own = _documents(pa.concat_tables(test))
     trained_on, copied_by_chance = _known(training_set, log_probability)
-    number = rarefaction.equal_number(len(documents.lengths), len(real.lengths))
+    forms: tuple[Documents, ...] = ()
+    if prompted is not None:
+        length = prompted.length
+        whole = _documents(prompted.whole(samples))
+        own, real_own = continuations(whole, length), continuations(real, length)
+        real = longer_than(real, length) if prompted.kept else real_own
+        forms = whole, own
+        copied_by_chance = np.nan
+    number = rarefaction.equal_number(len(own.lengths), len(real_own.lengths) or len(own.lengths))
     return {
-        **_repetition(documents, number),
-        "copied_share": metrics.copied_share(documents, trained_on),
+        **_repetition(own, number),
+        "copied_share": metrics.copied_share(documents, trained_on, *forms),
         "mean_length": metrics.mean_length(documents),
         "length_distance": metrics.length_distance(documents, real, number),
-        **{f"{name}_of_data": value for name, value in _repetition(real, number).items()},
+        **{f"{name}_of_data": value for name, value in _repetition(real_own, number).items()},
         "copied_share_of_data": copied_by_chance,
         "mean_length_of_data": metrics.mean_length(real),
         "length_distance_of_data": metrics.length_distance_of_truth(real, number),

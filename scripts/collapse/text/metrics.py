@@ -111,11 +111,17 @@ def duplicate_rate(documents: Documents, number: int | None = None) -> float:
     return float(max(0.0, 1 - different / number))  # rounding may make it negative
 
 
-def copied_share(documents: Documents, digests_of_training_set: Digests) -> float:
-    """Return the share of documents that are in the training set; nan without documents."""
+def copied_share(
+    documents: Documents, digests_of_training_set: Digests, *forms: Documents
+) -> float:
+    """Return the share of documents that are in the training set; nan without documents.
+
+    Those count as well of which another form is in there: the same documents with a prompt, say.
+    """
     if not len(documents.lengths):
         return np.nan
-    return float(np.isin(digests(documents), digests_of_training_set).mean())
+    every = [np.isin(digests(each), digests_of_training_set) for each in (documents, *forms)]
+    return float(np.any(every, axis=0).mean())
 
 
 def mean_length(documents: Documents) -> float:

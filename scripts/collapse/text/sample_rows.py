@@ -61,7 +61,23 @@ class SampleRows:
             return Row(ids, self.text(ids), sample.ended)
         return row
 
-    def write(self, rows: Sequence[Row], output: Path) -> None:
-        """Write rows to a shard."""
+    def of_continuation(
+        self, sample: Sample, prompt: Sequence[int], longest: int, *, kept: bool
+    ) -> Row:
+        """Return the row of a sample that begins with a prompt, which is ``kept`` or left out.
+
+        What follows the prompt is tokenised again if it is a whole text; the prompt has the tokens
+        that it was given.
+        """
+        own = Sample(sample.tokens[len(prompt) :], sample.ended)
+        row = self.of(own, longest - len(prompt) if kept else longest)
+        if kept:
+            ids = [*prompt, *row.tokens]
+            row = Row(ids, self.text(ids), row.ended)
+        return row._replace(prompt=prompt)
+
+    def write(self, rows: Sequence[Row], output: Path, *, prompts: bool = False) -> None:
+        """Write rows to a shard; with ``prompts``, those that rows continue, too."""
         vocabulary = tokenizing.vocabulary_of(self._tokenizer)
-        tokens.write_rows(output, rows, tokens.schema(vocabulary, head=self._head is not None))
+        layout = tokens.schema(vocabulary, head=self._head is not None, prompt=prompts)
+        tokens.write_rows(output, rows, layout)

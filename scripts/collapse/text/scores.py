@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from collapse.data.text import tokens
 from collapse.data.text.tokenizing import OWN, Special
+from collapse.text.prompted import Prompted
 
 Array = NDArray[np.float64]
 
@@ -22,7 +23,12 @@ def of_texts(samples: Path, score: Callable[[str], float]) -> Array:
 
 
 def of_any_text(
-    name: str, samples: Path, model: Path, special: Special = OWN, precision: str = "float32"
+    name: str,
+    samples: Path,
+    model: Path,
+    special: Special = OWN,
+    precision: str = "float32",
+    prompted: Prompted | None = None,
 ) -> Array:
     """Return a score that samples of every corpus have.
 
@@ -37,8 +43,11 @@ def of_any_text(
         Ids of the special tokens.
     precision : str
         Precision of the weights of the model.
+    prompted : Prompted or None
+        How samples continue prompts of real tokens, given which the others have a probability.
     """
-    tables = list(tokens.read(samples, None, ("tokens", "ended")))
+    read = ("tokens", "ended") if prompted is None else prompted.columns
+    tables = list(tokens.read(samples, None, read))
     if name == "length":
         lengths = pa.concat_tables(tables)["tokens"].combine_chunks().value_lengths()
         return np.asarray(lengths, dtype=np.float64)
@@ -47,4 +56,7 @@ def of_any_text(
     from collapse.text import checkpoints, evaluation, stored_tokens
 
     network = checkpoints.load(model, getattr(torch, precision))
-    return -evaluation.cross_entropies(network, stored_tokens.in_memory(tables, special))
+    if prompted is not None:
+        tables = [prompted.whole(table) for table in tables]
+    held = stored_tokens.in_memory(tables, special)
+    return -evaluation.cross_entropies(network, held, responses=prompted is not None)

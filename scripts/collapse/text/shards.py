@@ -13,6 +13,7 @@ from collapse.artifacts.manifest import ShardRecord
 from collapse.artifacts.training_sets import Selection
 from collapse.data.text import tokens
 from collapse.text import evaluation
+from collapse.text.prompted import Prompted
 from collapse.text.stored_tokens import WEIGHT
 
 
@@ -36,10 +37,14 @@ def selected(
             start = stop
 
 
-def first(shards: Sequence[ShardRecord], most: int) -> pa.Table:
+def first(
+    shards: Sequence[ShardRecord], most: int, columns: Sequence[str] = tokens.COLUMNS
+) -> pa.Table:
     """Return the first ``most`` samples of some shards."""
     found = shard_rows.first(shards, most)
-    return pa.concat_tables(part for path, rows in found for part in tokens.read(path, rows))
+    return pa.concat_tables(
+        part for path, rows in found for part in tokens.read(path, rows, columns)
+    )
 
 
 def metrics(
@@ -48,6 +53,7 @@ def metrics(
     selections: Sequence[Selection],
     test: Path,
     log_probability: Callable[[str], float] | None = None,
+    prompted: Prompted | None = None,
 ) -> dict[str, float]:
     """Return those metrics of samples that apply to any kind of text.
 
@@ -63,6 +69,8 @@ def metrics(
         Shard of real documents with which the samples are compared.
     log_probability : callable or None
         Returns the logarithm of a text's probability, of a source where it is known.
+    prompted : Prompted or None
+        How samples continue prompts of real tokens (`evaluation.of_samples`).
     """
     columns = ("tokens",) if log_probability is None else ("tokens", "text")
     written = sum(record.shard.stop - record.shard.start for record in shards)
@@ -72,6 +80,7 @@ def metrics(
             training_set=selected(selections, columns),
             test=tokens.read(test),
             log_probability=log_probability,
+            prompted=prompted,
         ),
         "acceptance_rate": written / sum(int(record.details["drawn"]) for record in shards),
         "truncated_share": sum(int(record.details["truncated"]) for record in shards) / written,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 COLUMNS = ("tokens", "text", "ended")
 #: A further column in shards of prompts with responses.
 HEAD = "head_tokens"
+#: A further column in shards of samples that continue prompts: the tokens of the prompt.
+PROMPT = "prompt"
 #: Number of batches of documents in a row group.
 GROUP = 10
 
@@ -57,18 +59,21 @@ class Row(NamedTuple):
     text: str
     ended: bool
     head_tokens: int = 0
+    prompt: Sequence[int] = ()
 
 
-def schema(vocabulary: int, *, head: bool = False) -> pa.Schema:
+def schema(vocabulary: int, *, head: bool = False, prompt: bool = False) -> pa.Schema:
     """Return the schema of all shards of text.
 
     ``tokens`` are without BOS and EOS; ``ended`` tells whether EOS follows them, as it does in
     a whole document but not in one that was cut off. With ``head``, ``head_tokens`` is the
-    number of tokens before the response.
+    number of tokens before the response. With ``prompt``, ``prompt`` are the tokens of the prompt
+    that a sample continues, whether ``tokens`` begin with them or not.
     """
     token = pa.uint16() if vocabulary <= 1 << 16 else pa.uint32()
     fields = [("tokens", pa.list_(token)), ("text", pa.string()), ("ended", pa.bool_())]
-    return pa.schema([*fields, (HEAD, pa.int32())] if head else fields)
+    fields += [(HEAD, pa.int32())] if head else []
+    return pa.schema([*fields, (PROMPT, pa.list_(token))] if prompt else fields)
 
 
 def write_documents(
@@ -260,15 +265,19 @@ def _writer(path: Path, layout: pa.Schema) -> pq.ParquetWriter:
 
 
 def _table(rows: Sequence[Row], layout: pa.Schema) -> pa.Table:
-    lengths = [len(row.tokens) for row in rows]
-    token = layout.field("tokens").type.value_type
-    joined = chain.from_iterable(row.tokens for row in rows)
-    flat = np.fromiter(joined, np.dtype(str(token)), sum(lengths))
-    offsets = np.cumsum([0, *lengths])
+    token = np.dtype(str(layout.field("tokens").type.value_type))
     texts = columns_of.strings([row.text for row in rows])
     ended = columns_of.numbers(np.array([row.ended for row in rows], dtype=bool))
-    arrays = [columns_of.lists(offsets, flat), texts, ended]
+    arrays = [_lists([row.tokens for row in rows], token), texts, ended]
     if HEAD in layout.names:
         heads = np.array([row.head_tokens for row in rows], dtype=np.int32)
         arrays.append(columns_of.numbers(heads))
+    if PROMPT in layout.names:
+        arrays.append(_lists([row.prompt for row in rows], token))
     return pa.Table.from_arrays(arrays, schema=layout)
+
+
+def _lists(rows: Sequence[Sequence[int]], token: np.dtype[Any]) -> pa.Array:
+    lengths = [len(row) for row in rows]
+    flat = np.fromiter(chain.from_iterable(rows), token, sum(lengths))
+    return columns_of.lists(np.cumsum([0, *lengths]), flat)

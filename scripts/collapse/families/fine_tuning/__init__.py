@@ -20,7 +20,6 @@ from collapse.families.fine_tuning.parameters import Parameters
 from collapse.families.fine_tuning.published import CURVES
 from collapse.families.fine_tuning.work import FineTuningWork
 from collapse.families.language_model.architectures import ARCHITECTURES
-from collapse.text.sampling.interface import LOWEST_TEMPERATURE
 from collapse.training import memory
 
 #: The parameters that the built-in base depends on.
@@ -63,8 +62,9 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
     positions = ARCHITECTURES[architectures.TINY].positions
     if architectures.is_built_in(parameters.base) and parameters.context > positions:
         yield "context", f"at most the {positions} positions of the built-in base"
-    if 0 < parameters.temperature < LOWEST_TEMPERATURE:
-        yield "temperature", f"0 (the likeliest token) or at least {LOWEST_TEMPERATURE}"
+    yield from text.decoding_problems(parameters)
+    if parameters.beams and parameters.truncated == "redraw":
+        yield "truncated", "end with beams, which would find the same sample again"
     if parameters.weights == "bfloat16" and parameters.precision == "float32":
         yield "precision", "auto or bfloat16, because weights are bfloat16"
 
@@ -129,6 +129,7 @@ FAMILY = Family(
         module="collapse.families.fine_tuning.steps",
         # 2: the tokenizer is the base's own, not one that transformers builds from its vocabulary.
         wants_gpu=True,
+        starts_from_models=True,
         versions={"prepare": 2, "evaluate": 2},
         has_dataset=True,
         base=built_in,
@@ -137,7 +138,7 @@ FAMILY = Family(
         source_files=source_files,
         hub_datasets=lambda parameters: datasets_of(parameters.data),
         hub_models=hub_models,
-        may_use_vllm=lambda parameters: parameters.backend != "transformers",
+        may_use_vllm=text.may_use_vllm,
         workload=FineTuningWork,
         training_memory=training_memory,
     ),

@@ -130,6 +130,9 @@ class Parameters(declarations.Parameters):
         ge=0,
     )
     temperature: common.Temperature = 1.0
+    top_k: common.TopK = None
+    top_p: common.TopP = None
+    beams: common.Beams = None
     attempts: int = parameter(
         "Largest number of draws for a well-formed sample before generation fails.",
         stage="generation",

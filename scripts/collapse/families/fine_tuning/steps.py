@@ -76,7 +76,7 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
 
 
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
-    """Fine-tune a copy of the base."""
+    """Fine-tune a copy of the base, or of the model of the iteration before."""
     from collapse.families.fine_tuning import training
     from collapse.text import shards as shards_of_text
 
@@ -95,6 +95,9 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     writer = Writer(job.data / TOKENIZER, job.parameters, special)
     decoding = Decoding(
         temperature=job.parameters.temperature,
+        top_k=job.parameters.top_k,
+        top_p=job.parameters.top_p,
+        beams=job.parameters.beams,
         max_tokens=job.parameters.context - 1,
         begin=special.bos,
         end=special.eos,
@@ -115,7 +118,7 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     writer.write(filled.samples, job.output)
     print(f"{filled.drawn} samples drawn, {filled.acceptance_rate:.1%} accepted: {writer.refused}")
     return {
-        "backend": sampling.backend(job.parameters.backend),
+        "backend": sampling.backend(job.parameters.backend, decoding.beams),
         "drawn": filled.drawn,
         "acceptance_rate": filled.acceptance_rate,
         "refused": writer.refused,

@@ -34,9 +34,9 @@ def train(
     test: Iterable[pa.Table],
     tokenizer: Path,
 ) -> dict[str, Any]:
-    """Fine-tune a copy of the base and save it in the format of Hugging Face.
+    """Fine-tune a copy of the base, or of the model before, and save it as Hugging Face does.
 
-    With an empty training set the copy remains the base.
+    With an empty training set the copy remains what it is.
 
     Returns
     -------
@@ -52,7 +52,8 @@ def train(
         stored = stored_tokens.mapped(job.scratch)
         # Only the first rank reads the weights, because a node may not hold a copy for each.
         open_checkpoint = checkpoints.read if ranks.first else checkpoints.outline
-        network = open_checkpoint(base.path, getattr(torch, job.parameters.weights))
+        start = job.previous or base.path
+        network = open_checkpoint(start, getattr(torch, job.parameters.weights))
         if job.parameters.gradient_checkpointing:
             network.gradient_checkpointing_enable({"use_reentrant": False})
         task = Tuning(
@@ -131,7 +132,7 @@ class Tuning(NextTokens):
     Parameters
     ----------
     model : torch.nn.Module
-        A copy of the base.
+        A copy of the base, or of the model before.
     pairs, test : Tokens
         The training set, and real pairs for the learning curve.
     batch : int

@@ -83,7 +83,8 @@ class FineTuningWork(Workload["Parameters"]):
     def generate(self, samples: int) -> Work:
         """Count the tokens of samples, with those of samples that are drawn again."""
         longest = min(self.parameters.context - 1, LONGEST * self.length)
-        drawn = self.network.sampling(samples * DRAWN, self.length, longest)
+        rows = samples * DRAWN * (self.parameters.beams or 1)
+        drawn = self.network.sampling(rows, self.length, longest)
         return drawn + Work(core=samples * text_work.SAMPLE)
 
     def evaluate(self, samples: int, trained: int) -> Work:

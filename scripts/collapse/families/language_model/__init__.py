@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -20,7 +20,9 @@ from collapse.families.declarations import Figure, Headline, Metric, Score, para
 from collapse.families.language_model.architectures import ARCHITECTURES
 from collapse.families.language_model.published import LATER, TABLE_2
 from collapse.families.language_model.work import LanguageModelWork
-from collapse.text.sampling.interface import LOWEST_TEMPERATURE
+
+if TYPE_CHECKING:
+    from collapse.text.prompted import Prompted
 
 ModelName = Literal["tiny", "gpt2-9m", "llama2-12m", "llama2-42m", "llama2-126m"]
 
@@ -79,11 +81,29 @@ class Parameters(declarations.Parameters):
     precision: common.Precision = "auto"
     curve_points: common.CurvePoints = 20
     temperature: common.Temperature = 1.0
-    start: Literal["bos", "first-token"] = parameter(
-        "How a sample begins: with a token that the model generates after BOS, or "
-        "with one drawn from the first tokens of its training set.",
+    top_k: common.TopK = None
+    top_p: common.TopP = None
+    beams: common.Beams = None
+    start: Literal["bos", "first-token", "prompt"] = parameter(
+        "How a sample begins: with a token that the model generates after BOS, with one drawn from "
+        "the first tokens of its training set, or with a prompt, the first tokens of a real "
+        "training document.",
         stage="generation",
         default="bos",
+    )
+    prompt_tokens: int | None = parameter(
+        "Number of tokens of a prompt, with start: prompt.",
+        stage="generation",
+        added=True,
+        default=None,
+        ge=1,
+    )
+    keep_prompt: bool = parameter(
+        "Whether the prompt is part of the sample that the next model trains on, or what "
+        "continues it alone.",
+        stage="generation",
+        added=True,
+        default=False,
     )
     truncated: Literal["redraw", "keep"] = parameter(
         "What to do with a sample that is cut off at the context, without an EOS.",
@@ -91,7 +111,8 @@ class Parameters(declarations.Parameters):
         default="redraw",
     )
     fixed_length: int | None = parameter(
-        "Length of every sample in tokens, regardless of an EOS; null: until its EOS.",
+        "Length of every sample in tokens, with its prompt if it has one, regardless of an EOS; "
+        "null: until its EOS.",
         stage="generation",
         default=None,
         ge=1,
@@ -119,8 +140,38 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
         yield "fixed_length", f"at most context - 1 = {parameters.context - 1}"
     if parameters.fixed_length == 1 and parameters.start == "first-token":
         yield "fixed_length", "at least 2, for the first token is drawn from the data"
-    if 0 < parameters.temperature < LOWEST_TEMPERATURE:
-        yield "temperature", f"0 (the likeliest token) or at least {LOWEST_TEMPERATURE}"
+    yield from text.decoding_problems(parameters)
+    same_again = parameters.beams and parameters.start != "first-token"
+    if same_again and parameters.truncated == "redraw":
+        yield "truncated", "keep with beams, which would find the same sample again"
+    yield from _problems_of_prompts(parameters)
+
+
+def _problems_of_prompts(parameters: Parameters) -> Iterator[tuple[str, str]]:
+    length = parameters.prompt_tokens
+    if parameters.start != "prompt":
+        if length is not None:
+            yield "prompt_tokens", f"null with start: {parameters.start}"
+        if parameters.keep_prompt:
+            yield "keep_prompt", f"false with start: {parameters.start}"
+        return
+    longest = parameters.fixed_length or parameters.context - 1
+    if length is None:
+        yield "prompt_tokens", "a number of tokens, which start: prompt needs"
+    elif length >= longest:
+        limit = "fixed_length" if parameters.fixed_length else "context - 1"
+        yield "prompt_tokens", f"fewer than {limit} = {longest}"
+    if parameters.temperature == 0:
+        yield "temperature", "more than 0 with start: prompt; or take beams: 1"
+
+
+def prompted(parameters: Parameters) -> Prompted | None:
+    """Return how samples continue prompts; None if they do not."""
+    if parameters.start != "prompt":
+        return None
+    from collapse.text.prompted import Prompted
+
+    return Prompted(int(parameters.prompt_tokens or 0), parameters.keep_prompt)
 
 
 METRICS = {
@@ -164,13 +215,14 @@ FAMILY = Family(
         module="collapse.families.language_model.steps",
         # 2: truncated documents are on one side only; samples that are texts are tokenised again.
         wants_gpu=True,
+        starts_from_models=True,
         versions={"prepare": 2, "generate": 2, "evaluate": 2},
         has_dataset=True,
         writes_text=True,
         evaluated_samples=lambda parameters: parameters.judged,
         source_files=source_files,
         hub_datasets=lambda parameters: datasets_of(parameters.data),
-        may_use_vllm=lambda parameters: parameters.backend != "transformers",
+        may_use_vllm=text.may_use_vllm,
         workload=LanguageModelWork,
     ),
 )

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from collapse.artifacts import manifest
@@ -17,7 +19,7 @@ from collapse.artifacts.paths import DATASET
 from collapse.data.text import stories, tokenizing, tokens
 from collapse.data.text.corpus import open_corpus
 from collapse.data.text.tokenizing import BOS, EOS
-from collapse.families.language_model import Parameters, first_tokens
+from collapse.families.language_model import Parameters, first_tokens, prompted, prompts
 from collapse.families.language_model.evaluation import of_stories
 from collapse.families.step_jobs import (
     EvaluateJob,
@@ -32,6 +34,9 @@ from collapse.families.text import TEST, TOKENIZER, prepared
 from collapse.text import sampling, scores
 from collapse.text.sample_rows import SampleRows
 from collapse.text.sampling import Decoding, Sample
+
+if TYPE_CHECKING:
+    from collapse.text.prompted import Prompted
 
 #: Largest number of draws for a slot, after which sampling fails.
 MOST_ATTEMPTS = 50
@@ -68,7 +73,7 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
 
 
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
-    """Train a newly initialised model."""
+    """Train a newly initialised model, or the model of the iteration before."""
     from collapse.families.language_model import training
     from collapse.text import shards as shards_of_text
 
@@ -85,6 +90,9 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     limit = job.parameters.fixed_length or job.parameters.context - 1
     decoding = Decoding(
         temperature=job.parameters.temperature,
+        top_k=job.parameters.top_k,
+        top_p=job.parameters.top_p,
+        beams=job.parameters.beams,
         max_tokens=limit,
         begin=BOS,
         end=EOS,
@@ -92,18 +100,23 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     )
     first = first_tokens.read(job.model) if job.parameters.start == "first-token" else None
 
+    length = job.parameters.prompt_tokens or 0
+    given = prompts.read(job.data, job.step, job.slots, length) if length else None
+
     def acceptable(sample: Sample) -> bool:
         if job.parameters.truncated == "redraw" and not (sample.ended or decoding.ignore_end):
             return False
-        return len(sample.tokens) > 0
+        return len(sample.tokens) > length
 
     base = job.step.integer("samples")
     with sampling.opened(job.parameters.backend, job.model, decoding) as draw:
 
         def attempt(wanted: Sequence[int], number: int) -> list[Sample]:
             seeds = sampling.seeds(base, number, wanted)
-            prompts: list[list[int]] = [[] for _ in wanted]
-            if first is not None:
+            begun: list[list[int]] = [[] for _ in wanted]
+            if given is not None:
+                begun = [given.of_slots[each % sampling.CANDIDATE] for each in wanted]
+            elif first is not None:
                 uniform = {
                     # A slot gets the same number whichever other slots the job has.
                     candidate: job.step.stream(
@@ -112,15 +125,31 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
                     for candidate in {each // sampling.CANDIDATE for each in wanted}
                 }
                 drawn = (divmod(each, sampling.CANDIDATE) for each in wanted)
-                prompts = [[first.at(uniform[candidate][slot])] for candidate, slot in drawn]
-            return draw(prompts, seeds)
+                begun = [[first.at(uniform[candidate][slot])] for candidate, slot in drawn]
+            return draw(begun, seeds)
 
         wanted = sampling.numbers(job.slots, job.candidates)
         filled = sampling.fill(wanted, attempt, acceptable, most_attempts=MOST_ATTEMPTS)
     rows, longest = SampleRows(job.data / TOKENIZER), job.parameters.context - 2  # BOS and EOS
-    rows.write([rows.of(sample, longest) for sample in filled.samples], job.output)
+    if given is None:
+        rows.write([rows.of(sample, longest) for sample in filled.samples], job.output)
+    else:
+        continued = [
+            rows.of_continuation(
+                sample,
+                given.of_slots[number % sampling.CANDIDATE],
+                longest,
+                kept=job.parameters.keep_prompt,
+            )
+            for number, sample in zip(wanted, filled.samples, strict=True)
+        ]
+        rows.write(continued, job.output, prompts=True)
+    about = (
+        {} if given is None else {"prompts": {"documents": given.documents, "short": given.short}}
+    )
     return {
-        "backend": sampling.backend(job.parameters.backend),
+        **about,
+        "backend": sampling.backend(job.parameters.backend, decoding.beams),
         "drawn": filled.drawn,
         "acceptance_rate": filled.acceptance_rate,
         "truncated": sum(not sample.ended for sample in filled.samples),
@@ -129,9 +158,27 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
 
 def score(job: ScoreJob[Parameters]) -> NDArray[np.float64]:
     """Score samples by the built-in grammar, or as texts of any kind."""
+    continued = prompted(job.parameters)
     if job.name == "grammatical":
-        return scores.of_texts(job.samples, lambda text: stories.parse(text) is not None)
-    return scores.of_any_text(job.name, job.samples, job.model)
+        texts = (
+            text
+            for table in tokens.read(job.samples, columns=_columns(continued))
+            for text in _texts(table, job.data, continued)
+        )
+        return np.array([stories.parse(text) is not None for text in texts], dtype=np.float64)
+    return scores.of_any_text(job.name, job.samples, job.model, prompted=continued)
+
+
+def _columns(continued: Prompted | None) -> Sequence[str]:
+    return tokens.COLUMNS if continued is None else continued.columns
+
+
+def _texts(samples: pa.Table, data: Path, continued: Prompted | None) -> list[str]:
+    """Return the texts of samples, with the prompts that samples continue."""
+    if continued is None or continued.kept:
+        return list(samples["text"].to_pylist())
+    rows = SampleRows(data / TOKENIZER)
+    return [rows.text(ids) for ids in continued.whole(samples)["tokens"].to_pylist()]
 
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
@@ -152,16 +199,21 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
         )
     if job.shards:
         known = job.parameters.data == "stories"
-        samples = shards_of_text.first(job.shards, job.parameters.judged)
+        continued = prompted(job.parameters)
+        samples = shards_of_text.first(job.shards, job.parameters.judged, _columns(continued))
         metrics |= shards_of_text.metrics(
             samples,
             job.shards,
             job.selections,
             job.data / TEST,
             stories.log_probability if known else None,
+            prompted=continued,
         )
         if known:
-            metrics |= of_stories(samples["text"].to_pylist())
+            found_of = of_stories(_texts(samples, job.data, continued))
+            # A prompt tells the plot of its story, which is therefore not the model's choice.
+            names = found_of if continued is None else ("grammatical_share",)
+            metrics |= {name: found_of[name] for name in names}
     return metrics
 
 

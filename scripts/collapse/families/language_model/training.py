@@ -1,4 +1,4 @@
-"""Train a language model from scratch on packed documents."""
+"""Train a language model on packed documents."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def train(
     test: Iterable[pa.Table],
     tokenizer: Path,
 ) -> dict[str, Any]:
-    """Train a newly initialised model and save it in the format of Hugging Face.
+    """Train a new model, or that before, and save it in the format of Hugging Face.
 
     Returns
     -------
@@ -47,9 +47,7 @@ def train(
             lambda epoch: job.step.stream(f"order of epoch {epoch}"),
             whole=ranks.device.type == "cuda",
         )
-        network = models.initialised(
-            job.parameters.model, job.parameters.vocabulary, job.step.integer("initialisation")
-        )
+        network = _starting(job)
         optimisation = _optimisation(job.step, job.parameters, packer.steps_per_epoch)
         noise = job.step.integer("noise")
         curve = trainer.train(
@@ -69,6 +67,14 @@ def train(
         "steps": optimisation.steps,
         "curve": [point._asdict() for point in curve],
     }
+
+
+def _starting(job: TrainJob[Parameters]) -> Any:
+    """Return the model that the training starts from."""
+    if job.previous is not None:
+        return checkpoints.read(job.previous)
+    seed = job.step.integer("initialisation")
+    return models.initialised(job.parameters.model, job.parameters.vocabulary, seed)
 
 
 def _optimisation(step: Step, parameters: Parameters, steps_per_epoch: int) -> Optimisation:

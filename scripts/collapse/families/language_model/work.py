@@ -71,7 +71,8 @@ class LanguageModelWork(Workload["Parameters"]):
         longest = self.parameters.fixed_length or min(
             self.parameters.context - 1, LONGEST * self.length
         )
-        drawn = self.network.sampling(samples * DRAWN, self.length, longest)
+        rows = samples * DRAWN * (self.parameters.beams or 1)
+        drawn = self.network.sampling(rows, self.length, longest)
         return drawn + Work(core=samples * text_work.SAMPLE)
 
     def evaluate(self, samples: int, trained: int) -> Work:

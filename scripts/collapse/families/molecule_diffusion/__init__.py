@@ -243,6 +243,7 @@ FAMILY = Family(
     iterative=Iterative(
         module="collapse.families.molecule_diffusion.steps",
         wants_gpu=True,
+        starts_from_models=True,
         versions={"prepare": 2, "train": 2, "generate": 2, "evaluate": 2},
         has_dataset=True,
         pictures="collapse.families.molecule_diffusion.pictures",

@@ -40,8 +40,8 @@ def save(network: DualEncoder, folder: Path) -> None:
     save_file(_weights(network.cpu()), folder / WEIGHTS)
 
 
-def load(folder: Path) -> Any:
-    """Return a network for evaluation, on the GPU if there is one.
+def read(folder: Path) -> DualEncoder:
+    """Read a network, on the CPU.
 
     Raises
     ------
@@ -52,7 +52,12 @@ def load(folder: Path) -> Any:
         shape = Architecture(**json.loads((folder / CONFIGURATION).read_text(encoding="utf-8")))
         network = DualEncoder(shape)
         _set(network, load_file(folder / WEIGHTS))
-    return network.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    return network
+
+
+def load(folder: Path) -> Any:
+    """Return a network for evaluation, on the GPU if there is one; see `read`."""
+    return read(folder).to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
 
 def _weights(network: DualEncoder) -> dict[str, Tensor]:

@@ -68,7 +68,7 @@ def prepare(job: StepJob[Parameters]) -> Prepared:
 
 
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
-    """Train a newly initialised network."""
+    """Train a newly initialised network, or that of the iteration before."""
     from collapse.families.molecule_diffusion import training
 
     return training.train(

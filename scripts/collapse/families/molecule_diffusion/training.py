@@ -36,7 +36,9 @@ def train(
     test: Conformations,
     weights: NDArray[np.float64] | None = None,
 ) -> dict[str, Any]:
-    """Train a newly initialised network and save it; ``weights`` are those of `Denoising`.
+    """Train a newly initialised network, or that of the iteration before, and save it.
+
+    ``weights`` are those of `Denoising`.
 
     Returns
     -------
@@ -44,7 +46,11 @@ def train(
         Numbers of parameters, conformations and training steps, and the learning curve.
     """
     with distributed.joined() as ranks:
-        network = checkpoint.initialised(job.parameters.model, job.step.integer("initialisation"))
+        if job.previous is not None:
+            network = checkpoint.read(job.previous)
+        else:
+            seed = job.step.integer("initialisation")
+            network = checkpoint.initialised(job.parameters.model, seed)
         task = Denoising(
             network,
             conformations,

@@ -188,6 +188,7 @@ FAMILY = Family(
     iterative=Iterative(
         module="collapse.families.vae.steps",
         wants_gpu=True,
+        starts_from_models=True,
         versions={"evaluate": 2},
         has_dataset=True,
         pictures="collapse.families.vae.pictures",

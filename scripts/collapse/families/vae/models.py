@@ -168,8 +168,8 @@ def save(network: VAE, directory: Path) -> None:
     files.write_text(directory / CONFIGURATION, json.dumps(content, indent=1) + "\n")
 
 
-def load(directory: Path) -> VAE:
-    """Load a checkpoint for evaluation, on a GPU if there is one.
+def read(directory: Path) -> VAE:
+    """Read a checkpoint, on the CPU.
 
     Raises
     ------
@@ -184,8 +184,13 @@ def load(directory: Path) -> VAE:
         shape = Architecture(**{**content, "widths": tuple(content["widths"])})
         network = VAE(shape, noise)
         network.load_state_dict(safetensors.torch.load_file(directory / WEIGHTS))
+    return network
+
+
+def load(directory: Path) -> VAE:
+    """Load a checkpoint for evaluation, on a GPU if there is one; see `read`."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return arranged(network, device).eval()
+    return arranged(read(directory), device).eval()
 
 
 def latents(seed: int, slots: range | Sequence[int], dimensions: int) -> NDArray[np.float32]:

@@ -40,7 +40,7 @@ NEAREST_AMONG = 1000
 
 
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
-    """Train a newly initialised model."""
+    """Train a newly initialised model, or the model of the iteration before."""
     from collapse.families.vae import training
 
     details = _details(job.data)

@@ -1,4 +1,4 @@
-"""Training a variational autoencoder from scratch on stored images."""
+"""Training a variational autoencoder on stored images."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def train(
     test: Images,
     weights: NDArray[np.float64] | None = None,
 ) -> dict[str, Any]:
-    """Train a newly initialised model and save it.
+    """Train a newly initialised model, or the model of the iteration before, and save it.
 
     Parameters
     ----------
@@ -75,9 +75,11 @@ def train(
             noise_of=lambda number: noise + number,
             weights=weights,
         )
-        network = models.initialised(
-            layout, job.parameters.noise, job.step.integer("initialisation")
-        )
+        if job.previous is not None:
+            network = models.read(job.previous)
+        else:
+            seed = job.step.integer("initialisation")
+            network = models.initialised(layout, job.parameters.noise, seed)
         optimisation = _optimisation(job.parameters, batches.steps_per_epoch)
         curve = trainer.train(
             Fitting(models.arranged(network, ranks.device), batches, test),

@@ -204,13 +204,15 @@ class _Steps:
         made = branch.training_set(t)
         yield made, self._job("assemble", Work(), before, size=RECORD)
         last = t == experiment.iterations
+        continues = t > 1 and branch.regime.starts_from_previous
+        previous = [branch.model(t - 1)] if continues else []
         kept = experiment.keep_models == "all" or (experiment.keep_models == "last" and last)
         yield (
             branch.model(t),
             self._job(
                 "train",
                 workload.train(trained, t),
-                [made, *data],
+                [made, *data, *previous],
                 gpus=experiment.gpus,
                 size=workload.model_bytes if kept else 0.0,
             ),

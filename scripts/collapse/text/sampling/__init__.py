@@ -1,8 +1,9 @@
 """Sampling text from a causal language model in Hugging Face format, with a seed per sample.
 
 Two backends have one interface: vLLM, for GPUs, and the ``generate`` of transformers, which
-runs everywhere. Both draw from the model's whole distribution at the given temperature,
-whatever the checkpoint's ``generation_config.json`` says, and both draw the noise of a sample
+runs everywhere. Both draw from the model's distribution at the given temperature, whole or
+truncated as asked, whatever the checkpoint's ``generation_config.json`` says, and both draw the
+noise of a sample
 from that sample's seed alone. The other samples of a batch therefore affect a sample only
 through the rounding of the model's arithmetic (of the order of 1e-7 in 32 bits). The two
 backends agree in distribution, not sample by sample.
@@ -54,21 +55,24 @@ MOST_SLOTS = 2**26
 CANDIDATE, _APART = 2**40, 0x9E3779B97F4A7C15
 
 
-def backend(name: str) -> Backend:
+def backend(name: str, beams: int | None = None) -> Backend:
     """Return the backend of a name; ``auto`` is vLLM if it is installed and a GPU is present.
 
     On a CPU vLLM takes up to half a minute to start, and then generates the samples of small
-    models hardly faster than transformers.
+    models hardly faster than transformers. Its beam search takes the end of a text from a
+    tokenizer, without which models are opened here, so transformers searches with ``beams``.
 
     Raises
     ------
     SamplingError
-        If the name is unknown, or vLLM is asked for and not installed.
+        If the name is unknown, or vLLM is asked for and not installed, or asked for beams.
     """
     installed = importlib.util.find_spec("vllm") is not None
     if name == "auto":
-        return "vllm" if installed and _gpu() else "transformers"
+        return "vllm" if installed and beams is None and _gpu() else "transformers"
     if name == "vllm":
+        if beams is not None:
+            raise SamplingError("backend: found vllm, expected auto or transformers with beams")
         if not installed:
             raise SamplingError(
                 "backend: vllm is not installed here; install envs/locks/gpu.txt (on a CPU "
@@ -119,7 +123,7 @@ def opened(
     prompt whose seeds agree in them are copies. Of n random seeds n²/2³³ pairs agree (one at
     93,000 samples, 500 at 2 million); of seeds that count upwards within a shard none does.
     """
-    chosen = backend(name)
+    chosen = backend(name, decoding.beams)
     _check(Path(model), decoding)
     module: Any = importlib.import_module(f"collapse.text.sampling.by_{chosen}")
     with module.opened(Path(model), decoding, batch) as draw:

@@ -57,21 +57,25 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Backend]:
     if loading["missing_keys"]:  # these weights would be random
         raise remedies.damaged(model, f"no weights for {sorted(loading['missing_keys'])[0]}")
     ends = None if decoding.ignore_end else decoding.end
+    batch = max(1, batch // (decoding.beams or 1))  # every beam is a row
 
     def draw(rows: list[list[int]], seeds: list[int]) -> list[Sample]:
         given = torch.tensor(rows, device=device)
         start = given.shape[1]
         length = decoding.max_tokens + 1 - start
         processors = []
-        if decoding.temperature:
+        if decoding.is_random:
             noise = np.stack([np.random.default_rng(seed).random(length) for seed in seeds])
-            processors = [_Draw(torch.from_numpy(noise).to(device), start, decoding.temperature)]
+            uniforms = torch.from_numpy(noise).to(device)
+            processors = [_Draw(uniforms, start, decoding.temperature, _truncations(decoding))]
         output = network.generate(
             given,
             attention_mask=torch.ones_like(given),  # if BOS is EOS, it would count as padding
             generation_config=transformers.GenerationConfig(
                 do_sample=False,
                 max_new_tokens=length,
+                min_new_tokens=1 if decoding.beams and not decoding.ignore_end else None,
+                num_beams=decoding.beams or 1,
                 eos_token_id=ends,
                 pad_token_id=decoding.end,
             ),
@@ -109,6 +113,18 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Backend]:
             torch.cuda.empty_cache()
 
 
+def _truncations(decoding: Decoding) -> list[Any]:
+    """Return what excludes all tokens but the most probable ones, from logits, in turn."""
+    from collapse.text.library import transformers
+
+    found = []
+    if decoding.top_k is not None:
+        found.append(transformers.TopKLogitsWarper(decoding.top_k))
+    if decoding.top_p is not None and decoding.top_p < 1:
+        found.append(transformers.TopPLogitsWarper(decoding.top_p))
+    return found
+
+
 class _Draw:
     """Draws the next token of each row, for a ``generate`` that takes the most probable.
 
@@ -124,12 +140,17 @@ class _Draw:
         Number of tokens of each row before the first that is drawn.
     temperature : float
         Divisor of the logits.
+    truncations : sequence of callable
+        Take the logits at the temperature, and exclude tokens (`_truncations`).
     """
 
-    def __init__(self, uniforms: Any, start: int, temperature: float) -> None:
+    def __init__(
+        self, uniforms: Any, start: int, temperature: float, truncations: Sequence[Any] = ()
+    ) -> None:
         self.uniforms = uniforms
         self.start = start
         self.temperature = temperature
+        self.truncations = truncations
         self._finite = (uniforms[0, 0] >= 0).clone()
 
     @property
@@ -142,7 +163,10 @@ class _Draw:
         import torch
 
         highest, mode = scores.max(dim=1, keepdim=True)
-        weights = scores.sub_(highest).div_(self.temperature).exp_()
+        scores.sub_(highest).div_(self.temperature)
+        for truncation in self.truncations:
+            scores = truncation(input_ids, scores)
+        weights = scores.exp_()
         cumulative = weights.cumsum(dim=1, dtype=torch.float64)
         total = cumulative[:, -1:]
         self._finite &= total.isfinite().all()

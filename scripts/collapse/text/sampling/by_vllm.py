@@ -88,6 +88,8 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Backend]:
         def request(prompt: Sequence[int], seed: int) -> Any:
             return vllm.SamplingParams(
                 temperature=decoding.temperature,
+                top_k=decoding.top_k or 0,
+                top_p=1.0 if decoding.top_p is None else decoding.top_p,
                 seed=seed % 2**32,
                 max_tokens=decoding.max_tokens - len(prompt),
                 stop_token_ids=None if decoding.ignore_end else [decoding.end],

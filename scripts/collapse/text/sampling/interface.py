@@ -50,6 +50,15 @@ class Decoding:
         Token ids of BOS, which precedes every prompt, and of EOS. They may be the same.
     ignore_end : bool
         Whether EOS is a token like any other, so that samples have exactly ``max_tokens``.
+    top_k : int or None
+        Number of most probable tokens among which one is drawn; None for all.
+    top_p : float or None
+        Total probability, at the temperature, of the most probable tokens of these among which one
+        is drawn; None for 1.
+    beams : int or None
+        Number of beams of a beam search, by which no token is drawn; None for none. Of what it
+        finds it takes the text whose tokens have the highest mean log-probability, of one token at
+        least, because an empty one could not be drawn again.
 
     Raises
     ------
@@ -62,6 +71,14 @@ class Decoding:
     begin: int
     end: int
     ignore_end: bool = False
+    top_k: int | None = None
+    top_p: float | None = None
+    beams: int | None = None
+
+    @property
+    def is_random(self) -> bool:
+        """Whether tokens are drawn, so that a sample depends on its seed."""
+        return self.temperature > 0 and self.beams is None
 
     def __post_init__(self) -> None:
         if self.temperature != 0 and not LOWEST_TEMPERATURE <= self.temperature < float("inf"):
