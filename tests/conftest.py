@@ -11,6 +11,9 @@ from hypothesis import settings
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
+# Processes that tests start keep the package compiled for each other, as they do for users.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A shell makes its background processes ignore Ctrl-C, which processes that tests start inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

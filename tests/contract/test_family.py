@@ -561,18 +561,26 @@ def test_steps_that_run_again_end_in_the_same_bytes(name, loop, monkeypatch):
 
 
 @TRAINED
-def test_two_ranks_train_what_one_does(name, loop):
-    """Each takes half of every batch; their sums of gradients round differently."""
-    alone = record_of(loop.chain(), 1)["curve"]
-    loop.train(1, ranks=2)
-    together = record_of(loop.chain(), 1)["curve"]
-    assert len(alone) == len(together) > 1
-    for one, two in zip(alone, together, strict=True):
+def test_parts_of_batches_train_what_whole_ones_do(name, loop, monkeypatch):
+    """Ranks are given such parts, and the sum of their losses has to be that of the batch."""
+    trainer = pytest.importorskip("collapse.training.trainer")
+    train, whole = trainer.train, record_of(loop.chain(), 1)["curve"]
+
+    def in_parts(task, optimisation, *others, **options):
+        return train(task, replace(optimisation, micro_batch=3), *others, **options)
+
+    monkeypatch.setattr(trainer, "train", in_parts)
+    loop.train(1)
+    parts = record_of(loop.chain(), 1)["curve"]
+    assert len(parts) == len(whole) > 1
+    for one, two in zip(whole, parts, strict=True):
         assert two == pytest.approx(one, rel=2e-5)
+    assert parts != whole
 
 
 @TRAINED
 def test_a_weighted_training_resumes_and_is_the_same_in_two_ranks(name, loop, monkeypatch):
+    """Each rank takes half of every batch; their sums of gradients round differently."""
     chain = loop.chain()
     plain, path = record_of(chain, 2)["curve"], chain.training_set(2)
     found, sources = manifest.read_training_set(path), []
