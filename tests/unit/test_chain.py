@@ -113,7 +113,7 @@ def test_a_specification_survives_being_written():
 @pytest.mark.parametrize(("family", "dimension"), [("gaussian", 20), ("linear_regression", 3)])
 def test_memory_is_bounded_whatever_the_number_of_seeds(family, dimension, regime, monkeypatch):
     monkeypatch.setattr(closed_form, "MEMORY", 1_000_000)
-    spec = specification(family, {"dimension": dimension}, regime, 60, (60,), samples=50)
+    spec = specification(family, {"dimension": dimension}, regime, 30, (30,), samples=50)
     tracemalloc.start()
     try:
         run_chain(spec, range(60))

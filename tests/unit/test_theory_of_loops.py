@@ -241,7 +241,7 @@ def test_curation_tends_to_the_density_times_the_exponential_of_the_reward():
         **ALONE,
         select={"score": "reward", "rule": "softmax", "temperature": 4.0, "candidates": 400},
     )
-    found = run("gaussian", curated, 3000, 5, 8, dimension=2, target=1.5, variance=2.0)
+    found = run("gaussian", curated, 1500, 5, 8, dimension=2, target=1.5, variance=2.0)
     limit = selection.curated_gaussian(2.0, 1.5, 4.0, 5)
     np.testing.assert_allclose(found["trace_ratio"].mean(axis=0), limit.variance / 2, rtol=0.03)
     error = found["squared_error_of_mean"].mean(axis=0)[1:]
