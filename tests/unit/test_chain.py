@@ -109,8 +109,8 @@ def test_a_specification_survives_being_written():
         assert ChainSpec.parse(spec.as_dict()) == spec
 
 
-@pytest.mark.parametrize("regime", ["accumulate", "accumulate-subsample", "window in a budget"])
-@pytest.mark.parametrize(("family", "dimension"), [("gaussian", 20), ("linear_regression", 3)])
+@pytest.mark.parametrize("regime", ["accumulate-subsample", "window in a budget"])
+@pytest.mark.parametrize(("family", "dimension"), [("gaussian", 20), ("linear_regression", 15)])
 def test_memory_is_bounded_whatever_the_number_of_seeds(family, dimension, regime, monkeypatch):
     monkeypatch.setattr(closed_form, "MEMORY", 1_000_000)
     spec = specification(family, {"dimension": dimension}, regime, 30, (30,), samples=50)
