@@ -503,7 +503,12 @@ def test_scores_are_numbers_that_are_worse_of_what_is_worse(name, loop):
 def test_what_is_lost_or_cut_short_is_one_line_with_its_remedy(name, which, loop):
     """Whichever file of a checkpoint or of the real data it is, in whichever step reads it."""
     folder = Path(loop.chain().model(1) if which == "checkpoint" else loop.data or "none")
-    does = [loop.evaluate, loop.generate] + [loop.train] * (which == "real data")
+    given = {"model": loop.chain().model(1), "data": loop.data, "start": 0, "stop": 1}
+
+    def generate(t):
+        steps.generate("part.parquet", "part.json", loop.step(t, "generation"), **given)
+
+    does = [loop.evaluate, generate] + [loop.train] * (which == "real data")
     remedy = f"; make it again with: snakemake --profile profiles/local --force {folder}"
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     assert files or loop.data is None
