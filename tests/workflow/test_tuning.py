@@ -65,7 +65,7 @@ def test_experiments_share_a_base(ran):
     both = {"tuning": CHAINS, "other": other}
     assert "base" not in ran.steps_planned("results/other/metrics.nc", **both)
     anew = {
-        name: {**one, "settings": {**one["settings"], "base_stories": 50}}
+        name: {**one, "settings": {**one["settings"], "base_stories": 150}}
         for name, one in both.items()
     }
     counted = ran.steps_planned(TUNING, "results/other/metrics.nc", **anew)
