@@ -11,13 +11,20 @@ from hypothesis import settings
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
+# Processes that tests start keep the package compiled for each other, as they do for users.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A shell makes its background processes ignore Ctrl-C, which processes that tests start inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
-    """Put files that train something before other unit tests, so that none is left at the end."""
-    slow = {item.path for item in items if "one_thread" in item.fixturenames}
+    """Put unit tests that train or simulate much before others, so that none is left at the end."""
+    slow = {
+        item.path
+        for item in items
+        if "one_thread" in item.fixturenames or item.path.name.startswith("test_theory_")
+    }
     items.sort(key=lambda item: item.path.parent.name == "unit" and item.path not in slow)
 
 

@@ -4,6 +4,7 @@ Nothing of this project is imported before the fork, so that a run reads the pro
 """
 
 import atexit
+import gc
 import json
 import os
 import subprocess
@@ -36,12 +37,18 @@ def server() -> subprocess.Popen[str]:
 
 
 def serve() -> None:
-    import nbformat  # noqa: F401 - which Snakemake imports for any script
-    import smart_open  # noqa: F401 - with which it reads the rules
+    # What Snakemake imports to read the rules, and for any script; and what the rules import.
+    import nbformat  # noqa: F401
+    import netCDF4  # noqa: F401
+    import pydantic  # noqa: F401
+    import ruamel.yaml  # noqa: F401
+    import smart_open  # noqa: F401
     import snakemake.cli
-    import xarray  # noqa: F401 - which the rules import
+    import xarray  # noqa: F401
 
     snakemake.cli.parse_args([])  # which imports Snakemake's plugins
+    gc.collect()
+    gc.freeze()  # else every fork visits, and so copies, all of this memory
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

@@ -356,6 +356,8 @@ class LogisticRegression:
             left = counts * (labels - mean) / root
             step = np.linalg.lstsq(rows * root[:, None], left, rcond=None)[0]
             self.weights = self.weights + step
+            if np.abs(step).max() < 1e-10:  # the next one would be its square
+                break
 
     def start(self, labels):
         return 0.0

@@ -1,6 +1,7 @@
 """One driver a working directory, what it leaves, and what it looks at; without SLURM."""
 
 import os
+import runpy
 import subprocess
 import sys
 from dataclasses import replace
@@ -204,40 +205,48 @@ def test_doctor_knows_what_a_study_takes_from_the_hub(monkeypatch, tmp_path):
     assert 'huggingface_hub.snapshot_download("c/d")' in found.remedy
 
 
-def launched(directory, *arguments, **variables):
-    """Run the launcher, and return its status and the lines of what it printed as an error."""
-    done = subprocess.run(
-        [sys.executable, PROJECT / "scripts" / "launch.py", "--directory", directory, *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **variables},
-    )
-    return done.returncode, done.stderr.splitlines()
+@pytest.fixture
+def launched(monkeypatch, capsys):
+    """Return the function that runs the launcher in this process, and returns its error."""
+
+    def launch(directory, *arguments, **variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        script = str(PROJECT / "scripts" / "launch.py")
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        monkeypatch.setattr(sys, "argv", [script, "--directory", str(directory), *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            runpy.run_path(script, run_name="__main__")
+        assert capsys.readouterr().err == ""
+        return stopped.value.code
+
+    return launch
 
 
-def test_a_driver_that_sbatch_refuses_is_told_in_one_line(tmp_path):
+def test_a_driver_that_sbatch_refuses_is_told_in_one_line(tmp_path, launched):
     commands = tmp_path / "bin"
     commands.mkdir()
     for name in ("sbatch", "srun"):
         (commands / name).write_text("#!/bin/sh\necho 'sbatch: error: no such account' >&2; exit 1")
         (commands / name).chmod(0o755)
     path = os.pathsep.join([str(commands), os.environ["PATH"]])
-    found = launched(tmp_path, "--unchecked", PATH=path)
-    assert found == (1, ["error: the driver can't be submitted: sbatch: error: no such account"])
+    said = launched(tmp_path, "--unchecked", PATH=path)
+    assert said == "error: the driver can't be submitted: sbatch: error: no such account"
     assert not (tmp_path / driver_lock.LOCK).exists()
 
 
 @pytest.mark.parametrize("where", ["slurm", "local"])
-def test_a_home_that_cannot_be_written_is_told_in_one_line(tmp_path, where):
+def test_a_home_that_cannot_be_written_is_told_in_one_line(tmp_path, launched, where):
     arguments = ("--cluster", where, "--unchecked")
-    status, (line,) = launched(tmp_path, *arguments, HOME="/dev/null", XDG_CACHE_HOME="")
-    assert status == 1 and "can't be written" in line and "set XDG_CACHE_HOME" in line
+    said = launched(tmp_path, *arguments, HOME="/dev/null", XDG_CACHE_HOME="")
+    assert said.startswith("error: ") and "can't be written" in said and "\n" not in said
+    assert "set XDG_CACHE_HOME" in said
 
 
-def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path):
+def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path, launched):
     (tmp_path / "file").write_text("")
-    status, (line,) = launched(tmp_path / "file" / "here", "--unchecked")
-    assert status == 1 and line.startswith("error: ") and "Not a directory" in line
+    said = launched(tmp_path / "file" / "here", "--unchecked")
+    assert said.startswith("error: ") and "Not a directory" in said and "\n" not in said
 
 
 def test_a_file_system_without_hard_links_has_locks_too(lock, monkeypatch):

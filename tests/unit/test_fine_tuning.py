@@ -40,7 +40,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 SETTINGS = {
     "pairs": 300,
     "test_pairs": 100,
-    "base_stories": 300,
+    "base_stories": 150,
     "vocabulary": 400,
     "epochs": 8.0,
     "batch": 8,

@@ -112,8 +112,8 @@ def test_weights_that_are_off_by_a_percent_disagree_with_the_share(monkeypatch, 
 @pytest.mark.parametrize("off", [0.975, 1.025])
 def test_a_fit_that_weighs_wrongly_is_seen(off):
     wrong, right = (Regime(**HE, weigh={"real": 0.2 * one}) for one in (off, 1.0))
-    found = run("gaussian", wrong, 20, 150, 300, dimension=50)["squared_error_of_mean"]
-    expected = 50 * pairs.variance_fractions(right, 20, 150).squared_error
+    found = run("gaussian", wrong, 20, 150, 400, dimension=16)["squared_error_of_mean"]
+    expected = 16 * pairs.variance_fractions(right, 20, 150).squared_error
     gap = (found / expected).mean(axis=1) - 1
     assert abs(gap.mean()) > 3 * gap.std() / np.sqrt(len(gap))
 
@@ -241,7 +241,7 @@ def test_curation_tends_to_the_density_times_the_exponential_of_the_reward():
         **ALONE,
         select={"score": "reward", "rule": "softmax", "temperature": 4.0, "candidates": 400},
     )
-    found = run("gaussian", curated, 3000, 5, 8, dimension=2, target=1.5, variance=2.0)
+    found = run("gaussian", curated, 1500, 5, 8, dimension=2, target=1.5, variance=2.0)
     limit = selection.curated_gaussian(2.0, 1.5, 4.0, 5)
     np.testing.assert_allclose(found["trace_ratio"].mean(axis=0), limit.variance / 2, rtol=0.03)
     error = found["squared_error_of_mean"].mean(axis=0)[1:]

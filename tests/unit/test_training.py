@@ -499,15 +499,6 @@ def in_ranks(monkeypatch):
     return launch
 
 
-def test_two_ranks_are_as_one(tmp_path, in_ranks):
-    """Of 15 rows the ranks have 8 and 7, of other weights, in 3 micro-batches each."""
-    toy = {"dropout": 0.0, "rows": 15}
-    in_ranks(tmp_path / "two", 2, plan={"micro_batch": 3}, toy=toy)
-    (found,) = saved(tmp_path / "two")
-    one = run(tmp_path / "one", task=Toy(**toy))
-    assert_close((found["model"], found["curve"]), one, rtol=1e-5)
-
-
 def test_ranks_without_a_row_and_stopped_together(tmp_path, in_ranks):
     state = tmp_path / "state"
 

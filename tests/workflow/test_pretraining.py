@@ -27,7 +27,7 @@ EXPERIMENT = {
         "documents": 200,
         "test_documents": 60,
         "vocabulary": 400,
-        "epochs": 5.0,
+        "epochs": 2.0,
         "truncated": "keep",  # models with little training seldom generate EOS
         "curve_points": 3,
     },
@@ -133,26 +133,15 @@ def test_a_changed_study_runs_only_what_is_missing(ran, change):
 # Interruptions.
 
 
-def draws(job):
-    """Tell whether a process has loaded the library safetensors, and so opened a model."""
-    return "safetensors" in Path(f"/proc/{job}/maps").read_text()
-
-
-def test_interrupted_steps_end_in_the_same_files(ran, tmp_path):
-    """The run gets SIGTERM in the middle of training, then kill -9 there and while sampling."""
+def test_interrupted_trainings_end_in_the_same_model(ran, tmp_path):
+    """The run gets SIGTERM in the middle of training, then kill -9 there."""
     torch = pytest.importorskip("torch")
-    workflow = Workflow(tmp_path / "copy", "step")
-    shutil.copytree(ran.directory, workflow.directory)
-    workflow.write(lm=EXPERIMENT)
+    workflow = copied(ran, tmp_path / "copy", EXPERIMENT)
     iteration = "results/lm/samples=120/real/seed0/iter1"
-    target, shards = f"{iteration}/training.json", iteration.replace("lm/", "lm/temperature=1.0__")
-    shard = f"{shards}/synthetic/0-120.parquet"
-    folder, shard_file = workflow.directory / iteration, workflow.directory / shard
+    target, folder = f"{iteration}/training.json", workflow.directory / iteration
     state = folder / ".training" / "training.pt"
-
-    kept = [folder / "model/model.safetensors", shard_file, folder / "model/config.json"]
-    kept.append(shard_file.with_suffix(".json"))
-    reference = {path: path.read_bytes() for path in kept}
+    kept = [folder / "model/model.safetensors", folder / "model/config.json"]
+    reference = [path.read_bytes() for path in kept]
     curve = json.loads((folder / "training.json").read_text())["curve"]
     shutil.rmtree(folder / "model")
     (folder / "training.json").unlink()
@@ -173,36 +162,38 @@ def test_interrupted_steps_end_in_the_same_files(ran, tmp_path):
 
     printed = workflow.run(target)
     assert "starting afresh" not in printed
-    assert kept[0].read_bytes() == reference[kept[0]]
+    assert [path.read_bytes() for path in kept] == reference
     found = json.loads((folder / "training.json").read_text())["curve"]
     assert found[0]["train_loss"] == 9.0 and found[1:] == curve
     assert not (folder / ".training").exists()
-
-    shard_file.unlink()
-    kept[3].unlink()
-    interrupted(workflow, shard, ".generate.py", signal.SIGKILL, draws)
-    assert not shard_file.exists()
-    workflow.run(shard)
-    assert {path: path.read_bytes() for path in kept} == reference
     assert not list(tmp_path.rglob("*.partial"))
+
+
+def copied(ran, directory, experiment):
+    """Return a copy of a run, of which each job holds a step, with another study."""
+    workflow = Workflow(directory, "step")
+    shutil.copytree(ran.directory, workflow.directory)
+    workflow.write(lm=experiment)
+    return workflow
 
 
 # The other backend.
 
 
-def test_vllm_goes_through_the_rules(tmp_path):
+def test_vllm_goes_through_the_rules(ran, tmp_path):
+    """With a model that is there; that all of a run's steps follow is tested above."""
     if importlib.util.find_spec("vllm") is None:
         pytest.skip("vLLM is not installed")
     settings = {**EXPERIMENT["settings"], "backend": "vllm", "start": "first-token"}
-    smaller = {"regimes": ["replace"], "iterations": 1, "samples": 30, "settings": settings}
-    workflow = Workflow.ran(tmp_path, DATASET, lm={**EXPERIMENT, **smaller})
-    dataset = xr.load_dataset(workflow.path("lm/metrics.nc"))
-    assert np.isfinite(dataset["test_cross_entropy"]).all()
-    (record,) = workflow.path("lm").rglob("synthetic/*.json")
+    workflow = copied(ran, tmp_path / "copy", {**EXPERIMENT, "settings": settings})
+    samples = "results/lm/temperature=1.0__samples=120/real/seed0/iter1/synthetic/0-120"
+    record, shard = (workflow.directory / f"{samples}.{kind}" for kind in ("json", "parquet"))
+    assert json.loads(record.read_text())["details"]["backend"] == "transformers"
+    assert workflow.planned(f"{samples}.parquet") == {"generate": 1}
+    workflow.run(f"{samples}.parquet")
     assert json.loads(record.read_text())["details"]["backend"] == "vllm"
-    table = parquet.read_table(record.with_suffix(".parquet"))
-    texts = table["text"].to_pylist()
-    assert len(texts) == len(set(texts)) == 30
+    texts = parquet.read_table(shard)["text"].to_pylist()
+    assert len(texts) == len(set(texts)) == 120
 
 
 # Bad input.
