@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
+import pictures
 from collapse.artifacts import identity
 from interrupting import killed
 from running import Workflow
@@ -26,6 +27,14 @@ UNKEPT = {
     "iterations": 2,
     "keep_models": "none",
     "grid": {"dimension": 2, "target": [0.0]},
+}
+IMAGES = {
+    "family": "vae",
+    "iterations": 2,
+    "seeds": 1,
+    "samples": 30,
+    "keep_models": "none",
+    "settings": {"epochs": 2.0, "batch": 16, "latent": 4, "curve_points": 2, "judged": 10},
 }
 DATASETS = ("results/loop/metrics.nc", "results/unkept/metrics.nc")
 POINT = "loop/dimension=2__samples=10"
@@ -231,22 +240,25 @@ def test_forced_chains_really_run(ran, tmp_path):
 
 def test_chains_start_from_the_model_before_and_keep_it_as_long(tmp_path):
     """Whatever a job holds; Snakemake removes the checkpoints of jobs of single steps."""
+    pytest.importorskip("torch")
     regimes = {name: {"keep_real": keep, "start": "previous"}
                for name, keep in (("one", True), ("two", False))}  # fmt: skip
-    plan = {**TEXT, "regimes": [*regimes]}
+    data = pictures.folder(tmp_path / "images", train=40, test=10, classes=("a", "b"))
+    plan = {**IMAGES, "regimes": [*regimes], "settings": {**IMAGES["settings"], "data": str(data)}}
+    dataset = "results/images/metrics.nc"
     found = []
     for job_holds in ("step", "chain"):
         workflow = Workflow(tmp_path / job_holds, job_holds)
         workflow.directory.mkdir()
-        workflow.write_with(regimes, text=plan)
-        workflow.run(DATASETS[1])
-        assert not list(workflow.path("text").rglob("model"))
-        assert workflow.planned(DATASETS[1]) == {}
-        found.append(xr.load_dataset(workflow.directory / DATASETS[1]).drop_attrs())
+        workflow.write_with(regimes, images=plan)
+        workflow.run(dataset)
+        assert not list(workflow.path("images").rglob("model"))
+        assert workflow.planned(dataset) == {}
+        found.append(xr.load_dataset(workflow.directory / dataset).drop_attrs())
         # With more iterations, all that nobody kept is trained again, that of iteration 1 once.
-        workflow.write_with(regimes, text={**plan, "iterations": 3})
+        workflow.write_with(regimes, images={**plan, "iterations": 3})
         jobs = {"chain": {"whole_chain": 3}, "step": {"train_unkept": 5}}[job_holds]
-        assert jobs.items() <= workflow.planned(DATASETS[1]).items()
+        assert jobs.items() <= workflow.planned(dataset).items()
     xr.testing.assert_identical(*found)
 
 
