@@ -41,7 +41,7 @@ test: $(VENV)/dev $(VENV)/models
 # the tests are skipped, or fail if CI=1.
 slurm-test: $(VENV)/dev $(VENV)/models
 	tests/slurm/cluster start $(VENV)/slurm
-	$(BIN)/python -m pytest tests/slurm; status=$$?; \
+	$(BIN)/python -m pytest tests/slurm --numprocesses 2 --dist worksteal; status=$$?; \
 	  tests/slurm/cluster stop $(VENV)/slurm; exit $$status
 
 doctor: $(VENV)/core
