@@ -92,9 +92,10 @@ def test_a_node_may_go_down(cluster, here, tell):
     """In a partition of its own, so that no job of another test is on the node."""
     cluster.begin_with(here.directory, CHAIN)
     cluster.strike("held", SMALL, "hold")
-    cluster.options += ["--set-resources", "chain:slurm_partition=spare"]
+    cluster.options += ["--set-resources", "chains:slurm_partition=spare"]
     driver = cluster.start()
     job = cluster.struck("held")
+    assert re.search(r"\bPartition=spare\b", slurm("scontrol", "show", "job", job))
     node = re.search(r"\bNodeList=(\w+)", slurm("scontrol", "show", "job", job))[1]
     # The node's processes are killed with it, and SLURM, which would wait five minutes, is told.
     os.kill(int((state_folder() / f"{node}.pid").read_text()), signal.SIGKILL)

@@ -34,7 +34,7 @@ def test_a_training_goes_on_wherever_it_was_stopped(tmp_path, ci, tell):
     cluster.begin_with(ci.directory, LAST, f"{POINT}/replace.nc")
     driver = cluster.start()
 
-    until(lambda: list(cluster.directory.glob(f"{LAST}/.training/*")))
+    until((cluster.faults / "trains").exists)
     (first,) = submissions(cluster.log.read_text(), CHAIN)
     slurm("scontrol", "update", f"JobId={first}", "TimeLimit=1")
     (second,) = until(lambda: submissions(cluster.log.read_text(), CHAIN)[1:])

@@ -4,7 +4,8 @@ $FAULTS is a folder with a file <name>.fault for each fault. The file has the wo
 command line must contain, the action, and how often it strikes. A file <name>.<number> shows that
 it struck the job of this number, and over.<number> that a job that is held may go on. While there
 is a file `slow`, every update of a training takes as many seconds longer as it says, and while
-there is a file `stay`, no step generates. The code of the project does not know of faults.
+there is a file `stay`, no step generates. A training that has made an update writes a file
+`trains`. The code of the project does not know of faults.
 """
 
 import importlib.abc
@@ -57,6 +58,7 @@ def slow_down(trainer) -> None:
         with suppress(FileNotFoundError):
             time.sleep(float((FAULTS / "slow").read_text()))
         advance(run, *arguments)
+        (FAULTS / "trains").touch()
 
     trainer._Run.advance = slowly
 
