@@ -37,7 +37,7 @@ test: $(VENV)/dev $(VENV)/models
 	$(BIN)/python -m pytest --numprocesses 2 \
 	  $(if $(value COVERAGE),--cov --cov-report=term:skip-covered --cov-report=xml)
 
-# This starts a cluster of two nodes. It needs root, and installs Debian packages. Without a cluster
+# This starts a cluster of four nodes. It needs root, and installs Debian packages. Without a cluster
 # the tests are skipped, or fail if CI=1.
 slurm-test: $(VENV)/dev $(VENV)/models
 	tests/slurm/cluster start $(VENV)/slurm

@@ -39,6 +39,7 @@ class OneStepExecutor(Executor):  # type: ignore[misc]  # the package has no typ
         if self.workflow.executor_settings.array_jobs:
             return command
         python = self.get_python_executable()
-        options = f"{get_cpu_setting(job, False)} {get_gpu_setting(job)} {get_node_setting(job)}"
+        on_gpus = bool(job.resources.get("gpu")) or "gpu" in job.resources.get("gres", "")
+        options = f"{get_cpu_setting(job, on_gpus)} {get_gpu_setting(job)} {get_node_setting(job)}"
         step = f"{python} {shlex.quote(str(Path(job_step.__file__)))} {options} --"
         return command.replace(f"{python} -m snakemake ", f"{step} {python} -m snakemake ", 1)
