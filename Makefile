@@ -37,11 +37,11 @@ test: $(VENV)/dev $(VENV)/models
 	$(BIN)/python -m pytest --numprocesses 2 \
 	  $(if $(value COVERAGE),--cov --cov-report=term:skip-covered --cov-report=xml)
 
-# This starts a cluster of two nodes. It needs root, and installs Debian packages. Without a cluster
+# This starts a cluster of four nodes. It needs root, and installs Debian packages. Without a cluster
 # the tests are skipped, or fail if CI=1.
 slurm-test: $(VENV)/dev $(VENV)/models
 	tests/slurm/cluster start $(VENV)/slurm
-	$(BIN)/python -m pytest tests/slurm; status=$$?; \
+	$(BIN)/python -m pytest tests/slurm --numprocesses 2 --dist worksteal; status=$$?; \
 	  tests/slurm/cluster stop $(VENV)/slurm; exit $$status
 
 doctor: $(VENV)/core

@@ -1,35 +1,56 @@
 """The undisturbed local run, the check for a cluster, and the lines printed after the tests."""
 
+import contextlib
+import fcntl
 import os
 import re
 import shutil
 import subprocess
-import time
 
 import pytest
 
 from collapse import study as studies
-from harness import CI
-from running import Workflow
+from harness import CI, CLUSTERS, locked, shared_folder, undisturbed
 
 LINES = []
 
 
 @pytest.fixture
-def tell():
+def tell(request):
     """Return a function that has a line printed after the tests."""
-    return LINES.append
+    return lambda line: request.node.user_properties.append(("SLURM", line))
+
+
+def pytest_runtest_logreport(report):
+    if report.when == "call":
+        LINES.extend(line for name, line in report.user_properties if name == "SLURM")
+
+
+@pytest.fixture(autouse=True)
+def the_cluster(request, tmp_path_factory):
+    """Share the cluster with tests of other processes, or have it alone (marker `alone`).
+
+    A test that wants it alone holds the door until the others have left, so that none enters.
+    """
+    folder = shared_folder(tmp_path_factory)
+    alone = request.node.get_closest_marker("alone")
+    with contextlib.ExitStack() as stack:
+        with locked(folder / "door.lock"):
+            stack.enter_context(
+                locked(folder / "tests.lock", fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            )
+        yield
+        while CLUSTERS:
+            CLUSTERS.pop().leave()
 
 
 @pytest.fixture(scope="session")
 def ci(tmp_path_factory):
     """Run the CI study without SLURM, and return its datasets and the seconds that they took."""
-    here = Workflow(tmp_path_factory.mktemp("here"))
-    here.study = CI
-    began = time.monotonic()
-    here.experiments = list(studies.load(CI).experiments)
-    here.run(*(f"results/{name}/metrics.nc" for name in here.experiments))
-    here.seconds = time.monotonic() - began
+    names = list(studies.load(CI).experiments)
+    targets = [f"results/{name}/metrics.nc" for name in names]
+    here = undisturbed(tmp_path_factory, "ci", CI, *targets)
+    here.experiments = names
     return here
 
 
@@ -37,6 +58,10 @@ def pytest_terminal_summary(terminalreporter):
     if LINES:
         terminalreporter.section("SLURM")
         terminalreporter.write_line("\n".join(LINES))
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "alone: nothing else may use the cluster meanwhile")
 
 
 def pytest_collection_modifyitems(items):

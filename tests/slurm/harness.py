@@ -1,6 +1,7 @@
 """A working directory whose jobs run on SLURM, and faults in these jobs."""
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -15,7 +16,41 @@ import xarray as xr
 from running import PROJECT, Workflow
 
 CI = PROJECT / "config" / "studies" / "ci.yaml"
+#: Those that a test has made.
+CLUSTERS = []
 LAUNCH = [sys.executable, str(PROJECT / "scripts" / "launch.py")]
+
+
+@contextlib.contextmanager
+def locked(path, how=fcntl.LOCK_EX):
+    """Hold the lock of a file, which other processes of the tests see."""
+    with path.open("w") as file:
+        fcntl.flock(file, how)
+        yield
+
+
+def shared_folder(factory):
+    """Return the folder that all processes of the tests share."""
+    own = factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+def undisturbed(factory, name, study, *targets):
+    """Return the working directory of a run without SLURM, which one process makes for all."""
+    shared = shared_folder(factory)
+    here, took = Workflow(shared / name), shared / f"{name}.seconds"
+    with locked(shared / f"{name}.lock"):
+        if not took.exists():
+            began = time.monotonic()
+            here.directory.mkdir()
+            if isinstance(study, dict):
+                here.write(**study)
+            else:
+                here.study.symlink_to(study)
+            here.run(*targets)
+            took.write_text(str(time.monotonic() - began))
+    here.seconds = float(took.read_text())
+    return here
 
 
 def slurm(*command):
@@ -86,6 +121,8 @@ class Cluster(Workflow):
 
     def __init__(self, directory, study, *options, look=2):
         super().__init__(directory)
+        self.drivers = []
+        CLUSTERS.append(self)
         self.study = study
         self.profile = PROJECT / "profiles" / "slurm"
         self.faults = directory / "faults"
@@ -114,13 +151,15 @@ class Cluster(Workflow):
         """Start a driver in a session of its own, so that it can be killed with its children."""
         self.log = self.directory / f"driver-{time.monotonic_ns()}.log"
         with self.log.open("w") as log:
-            return subprocess.Popen(
+            driver = subprocess.Popen(
                 command or self.command(),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self.environment,
                 start_new_session=True,
             )
+        self.drivers.append(driver)
+        return driver
 
     def finish(self, driver, seconds=600):
         """Wait for a driver to end with status 0, and return what it printed."""
@@ -133,13 +172,22 @@ class Cluster(Workflow):
         return printed
 
     def strike(self, name, matches, action, times=1):
-        """Prepare a fault for jobs that match: `exit`, `allocate`, or seconds of sleep."""
+        """Prepare a fault for jobs that match: `exit`, `allocate`, or `hold` until it is over."""
         (self.faults / f"{name}.fault").write_text(f"{matches}\n{action}\n{times}")
 
-    def struck(self, name):
-        """Wait for a fault, and return the number of the first job that it struck."""
-        found = until(lambda: list(self.faults.glob(f"{name}.[0-9]*")))
-        return str(min(int(path.suffix[1:]) for path in found))
+    def release(self, job):
+        """Let a job go on that a fault holds."""
+        (self.faults / f"over.{job}").touch()
+
+    def struck(self, name, times=1):
+        """Wait until a fault has struck, and return the job's number, or those of several."""
+
+        def jobs():
+            found = sorted(int(path.suffix[1:]) for path in self.faults.glob(f"{name}.[0-9]*"))
+            return [*map(str, found)] if len(found) >= times else []
+
+        found = until(jobs)
+        return found[0] if times == 1 else found
 
     def begin_with(self, done, *missing):
         """Copy the results of a finished run, except datasets and files that match globs."""
@@ -154,8 +202,11 @@ class Cluster(Workflow):
             for path in removed:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
-    def cancel(self):
-        """Cancel the jobs of this directory that are left in the queue."""
+    def leave(self):
+        """Kill the drivers that a failed test left, and cancel the jobs of this directory."""
+        for driver in self.drivers:
+            if driver.poll() is None:
+                kill(driver)
         for job in slurm("squeue", "--noheader", "--format=%i %Z").splitlines():
             number, place = job.split(" ", 1)
             if place.startswith(str(self.directory)):

@@ -45,6 +45,6 @@ def test_a_cluster_gives_the_numbers_of_a_laptop(tmp_path, ci, tell):
     tell(waiting.render(cluster.directory, study))
     text = waiting.of_experiment(cluster.directory, study, "language-model")
     steps = waiting.of_experiment(cluster.directory, study, "gaussian-steps")
-    # On cores that other tests shared it was 22 % and half a second.
-    assert text.share < 0.4
-    assert (steps.wall - steps.inside) / steps.steps < 2
+    # With five other processes on two cores it was 6 %, and 0.2 s.
+    assert text.share < 0.15
+    assert (steps.wall - steps.inside) / steps.steps < 1

@@ -15,15 +15,14 @@ from harness import (
     LAUNCH,
     Cluster,
     assert_same,
-    controller_away,
     kill,
     slurm,
     start_at_once,
     state,
     state_folder,
+    undisturbed,
     until,
 )
-from running import Workflow
 
 STUDY = {
     "gaussian": {
@@ -45,16 +44,13 @@ CHAIN = "results/gaussian/dimension=1__*/replace.nc"
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def here(tmp_path_factory):
     """Return the working directory of an undisturbed local run."""
-    here = Workflow(tmp_path_factory.mktemp("undisturbed"))
-    here.write(**STUDY)
-    here.run(*METRICS)
-    return here
+    return undisturbed(tmp_path_factory, "faults", STUDY, *METRICS)
 
 
 @pytest.fixture
-def cluster(tmp_path, undisturbed):
+def cluster(tmp_path, here):
     """Yield a working directory, and check its numbers against the undisturbed run at the end."""
     # A submission holds one job, so that each fault strikes a submission of its own.
     alone = (
@@ -63,17 +59,16 @@ def cluster(tmp_path, undisturbed):
         "--set-resources",
         "chains:mem_mb=500 * attempt",
     )
-    cluster = Cluster(tmp_path / "cluster", undisturbed.study, *METRICS, *alone)
+    cluster = Cluster(tmp_path / "cluster", here.study, *METRICS, *alone)
     yield cluster
-    cluster.cancel()
-    assert_same(cluster, undisturbed, STUDY)
+    assert_same(cluster, here, STUDY)
 
 
 def test_failing_jobs_are_run_again(cluster, tell):
     """In one run, jobs are cancelled, killed for memory, out of time, and end with status 1."""
-    cluster.strike("cancelled", SMALL, 300)
+    cluster.strike("cancelled", SMALL, "hold")
     cluster.strike("memory", LARGER, "allocate")
-    cluster.strike("time", LARGEST, 300)
+    cluster.strike("time", LARGEST, "hold")
     cluster.strike("exit", "whole_chain: iteration=2", "exit")
     driver = cluster.start()
     slurm("scontrol", "update", f"JobId={cluster.struck('time')}", "TimeLimit=1")
@@ -93,29 +88,25 @@ def test_failing_jobs_are_run_again(cluster, tell):
         tell(f"{what:<34} {ended}; submitted again by the profile's retries")
 
 
-def test_a_controller_and_a_node_may_go_down(cluster, undisturbed, tell):
-    cluster.begin_with(undisturbed.directory, CHAIN)
-    cluster.strike("slow", SMALL, 60)
+def test_a_node_may_go_down(cluster, here, tell):
+    """In a partition of its own, so that no job of another test is on the node."""
+    cluster.begin_with(here.directory, CHAIN)
+    cluster.strike("held", SMALL, "hold")
+    cluster.options += ["--set-resources", "chains:slurm_partition=spare"]
     driver = cluster.start()
-    job = cluster.struck("slow")
-    folder = state_folder()
-    with controller_away(30):
-        pass
-    assert state(job) == "RUNNING"
-    tell(f"{'slurmctld away for 30 s':<34} the job went on running, and the driver went on")
+    job = cluster.struck("held")
+    assert re.search(r"\bPartition=spare\b", slurm("scontrol", "show", "job", job))
     node = re.search(r"\bNodeList=(\w+)", slurm("scontrol", "show", "job", job))[1]
-    jobs = slurm("squeue", "--noheader", "--format=%i", "--nodelist", node).split()
     # The node's processes are killed with it, and SLURM, which would wait five minutes, is told.
-    os.kill(int((folder / f"{node}.pid").read_text()), signal.SIGKILL)
+    os.kill(int((state_folder() / f"{node}.pid").read_text()), signal.SIGKILL)
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            inside = process.environ().get("SLURM_JOB_ID") in jobs
-            if inside or any(f"[{one}." in " ".join(process.cmdline()) for one in jobs):
+            inside = process.environ().get("SLURM_JOB_ID") == job
+            if inside or f"[{job}." in " ".join(process.cmdline()):
                 process.kill()
     slurm("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
     try:
-        for one in jobs:
-            start_at_once(one)
+        start_at_once(job)
         cluster.finish(driver)
     finally:
         subprocess.run(["slurmd", "-N", node], check=True)
@@ -128,10 +119,10 @@ def test_a_controller_and_a_node_may_go_down(cluster, undisturbed, tell):
     tell(f"{'a node down':<34} SLURM ran the job again elsewhere, by the profile's slurm-requeue")
 
 
-def test_a_new_driver_goes_on_where_a_killed_one_was(cluster, undisturbed, tell):
+def test_a_new_driver_goes_on_where_a_killed_one_was(cluster, here, tell):
     """The driver is killed twice; its jobs are awaited the first time and cancelled the second."""
-    cluster.begin_with(undisturbed.directory, CHAIN)
-    cluster.strike("awaited", SMALL, 20)
+    cluster.begin_with(here.directory, CHAIN)
+    cluster.strike("awaited", SMALL, "hold")
     first = cluster.launch("--cluster", "debug")
     awaited = cluster.struck("awaited")
     second = subprocess.run(
@@ -150,11 +141,12 @@ def test_a_new_driver_goes_on_where_a_killed_one_was(cluster, undisturbed, tell)
     until(lambda: all(state(job.number) in ENDED for job in others))
     cluster.remove("results/steps/**/iter2", "results/steps/*/replace.nc")
     cluster.path("steps/metrics.nc").unlink(missing_ok=True)
-    cluster.strike("cancelled", "whole_chain: iteration=2", 300)
+    cluster.strike("cancelled", "whole_chain: iteration=2", "hold")
     driver = cluster.launch("--cluster", "debug", "--orphans", "await")
+    until(lambda: "waiting for" in cluster.log.read_text())
+    cluster.release(awaited)
     cancelled = cluster.struck("cancelled")
     printed = cluster.log.read_text()
-    assert "waiting for" in printed
     assert state(awaited) == "COMPLETED"
     planned = printed.partition("Job stats")[2].partition("total")[0]
     assert not re.search(r"^chains? ", planned, re.MULTILINE) and "whole_chain" in planned
@@ -167,26 +159,28 @@ def test_a_new_driver_goes_on_where_a_killed_one_was(cluster, undisturbed, tell)
     tell(f"{'kill -9 of the driver, again':<34} the new one cancelled its jobs, and ran them again")
 
 
-def test_the_driver_as_a_job_queues_again_before_its_limit(cluster, undisturbed, tell):
-    cluster.begin_with(undisturbed.directory, CHAIN)
-    cluster.strike("slow", SMALL, 15)
+def test_the_driver_as_a_job_queues_again_before_its_limit(cluster, here, tell):
+    cluster.begin_with(here.directory, CHAIN)
+    cluster.strike("held", SMALL, "hold")
     driver = cluster.launch("--minutes", "60", "--wait")
     job = until(lambda: re.search(r"the driver is job (\d+)", cluster.log.read_text()))[1]
-    slow = cluster.struck("slow")
+    held = cluster.struck("held")
     slurm("scancel", "--signal=USR2", job)  # as SLURM does, two minutes before the limit
     start_at_once(job)
+    until(lambda: state(job) == "RUNNING")
+    cluster.release(held)
     cluster.finish(driver)
-    assert state(slow) == "COMPLETED"
+    assert state(held) == "COMPLETED"
     tell(f"{'time limit of the driver':<34} it queued again, and went on; its jobs never stopped")
 
 
-def test_a_full_disk(cluster, undisturbed, tell):
+def test_a_full_disk(cluster, here, tell):
     """The job fails with one line and leaves no file; when there is space, it runs again."""
     results = cluster.directory / "results"
     results.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", results], check=True)
     try:
-        cluster.begin_with(undisturbed.directory, CHAIN)
+        cluster.begin_with(here.directory, CHAIN)
         filler = results / "filler"
         with contextlib.suppress(OSError), filler.open("wb", buffering=0) as filling:
             while filling.write(bytes(4096)):

@@ -1,4 +1,4 @@
-"""Submissions that SLURM refuses, and a controller that is away for three minutes."""
+"""Submissions that SLURM refuses, and a controller that is away."""
 
 import re
 import shutil
@@ -6,8 +6,17 @@ import shutil
 import pytest
 
 from collapse.cluster import preflight
-from collapse.cluster.slurm import jobs_of
-from harness import Cluster, assert_same, controller_away, kill, slurm, state, submissions, until
+from collapse.cluster.slurm import PATIENCE, jobs_of
+from harness import (
+    Cluster,
+    assert_same,
+    controller_away,
+    slurm,
+    state,
+    submissions,
+    undisturbed,
+    until,
+)
 from running import PROJECT, Workflow
 
 STUDY = {
@@ -16,55 +25,67 @@ STUDY = {
         "iterations": 3, "seeds": 2, "samples": 10, "grid": {"dimension": [1, 2]},
     },
 }  # fmt: skip
-#: One job in closed form: a submission of several starts each by srun, which needs the controller.
-ONE = {"gaussian": {**STUDY["gaussian"], "grid": {"dimension": [1]}}}
+#: Three jobs in closed form, in two submissions.
+THREE = {"gaussian": {**STUDY["gaussian"], "grid": {"dimension": [1, 2, 3]}}}
 METRICS = "results/gaussian/metrics.nc"
 
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
     """Return the working directory of an undisturbed local run."""
-    here = Workflow(tmp_path_factory.mktemp("undisturbed"))
-    here.write(**STUDY)
-    here.run(METRICS)
-    return here
+    return undisturbed(tmp_path_factory, "queue", STUDY, METRICS)
 
 
 def partition(is_now):
     slurm("scontrol", "update", "PartitionName=batch", f"State={is_now}")
 
 
-def test_drivers_outlive_a_controller_that_is_away_for_three_minutes(tmp_path, tell):
-    """Of three drivers, one has a job running, one is refused, one starts while it is away."""
-    here = Workflow.ran(tmp_path / "undisturbed", METRICS, **ONE)
+def jobs_in(submission):
+    """Return the number of Snakemake's jobs in a submission."""
+    return slurm("scontrol", "write", "batch_script", submission, "-").count("chains:experiment=")
+
+
+@pytest.mark.alone
+def test_drivers_outlive_a_controller_that_is_away(tmp_path, tell):
+    """Of three drivers, one has jobs running, one is refused, one starts while it is away.
+
+    It is away for longer than any command of SLURM may take, after which it is given up, and for
+    many times the pauses between submissions, which are shorter here. One of the submissions that
+    run goes from one job to the next meanwhile, and ends; the other ends later.
+    """
+    here = Workflow.ran(tmp_path / "undisturbed", METRICS, **THREE)
     running, refused, started = (
         Cluster(tmp_path / name, here.study, METRICS) for name in ("running", "refused", "started")
     )
-    running.strike("slow", "chains: dimension=1", 60)
+    running.strike("held", "chains:", "hold", times=2)
+    running.options += ["--group-components", "closed-form=2"]
     drivers = [(running, running.start())]
-    job = running.struck("slow")
+    lasts, ends = sorted(running.struck("held", times=2), key=jobs_in)
+    assert (jobs_in(lasts), jobs_in(ends)) == (1, 2)
     partition("DRAIN")
     drivers.append((refused, refused.start()))
     said = "Required partition not available (inactive or drain). It will be made again."
     try:
         until(lambda: said in refused.log.read_text())
-        with controller_away(180):
+        with controller_away(PATIENCE + 15):
+            running.release(ends)
             drivers.append((started, started.start()))
             away = "Unable to contact slurm controller"
             until(lambda: away in running.log.read_text() and away in started.log.read_text())
+        assert state(lasts) == "RUNNING"
+        running.release(lasts)
     finally:
         partition("UP")
     printed = [cluster.finish(driver) for cluster, driver in drivers]
-    assert state(job) == "COMPLETED"
+    assert {state(ends), state(lasts)} == {"COMPLETED"}
     assert printed[0].count("The queue does not answer") == 1
     assert "The queue answers again" in printed[0]
     assert all("SLURM accepts submissions again" in each for each in printed[1:])
-    assert not any("Trying to restart" in each for each in printed[1:])
+    assert not any("Trying to restart" in each for each in printed)
     for cluster, _ in drivers:
-        assert_same(cluster, here, ONE)
-    tell(
-        f"{'slurmctld away for 3 min':<34} drivers went on once it answered; one started meanwhile"
-    )
+        assert_same(cluster, here, THREE)
+    tell(f"{'slurmctld away for 75 s':<34} jobs went on, and drivers did once it answered")
+    tell(f"{'a driver started meanwhile':<34} it submitted its jobs once slurmctld answered")
     tell(f"{'a drained partition':<34} the driver said so, and submitted again when it was up")
 
 
@@ -138,13 +159,12 @@ def test_a_submission_that_can_never_start_is_told_and_found_beforehand(tmp_path
             "the limit of partition short is 60. In the profile set runtime: min(30, 10 * attempt)"
             in fault
         )
-        driver = cluster.start()
+        cluster.start()
         try:
             said = "does not start, because SLURM says PartitionTimeLimit"
             until(lambda: said in cluster.log.read_text())
         finally:
-            kill(driver)
-            cluster.cancel()
+            cluster.leave()
     finally:
         slurm("scontrol", "delete", "PartitionName=short")
     tell(f"{'longer than the partition allows':<34} make doctor and the driver say so")

@@ -29,12 +29,12 @@ def test_a_training_goes_on_wherever_it_was_stopped(tmp_path, ci, tell):
     """A time limit and a preemption stop a training; its model outlives a failure after it."""
     kept = "--slurm-keep-successful-logs"
     cluster = Cluster(tmp_path / "cluster", ci.study, "results/language-model/metrics.nc", kept)
-    # SLURM looks at time limits twice a minute.
-    cluster.environment["STEP_SECONDS"] = "1.2"
+    slow = cluster.faults / "slow"
+    slow.write_text("1.2")  # 50 updates take a minute, and SLURM looks at time limits twice in it
     cluster.begin_with(ci.directory, LAST, f"{POINT}/replace.nc")
     driver = cluster.start()
 
-    until(lambda: list(cluster.directory.glob(f"{LAST}/.training/*")))
+    until((cluster.faults / "trains").exists)
     (first,) = submissions(cluster.log.read_text(), CHAIN)
     slurm("scontrol", "update", f"JobId={first}", "TimeLimit=1")
     (second,) = until(lambda: submissions(cluster.log.read_text(), CHAIN)[1:])
@@ -49,9 +49,14 @@ def test_a_training_goes_on_wherever_it_was_stopped(tmp_path, ci, tell):
     assert stopped < preempted < 50
     tell(f"{'preemption of a training':<34} queued again; it went on after step {preempted}")
 
+    stay = cluster.faults / "stay"
+    stay.touch()
+    slow.unlink()
     model = cluster.directory / LAST / "model"
     until(model.with_name("training.json").exists)
     slurm("scancel", second)
+    until(lambda: state(second) == "CANCELLED")
+    stay.unlink()
     trained = model.stat().st_mtime_ns
     cluster.finish(driver)
     assert model.stat().st_mtime_ns == trained

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,15 @@ from types import SimpleNamespace
 import pytest
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
-from collapse.cluster import executor, limit_checks, preflight, refusals, slurm, submissions
+from collapse.cluster import (
+    executor,
+    job_step,
+    limit_checks,
+    preflight,
+    refusals,
+    slurm,
+    submissions,
+)
 from collapse.study import Study
 from running import PROJECT, Workflow
 
@@ -25,7 +34,7 @@ STEPS = {**COMMON, "family": "gaussian", "per_iteration": True, "grid": {"dimens
 def commands(folder, **scripts):
     """Write commands of a cluster, and return the PATH on which they are first."""
     folder.mkdir()
-    for name in ("sbatch", "squeue", "sinfo", "scontrol", "scancel", "sacct"):
+    for name in ("sbatch", "squeue", "sinfo", "scontrol", "scancel", "sacct", "srun"):
         path = folder / name
         path.write_text(f"#!/bin/sh\n{scripts.get(name, 'exit 0')}\n")
         path.chmod(0o755)
@@ -194,7 +203,7 @@ def test_it_is_asked_for_jobs_before_it_is_ready(monkeypatch):
         self.workflow, self.logger = workflow, logger
         asked.append(asyncio.run(jobs_of(self)))
 
-    monkeypatch.setattr(executor.SlurmExecutor, "__init__", start)
+    monkeypatch.setattr(executor.OneStepExecutor, "__init__", start)
     executor.Executor(SimpleNamespace(executor_settings=None), SimpleNamespace(debug=print))
     assert asked == [[]]
 
@@ -282,6 +291,42 @@ def test_a_submission_asks_for_the_sum_of_its_jobs_as_snakemake_does(tmp_path):
     assert line.startswith(submission.folder + " ")
     assert f" -t {submission.minutes(PROFILE, 1)} " in line
     assert submission.minutes(PROFILE, 1) == 2 * 5
+    # One step with one Snakemake, which runs one job after the other.
+    assert line.count("job_step.py --cpus-per-task=1") == line.count("-m snakemake ") == 1
+    assert "--executor local --jobs 1" in line and "jobstep" not in line
+
+
+def test_a_step_gets_its_own_options_and_the_number_of_its_job_alone(tmp_path):
+    told = {"SLURM_JOB_ID": "7", "SLURM_CONF": "mine", "FAMILY": "vae"}
+    contradicts = {"SLURM_MEM_PER_CPU": "1", "SLURM_NTASKS": "2", "SRUN_X": "1", "SBATCH_Y": "1"}
+    path = commands(tmp_path / "bin", srun='env; echo "ran $*"')
+    done = subprocess.run(
+        [sys.executable, job_step.__file__, "--nodes=1", "--", "train", "-x", "--"],
+        env={"PATH": path, **told, **contradicts},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "ran --ntasks=1 --cpu-bind=quiet --nodes=1 train -x --" in done.stdout.splitlines()
+    kept = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    assert told.items() <= kept.items() and not contradicts.keys() & kept.keys()
+
+
+def test_no_end_of_a_job_is_learnt_of_later_than_a_tenth_of_its_time(monkeypatch):
+    """The executor itself would wait up to 180 s."""
+    waited = []
+
+    async def wait(seconds):
+        waited.append(seconds)
+
+    monkeypatch.setattr(executor.asyncio, "sleep", wait)
+    waiting = Waiting()
+    waiting.workflow.executor_settings = SimpleNamespace(init_seconds_before_status_checks=5)
+    waiting._next_seconds_between_status_checks = 180
+    for since in (1, 100, 600, 7200):
+        waiting._news = time.monotonic() - since
+        asyncio.run(waiting.sleep())
+    assert waited == pytest.approx([5, 10, 60, 180], abs=0.5)
 
 
 def faults(found):
