@@ -103,7 +103,7 @@ def without_replacement(monkeypatch):
 
 def not_normalised(monkeypatch):
     """The density of a kernel does not integrate to one."""
-    monkeypatch.setattr(kernel_density, "log_normaliser", lambda kernel, dimension: 0.0)
+    monkeypatch.setattr(kernel_density.simulator, "log_normaliser", lambda kernel, dimension: 0.0)
 
 
 def trained_on_test(monkeypatch):
