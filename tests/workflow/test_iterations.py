@@ -252,6 +252,21 @@ def lines_with(printed: str, *words: str) -> list[str]:
     return [line for line in printed.splitlines() if all(word in line for word in words)]
 
 
+def test_an_altered_shard_is_refused_until_it_is_made_again(spoiled, longer):
+    chain = f"loop/{POINT}/accumulate-subsample/seed0"
+    shard = spoiled.path(f"{chain}/iter3/synthetic/0-10.parquet")
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 3] ^= 1
+    shard.write_bytes(content)
+    printed = spoiled.run(METRICS, fails=True)
+    assert lines_with(printed, "error: ", "iter3/synthetic/0-10.parquet", "damaged")
+    assert not spoiled.path(f"{chain}/iter4/model").exists()
+    assert spoiled.path(f"{chain}/iter3/metrics.json").exists()
+    shard.unlink()
+    spoiled.run(METRICS)
+    assert_same(spoiled, longer)
+
+
 def test_lost_shards_of_old_are_named_with_what_makes_them_again(spoiled, longer):
     """Old shards are named by the manifest alone; they are no inputs of the training."""
     chain = f"loop/{POINT}/accumulate-subsample/seed0"
