@@ -643,9 +643,10 @@ def test_a_training_may_start_from_the_model_before(name, loop, monkeypatch):
         loop.train(2)
     loop.train(2)
     assert record_of(chain, 2) == record and contents(chain.model(2)) == whole
-    loop.train(2, ranks=2)
-    for one, two in zip(record["curve"], record_of(chain, 2)["curve"], strict=True):
-        assert two == pytest.approx(one, rel=2e-5)
+    if not families.load(name).by_steps.writes_text:  # whose ranks import transformers, for long
+        loop.train(2, ranks=2)
+        for one, two in zip(record["curve"], record_of(chain, 2)["curve"], strict=True):
+            assert two == pytest.approx(one, rel=2e-5)
     shutil.rmtree(chain.model(1))
     with pytest.raises(JobError, match=f"^{re.escape(chain.model(1))}: .*missing; make it again"):
         loop.train(2)

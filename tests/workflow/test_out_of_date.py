@@ -83,7 +83,7 @@ def test_nothing_runs_again_in_a_fresh_clone_or_after_a_comment_in_a_script(ran,
 
 
 VERSIONS = {
-    "another family": (("discrete.py",), {}),
+    "another family": (("discrete/__init__.py",), {}),
     "closed form": (("gaussian/__init__.py",), {"chains": 1, **RESULTS}),
     # The models that an evaluation reads are not kept, so they are trained again.
     "evaluate": (
