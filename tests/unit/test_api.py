@@ -14,7 +14,7 @@ from collapse.loop import chain
 from collapse.loop.batches import chain_path
 from collapse.loop.inputs import Inputs
 from collapse.regimes import NAMED, Regime
-from collapse.results import gather, theory_check
+from collapse.results import comparisons, gather
 from running import PROJECT, python
 
 WINDOW = {"keep_real": False, "memory": [1, 2]}
@@ -95,7 +95,7 @@ def test_expectations_are_those_of_theory(tmp_path):
     found = collapse.expectation("gaussian", REGIMES, **given)
     for spec in planned(tmp_path).chains("named"):
         cell = {key: value for key, value in spec.cell.items() if key in found.dims}
-        for metric, one in theory_check.expectations(spec).items():
+        for metric, one in comparisons.expectations(spec).items():
             at = found.sel(cell)
             assert np.array_equal(at[metric], one.mean, equal_nan=True)
             deviation = np.nan if one.deviation is None else one.deviation

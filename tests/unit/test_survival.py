@@ -7,8 +7,8 @@ from scipy.stats import binom
 from closed_form_chains import assert_within, run
 from collapse.families import discrete
 from collapse.regimes import NAMED, Regime
-from collapse.results import theory_check, theory_verdicts
-from collapse.results.theory_check import Compared
+from collapse.results import comparisons, theory_verdicts
+from collapse.results.comparisons import Compared
 from collapse.study.chain_spec import ChainSpec
 from collapse.theory import survival
 
@@ -58,7 +58,7 @@ def compared(regime, values, **parameters):
     given = discrete.Parameters(**parameters)
     expected = discrete.expectations(given, regime, 40, iterations)["support"]
     spec = ChainSpec("e", "p", "r", regime, "discrete", {}, 40, iterations, ())
-    found = theory_check.compare(values, expected)
+    found = comparisons.compare(values, expected)
     judged = theory_verdicts.judge([Compared(spec, "r", "support", "", found)])
     return expected, judged["verdict"].item()
 

@@ -9,7 +9,7 @@ import pytest
 from collapse.families.declarations import Expectation
 from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime
-from collapse.results import evidence, theory_check, theory_verdicts
+from collapse.results import comparisons, evidence, theory_check, theory_verdicts
 from collapse.study.chain_spec import ChainSpec
 
 
@@ -66,7 +66,7 @@ def test_differences_from_the_first_iteration_are_of_the_same_seed():
     one = Expectation(
         np.array([0.0, 1.0]), "page", np.array([0.0, 0.1]), of_first=np.array([1.0, 0.5])
     )
-    result = theory_check.compare(values, one)
+    result = comparisons.compare(values, one)
     assert result.z[0] == 0 and abs(result.z[1]) < 4
     assert result.standard_error[1] < 0.05
 
@@ -98,7 +98,7 @@ def test_what_can_not_be_compared_is_said_and_what_is_not_finite_disagrees(
     values[7, 0] = value
     if np.isneginf(expected.mean[0]) and np.isneginf(value):
         values[:] = value
-    result = theory_check.compare(values, expected)
+    result = comparisons.compare(values, expected)
     assert result.status[0] == status
     np.testing.assert_equal(result.z[0], score)
 
@@ -123,18 +123,18 @@ def test_every_family_agrees_with_its_theory_under_any_regime(family, parameters
         odd = Regime(keep_real=5, memory=2, generate="n*1.2^(t-1)", fresh_real="n")
     spec = chain(NAMED.get(regime, odd), family, evaluated=(1, 3, 5), **parameters)
     simulated = run_chain(spec, range(300))
-    found = theory_check.expectations(spec)
+    found = comparisons.expectations(spec)
     assert found
     for metric, one in found.items():
         if one.exact:
-            result = theory_check.compare(simulated[metric], one)
+            result = comparisons.compare(simulated[metric], one)
             assert result.z.shape == (one.shape or (1,))
             assert np.all(result.status == "compared")
             assert np.abs(result.z).max() < 4.5, metric
 
 
 def test_theory_says_nothing_of_networks():
-    assert theory_check.expectations(chain(NAMED["replace"], "vae")) == {}
+    assert comparisons.expectations(chain(NAMED["replace"], "vae")) == {}
 
 
 def compared(deviations, known=True, metric="m"):
@@ -147,8 +147,8 @@ def compared(deviations, known=True, metric="m"):
     )
     specs = [replace(chain(NAMED["replace"]), point=str(p)) for p in range(len(deviations))]
     return [
-        theory_check.Compared(
-            spec, "r", metric, f"page {p % 2}", theory_check.compare(3 + d, one, str(p))
+        comparisons.Compared(
+            spec, "r", metric, f"page {p % 2}", comparisons.compare(3 + d, one, str(p))
         )
         for p, (spec, d) in enumerate(zip(specs, deviations, strict=True))
     ]
@@ -190,10 +190,10 @@ def test_infinite_variances_are_no_agreement():
     """Linear regression two or three rows from the interpolation threshold; at four they are."""
     for samples, verdict in ((11, "infinite variance"), (13, "agrees")):
         spec = replace(chain(NAMED["replace"], "linear_regression", dimension=9), samples=samples)
-        one = theory_check.expectations(spec)["test_error"]
-        found = theory_check.compare(run_chain(spec, range(50))["test_error"], one)
+        one = comparisons.expectations(spec)["test_error"]
+        found = comparisons.compare(run_chain(spec, range(50))["test_error"], one)
         table = theory_verdicts.judge(
-            [theory_check.Compared(spec, "r", "test_error", one.source, found)]
+            [comparisons.Compared(spec, "r", "test_error", one.source, found)]
         )
         assert list(table["verdict"]) == [verdict]
         assert table["infinite_variance"][0] == (0 if verdict == "agrees" else 5)

@@ -5,8 +5,8 @@ import pytest
 
 from collapse.families import discrete, gaussian, kernel_density, linear_regression
 from collapse.loop.closed_form import run_chain
-from collapse.results import theory_check, theory_verdicts
-from collapse.results.theory_check import Compared
+from collapse.results import comparisons, theory_verdicts
+from collapse.results.comparisons import Compared
 from collapse.seeding import Streams
 from collapse.study import Study
 
@@ -31,9 +31,7 @@ def chains(family, regimes, seeds, **experiment):
 
 def simulated(specs, seeds):
     """Specifications with their expectations and simulated metrics."""
-    return [
-        (spec, theory_check.expectations(spec), run_chain(spec, range(seeds))) for spec in specs
-    ]
+    return [(spec, comparisons.expectations(spec), run_chain(spec, range(seeds))) for spec in specs]
 
 
 def judge(results, rows=slice(None)):
@@ -45,7 +43,7 @@ def judge(results, rows=slice(None)):
                 spec.regime_name,
                 metric,
                 one.source,
-                theory_check.compare(metrics[metric][rows], one, spec.point),
+                comparisons.compare(metrics[metric][rows], one, spec.point),
             )
             for spec, found, metrics in results
             for metric, one in found.items()

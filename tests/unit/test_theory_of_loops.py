@@ -12,7 +12,7 @@ from collapse import families
 from collapse.families import regime_metrics
 from collapse.loop import whole_pools
 from collapse.regimes import NAMED, Regime
-from collapse.results import theory_check
+from collapse.results import comparisons
 from collapse.theory import gaussian, linear_regression, pairs, selection, weights
 
 SHARES = st.sampled_from([0.1, 0.5, 0.9, "1*t^-1", "1-0.5*0.9^(t-1)"])
@@ -105,7 +105,7 @@ def test_weights_that_are_off_by_a_percent_disagree_with_the_share(monkeypatch, 
     monkeypatch.setattr(whole_pools, "balance", lambda share, *totals: true(share * off, *totals))
     regime = SIMULATED["golden"]
     found = run("gaussian", regime, 10, 5, 3)["real_share"]
-    compared = theory_check.compare(found, regime_metrics.expectations(regime, 10, 5)["real_share"])
+    compared = comparisons.compare(found, regime_metrics.expectations(regime, 10, 5)["real_share"])
     assert np.isinf(compared.z[1:]).all() and compared.z[0] == 0
 
 
@@ -217,7 +217,7 @@ def test_what_is_too_rare_to_be_seen_is_no_disagreement():
     found = run("discrete", regime, 40, 12, 500, outcomes=4)["mean_outcome"]
     family = families.load("discrete")
     expected = family.expectations(family.parameters(outcomes=4), regime, 40, 12)["mean_outcome"]
-    assert np.abs(theory_check.compare(found, expected).z).max() < 5
+    assert np.abs(comparisons.compare(found, expected).z).max() < 5
 
 
 def test_one_candidate_less_or_the_wrong_side_is_seen():

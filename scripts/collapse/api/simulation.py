@@ -15,7 +15,7 @@ from collapse import study as studies
 from collapse.families.declarations import Expectation
 from collapse.loop import closed_form
 from collapse.regimes import NAMED, Regime
-from collapse.results import gather, theory_check
+from collapse.results import comparisons, gather
 from collapse.study import Study
 from collapse.study.errors import Mistake, StudyError, one_of, shown, shown_path
 
@@ -163,7 +163,7 @@ def expectation(
     sources: dict[str, dict[str, None]] = {}
     for spec in plan.chains(name):
         place = tuple(axes[axis].index(spec.cell[axis]) for axis in list(axes)[:-1])
-        for metric, one in theory_check.expectations(spec).items():
+        for metric, one in comparisons.expectations(spec).items():
             sources.setdefault(metric, {})[one.source] = None
             for variable, values in _parts(metric, one).items():
                 dimensions = len(shape) if one.shape else len(shape) - 1

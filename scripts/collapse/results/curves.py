@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from collapse.families.declarations import Expectation, Figure
 from collapse.plotting import style
-from collapse.results import theory_check, theory_lines
+from collapse.results import comparisons, theory_lines
 from collapse.results.pages import parameters
 from collapse.results.published import marks_of
 from collapse.study.chain_spec import ChainSpec
@@ -95,7 +95,7 @@ def _expected(shown: xr.Dataset, figure: Figure, chains: Chains) -> list[Expecta
     found = []
     for point in points:
         spec = chains.of(shown) if point is None else chains.of(shown, samples=point)
-        expectation = theory_check.expectations(spec).get(figure.metric) if spec else None
+        expectation = comparisons.expectations(spec).get(figure.metric) if spec else None
         if expectation is None or expectation.of_first is not None:
             return []
         found.append(expectation)

@@ -11,7 +11,7 @@ import numpy as np
 from collapse import families
 from collapse.artifacts import files
 from collapse.families.declarations import Published
-from collapse.results import theory_check
+from collapse.results import comparisons
 from collapse.results.dataset import read_dataset, values_of
 from collapse.results.published_statistics import MEANS, ours, verdict
 from collapse.study import Study
@@ -123,7 +123,7 @@ def _of_study(spec: ChainSpec, dataset: xr.Dataset, value: PublishedValue) -> di
 
 def _known_deviation(spec: ChainSpec, metric: str, at: list[int]) -> float:
     """Return the standard deviation over seeds that theory has, at least; 0 if it has none."""
-    theory = theory_check.expectations(spec).get(metric)
+    theory = comparisons.expectations(spec).get(metric)
     if (
         theory is None
         or theory.mean is None

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from collapse.results import evidence
+from collapse.results.comparisons import NOT_PREDICTED, Compared
 from collapse.results.evidence import Score
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from collapse.results.theory_check import Compared
 
 #: Probability of a false alarm in a study, if all of its theory holds: a part for each test.
 FALSE_ALARM = 1e-3
@@ -27,8 +26,6 @@ TESTS = {
 }
 #: Why a comparison can't be made, and the verdict if none can.
 NOT_MADE = ("too few seeds", "infinite variance", "out of range")
-#: The status of an iteration for which theory predicts nothing of a metric.
-NOT_PREDICTED = "not predicted"
 AGREES, DISAGREES = "agrees", "DISAGREES"
 COLUMNS = ["experiment", "regime", "metric", "points", "comparisons"]
 COLUMNS += [*(reason.replace(" ", "_") for reason in NOT_MADE), "not_finite"]

@@ -18,7 +18,7 @@ from collapse import families
 from collapse.families.declarations import Headline
 from collapse.plotting import style
 from collapse.regimes import Regime, Weigh
-from collapse.results import theory_check
+from collapse.results import comparisons
 from collapse.results.dataset import values_of
 from collapse.results.published import marks_of
 from collapse.study.chain_spec import ChainSpec
@@ -157,7 +157,7 @@ def _theory(axes: Axes, sweep: Sweep, metric: str, colour: object, worse: str) -
         regime = first.regime.model_copy(
             update={"weigh": weigh.model_copy(update={"real": weight})}
         )
-        found = theory_check.expectations(_with(first, regime)).get(metric)
+        found = comparisons.expectations(_with(first, regime)).get(metric)
         if found is None or found.mean is None:
             return []
         expected.append(float(np.atleast_1d(found.mean)[-1]))
