@@ -79,7 +79,7 @@ class Shard(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What the names of the shard's folder and log say of it: nothing, or `SCORED`."""
+        """The ending of the names of the shard's folder and log: empty, or `SCORED`."""
         return SCORED if self.scored else ""
 
 

@@ -1,4 +1,4 @@
-"""What a submission runs: Snakemake once, in one step of the SLURM job.
+"""Submissions to SLURM that start Snakemake once, in one step of the SLURM job.
 
 Snakemake's executor for SLURM starts Snakemake in the batch script, and there a step for each job,
 with another Snakemake in it. That takes seconds for each job, and no job can begin while the

@@ -14,7 +14,7 @@ from collapse.errors import DataError, JobError, in_one_line
 
 
 class Place:
-    """Where a reader is: a file or data set, and the record that it reads.
+    """The place of a reader: a file or data set, and the record that it reads.
 
     Attributes
     ----------

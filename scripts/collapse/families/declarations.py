@@ -217,7 +217,7 @@ class Published(NamedTuple):
 
 
 class Expectation(NamedTuple):
-    """What theory predicts of a metric: at each iteration 1..T, or one number for a chain.
+    """A prediction of theory for a metric: at each iteration 1..T, or one number for a chain.
 
     Attributes
     ----------

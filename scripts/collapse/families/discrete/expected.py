@@ -1,4 +1,4 @@
-"""What theory expects of the metrics of distributions over outcomes."""
+"""Theoretical expectations of the metrics of distributions over outcomes."""
 
 from __future__ import annotations
 

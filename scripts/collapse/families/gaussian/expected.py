@@ -1,4 +1,4 @@
-"""What theory expects of the metrics of Gaussians."""
+"""Theoretical expectations of the metrics of Gaussians."""
 
 from __future__ import annotations
 

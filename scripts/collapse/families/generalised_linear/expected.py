@@ -1,4 +1,4 @@
-"""What theory expects of generalised linear models of many Gaussian samples, and their cost."""
+"""Theoretical expectations of generalised linear models of many Gaussian samples, and costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What theory expects of kernel densities: moments of points, and densities at real ones."""
+"""Theoretical expectations of kernel densities: moments of points, and densities at real ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What theory expects of the metrics of linear regression."""
+"""Theoretical expectations of the metrics of linear regression."""
 
 from __future__ import annotations
 
