@@ -10,7 +10,7 @@ from collections import defaultdict
 
 import numpy as np
 from scipy.spatial.distance import cdist
-from scipy.special import expit, gammaln, logsumexp, xlogy
+from scipy.special import expit, gammaln, xlogy
 from sklearn import datasets
 from sklearn.neighbors import KernelDensity
 
@@ -77,7 +77,7 @@ def training_set(regime, t, n, real, synthetic, model, generator):
         return pool[generator.choice(len(pool), budget, replace=False)], None
     weights = np.ones(len(pool))
     if regime.weigh.score:
-        of_score = np.array([model.score(regime.weigh.score, one) for one in kinds[1]])
+        of_score = model.score(regime.weigh.score, kinds[1])
         weights[~is_real] = of_score**regime.weigh.power
         weights[~is_real] /= weights[~is_real].mean()
     share = regime.weigh.real_share(t)
@@ -107,7 +107,7 @@ def select(how, model, count, generator):
     sign = families.load(model.family).scores[how.score].sign
     kept = []
     for candidates in zip(*drawn, strict=True):
-        scores = sign * np.array([model.score(how.score, one) for one in candidates])
+        scores = sign * model.score(how.score, np.array(candidates))
         if how.rule == "threshold":
             passes = scores >= sign * how.threshold
             passes ^= generator.random(len(passes)) < how.error
@@ -142,8 +142,8 @@ class Gaussian:
         covariance = np.cov(training, rowvar=False, ddof=ddof, aweights=weights)
         self.covariance = np.atleast_2d(covariance)
 
-    def score(self, name, sample):
-        gap = np.sum((sample - self.parameters.target) ** 2)
+    def score(self, name, samples):
+        gap = np.sum((samples - self.parameters.target) ** 2, axis=1)
         return {"distance": np.sqrt(gap), "reward": -gap / 2}[name]
 
     def sample(self, count):
@@ -193,8 +193,8 @@ class LinearRegression:
             rows, labels = rows * root[:, None], labels * root
         self.weights = np.linalg.pinv(rows) @ labels  # as P1 writes it
 
-    def score(self, name, sample):
-        return abs(sample[-1] - sample[:-1] @ self.truth)
+    def score(self, name, samples):
+        return abs(samples[:, -1] - samples[:, :-1] @ self.truth)
 
     def sample(self, count):
         return self.labelled(self.weights, count)
@@ -237,8 +237,8 @@ class KernelDensityEstimate:
             mean = self.weights @ training
             self.bandwidth *= np.sqrt(self.weights @ ((training - mean) ** 2).mean(axis=1))
 
-    def score(self, name, sample):
-        return np.sqrt(np.sum((sample - self.parameters.target) ** 2))
+    def score(self, name, samples):
+        return np.sqrt(np.sum((samples - self.parameters.target) ** 2, axis=1))
 
     def sample(self, count):
         chosen = self.training[self.generator.choice(len(self.training), count, p=self.weights)]
@@ -253,7 +253,9 @@ class KernelDensityEstimate:
         dimension = self.training.shape[1]
         distances = cdist(self.test, self.training) / self.bandwidth
         if self.parameters.kernel == "gaussian":
-            logarithms = logsumexp(-(distances**2) / 2, axis=1, b=self.weights)
+            exponents = -(distances**2) / 2
+            largest = exponents.max(axis=1, keepdims=True)  # whose exponential may be 0
+            logarithms = np.log(np.exp(exponents - largest) @ self.weights) + largest[:, 0]
             volume = dimension / 2 * np.log(2 * np.pi)
         else:
             with np.errstate(divide="ignore"):
@@ -294,8 +296,8 @@ class Discrete:
         counts = np.bincount(training, weights, minlength=self.outcomes)
         self.frequencies = counts / counts.sum()
 
-    def score(self, name, sample):
-        return sample
+    def score(self, name, samples):
+        return samples.astype(float)
 
     def sample(self, count):
         return self.generator.choice(self.outcomes, size=count, p=self.frequencies)
@@ -362,8 +364,9 @@ class LogisticRegression:
     def start(self, labels):
         return 0.0
 
-    def score(self, name, sample):
-        return float((sample[-1] > 0.5) == (self.mean(sample[:-1], self.truth) > 0.5))
+    def score(self, name, samples):
+        likelier = self.mean(samples[:, :-1], self.truth) > 0.5
+        return ((samples[:, -1] > 0.5) == likelier).astype(float)
 
     def sample(self, count):
         return self.labelled(self.weights, count)
@@ -386,8 +389,8 @@ class PoissonRegression(LogisticRegression):
     def variance(self, mean):
         return mean
 
-    def score(self, name, sample):
-        return abs(sample[-1] - self.mean(sample[:-1], self.truth))
+    def score(self, name, samples):
+        return abs(samples[:, -1] - self.mean(samples[:, :-1], self.truth))
 
     def labels(self, mean):
         return self.generator.poisson(mean)

@@ -19,6 +19,7 @@ from torch.nn import functional  # noqa: E402
 
 from collapse.training import distributed, launching, saved_state, sharding, trainer  # noqa: E402
 from collapse.training.optimisation import Interrupted, Optimisation  # noqa: E402
+from forked_ranks import forked_ranks  # noqa: E402
 
 PLAN = Optimisation(
     steps=8, learning_rate=3e-3, warmup_steps=2, weight_decay=0.1, clip=0.5, evaluate_every=3,
@@ -140,7 +141,8 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sharded")
     with pytest.raises(Interrupted):
         train(folder / "from-one", Gemma(stop_at=STOP), sharded=False)
-    launching.launch("test_sharding", [str(folder)], ranks=2)
+    with forked_ranks():
+        launching.launch("test_sharding", [str(folder)], ranks=2)
     return folder
 
 

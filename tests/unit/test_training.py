@@ -520,9 +520,12 @@ def test_ranks_without_a_row_and_stopped_together(tmp_path, in_ranks):
 
 
 def test_three_ranks_go_on_with_a_third_of_the_weights(tmp_path, in_ranks):
+    from forked_ranks import forked_ranks  # which this file as a program does not find
+
     toy = {"dropout": 0.0, "rows": 7}
     stopped(tmp_path / "three", 9, **toy)
-    in_ranks(tmp_path / "three", 3, plan={"micro_batch": 1, "sharded": True}, toy=toy)
+    with forked_ranks():
+        in_ranks(tmp_path / "three", 3, plan={"micro_batch": 1, "sharded": True}, toy=toy)
     parts = saved(tmp_path / "three")
     rows = {name: [part["model"][name] for part in parts] for name in parts[0]["model"]}
     for own in rows.values():
