@@ -588,7 +588,9 @@ def test_parts_of_batches_train_what_whole_ones_do(name, loop, monkeypatch):
 @TRAINED
 def test_a_weighted_training_resumes_and_is_the_same_in_two_ranks(name, loop, monkeypatch):
     """Each rank takes half of every batch; their sums of gradients round differently."""
+    loop = short(name)
     chain = loop.chain()
+    loop.train(2)
     plain, path = record_of(chain, 2)["curve"], chain.training_set(2)
     found, sources = manifest.read_training_set(path), []
     for one in found.sources:
@@ -611,6 +613,13 @@ def test_a_weighted_training_resumes_and_is_the_same_in_two_ranks(name, loop, mo
         assert two == pytest.approx(one, rel=2e-5)
 
 
+def short(name, regime="accumulate", **changes):
+    """Return the example's loop with trainings of one epoch, and these changes of settings."""
+    settings = {**examples.of(name).steps["settings"], "epochs": 1.0, **changes}
+    regimes = {"next": {"keep_real": [True], "start": ["previous"]}}
+    return examples.loop_of(name, regime=regime, regimes=regimes, settings=settings)
+
+
 def train_in_two_ranks(loop):
     """Train the model of iteration 2, in forks where ranks would import transformers, for long."""
     by_steps = loop.branches.family.by_steps
@@ -630,9 +639,7 @@ def weights_of(model):
 def test_a_training_may_start_from_the_model_before(name, loop, monkeypatch):
     """With steps that move nothing it ends where that ended; stopped halfway, it goes on."""
     assert families.load(name).by_steps.starts_from_models
-    started = {"regime": "next", "regimes": {"next": {"keep_real": [True], "start": ["previous"]}}}
-    settings = {**examples.of(name).steps["settings"], "learning_rate": 1e-12, "epochs": 1.0}
-    still, fresh = (examples.loop_of(name, settings=settings, **each) for each in (started, {}))
+    still, fresh = (short(name, each, learning_rate=1e-12) for each in ("next", "accumulate"))
     before = weights_of(still.chain().model(1))
     for each in (still, fresh):
         each.assemble(2)
@@ -641,7 +648,7 @@ def test_a_training_may_start_from_the_model_before(name, loop, monkeypatch):
         assert before.keys() == after.keys()
         same = [np.allclose(before[key], after[key], rtol=0, atol=1e-6) for key in before]
         assert all(same) == (each is still)
-    loop, other = (examples.loop_of(name, **each) for each in (started, {"regime": "accumulate"}))
+    loop, other = short(name, "next"), short(name)
     chain = loop.chain()
     loop.train(2)
     record, whole = record_of(chain, 2), contents(chain.model(2))

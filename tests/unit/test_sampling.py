@@ -1,10 +1,12 @@
 """Sampling: the model's own distribution, from each sample's own seed, whatever is around it."""
 
+import gc
 import importlib.util
 import json
 import os
 import subprocess
 import sys
+import weakref
 from collections import Counter
 from pathlib import Path
 
@@ -390,6 +392,25 @@ def test_a_missing_or_unknown_backend_is_refused_in_one_line(monkeypatch):
         sampling.backend("hf")
     with pytest.raises(SamplingError, match="found vllm, expected auto or transformers with beams"):
         sampling.backend("vllm", beams=3)
+
+
+def test_a_model_is_freed_when_it_is_closed(checkpoints, monkeypatch):
+    """Without a search for cycles, which takes longer than many a generation on CPUs."""
+    freed, read = [], transformers.AutoModelForCausalLM.from_pretrained
+
+    def noted(*arguments, **options):
+        loaded = read(*arguments, **options)
+        weakref.finalize(loaded[0], freed.append, True)
+        return loaded
+
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", noted)
+    gc.disable()
+    try:
+        draw(checkpoints["llama"], decoding(), seeds_of(2))
+        draw(checkpoints["gpt2"], decoding(beams=2), seeds_of(2))
+    finally:
+        gc.enable()
+    assert freed == [True, True]
 
 
 def test_vllm_that_cannot_be_imported_is_refused_in_one_line(checkpoints, monkeypatch):

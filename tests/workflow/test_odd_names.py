@@ -3,24 +3,22 @@
 import pytest
 import xarray as xr
 
+import pictures
 from running import Workflow
 
-#: A separator of documents that shells, SLURM, Snakemake and matplotlib would read, and file names.
+#: A folder of images that shells, SLURM, Snakemake and matplotlib would read, and file names.
 ODD = "{a},$x$ %j/'\"\\\n"
 NAME = "@7ba@7d@2c@24x@24@20@25j@2f@27@22@5c@0a"
 REGIMES = {"metrics": {"keep_real": True, "generate": ["n", "n*1.1^(t-1)"]}}
 COMMON = {"regimes": ["metrics"], "seeds": 1, "samples": 10}
-TEXT = {
-    "family": "language_model",
+IMAGES = {
+    "family": "vae",
     "iterations": 1,
-    "settings": {
-        **{"documents": 30, "test_documents": 10, "vocabulary": 300, "context": 256},
-        **{"long_documents": "truncate", "epochs": 1.0, "truncated": "keep", "judged": 10},
-    },
-    "grid": {"separator": [ODD, "x.nc"]},
+    "settings": {"epochs": 1.0, "batch": 8, "latent": 4},
+    "grid": {"data": [ODD, "x.nc"]},
 }
 EXPERIMENTS = {
-    "data": {**COMMON, **TEXT},
+    "data": {**COMMON, **IMAGES},
     "metrics": {**COMMON, "family": "gaussian", "iterations": 3},
 }
 
@@ -30,6 +28,8 @@ def workflow(tmp_path_factory):
     made = Workflow(tmp_path_factory.mktemp("names") / "a $b's")
     made.directory.mkdir()
     made.write_with(REGIMES, **EXPERIMENTS)
+    for folder in IMAGES["grid"]["data"]:
+        pictures.folder(made.directory / folder, train=40, test=10, classes=("a", "b"))
     return made
 
 
@@ -41,9 +41,9 @@ def test_every_job_of_a_study_is_planned(workflow):
 def test_a_run_makes_the_figures(workflow):
     workflow.run("results/figures/data", "results/metrics/metrics.nc")
     figures = {path.name for path in workflow.path("figures/data").iterdir()}
-    assert {f"cross-entropy__separator={value}.svg" for value in (NAME, "x.nc")} <= figures
+    assert {f"test-loss__data={value}.svg" for value in (NAME, "x.nc")} <= figures
     with xr.open_dataset(workflow.path("data/metrics.nc")) as dataset:
-        assert list(dataset["separator"].values) == [ODD, "x.nc"]
+        assert list(dataset["data"].values) == [ODD, "x.nc"]
     with xr.open_dataset(workflow.path("metrics/metrics.nc")) as dataset:
         growing = "metrics__generate=n@2a1.1@5e@28t-1@29"
         assert list(dataset["regime"].values) == ["metrics__generate=n", growing]

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import ValidationError
 
+from collapse.errors import OneLineError
+
 Key = tuple[Any, ...]
 
 #: What was expected of a value of the wrong type, by pydantic's type of error.
@@ -36,7 +38,7 @@ _BOUNDS = {
 }
 
 
-class StudyError(ValueError):
+class StudyError(OneLineError):
     """A mistake in a study file, described in one line."""
 
 

@@ -107,9 +107,9 @@ def opened(model: Path, decoding: Decoding, batch: int) -> Iterator[Backend]:
     try:
         yield generate
     finally:
-        del network
-        gc.collect()
+        del network  # nothing else refers to it, so its memory is free
         if device.type == "cuda":
+            gc.collect()
             torch.cuda.empty_cache()
 
 
