@@ -1,6 +1,7 @@
 """Folders of data: every file is read once, known to be harmless, or refused by its name."""
 
 import gzip
+import os
 
 import pytest
 
@@ -120,3 +121,12 @@ def test_a_second_test_split_is_left_alone_and_named(tmp_path, capsys, tests, us
     assert found_in(tmp_path, tests=tests) == ["train.txt", used]
     said = f"{tmp_path}: {used} is the test split; not used: {unused}\n"
     assert capsys.readouterr().err == said
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path):
+    """As archives of other systems leave them; no record of the data could hold it."""
+    folder_of(tmp_path, "train.txt")
+    with open(os.fsencode(tmp_path) + b"/train\xe9.txt", "w") as other:
+        other.write("another")
+    with pytest.raises(DataError, match=r"/train\\udce9.txt: found a name that is no UTF-8, exp"):
+        found_in(tmp_path)

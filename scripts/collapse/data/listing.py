@@ -66,7 +66,8 @@ def entries(folder: Path) -> list[Path]:
     Raises
     ------
     DataError
-        If the folder can't be listed, or an entry is neither a file nor a folder.
+        If the folder can't be listed, or an entry is neither a file nor a folder, or has a name
+        that is no UTF-8, which no record could hold.
     """
     try:
         found = sorted(entry for entry in folder.iterdir() if not is_harmless(entry))
@@ -75,7 +76,19 @@ def entries(folder: Path) -> list[Path]:
         raise DataError(f"{folder}: can't be listed ({in_one_line(error)})") from None
     if unusable is not None:
         raise DataError(f"{unusable}: found a broken link or a device, expected a file")
+    for entry in found:
+        if not _is_text(entry.name):
+            raise DataError(f"{entry}: found a name that is no UTF-8, expected one; rename it")
     return found
+
+
+def _is_text(name: str) -> bool:
+    """Tell whether the bytes of a name are UTF-8; Python keeps others as lone surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def split_of(entry: Path) -> str | None:
