@@ -98,6 +98,16 @@ def refused(folder, *rows, **options):
         ({"repetitions": "0"}, "repetitions: found '0', expected a number of runs, or nothing"),
         ({"read": "memory"}, "read: found memory, expected one of text, code, plot, equation"),
         ({"source": " "}, "source: found '', expected where the value stands"),
+        (
+            {"statistic": "ratio", "iteration": "4:1"},
+            "iteration: found '4:1', expected the earlier",
+        ),
+        (
+            {"statistic": "slope", "iteration": "4:4"},
+            "iteration: found '4:4', expected the earlier",
+        ),
+        ({"statistic": "positive", "value": "97"}, "value: found 97.0, expected a share of the s"),
+        ({}, "row: found line 2 again, expected it once"),
     ],
 )
 def test_a_mistake_in_a_row_is_told_in_one_line(tmp_path, row, said):
@@ -107,7 +117,12 @@ def test_a_mistake_in_a_row_is_told_in_one_line(tmp_path, row, said):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "values.csv:1: header: found '', expected a column experiment"),
+        ("", "values.csv:1: header: found no column experiment, expected each of experiment,"),
+        (
+            f"{','.join(COLUMNS)},value",
+            "values.csv:1: header: found 2 columns value, expected each",
+        ),
+        (f"{','.join(COLUMNS)}\n\n", "values.csv: found no values, expected a row for each publi"),
         ("experimnt,regime", "values.csv:1: header: found experimnt, expected one of experiment,"),
         (f"{','.join(COLUMNS)}\nloop,replace", "values.csv:2: row: found 2 cells, expected 11"),
         (f"{','.join(COLUMNS)}\n{',' * 11}", "values.csv:2: row: found 12 cells, expected 11"),
@@ -122,6 +137,13 @@ def test_a_mistake_in_the_file_is_told_in_one_line(tmp_path, text, said):
     with pytest.raises(studies.StudyError) as error:
         studies.load(tmp_path / "study.yaml")
     assert str(error.value).removeprefix(f"{tmp_path}/").startswith(said)
+
+
+def test_the_mark_that_spreadsheets_write_is_read_over(tmp_path):
+    loaded(tmp_path, {})
+    path = tmp_path / "values.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert studies.load(tmp_path / "study.yaml")
 
 
 @pytest.mark.parametrize("written", ["3", "[]", "{a: 1}"])

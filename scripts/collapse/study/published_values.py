@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, NoReturn, get_args
 
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from collapse import families
 from collapse.families import regime_metrics
 from collapse.study.chain_spec import ChainSpec
-from collapse.study.errors import StudyError, one_of, shown
+from collapse.study.errors import StudyError, Words, one_of, shown
 
 if TYPE_CHECKING:
     from collapse.study import Study
@@ -113,7 +113,7 @@ def read(path: Path, study: Study) -> list[PublishedValue]:
     StudyError
         If the file can't be read or has a mistake; the message is one line.
     """
-    values = []
+    values: dict[PublishedValue, _Place] = {}
     for place, row in _rows(path):
         try:
             value = PublishedValue.model_validate(row)
@@ -121,22 +121,20 @@ def read(path: Path, study: Study) -> list[PublishedValue]:
             column = str(error.errors()[0]["loc"][0])
             place.refuse(column, row[column] or "", _EXPECTED[column])
         _check(place, value, study)
-        values.append(value)
-    return values
+        if value in values:
+            place.refuse("row", Words(f"line {values[value].line} again"), "it once")
+        values[value] = place
+    if not values:
+        raise StudyError(f"{path}: found no values, expected a row for each published value")
+    return [*values]
 
 
 def _rows(path: Path) -> Iterator[tuple[_Place, dict[str, Any]]]:
     """Yield the rows of the file; cells that may be empty have their value."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets write a mark
             reader = csv.DictReader(file, strict=True)
-            header = _Place(path, 1)
-            for column in reader.fieldnames or ():
-                if column not in COLUMNS:
-                    header.refuse("header", column, one_of(COLUMNS, column))
-            for column in COLUMNS:
-                if column not in (reader.fieldnames or ()):
-                    header.refuse("header", "", f"a column {column}")
+            _check_header(_Place(path, 1), reader.fieldnames or ())
             for row in reader:
                 place = _Place(path, reader.line_num)
                 beyond = len(row.pop(None, []))
@@ -151,6 +149,16 @@ def _rows(path: Path) -> Iterator[tuple[_Place, dict[str, Any]]]:
         raise StudyError(
             f"{path}: found nothing readable ({reason}), expected published values as CSV"
         ) from None
+
+
+def _check_header(header: _Place, columns: Sequence[str]) -> None:
+    for column in columns:
+        if column not in COLUMNS:
+            header.refuse("header", column, one_of(COLUMNS, column))
+    for column in COLUMNS:
+        if (number := columns.count(column)) != 1:
+            found = f"{number or 'no'} column{'s' * (number > 1)} {column}"
+            header.refuse("header", Words(found), f"each of {', '.join(COLUMNS)} once")
 
 
 def _check(place: _Place, value: PublishedValue, study: Study) -> None:
@@ -187,6 +195,10 @@ def _check_metric(place: _Place, value: PublishedValue, spec: ChainSpec) -> None
     if len(value.iterations) != expected:
         numbers = ("nothing", "one iteration", "two iterations, as 300:1200")
         place.refuse("iteration", value.iteration, f"{numbers[expected]} for this metric")
+    if expected == 2 and value.iterations[0] >= value.iterations[1]:
+        place.refuse("iteration", value.iteration, "the earlier iteration first")
+    if value.statistic == "positive" and not 0 <= value.value <= 1:
+        place.refuse("value", value.value, "a share of the seeds, from 0 to 1")
     for t in value.iterations:
         if t not in spec.evaluated:
             evaluated = f"iterations that are evaluated: {', '.join(map(str, spec.evaluated))}"
