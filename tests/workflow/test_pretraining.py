@@ -181,10 +181,11 @@ def copied(ran, directory, experiment):
 
 
 def test_vllm_goes_through_the_rules(ran, tmp_path):
-    """With a model that is there; that all of a run's steps follow is tested above."""
+    """With prompts, by a model that is there; that all of a run's steps follow is tested above."""
     if importlib.util.find_spec("vllm") is None:
         pytest.skip("vLLM is not installed")
-    settings = {**EXPERIMENT["settings"], "backend": "vllm", "start": "first-token"}
+    prompts = {"start": "prompt", "prompt_tokens": 6, "keep_prompt": True}
+    settings = {**EXPERIMENT["settings"], "backend": "vllm", **prompts}
     workflow = copied(ran, tmp_path / "copy", {**EXPERIMENT, "settings": settings})
     samples = "results/lm/temperature=1.0__samples=120/real/seed0/iter1/synthetic/0-120"
     record, shard = (workflow.directory / f"{samples}.{kind}" for kind in ("json", "parquet"))
@@ -192,8 +193,11 @@ def test_vllm_goes_through_the_rules(ran, tmp_path):
     assert workflow.planned(f"{samples}.parquet") == {"generate": 1}
     workflow.run(f"{samples}.parquet")
     assert json.loads(record.read_text())["details"]["backend"] == "vllm"
-    texts = parquet.read_table(shard)["text"].to_pylist()
-    assert len(texts) == len(set(texts)) == 120
+    table = parquet.read_table(shard)
+    assert len({*table["text"].to_pylist()}) == len(table) == 120
+    real = parquet.read_table(workflow.path("lm/data") / "any" / "train.parquet")["tokens"]
+    beginnings = {tuple(tokens[:6]) for tokens in real.to_pylist()}
+    assert {tuple(tokens[:6]) for tokens in table["tokens"].to_pylist()} <= beginnings
 
 
 # Bad input.
