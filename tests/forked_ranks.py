@@ -35,6 +35,9 @@ class Fork:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.environ.clear()
         os.environ.update(environment)
+        import torch
+
+        torch.set_num_threads(1)  # as OMP_NUM_THREADS says to a process that starts
         sys.argv = [module, *arguments]
         # By its path, because pytest's importer does not give the code of a module.
         runpy.run_path(importlib.util.find_spec(module).origin, run_name="__main__")

@@ -122,6 +122,18 @@ def test_a_bare_snakefile_has_the_jobs_of_ours(quick):
     assert len({each and each[1] for each in jobs}) == 1, found
 
 
+def test_jobs_of_a_checkout_are_measured_by_rule(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    checkouts = importlib.import_module("checkouts")
+    steps = {**checkouts.ONE, "family": "gaussian", "per_iteration": True, "samples": 10}
+    study = tmp_path / "study.yaml"
+    study.write_text(json.dumps({"experiments": {"steps": steps}}))
+    found = checkouts.run(PROJECT, tmp_path / "run", study, "results/steps/metrics.nc")
+    assert {"train", "generate", "evaluate", "gather"} <= found.jobs.keys()
+    assert all(0.05 < seconds < found.seconds for seconds in found.jobs.values())
+    assert 0 < sum(found.jobs.values()) < found.seconds
+
+
 def test_what_a_training_set_of_images_takes_is_measured():
     pytest.importorskip("torch")
     found, memory = measured("train", 150)
