@@ -117,6 +117,6 @@ def rows_of_kinds(
 def rows_of(held: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
     """Return rows of each seed in a contiguous array, because sums depend on memory layout."""
     drawn = np.empty((*rows.shape, *held.shape[2:]), held.dtype)
-    for source, chosen, target in zip(held, rows, drawn, strict=True):
+    for source, chosen, target in zip(held, rows, drawn, strict=True) if drawn.size else ():
         np.take(source, chosen, axis=0, out=target, mode="clip")  # "raise" would buffer
     return drawn

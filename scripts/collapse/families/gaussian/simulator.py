@@ -79,7 +79,13 @@ class Simulator:
         self.real_seen += count
         shape = (count, self.dimension)
         draws = self.streams.normal("real data", iteration, shape, real=True)
-        return draws * np.sqrt(self.variance), draws, np.zeros(draws.shape[:2], dtype=np.int32)
+        kept = draws if self.one_writer else self._no_draws(draws)
+        return draws * np.sqrt(self.variance), kept, np.zeros(draws.shape[:2], dtype=np.int32)
+
+    @staticmethod
+    def _no_draws(samples: Array) -> Array:
+        """Return what stands for draws that no summary needs: with samples of several models."""
+        return np.empty((*samples.shape[:-1], 0))
 
     def summarise(self, samples: Samples, weights: Array | None = None) -> Statistics:
         """Return the statistics of samples.
@@ -108,7 +114,9 @@ class Simulator:
         means = np.zeros((int(writers.max()) + 1, len(values), self.dimension))
         for writer in np.unique(writers):
             means[writer] = self.writers[writer].mean
-        return np.asarray(values + means[writers, np.arange(len(values))[:, None]])
+        positions: Array = means[writers, np.arange(len(values))[:, None]]
+        positions += values
+        return positions
 
     def _of_source(
         self, size: Array, mean: Array, factor: Array, rank: int, weights: Array | None = None
@@ -145,17 +153,19 @@ class Simulator:
         blocks = -(-here.stop // _BLOCK)
         columns = model.factor.shape[2]
         drawn = np.zeros((blocks, _BLOCK, columns))
-        samples, draws = np.zeros((2, len(self.streams), blocks, _BLOCK, self.dimension))
+        samples = np.empty((len(self.streams), blocks, _BLOCK, self.dimension))
+        draws = np.zeros(samples.shape) if self.one_writer else self._no_draws(samples)
         generators = self.streams.each("samples", iteration, attempt=of.attempt)
         for row, generator in enumerate(generators):
             generator.standard_normal(out=drawn.reshape(-1, columns)[here])
-            draws[row, ..., :columns] = drawn
+            if self.one_writer:
+                draws[row, ..., :columns] = drawn
             np.matmul(drawn, model.factor[row].T, out=samples[row])
         if self.one_writer:  # no sample of an older model will be summarised
             self.writers = {0: self.writers[0]}
         self.writers[iteration] = self.before = model
-        shape = (len(samples), -1, self.dimension)
-        values, draws = (one.reshape(shape)[:, here] for one in (samples, draws))
+        slots = (len(samples), blocks * _BLOCK)
+        values, draws = (one.reshape(*slots, one.shape[-1])[:, here] for one in (samples, draws))
         return values, draws, np.full(values.shape[:2], iteration, dtype=np.int32)
 
     def sample_statistics(self, model: Model, count: int, iteration: int) -> Statistics:

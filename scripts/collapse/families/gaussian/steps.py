@@ -117,7 +117,9 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
 def _simulator(job: StepJob[Parameters]) -> Simulator:
     step = job.step
     streams = Streams(step.experiment, step.point, step.regime, [step.seed])
-    return Simulator(job.parameters, step.samples, streams)
+    simulator = Simulator(job.parameters, step.samples, streams)
+    simulator.one_writer = True  # files have the draws, which trainings on one model's samples need
+    return simulator
 
 
 def _arrays(model: Model, prefix: str = "") -> dict[str, Any]:
