@@ -43,7 +43,7 @@ class Simulator(Protocol[Statistics, Model]):
     exchangeable: bool
 
     #: Whether samples that are summarised together are all real or all of the newest model; the
-    #: loop sets it.
+    #: loop sets it before it draws any.
     one_writer: bool
 
     def real(self, iteration: int, count: int) -> Samples:

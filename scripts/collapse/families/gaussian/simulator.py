@@ -90,8 +90,8 @@ class Simulator:
     def summarise(self, samples: Samples, weights: Array | None = None) -> Statistics:
         """Return the statistics of samples.
 
-        They are differences from the mean of a model, the draws that its factor maps to these, and
-        the number of the model in `writers`.
+        They are differences from the mean of a model, the draws that its factor maps to these (none
+        where samples of several models are summarised), and the number of the model in `writers`.
         """
         values, draws, writers = samples
         count, newest = values.shape[1], int(writers.max())
