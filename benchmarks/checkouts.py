@@ -71,12 +71,11 @@ subprocess.Popen._try_wait = _try_wait
 
 
 class Run(NamedTuple):
-    """Processor seconds of jobs by rule and of the whole run, its wall time, and its output."""
+    """Processor seconds of jobs by rule and of the whole run, and its wall time."""
 
     jobs: Counter[str]
     seconds: float
     wall: float
-    printed: str
 
 
 def run(checkout: Path, folder: Path, study: Path, *arguments: str) -> Run:
@@ -116,7 +115,7 @@ def run(checkout: Path, folder: Path, study: Path, *arguments: str) -> Run:
         if rule := re.search(r"\.snakemake/scripts/tmp\w+\.(\w+)\.py", command):
             jobs[rule[1]] += seconds
     wall = time.perf_counter() - began
-    return Run(jobs, _children() - before, wall, done.stdout + done.stderr)
+    return Run(jobs, _children() - before, wall)
 
 
 def _children() -> float:
@@ -137,9 +136,9 @@ def report(other: Path) -> None:
         study.write_text(json.dumps({"experiments": STUDY}))
         folders = [(other, Path(home, "before")), (PROJECT, Path(home, "now"))]
 
-        def both(experiment: str, *arguments: str) -> Sequence[Run]:
+        def both(experiment: str) -> Sequence[Run]:
             target = f"results/{experiment}/metrics.nc"
-            return [run(place, folder, study, target, *arguments) for place, folder in folders]
+            return [run(place, folder, study, target) for place, folder in folders]
 
         bases = [0.0, 0.0]
         for experiment in BY_STEPS:
