@@ -18,8 +18,11 @@ from collapse import families
 
 TEST_POINTS, TEST_ROWS = 500, 1000
 
+#: All iterations.
+ALL = range(1, 10**9)
 
-def reference_chain(family, parameters, regime, samples, iterations, generator):
+
+def reference_chain(family, parameters, regime, samples, iterations, generator, evaluated=ALL):
     """Run one seed of one chain.
 
     Parameters
@@ -31,11 +34,13 @@ def reference_chain(family, parameters, regime, samples, iterations, generator):
     regime : collapse.regimes.Regime
     samples, iterations : int
     generator : numpy.random.Generator
+    evaluated : container of int
+        The iterations whose metrics are returned; all of them by default.
 
     Returns
     -------
-    dict of str to ndarray, shape (iterations,)
-        The metrics that the package records at every iteration.
+    dict of str to ndarray, shape (evaluated iterations,)
+        The metrics that the package records.
     """
     model = MODELS[family](parameters, samples, generator)
     metrics = defaultdict(list)
@@ -53,7 +58,7 @@ def reference_chain(family, parameters, regime, samples, iterations, generator):
             synthetic[t - 1] = select(regime.select, model, arriving, generator)[old]
         training, weights = training_set(regime, t, samples, real, synthetic, model, generator)
         model.fit(training, weights)
-        for name, value in model.evaluate().items():
+        for name, value in model.evaluate().items() if t in evaluated else ():
             metrics[name].append(value)
     return {name: np.array(values) for name, values in metrics.items()}
 
