@@ -24,7 +24,7 @@ from stepping import Loop
 
 SAMPLES, ITERATIONS = 10, 6
 
-#: The file that says which modules each step of an example imported that none before it had.
+#: The file that says which modules each step of an example was the first to import.
 IMPORTED = "imported.json"
 
 #: Regimes of every kind, under which chains in closed form are checked.
@@ -44,6 +44,9 @@ REGIMES = {
     "fresh in a budget": Regime(keep_real=False, memory=2, fresh_real="0.5n", budget="n"),
     "growing budget": Regime(keep_real=True, fresh_real=2, budget="0.7tn"),
 }
+
+
+Columns = dict[str, list[Any]]
 
 
 class Chains(NamedTuple):
@@ -97,18 +100,13 @@ class Example:
     rounding: float = 0.0
     distinct: float = 0.9
     damaged: Damaged | None = None
-    worse: Mapping[str, Callable[[dict[str, list[Any]]], dict[str, list[Any]]]] = field(
-        default_factory=dict
-    )
+    worse: Mapping[str, Callable[[Columns], Columns]] = field(default_factory=dict)
     selected_by: str = ""
 
     @property
     def libraries(self) -> set[str]:
         """What has to be installed; checks of steps are skipped where it is not."""
         return {name for names in self.imports.values() for name in names}
-
-
-Columns = dict[str, list[Any]]
 
 
 def _changed(name: str, change: Callable[[Any], Any]) -> Callable[[Columns], Columns]:

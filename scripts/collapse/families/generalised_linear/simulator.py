@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -61,7 +62,7 @@ class Rows(NamedTuple):
     sums: Array
 
 
-class GeneralisedLinear:
+class GeneralisedLinear(ABC):
     """What both designs share: the truth, and the model's linear predictors of test rows."""
 
     one_writer = False
@@ -82,12 +83,12 @@ class GeneralisedLinear:
         #: The mean label of each test row, of shape (seeds, m), or its label if no more is known.
         self.test_labels = mean
 
+    @abstractmethod
     def true_means(self, samples: Samples) -> Array:
         """Return the mean that the label of each sample has in truth, or its label if it is known.
 
         It has shape (seeds, samples).
         """
-        raise NotImplementedError
 
     def test_predictors(self, model: Fit) -> Array:
         """Return the linear predictors of test rows, of shape (seeds, m)."""
