@@ -78,6 +78,8 @@ class Example:
         Writes what the experiment reads into the working directory.
     imports : mapping of str to tuple of str
         The libraries, of `test_family.OF_STEPS`, that each step imports and none before it did.
+    builds_on : str or None
+        Another family, whose modules this one imports.
     unknown : sequence of str
         Metrics that may be missing: of so small a model, or of a chain that has not got so far.
     rounding : float
@@ -96,6 +98,7 @@ class Example:
     steps: Mapping[str, Any] = field(default_factory=dict)
     files: Callable[[], object] = lambda: None
     imports: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    builds_on: str | None = None
     unknown: tuple[str, ...] = ()
     rounding: float = 0.0
     distinct: float = 0.9
@@ -193,6 +196,7 @@ EXAMPLES = {
             "epochs": 8.0, "learning_rate": 3e-3, "curve_points": 3, "judged": 20,
         }},
         imports={"prepare": ("tokenizers",), "train": LANGUAGE_MODEL},
+        builds_on="language_model",
         unknown=("correct_share", "mode_distance", "mode_distance_of_data"),
         damaged=Damaged("damaged.jsonl", "damaged.jsonl", b'{"prompt": "cut'),
         worse={**WORSE_TEXTS, "correct": BACKWARDS},

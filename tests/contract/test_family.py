@@ -103,7 +103,11 @@ def test_plans_and_scripts_import_nothing_heavy(name, tmp_path, monkeypatch):
         text=True,
         check=True,
     )
-    assert HEAVY.isdisjoint(found.stdout.split()), "imported to plan a study, or by every job"
+    imported = found.stdout.split()
+    assert HEAVY.isdisjoint(imported), "imported to plan a study, or by every job"
+    others = set(families.MODULES) - {name, examples.of(name).builds_on}
+    unused = {families.MODULES[other] for other in others}
+    assert unused.isdisjoint(imported), "families that the study does not use"
 
 
 @BY_STEPS

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError, WithJsonSchema
 
@@ -24,8 +24,8 @@ from collapse.study.experiment import (
     Experiment,
     Point,
     Strict,
-    experiment_model,
 )
+from collapse.study.experiments_by_family import ByFamily
 from collapse.study.published_values import PublishedValue
 from collapse.study.regime_definition import PARTS, RegimeDefinition, expand, fields_of
 
@@ -40,19 +40,13 @@ _WORDS = {
     "constrained-str": "a multiple of the samples n, such as n, 0.5n, tn, n*1.1^(t-1) or n*t^1.5",
 }
 
-if TYPE_CHECKING:
-    AnyExperiment = Experiment
-else:
-    _models = tuple(experiment_model(family) for family in families.MODULES)
-    AnyExperiment = Annotated[Union[_models], Field(discriminator="family")]  # noqa: UP007
-
 
 class Study(Strict):
     """A set of named experiments."""
 
-    experiments: Annotated[dict[Name, AnyExperiment], _NAMED, Field(min_length=1)] = Field(
-        description="The experiments, by name."
-    )
+    experiments: Annotated[
+        dict[Name, Annotated[Experiment, ByFamily]], _NAMED, Field(min_length=1)
+    ] = Field(description="The experiments, by name.")
     regimes: Annotated[dict[Name, RegimeDefinition], _NAMED] = Field(
         default_factory=dict, description="Regimes that the study defines, by name."
     )

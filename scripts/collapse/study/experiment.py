@@ -1,6 +1,6 @@
 """An experiment of a study: a family, its grid, regimes, iterations and seeds, as pydantic models.
 
-The schema of a family's experiments is built from its `collapse.families.declarations.Parameters`.
+What a family's own experiments add to these is in `collapse.study.experiments_by_family`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from collapse import families, regimes
 from collapse.families.declarations import extra_of
@@ -193,29 +193,3 @@ def axes_of(model: type[BaseModel], without: Collection[str] = ()) -> dict[str, 
         default = ... if field.is_required() else [field.default]
         axes[key] = (one_or_several(annotation), Field(default, description=field.description))
     return axes
-
-
-def experiment_model(family: str) -> Any:
-    """Build the schema of one family's experiments from its `Parameters`."""
-    title = "".join(part.title() for part in family.split("_"))
-    declared = families.load(family)
-    axes = axes_of(declared.parameters)
-    grid = create_model(f"{title}Grid", __base__=Strict, **axes)
-    settings = create_model(f"{title}Settings", __base__=(declared.parameters, Strict))
-    described = Experiment.model_fields
-    family_name: Any = Literal[family]
-    base = {
-        (True, False): Experiment,
-        (False, True): IterativeExperiment,
-        (True, True): EitherExperiment,
-    }[declared.closed_form is not None, declared.iterative is not None]
-    return create_model(
-        f"{title}Experiment",
-        __base__=base,
-        family=(family_name, Field(description=described["family"].description)),
-        grid=(grid, Field(default_factory=grid, description=described["grid"].description)),
-        settings=(
-            settings,
-            Field(default_factory=settings, description=described["settings"].description),
-        ),
-    )

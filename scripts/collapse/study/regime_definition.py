@@ -20,19 +20,19 @@ def _definition(model: type[BaseModel]) -> Any:
     """Return the model of a part of a regime as a study defines it: a field may be a list."""
     name, fields = f"{model.__name__}Definition", axes_of(model)
     annotation, score = fields["score"]
-    described = f"{score.description} {_scores()}"
-    fields["score"] = annotation, Field(score.default, description=described)
+    listed = Field(score.default, description=score.description, json_schema_extra=_list_scores)
+    fields["score"] = annotation, listed
     return create_model(name, __base__=Strict, __doc__=model.__doc__, **fields)
 
 
-def _scores() -> str:
-    """Return a sentence with the scores of all families, and which of them are better."""
+def _list_scores(schema: dict[str, Any]) -> None:
+    """Add to a description in the JSON schema the scores of all families, and which are better."""
     listed = []
     for name in families.MODULES:
         declared = families.load(name).scores.items()
         scores = ", ".join(f"{score} ({one.better} is better)" for score, one in declared)
         listed += [f"{name}: {scores}"] if scores else []
-    return f"Scores are, of {'; of '.join(listed)}."
+    schema["description"] += f" Scores are, of {'; of '.join(listed)}."
 
 
 _parts: dict[str, Any] = {
