@@ -6,9 +6,9 @@ from collapse.loop.closed_form import run_chain
 from collapse.study.chain_spec import ChainSpec
 
 
-def run(family, regime, n, iterations, seeds, evaluated=None, experiment=None, **parameters):
-    """Return the metrics of a chain for a number of seeds, at ``evaluated`` or all iterations."""
-    spec = ChainSpec(
+def specification(family, regime, n, iterations, evaluated=None, experiment=None, **parameters):
+    """Return the chain whose metrics `run` returns."""
+    return ChainSpec(
         experiment=experiment or family,
         point="p",
         regime_name="r",
@@ -19,7 +19,13 @@ def run(family, regime, n, iterations, seeds, evaluated=None, experiment=None, *
         iterations=iterations,
         evaluated=tuple(evaluated or range(1, iterations + 1)),
     )
-    return run_chain(spec, range(seeds))
+
+
+def run(family, regime, n, iterations, seeds, evaluated=None, **further):
+    """Return the metrics of a chain for a number of seeds, at ``evaluated`` or all iterations."""
+    return run_chain(
+        specification(family, regime, n, iterations, evaluated, **further), range(seeds)
+    )
 
 
 def assert_within(values, expected, errors=5):

@@ -13,6 +13,8 @@ from closed_form_chains import assert_within
 from collapse.families.gaussian import Parameters, expectations
 from collapse.families.gaussian.factors import lower_factor
 from collapse.families.gaussian.simulator import Model, Simulator
+from collapse.loop import whole_pools as loop
+from collapse.loop.writing import Writer
 from collapse.regimes import NAMED, Regime
 from collapse.seeding import Streams
 from collapse.theory import gaussian as theory
@@ -26,17 +28,6 @@ BUDGET = Regime(keep_real=False, memory=1, budget="n")
 def world(dimension, seeds=3, **parameters):
     streams = Streams("gaussian", "p", "r", range(seeds))
     return Simulator(Parameters(dimension=dimension, **parameters), 10, streams)
-
-
-def positions(chain, samples):
-    """Where samples of one model are: they are kept as differences from its mean."""
-    values, _, writers = samples
-    return values + chain.writers[writers[0, 0]].mean[:, None]
-
-
-def as_real(values):
-    """Samples at some positions, as real ones are kept."""
-    return values, values, np.zeros(values.shape[:2], dtype=int)
 
 
 def square(factor):
@@ -68,7 +59,7 @@ def test_merged_statistics_are_those_of_the_union(dimension, real, sizes, scales
     statistics = chain.summarise(shards[0])
     for shard in shards[1:]:
         statistics = chain.merge(statistics, chain.summarise(shard))
-    union = np.concatenate([positions(chain, shard) for shard in shards], axis=1)
+    union = np.concatenate([chain.positions(shard) for shard in shards], axis=1)
     assert (statistics.size == sum(sizes)).all()
     deviation = union.std(axis=1)
     error = np.abs(statistics.mean - union.mean(axis=1))
@@ -111,7 +102,7 @@ def test_determinants_of_almost_dependent_coordinates_are_accurate(tiny):
     chain = world(2, seeds=50)
     values = chain.real(1, 20)[0]
     values[:, :, 1] = values[:, :, 0] + tiny * values[:, :, 1]
-    ratio = chain.evaluate(chain.fit(chain.summarise(as_real(values))))["log_determinant_ratio"]
+    ratio = chain.evaluate(chain.fit(chain.summarise((values,))))["log_determinant_ratio"]
     centred = values - values.mean(axis=1, keepdims=True)
     singular = np.linalg.svd(centred / np.sqrt(20), compute_uv=False)
     # Subtracting the two coordinates leaves that part of the digits.
@@ -131,7 +122,7 @@ def test_statistics_drawn_at_once_have_the_law_of_statistics_of_samples(dimensio
     chain.real(1, 10)
     model = Model(np.tile(centre, (seeds, 1)), np.tile(root, (seeds, 1, 1)), dimension)
     drawn = chain.sample_statistics(model, count, 1)
-    samples = positions(chain, chain.sample(model, count, 1))
+    samples = chain.positions(chain.sample(model, count, 1))
     mean = samples.mean(axis=1)
     centred = samples - mean[:, None]
     scatters = square(drawn.factor), centred.transpose(0, 2, 1) @ centred
@@ -185,6 +176,33 @@ def test_steps_of_the_mean_are_those_of_theory(regime, n, dimension):
     expected = theory.squared_step_of_mean(whole_pools(regime, n, 6), n, dimension)
     assert_within(values, expected.mean)
     np.testing.assert_allclose(values.std(axis=0), expected.deviation, rtol=0.1)
+
+
+@pytest.mark.parametrize("dimension", [1, 3, 12])
+@pytest.mark.parametrize(
+    "regime",
+    [
+        *(NAMED[name] for name in ("replace", "accumulate")),
+        Regime(keep_real=False, memory=1, generate=4),
+        Regime(keep_real=True, fresh_real=2),  # leaves the span of the model before
+    ],
+    ids=["replace", "accumulate", "fewer", "fresh"],
+)
+def test_steps_of_the_mean_are_distances_of_the_means(regime, dimension):
+    """By the pseudoinverse of the earlier covariance, as the metric is defined."""
+    spec = closed_form_chains.specification(
+        "gaussian", regime, 6, 5, dimension=dimension, variance=4.0
+    )
+    chain = world(dimension, variance=4.0)
+    before = chain.before
+    for model in loop.models(spec, chain, Writer(spec, chain, chain.streams)):
+        difference = model.mean - before.mean
+        inverse = np.linalg.pinv(square(before.factor), hermitian=True)
+        expected = np.einsum("si,sij,sj->s", difference, inverse, difference)
+        np.testing.assert_allclose(
+            chain.evaluate(model)["squared_step_of_mean"], expected, rtol=1e-6
+        )
+        before = model
 
 
 def test_a_step_of_the_mean_is_missing_only_once_its_rounding_counts():

@@ -5,7 +5,7 @@ Only those samples are drawn that some iteration trains on, if the samples of a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -100,11 +100,7 @@ class _Layout:
         for t in range(2, spec.iterations + 1):
             shards.extend(_arriving(regime, t, n))
         starts = np.cumsum([0] + [shard.size for shard in shards])
-        start_of = {
-            (shard.kind, shard.iteration): start
-            for shard, start in zip(shards, starts[:-1], strict=True)
-        }
-        self.training = self._draw(spec, start_of, streams, writer)
+        self.training = self._draw(spec, streams, writer)
         # The first iteration that trains on each row, or T + 1 if none does.
         never = spec.iterations + 1
         kind = np.min_scalar_type(never)  # small integers sort several times faster
@@ -117,14 +113,16 @@ class _Layout:
         self._compact(shards, starts, first, never)
 
     def _draw(
-        self, spec: ChainSpec, start_of: Mapping[Any, int], streams: Streams, writer: Writer
+        self, spec: ChainSpec, streams: Streams, writer: Writer
     ) -> dict[int, NDArray[np.int64]]:
+        """Return which rows each iteration trains on, of all in the order of their arrival."""
         regime, n = spec.regime, spec.samples
-        sizes = regime.pool_sizes(spec.iterations, n)
+        kept, sizes = regime.kept_real(n), regime.pool_sizes(spec.iterations, n)
+        arrived = n
         training = {}
         for t in range(2, spec.iterations + 1):
+            arrived += regime.generated(t, n) + regime.fresh(t, n)
             budget = regime.training_size(t, n, sizes[t - 1])
-            pool = regime.pool(t, n)
             if regime.weigh is None:
                 positions = np.stack(
                     [
@@ -134,17 +132,13 @@ class _Layout:
                 )
             else:
                 kinds = np.repeat(
-                    [source.kind != "synthetic" for source in pool],
-                    [source.size for source in pool],
+                    [source.kind != "synthetic" for source in regime.pool(t, n)],
+                    [source.size for source in regime.pool(t, n)],
                 )
                 positions = rows_of_kinds(regime, writer, streams, t, budget, kinds)
-            ends = np.cumsum([source.size for source in pool])
-            begins = ends - [source.size for source in pool]
-            offsets = [start_of[source.kind, source.iteration] for source in pool] - begins
-            if (offsets == offsets[0]).all():
-                training[t] = positions + offsets[0]
-            else:
-                training[t] = positions + offsets[np.searchsorted(ends, positions, side="right")]
+            # The pool is the real samples that are kept, and the newest of all.
+            forgotten = arrived - sizes[t - 1]
+            training[t] = np.where(positions < kept, positions, positions + forgotten)
         return training
 
     def _compact(

@@ -110,11 +110,11 @@ FAMILY = Family(
     minimum_samples=2,
     expectations=expectations,
     unfit=unfit,
-    closed_form=ClosedForm(Simulator, seconds, version=4),
+    closed_form=ClosedForm(Simulator, seconds, version=5),
     # The steps are for trying out the rules and a cluster; real data is drawn, not read.
     iterative=Iterative(
         module="collapse.families.gaussian.steps",
-        versions={"train": 3, "generate": 2, "evaluate": 2},
+        versions={"train": 4, "generate": 2, "evaluate": 3},
         problems=problems_by_steps,
     ),
 )

@@ -9,6 +9,8 @@ Array = NDArray[np.float64]
 
 #: Standard deviations below this part of a mean are too close to its rounding to measure a step by.
 RESOLUTION = 1e-10
+#: Number of rows up to which a triangular matrix is treated like any other.
+_SIDE = 32
 
 
 def lower_factor(blocks: Array, rank: int) -> Array:
@@ -22,16 +24,14 @@ def lower_factor(blocks: Array, rank: int) -> Array:
     Returns
     -------
     ndarray, shape (seeds, d, min(rank, columns))
-        F, lower trapezoidal if it has ``rank`` columns: by Cholesky where B B' is safely positive
-        definite, else by QR of B', seed by seed, so that no seed's numbers depend on another's.
+        F, lower trapezoidal: by Cholesky where B B' is safely positive definite, else by QR of B',
+        seed by seed, so that no seed's numbers depend on another's.
     """
     columns = blocks.shape[2]
     if rank == 0:
         return blocks[:, :, :0]
-    if columns < rank:
-        return blocks
-    if columns == rank:
-        return by_qr(blocks, rank)
+    if columns <= rank:
+        return by_qr(blocks, columns)
     # The first ``rank`` rows determine the others, so that the factorisation can stop there.
     factor, unsafe = factor_of_square(blocks @ blocks[:, :rank].transpose(0, 2, 1), rank)
     if unsafe.any():
@@ -85,27 +85,45 @@ def _cholesky_or_nan(square: Array) -> Array:
         return np.full_like(square, np.nan)
 
 
-def squared_distance(one: Array, other: Array, factor: Array) -> Array:
+def squared_distance(one: Array, other: Array, factor: Array, *, inside: bool) -> Array:
     """Return squared Mahalanobis distances x' (F F')⁺ x of means, x their difference.
 
     Parameters
     ----------
     one, other : ndarray, shape (seeds, d)
     factor : ndarray, shape (seeds, d, columns)
-        F, of full column rank, and lower triangular if it is square.
+        F, lower trapezoidal and of full column rank.
+    inside : bool
+        Whether x is known to be in the span of F, so that its first coordinates tell the others.
 
     Returns
     -------
     ndarray, shape (seeds,)
         NaN where F is so small in some direction that the rounding of the means counts.
     """
-    difference = (one - other)[..., None]
-    if factor.shape[2] < factor.shape[1]:
-        basis, factor = np.linalg.qr(factor)
-        difference = basis.transpose(0, 2, 1) @ difference
+    difference, columns = one - other, factor.shape[2]
     size = np.maximum(np.abs(one), np.abs(other)).max(axis=1, keepdims=True)
+    if inside:
+        factor, difference = factor[:, :columns], difference[:, :columns]
+    elif columns < factor.shape[1]:
+        # [F x] is an orthogonal matrix times an upper triangular one, which is turned around.
+        together = np.concatenate((factor, difference[..., None]), axis=2)
+        upper = np.asarray(np.linalg.qr(together, mode="r"))[:, :columns]
+        factor = np.flip(upper[:, :, :columns], axis=(1, 2))
+        difference = np.flip(upper[:, :, columns], axis=1)
     diagonal = np.abs(np.einsum("sii->si", factor))
     unresolved = ~(diagonal > RESOLUTION * size).all(axis=1)
-    factor = np.where(unresolved[:, None, None], np.eye(factor.shape[2]), factor)
-    steps = np.linalg.solve(factor, difference)[..., 0]
+    factor = np.where(unresolved[:, None, None], np.eye(columns), factor)
+    steps = solve_lower(factor, difference)
     return np.where(unresolved, np.nan, np.einsum("si,si->s", steps, steps))
+
+
+def solve_lower(lower: Array, right: Array) -> Array:
+    """Return L⁻¹ b for lower triangular L (seeds, d, d) and b (seeds, d), block by block."""
+    solved = np.empty_like(right)
+    for start in range(0, right.shape[1], _SIDE):
+        rows = slice(start, start + _SIDE)
+        known = (lower[:, rows, :start] @ solved[:, :start, None])[..., 0]
+        rest = (right[:, rows] - known)[..., None]
+        solved[:, rows] = np.linalg.solve(lower[:, rows, rows], rest)[..., 0]
+    return solved

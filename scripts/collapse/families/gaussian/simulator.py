@@ -1,10 +1,13 @@
 """Gaussian chains of several seeds.
 
 A covariance is kept as a factor F, of which it is F F', and is squared only where a merge needs
-it: replacing the data multiplies triangular factors. With a sample, the standard normal draw that
-it was made of is kept, whose scatter the model's factor multiplies. So variances and determinants
-keep their relative accuracy down to the smallest numbers where a training set has samples of one
-model; where it has samples of several, down to the rounding of their positions.
+it: replacing the data multiplies triangular factors.
+
+Samples are an array of positions (seeds, samples, d), if samples of several models are summarised
+together. Otherwise they are differences from the mean of their model, the standard normal draws
+that its factor maps to these, and the number of the model in `Simulator.writers`, 0 for real data.
+The scatter of the draws is then multiplied by the factor, so that variances and determinants keep
+their relative accuracy down to the smallest numbers.
 """
 
 from __future__ import annotations
@@ -45,11 +48,15 @@ class Statistics(NamedTuple):
 
 
 class Model(NamedTuple):
-    """Mean (seeds, d), a factor (seeds, d, columns) of the covariance, a bound of its rank."""
+    """Mean (seeds, d), a factor (seeds, d, columns) of the covariance, a bound of its rank.
+
+    ``squared_step`` (seeds,) is what `Simulator.squared_step` returns, of a model from a file.
+    """
 
     mean: Array
     factor: Array
     rank: int
+    squared_step: Array | None = None
 
 
 class Simulator:
@@ -79,43 +86,38 @@ class Simulator:
         self.real_seen += count
         shape = (count, self.dimension)
         draws = self.streams.normal("real data", iteration, shape, real=True)
-        kept = draws if self.one_writer else self._no_draws(draws)
-        return draws * np.sqrt(self.variance), kept, np.zeros(draws.shape[:2], dtype=np.int32)
-
-    @staticmethod
-    def _no_draws(samples: Array) -> Array:
-        """Return what stands for draws that no summary needs: with samples of several models."""
-        return np.empty((*samples.shape[:-1], 0))
+        positions = draws * np.sqrt(self.variance)
+        if not self.one_writer:
+            return (positions,)
+        return positions, draws, np.zeros(draws.shape[:2], dtype=np.int32)
 
     def summarise(self, samples: Samples, weights: Array | None = None) -> Statistics:
-        """Return the statistics of samples.
+        """Return the statistics of samples, which the docstring of this module describes."""
+        if self.one_writer and samples[2].any():
+            return self._of_draws(samples, weights)
+        size, mean, centred = _centred(self.positions(samples), weights)
+        bound = self._rank(samples[0].shape[1] - 1)
+        factor = lower_factor(centred, bound)
+        return self._of_source(size, mean, factor, min(bound, factor.shape[2]), weights)
 
-        They are differences from the mean of a model, the draws that its factor maps to these (none
-        where samples of several models are summarised), and the number of the model in `writers`.
-        """
-        values, draws, writers = samples
-        count, newest = values.shape[1], int(writers.max())
-        model = self.writers[newest]
-        if self.one_writer and newest:
-            columns = model.factor.shape[2]
-            size, mean, centred = _centred(draws[:, :, :columns], weights)
-            factor = model.factor @ lower_factor(centred, min(columns, count - 1))
-            moved = model.mean + (model.factor @ mean[..., None])[..., 0]
-            rank = self._rank(min(model.rank, count - 1))
-            return self._of_source(size, moved, factor, min(rank, factor.shape[2]), weights)
-        size, mean, centred = _centred(self._positions(samples), weights)
-        factor = lower_factor(centred, self._rank(count - 1))
-        rank = min(self._rank(count - 1), factor.shape[2])
+    def _of_draws(self, samples: Samples, weights: Array | None) -> Statistics:
+        """Return the statistics of samples of one model, as those of their draws."""
+        _, draws, writers = samples
+        model = self.writers[int(writers.max())]
+        columns = model.factor.shape[2]
+        bound = min(model.rank, draws.shape[1] - 1)
+        size, mean, centred = _centred(draws[:, :, :columns], weights)
+        factor = model.factor @ lower_factor(centred, min(columns, draws.shape[1] - 1))
+        mean = model.mean + (model.factor @ mean[..., None])[..., 0]
+        rank = min(self._rank(bound), factor.shape[2])
         return self._of_source(size, mean, factor, rank, weights)
 
-    def _positions(self, samples: Samples) -> Array:
-        """Return where samples are: their differences from the means of their models, and these."""
+    def positions(self, samples: Samples) -> Array:
+        """Return where samples of one model, or none, are: (seeds, samples, d)."""
+        if len(samples) == 1:
+            return samples[0]
         values, _, writers = samples
-        means = np.zeros((int(writers.max()) + 1, len(values), self.dimension))
-        for writer in np.unique(writers):
-            means[writer] = self.writers[writer].mean
-        positions: Array = means[writers, np.arange(len(values))[:, None]]
-        positions += values
+        positions: Array = values + self.writers[int(writers.max(initial=0))].mean[:, None]
         return positions
 
     def _of_source(
@@ -134,14 +136,14 @@ class Simulator:
 
     def merge(self, pool: Statistics, shard: Statistics) -> Statistics:
         size = pool.size + shard.size
+        share = (shard.size / size)[:, None]
         shift = shard.mean - pool.mean
         between = None
         if not self.within:
             between = np.sqrt(pool.size * shard.size / size)[:, None] * shift
         rank = self._rank(pool.rank + shard.rank + 1)
         scatter = pool.scatter.plus(shard.scatter, between, rank)
-        mean = pool.mean + shift * (shard.size / size)[:, None]
-        return Statistics(size, mean, scatter, rank)
+        return Statistics(size, pool.mean + shift * share, scatter, rank)
 
     def fit(self, statistics: Statistics) -> Model:
         divisor = np.sqrt(statistics.size - self.unbiased)[:, None, None]
@@ -154,19 +156,21 @@ class Simulator:
         columns = model.factor.shape[2]
         drawn = np.zeros((blocks, _BLOCK, columns))
         samples = np.empty((len(self.streams), blocks, _BLOCK, self.dimension))
-        draws = np.zeros(samples.shape) if self.one_writer else self._no_draws(samples)
+        draws = np.zeros(samples.shape if self.one_writer else 0)
         generators = self.streams.each("samples", iteration, attempt=of.attempt)
         for row, generator in enumerate(generators):
             generator.standard_normal(out=drawn.reshape(-1, columns)[here])
             if self.one_writer:
                 draws[row, ..., :columns] = drawn
             np.matmul(drawn, model.factor[row].T, out=samples[row])
-        if self.one_writer:  # no sample of an older model will be summarised
-            self.writers = {0: self.writers[0]}
-        self.writers[iteration] = self.before = model
-        slots = (len(samples), blocks * _BLOCK)
-        values, draws = (one.reshape(*slots, one.shape[-1])[:, here] for one in (samples, draws))
-        return values, draws, np.full(values.shape[:2], iteration, dtype=np.int32)
+        self.before = model
+        values = samples.reshape(len(samples), -1, self.dimension)[:, here]
+        if not self.one_writer:
+            values += model.mean[:, None]
+            return (values,)
+        self.writers = {0: self.writers[0], iteration: model}  # older samples are not needed again
+        writers = np.full(values.shape[:2], iteration, dtype=np.int32)
+        return values, draws.reshape(len(draws), -1, self.dimension)[:, here], writers
 
     def sample_statistics(self, model: Model, count: int, iteration: int) -> Statistics:
         """Draw the mean and scatter of ``count`` samples: a normal vector and a Wishart matrix.
@@ -177,25 +181,25 @@ class Simulator:
         self.before = model
         rows = model.factor.shape[2]
         columns = min(rows, count - 1)
-        below = np.tril_indices(rows, -1, columns)
+        below = np.ravel_multi_index(np.tril_indices(rows, -1, columns), (rows, columns))
         diagonal = np.arange(columns)
         freedom = count - 1.0 - diagonal
         shift = np.empty((len(self.streams), rows, 1))
         squares = np.empty((len(self.streams), columns))
-        normals = np.empty((len(self.streams), len(below[0])))
+        normals = np.empty((len(self.streams), len(below)))
         for row, generator in enumerate(self.streams.each("statistics", iteration)):
             generator.standard_normal(out=shift[row, :, 0])
             squares[row] = generator.chisquare(freedom)
             generator.standard_normal(out=normals[row])
         bartlett = np.zeros((len(self.streams), rows, columns))
         bartlett[:, diagonal, diagonal] = np.sqrt(squares)
-        bartlett[:, below[0], below[1]] = normals
+        bartlett.reshape(len(bartlett), -1)[:, below] = normals
         mean = model.mean + (model.factor @ shift)[..., 0] / np.sqrt(count)
         size = np.full(len(mean), float(count))
         return self._of_source(size, mean, model.factor @ bartlett, min(model.rank, count - 1))
 
     def score(self, name: str, samples: Samples) -> Array:
-        positions = self._positions(samples)
+        positions = self.positions(samples)
         if name == "log_density":
             squares = np.einsum("snd,snd->sn", positions, positions) / self.variance
             return -(squares + self.dimension * np.log(2 * np.pi * self.variance)) / 2
@@ -211,10 +215,19 @@ class Simulator:
             "trace_ratio": trace / true_trace,
             "squared_error_of_covariance": self._squared_error_of_covariance(model),
             "log_determinant_ratio": self._log_determinant_ratio(model),
-            "squared_step_of_mean": squared_distance(
-                model.mean, self.before.mean, self.before.factor
-            ),
+            "squared_step_of_mean": self.squared_step(model),
         }
+
+    def squared_step(self, model: Model) -> Array:
+        """Return the squared step of a model's mean from that of the model before, (seeds,).
+
+        It is a squared Mahalanobis distance, by the covariance of the model before.
+        """
+        if model.squared_step is not None:
+            return model.squared_step
+        # All samples are in the span of the real ones, which the model before may have.
+        inside = self.before.rank == self._rank(self.dimension)
+        return squared_distance(model.mean, self.before.mean, self.before.factor, inside=inside)
 
     def finish(self, model: Model, iteration: int, later: Iterator[int] | None) -> dict[str, Array]:
         return {}

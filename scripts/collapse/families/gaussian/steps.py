@@ -30,7 +30,7 @@ from collapse.families.step_jobs import (
 )
 from collapse.seeding import Streams
 
-_MODEL, _BEFORE = "model.npz", "before_"
+_MODEL = "model.npz"
 #: A sample is stored as its difference from the mean of the model that wrote it, and the standard
 #: normal draw that it was made of; beside the table stands the model.
 _COLUMNS, _WRITER = ("difference", "draw"), "model"
@@ -39,32 +39,34 @@ _COLUMNS, _WRITER = ("difference", "draw"), "model"
 def train(job: TrainJob[Parameters]) -> dict[str, Any]:
     """Fit to the selected samples."""
     simulator = _simulator(job)
+    one_writer = len({(s.kind, s.iteration) for s in job.selections}) == 1
     parts: list[Samples] = []
     for selection in job.selections:
         if selection.path is None:
             drawn = simulator.real(selection.iteration, selection.size)
-            parts.append(tuple(array[0][selection.rows] for array in drawn))
+            part = tuple(array[:, selection.rows] for array in drawn)
         else:
             path = Path(selection.path)
-            parts.append(_stored(simulator, path, selection.rows, selection.iteration))
+            part = _stored(simulator, path, selection.rows, selection.iteration)
+        parts.append(part if one_writer else (simulator.positions(part),))
     fresh = any(selection.kind == "fresh" for selection in job.selections)
     # With new real data at every iteration, nothing bounds the span of the samples.
     simulator.real_seen = np.iinfo(np.int64).max if fresh else job.step.samples
-    simulator.one_writer = len({(s.kind, s.iteration) for s in job.selections}) == 1
-    samples = tuple(np.concatenate(arrays)[None] for arrays in zip(*parts, strict=True))
+    simulator.one_writer = one_writer
+    samples = tuple(np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
     weights = training_sets.weights_of(job.selections)
     if weights is not None:  # they sum to the effective sample size, as in closed form
         weights = weights[None] * (weights.sum() / (weights**2).sum())
     fitted = simulator.fit(simulator.summarise(samples, weights))
-    # Beside the model stands the one that wrote the newest of its samples.
-    before = simulator.writers[max(simulator.writers)]
-    np.savez(job.model / _MODEL, **_arrays(fitted), **_arrays(before, _BEFORE))
+    simulator.before = simulator.writers[max(simulator.writers)]
+    fitted = fitted._replace(squared_step=simulator.squared_step(fitted))
+    np.savez(job.model / _MODEL, allow_pickle=False, **fitted._asdict())
     return {"samples": samples[0].shape[1]}
 
 
 def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     """Sample from the fitted model."""
-    model, _ = _load(job.model)
+    model = _load(job.model)
     simulator, slots = _simulator(job), np.asarray(job.slots)
     parts: list[list[NDArray[np.float64]]] = []
     for candidate in job.candidates:
@@ -89,7 +91,7 @@ def score(job: ScoreJob[Parameters]) -> NDArray[np.float64]:
     """Score samples as in closed form."""
     simulator = _simulator(job)
     samples = _stored(simulator, job.samples, None, job.step.iteration)
-    (found,) = simulator.score(job.name, tuple(array[None] for array in samples))
+    (found,) = simulator.score(job.name, samples)
     return found
 
 
@@ -103,14 +105,13 @@ def _stored(
         for name in _COLUMNS
     ]
     simulator.writers[iteration] = _writer(path)
-    return (*found, np.full(len(found[0]), iteration))
+    return (*(each[None] for each in found), np.full((1, len(found[0])), iteration))
 
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
     """Evaluate the fitted model."""
     simulator = _simulator(job)
-    model, simulator.before = _load(job.model)
-    found = simulator.evaluate(model)
+    found = simulator.evaluate(_load(job.model))
     return {name: float(values[0]) for name, values in found.items()}
 
 
@@ -122,21 +123,13 @@ def _simulator(job: StepJob[Parameters]) -> Simulator:
     return simulator
 
 
-def _arrays(model: Model, prefix: str = "") -> dict[str, Any]:
-    return {f"{prefix}{name}": np.asarray(value) for name, value in model._asdict().items()}
-
-
-def _load(model: Path) -> tuple[Model, Model]:
+def _load(model: Path) -> Model:
     with (
         remedies.reading(model, "the checkpoint can't be loaded"),
         np.load(model / _MODEL, allow_pickle=False) as stored,
     ):
-        fields = {name: value if value.ndim else value.item() for name, value in stored.items()}
-        fitted, before = (
-            Model(**{name: fields[f"{prefix}{name}"] for name in Model._fields})
-            for prefix in ("", _BEFORE)
-        )
-        return fitted, before
+        fields = {name: stored[name] for name in Model._fields}
+        return Model(**{**fields, "rank": fields["rank"].item()})
 
 
 def _writer(path: Path) -> Model:
