@@ -1,6 +1,7 @@
 """Runs of Snakemake as forks of one process that has imported it, which takes most of a dry run.
 
 Nothing of this project is imported before the fork, so that a run reads the project as it is then.
+The scripts of its jobs are forks as well (`forked_jobs`).
 """
 
 import atexit
@@ -13,12 +14,17 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import forked_jobs
+
 
 def snakemake(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     """Run `snakemake` with these arguments in this environment and working directory."""
     with TemporaryDirectory() as folder:
         printed = [Path(folder) / name for name in ("stdout", "stderr")]
-        request = (arguments, str(Path.cwd()), dict(os.environ), [*map(str, printed)])
+        request = (
+            *(arguments, str(Path.cwd()), dict(os.environ)),
+            *([*map(str, printed)], forked_jobs.interpreter()),
+        )
         running = server()
         running.stdin.write(json.dumps(request) + "\n")
         running.stdin.flush()
@@ -52,17 +58,31 @@ def serve() -> None:
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            arguments, directory, environment, printed = json.loads(line)
+            arguments, directory, environment, printed, interpreter = json.loads(line)
             os.chdir(directory)
             os.environ.clear()
             os.environ.update(environment)
             for number, path in enumerate([os.devnull, *printed]):
                 flags = os.O_WRONLY | os.O_CREAT if number else os.O_RDONLY
                 os.dup2(os.open(path, flags), number)
+            run_scripts_by(interpreter)
             sys.argv = ["snakemake", *arguments]
             sys.path[0] = ""  # as `python -m` has it, not the folder of tests
             snakemake.cli.main()  # which exits
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+def run_scripts_by(interpreter: str) -> None:
+    """Have Snakemake run Python scripts by a command, except those with an environment."""
+    import snakemake.script
+
+    class Script(snakemake.script.PythonScript):
+        def execute_script(self, fname, edit=False):
+            if self.conda_env is not None:
+                return super().execute_script(fname, edit)
+            return self._execute_cmd(f"{interpreter} {{fname:q}}", fname=fname)
+
+    snakemake.script.PythonScript = Script
 
 
 if __name__ == "__main__":
