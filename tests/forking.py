@@ -23,7 +23,7 @@ def snakemake(arguments: list[str]) -> subprocess.CompletedProcess[str]:
         printed = [Path(folder) / name for name in ("stdout", "stderr")]
         request = (
             *(arguments, str(Path.cwd()), dict(os.environ)),
-            *([*map(str, printed)], forked_jobs.interpreter()),
+            *([*map(str, printed)], forked_jobs.server()),
         )
         running = server()
         running.stdin.write(json.dumps(request) + "\n")
@@ -58,29 +58,30 @@ def serve() -> None:
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            arguments, directory, environment, printed, interpreter = json.loads(line)
+            arguments, directory, environment, printed, jobs = json.loads(line)
             os.chdir(directory)
             os.environ.clear()
             os.environ.update(environment)
             for number, path in enumerate([os.devnull, *printed]):
                 flags = os.O_WRONLY | os.O_CREAT if number else os.O_RDONLY
                 os.dup2(os.open(path, flags), number)
-            run_scripts_by(interpreter)
+            fork_scripts(jobs)
             sys.argv = ["snakemake", *arguments]
             sys.path[0] = ""  # as `python -m` has it, not the folder of tests
-            snakemake.cli.main()  # which exits
+            forked_jobs.to_the_end(snakemake.cli.main)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
-def run_scripts_by(interpreter: str) -> None:
-    """Have Snakemake run Python scripts by a command, except those with an environment."""
+def fork_scripts(jobs: str) -> None:
+    """Have Snakemake run Python scripts as forks of a server, except those with an environment."""
     import snakemake.script
 
     class Script(snakemake.script.PythonScript):
         def execute_script(self, fname, edit=False):
             if self.conda_env is not None:
-                return super().execute_script(fname, edit)
-            return self._execute_cmd(f"{interpreter} {{fname:q}}", fname=fname)
+                super().execute_script(fname, edit)
+            elif status := forked_jobs.run(jobs, fname):
+                raise subprocess.CalledProcessError(status, ["python", fname])
 
     snakemake.script.PythonScript = Script
 
