@@ -86,12 +86,29 @@ class Streams:
         First parts of the streams' names.
     seeds : sequence of int
         One stream per seed; arrays drawn here have the seeds on their first axis.
+    member : int
+        Number of the model in its population, whose streams are its own. Model 0 has those of a
+        model without others.
+    own_real : bool
+        Whether real data from iteration 1 on is the member's own, and not common to all models.
+        Iteration 0 names what is the same for all: the truth, a reused design, test data.
     """
 
-    def __init__(self, experiment: str, point: str, regime: str, seeds: Sequence[int]) -> None:
+    def __init__(
+        self,
+        experiment: str,
+        point: str,
+        regime: str,
+        seeds: Sequence[int],
+        *,
+        member: int = 0,
+        own_real: bool = False,
+    ) -> None:
         self.seeds = tuple(seeds)
         self._name = (experiment, point)
         self._regime = regime
+        self._member, self._own_real = member, own_real
+        self._author = member
         self._keys: dict[tuple[str, str], list[NDArray[np.uint64]]] = {}
         self._bits = np.random.SFC64(0)
         self._state = self._bits.state
@@ -111,7 +128,7 @@ class Streams:
         the next, and ask until there is none. With ``real`` the stream is the one shared by all
         regimes. Each ``attempt`` at the same iteration has a stream of its own.
         """
-        regime = REAL if real else self._regime
+        regime = self._of_member(iteration) if real else self._regime + self._of_author()
         keys = self._keys.get((regime, purpose))
         if keys is None:
             keys = [key(*self._name, regime, seed, purpose) for seed in self.seeds]
@@ -129,6 +146,26 @@ class Streams:
                 self._bits.state = left[seed]
             yield self._generator
             left[seed] = self._bits.state
+
+    def _of_member(self, iteration: int) -> str:
+        """Return what takes the place of the regime in names of streams of real data."""
+        own = self._own_real and self._member and iteration > 0
+        return f"{REAL} of model {self._member}" if own else REAL
+
+    def _of_author(self) -> str:
+        """Return what follows the regime in names of streams of what models write."""
+        if self._member == self._author == 0:
+            return ""
+        return f" of model {self._author} for {self._member}"
+
+    @contextmanager
+    def of_author(self, author: int) -> Iterator[None]:
+        """Let streams be those of what a model of the population writes for this member."""
+        self._author = author
+        try:
+            yield
+        finally:
+            self._author = self._member
 
     @contextmanager
     def continued(self) -> Iterator[None]:

@@ -30,6 +30,7 @@ def write_chain(
     seeds: Sequence[int],
     iterations: Sequence[int],
     identity: Mapping[str, Any],
+    models: int | None = None,
 ) -> None:
     """Write the metrics of one chain.
 
@@ -38,19 +39,25 @@ def write_chain(
     path : path
         The file to write; it appears whole or not at all.
     metrics : mapping of str to ndarray
-        Arrays of shape (seeds, iterations) or (seeds,).
+        Arrays of shape (seeds, iterations) or (seeds,); of a population (seeds, models, ...).
     seeds, iterations : sequence of int
         Coordinates of the arrays; the iterations are those that were evaluated.
     identity : mapping
         Everything that the numbers depend on besides the seeds, as plain values.
+    models : int or None
+        Number of models of a population; None without one.
     """
     with written(path) as partial, netCDF4.Dataset(partial, "w") as dataset:
         dataset.setncattr("identity", json.dumps(identity, sort_keys=True))
         for name, values in (("seed", seeds), ("iteration", iterations)):
             dataset.createDimension(name, len(values))
             dataset.createVariable(name, "i8", (name,), fletcher32=True)[:] = values
+        axes = ["seed"]
+        if models is not None:
+            dataset.createDimension("member", models)
+            axes.append("member")
         for name, array in metrics.items():
-            dimensions = ("seed", "iteration")[: array.ndim]
+            dimensions = (*axes, "iteration")[: array.ndim]
             dataset.createVariable(name, "f8", dimensions, fletcher32=True)[:] = array
 
 

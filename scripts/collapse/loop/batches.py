@@ -45,7 +45,8 @@ def chain_seconds(spec: ChainSpec) -> float:
     if regime.select is not None:  # candidates are samples, which cost like those of a budget
         each, whole = regime.select.least_candidates, False
         trained = [size + each * regime.generated(t, n) for t, size in enumerate(trained, start=2)]
-    return family.closed_form.seconds(parameters, trained, len(spec.evaluated), whole)
+    of_model = family.closed_form.seconds(parameters, trained, len(spec.evaluated), whole)
+    return regime.models * of_model
 
 
 def chain_path(spec: ChainSpec) -> str:

@@ -64,7 +64,15 @@ def run(
     for row, seed in enumerate(missing):
         found[seed] = {name: values[row] for name, values in new.items()}
     metrics = {name: np.stack([found[seed][name] for seed in kept]) for name in found[kept[0]]}
-    chain_file.write_chain(path, metrics, seeds=kept, iterations=spec.evaluated, identity=identity)
+    population = spec.regime.population
+    chain_file.write_chain(
+        path,
+        metrics,
+        seeds=kept,
+        iterations=spec.evaluated,
+        identity=identity,
+        models=None if population is None else population.models,
+    )
 
 
 def _previous(path: Path, identity: Mapping[str, Any]) -> dict[int, dict[str, Any]]:

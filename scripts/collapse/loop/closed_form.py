@@ -7,16 +7,17 @@ pool, samples (`collapse.loop.subsets`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collapse import families
-from collapse.families.simulator import Model, Simulator, Statistics
-from collapse.loop import subsets, whole_pools
+from collapse.families.simulator import Simulator
+from collapse.loop import populations, subsets, whole_pools
 from collapse.loop.selected_draws import ROUND
-from collapse.loop.writing import Writer
 from collapse.progress import track
 from collapse.seeding import Streams
 from collapse.study.chain_spec import ChainSpec
@@ -34,7 +35,7 @@ def run_chain(spec: ChainSpec, seeds: Sequence[int]) -> dict[str, NDArray[np.flo
     -------
     dict of str to ndarray
         For each metric of the family an array of shape (seeds, evaluated iterations), or
-        (seeds,) if the metric is one number per chain.
+        (seeds,) if the metric is one number per chain; of a population (seeds, models, ...).
 
     Raises
     ------
@@ -47,21 +48,17 @@ def run_chain(spec: ChainSpec, seeds: Sequence[int]) -> dict[str, NDArray[np.flo
     set_up = family.closed_form.simulator
     parameters = family.parameters(**spec.parameters)
     # One sample of one seed shows its size in bytes, and so how many seeds fit into memory.
-    probe = set_up(parameters, spec.samples, _streams(spec, seeds[:1]))
+    simulator = functools.partial(set_up, parameters, spec.samples)
+    probe = simulator(Streams(spec.experiment, spec.point, spec.regime_name, seeds[:1]))
     width = sum(array[0, 0].nbytes for array in probe.real(1, 1))
     at_once = max(1, CANDIDATES // max(1, width))
-    batch = max(1, MEMORY // max(1, width * _rows_in_memory(spec, at_once)))
-    results = []
-    for start in range(0, len(seeds), batch):
-        streams = _streams(spec, seeds[start : start + batch])
-        results.append(
-            _run_batch(spec, set_up(parameters, spec.samples, streams), streams, at_once)
-        )
+    rows = spec.regime.models * _rows_in_memory(spec, at_once)
+    batch = max(1, MEMORY // max(1, width * rows))
+    results = [
+        _run_batch(spec, simulator, seeds[start : start + batch], at_once)
+        for start in range(0, len(seeds), batch)
+    ]
     return {name: np.concatenate([result[name] for result in results]) for name in results[0]}
-
-
-def _streams(spec: ChainSpec, seeds: Sequence[int]) -> Streams:
-    return Streams(spec.experiment, spec.point, spec.regime_name, seeds)
 
 
 def _rows_in_memory(spec: ChainSpec, at_once: int) -> int:
@@ -87,26 +84,41 @@ def _rows_in_memory(spec: ChainSpec, at_once: int) -> int:
 
 
 def _run_batch(
-    spec: ChainSpec, simulator: Simulator[Statistics, Model], streams: Streams, at_once: int
+    spec: ChainSpec,
+    simulator: Callable[[Streams], Simulator[Any, Any]],
+    seeds: Sequence[int],
+    at_once: int,
 ) -> dict[str, NDArray[np.float64]]:
-    regime, writer = spec.regime, Writer(spec, simulator, streams, at_once)
-    if not regime.trains_on_whole_pools:
-        models = subsets.models(spec, simulator, writer, streams)
-    elif regime.weigh is None and regime.provenance == "fixed":
-        models = whole_pools.models(spec, simulator, writer)
-    else:
-        models = whole_pools.weighted_models(spec, simulator, writer)
-    recorded: dict[str, list[NDArray[np.float64]]] = {}
+    newest: list[Any] = []
+    members = populations.members(spec, seeds, simulator, newest, at_once)
+    chains = populations.in_step([_models(spec, member) for member in members], newest)
+    recorded: list[dict[str, list[NDArray[np.float64]]]] = [{} for _ in members]
     evaluated = set(spec.evaluated)
-    shown = track(models, "running the chain", spec.iterations, unit="iterations")
-    for t, model in enumerate(shown, start=1):
+    shown = track(chains, "running the chain", spec.iterations, unit="iterations")
+    for t, models in enumerate(shown, start=1):
         if t in evaluated:
-            metrics = {**simulator.evaluate(model), **writer.metrics(t)}
-            for name, values in metrics.items():
-                recorded.setdefault(name, []).append(values)
-    results = {name: np.stack(values, axis=1) for name, values in recorded.items()}
-    results.update(simulator.finish(model, spec.iterations, _later(spec)))
-    return results
+            for member, model, values in zip(members, models, recorded, strict=True):
+                metrics = {**member.simulator.evaluate(model), **member.writer.metrics(t)}
+                for name, found in metrics.items():
+                    values.setdefault(name, []).append(found)
+    results = []
+    for member, model, values in zip(members, models, recorded, strict=True):
+        of_member = {name: np.stack(found, axis=1) for name, found in values.items()}
+        last = member.simulator.finish(model, spec.iterations, _later(spec))
+        results.append({**of_member, **last})
+    if spec.regime.population is None:
+        return results[0]
+    return {name: np.stack([one[name] for one in results], axis=1) for name in results[0]}
+
+
+def _models(spec: ChainSpec, member: populations.Member) -> Iterator[Any]:
+    """Return the models of a member of a population, as the regime trains them."""
+    regime, (simulator, writer, streams) = spec.regime, member
+    if not regime.trains_on_whole_pools:
+        return subsets.models(spec, simulator, writer, streams)
+    if regime.weigh is None and regime.provenance == "fixed":
+        return whole_pools.models(spec, simulator, writer)
+    return whole_pools.weighted_models(spec, simulator, writer)
 
 
 def _later(spec: ChainSpec) -> Iterator[int] | None:

@@ -30,7 +30,7 @@ def models(
     trains on are made.
     """
     regime, n = spec.regime, spec.samples
-    simulator.one_writer = regime.sees_newest_alone(n)
+    simulator.one_writer = regime.sees_newest_alone(n) and writer.has_one_author
     if not writer.counts_all_the_same or _kinds_arrive_at_random(spec):
         yield from kept_shards.models(spec, simulator, writer, streams)
         return

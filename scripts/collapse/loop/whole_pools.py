@@ -93,7 +93,7 @@ def weighted_models(
     """
     regime, n = spec.regime, spec.samples
     seeds = writer.seeds
-    simulator.one_writer = True
+    simulator.one_writer = writer.has_one_author
     drawn = simulator.real(1, n)
     model = simulator.fit(simulator.summarise(drawn))
     yield model

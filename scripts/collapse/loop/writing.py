@@ -11,6 +11,7 @@ from collapse import families
 from collapse.errors import JobError
 from collapse.families import regime_metrics
 from collapse.families.simulator import Samples, Simulator
+from collapse.loop.exchanging import Exchange
 from collapse.loop.selected_draws import Selector
 from collapse.regimes import Balance, Totals
 from collapse.seeding import Streams
@@ -35,6 +36,8 @@ class Writer:
         The random streams of the seeds.
     at_once : int
         How many candidates of each seed are in memory at once, with best and softmax.
+    exchange : Exchange or None
+        Who writes the samples, in a population; otherwise the newest model does.
     """
 
     def __init__(
@@ -43,10 +46,12 @@ class Writer:
         simulator: Simulator[Any, Any],
         streams: Streams,
         at_once: int = AT_ONCE,
+        exchange: Exchange | None = None,
     ) -> None:
         self._regime, self._n = spec.regime, spec.samples
         self._simulator = simulator
         self._streams = streams
+        self._exchange = exchange
         self._selector = None
         if spec.regime.select is not None:
             sign = families.load(spec.family).scores[spec.regime.select.score].sign
@@ -67,14 +72,23 @@ class Writer:
         """Whether all synthetic samples have the same weight."""
         return self._regime.weigh is None or self._regime.weigh.score is None
 
+    @property
+    def has_one_author(self) -> bool:
+        """Whether the samples that arrive at an iteration are all of one model."""
+        return self._exchange is None
+
     def statistics(self, model: Any, count: int, t: int) -> Any:
         """Return the statistics of the samples that arrive at iteration t, of the newest model."""
+        if self._exchange is not None:
+            return self._exchange.statistics(count, t)
         if self._regime.select is None:
             return self._simulator.sample_statistics(model, count, t - 1)
         return self._simulator.summarise(self.samples(model, count, t))
 
     def samples(self, model: Any, count: int, t: int) -> Samples:
         """Return the samples that arrive at iteration t, written by the newest model."""
+        if self._exchange is not None:
+            return self._exchange.samples(count, t)
         if self._selector is None:
             return self._simulator.sample(model, count, t - 1)
         selected = self._selector.samples(model, count, t)

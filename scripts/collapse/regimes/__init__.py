@@ -7,6 +7,7 @@ form and by steps, take their training sets from this package alone.
 
 from collapse.regimes.draws import draw_counts, draw_positions
 from collapse.regimes.named import NAMED, mixture
+from collapse.regimes.population import Population, counts
 from collapse.regimes.provenance import realised
 from collapse.regimes.regime import Regime, Source
 from collapse.regimes.selection import Choice, Select, choose, rivals
@@ -17,6 +18,7 @@ __all__ = [
     "NAMED",
     "Balance",
     "Choice",
+    "Population",
     "Regime",
     "Select",
     "Source",
@@ -24,6 +26,7 @@ __all__ = [
     "Weigh",
     "balance",
     "choose",
+    "counts",
     "draw_counts",
     "draw_positions",
     "mixture",

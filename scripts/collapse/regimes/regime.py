@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from collapse.regimes.population import Population
 from collapse.regimes.selection import Select
 from collapse.regimes.sizes import Size, samples_at, samples_in
 from collapse.regimes.weights import Weigh
@@ -80,6 +81,11 @@ class Regime(BaseModel):
         description="How much real and synthetic samples count in the fit, or with a budget, how "
         "likely they are to be drawn (then with replacement); null: all samples count the same.",
     )
+    population: Population | None = Field(
+        default=None,
+        description="Several models that train on what each other write; null: one model, which "
+        "trains on what it wrote itself.",
+    )
     start: Literal["scratch", "previous"] = Field(
         default="scratch",
         description="Where the training of iteration t >= 2 starts: scratch, from new weights or "
@@ -89,8 +95,17 @@ class Regime(BaseModel):
 
     @property
     def is_plain(self) -> bool:
-        """Whether all samples are kept and count the same, and numbers of samples are fixed."""
-        return self.select is None and self.weigh is None and self.provenance == "fixed"
+        """Whether all samples are kept and count the same, and numbers of samples are fixed.
+
+        Also, there is one model, which writes them all.
+        """
+        alike = self.select is None and self.weigh is None and self.provenance == "fixed"
+        return alike and self.population is None
+
+    @property
+    def models(self) -> int:
+        """The number of models of each seed."""
+        return 1 if self.population is None else self.population.models
 
     @property
     def scores(self) -> tuple[str, ...]:
@@ -116,7 +131,7 @@ class Regime(BaseModel):
 
         What exists was made of the fields of its time, and stays valid when others join.
         """
-        added = ("provenance", "select", "weigh", "start")
+        added = ("provenance", "select", "weigh", "population", "start")
         later = {name for name in added if not self._uses(name)}
         return self.model_dump(exclude=later)
 
@@ -125,15 +140,19 @@ class Regime(BaseModel):
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield the keys that contradict others, each with what was expected."""
-        for name in ("select", "weigh"):
+        for name in ("select", "weigh", "population"):
             one = getattr(self, name)
             for key, expected in one.problems() if one else ():
                 yield f"{name}.{key}", expected
         if self.generate == 0:
             if self.select is not None:
                 yield "select", "no selection in a regime that generates nothing"
+            if self.population is not None:
+                yield "population", "no population in a regime that generates nothing"
             if self.weigh is not None and self.weigh.score is not None:
                 yield "weigh.score", "no score in a regime that generates nothing"
+        if self.population is not None and self.select is not None:
+            yield "select", "no selection beside a population"
         if self.provenance == "bernoulli" and self.fresh_real == 0 and not self._draws_shares:
             yield "provenance", "fixed, where no fresh_real arrives and no budget draws shares"
 

@@ -107,6 +107,8 @@ def descriptions(name: str) -> dict[str, tuple[str, ...]]:
         "iteration": ("model-fitting iteration, t", "1"),
         "seed": ("random seed", "1"),
         "regime": ("regime: what iteration t >= 2 trains on", "1"),
+        "member": ("number of the model in its population", "1"),
+        "members": ("number of models in the population of a regime", "1"),
     }
 
 
@@ -117,6 +119,7 @@ def combine(
     regimes: Sequence[str],
     seeds: Sequence[int],
     iterations: Sequence[int],
+    models: Mapping[str, int],
     descriptions: Mapping[str, tuple[str, ...]],
     attributes: Mapping[str, Any],
 ) -> xr.Dataset:
@@ -129,6 +132,8 @@ def combine(
         Parameter axes in order, each with all its values.
     regimes, seeds, iterations : sequence
         The other coordinates.
+    models : mapping of str to int
+        The number of models of each regime: 1 without a population.
     descriptions : mapping of str to tuple of str
         Long names, units and, if there are any, comments of variables and coordinates.
     attributes : mapping
@@ -138,22 +143,31 @@ def combine(
     -------
     xarray.Dataset
         Its dimensions are regime, the axes, seed and iteration; a metric that is one number
-        per chain lacks the last.
+        per chain lacks the last. If a regime has a population, member is a dimension after seed,
+        with NaN where a regime has fewer models than another.
     """
     import xarray as xr
 
-    dimensions = ["regime", *axes, "seed", "iteration"]
-    values = {"regime": list(regimes), **axes, "seed": list(seeds), "iteration": list(iterations)}
-    shape = [len(values[dimension]) for dimension in dimensions]
+    values = {"regime": list(regimes), **axes, "seed": list(seeds)}
+    most = max(models.values())
+    if most > 1:
+        values["member"] = list(range(most))
+    values["iteration"] = list(iterations)
+    dimensions = list(values)
+    shape = [len(entries) for entries in values.values()]
     variables: dict[str, NDArray[np.float64]] = {}
     for cell, metrics, found in chains:
         rows = [found.index(seed) for seed in seeds]
-        index = tuple(values[dimension].index(cell[dimension]) for dimension in dimensions[:-2])
+        index = tuple(values[axis].index(cell[axis]) for axis in ("regime", *axes))
+        there = models[cell["regime"]]
         for name, array in metrics.items():
-            whole = variables.setdefault(
-                name, np.full(shape[: len(shape) - 2 + array.ndim], np.nan)
-            )
-            whole[index] = array[rows]
+            if most > 1:
+                array = array if there > 1 else array[:, None]
+            whole = variables.setdefault(name, np.full(shape[: len(index) + array.ndim], np.nan))
+            if most > 1:
+                whole[index][:, :there] = array[rows]
+            else:
+                whole[index] = array[rows]
     combined = xr.Dataset(
         {name: (dimensions[: array.ndim], array) for name, array in variables.items()},
         coords={name: (name, coordinate(list(entries))) for name, entries in values.items()},
@@ -162,6 +176,8 @@ def combine(
             for key, value in attributes.items()
         },
     )
+    if most > 1:
+        combined.coords["members"] = "regime", [models[name] for name in regimes]
     for name, described in descriptions.items():
         if name in combined.variables:
             combined[name].attrs = dict(zip(ATTRIBUTES, described, strict=False))

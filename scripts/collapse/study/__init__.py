@@ -134,6 +134,7 @@ class Study(Strict):
             "regimes": self.regimes_of(experiment),
             "seeds": described.seed_list,
             "iterations": described.evaluated,
+            "models": {name: one.models for name, one in self.named_regimes_of(experiment).items()},
         }
 
     def chains(self, experiment: str) -> Iterator[ChainSpec]:

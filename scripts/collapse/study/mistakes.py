@@ -113,6 +113,13 @@ def _unfit_start(written: str, regime: Regime, experiment: Experiment) -> Iterat
         yield Mistake(("regimes", written, "start"), regime.start, expected)
 
 
+def _unfit_population(written: str, regime: Regime, experiment: Experiment) -> Iterator[Mistake]:
+    """Yield the population of a regime in an experiment that runs by steps, of one model each."""
+    if regime.population is not None and experiment.by_iteration:
+        expected = f"none for the family {experiment.family} by steps, whose chains have one model"
+        yield Mistake(("regimes", written, "population"), Words("one"), expected)
+
+
 def _in_experiment(here: Key, experiment: Experiment, known: list[str]) -> Iterator[Mistake]:
     for index, regime in enumerate(experiment.regimes):
         if regime not in known:
@@ -166,6 +173,7 @@ def _in_chains(here: Key, study: Study, name: str) -> Iterator[Mistake]:
         for regime_name, regime in study.expansions[written].items():
             yield from _unfit_scores(written, regime, experiment)
             yield from _unfit_start(written, regime, experiment)
+            yield from _unfit_population(written, regime, experiment)
             for point in experiment.points():
                 unfit = family.unfit(family.parameters(**point.parameters), regime)
                 if unfit:

@@ -8,20 +8,25 @@ from typing import Any
 from pydantic import BaseModel, Field, create_model
 
 from collapse import families
-from collapse.regimes import Regime, Select, Weigh
+from collapse.regimes import Population, Regime, Select, Weigh
 from collapse.study.experiment import Strict, axes_of
 from collapse.study.names import JOINT, text_of
 
 #: The parts of a regime that have fields of their own.
-PARTS: dict[str, type[BaseModel]] = {"select": Select, "weigh": Weigh}
+PARTS: dict[str, type[BaseModel]] = {
+    "select": Select,
+    "weigh": Weigh,
+    "population": Population,
+}
 
 
 def _definition(model: type[BaseModel]) -> Any:
     """Return the model of a part of a regime as a study defines it: a field may be a list."""
     name, fields = f"{model.__name__}Definition", axes_of(model)
-    annotation, score = fields["score"]
-    listed = Field(score.default, description=score.description, json_schema_extra=_list_scores)
-    fields["score"] = annotation, listed
+    if "score" in fields:
+        annotation, score = fields["score"]
+        listed = Field(score.default, description=score.description, json_schema_extra=_list_scores)
+        fields["score"] = annotation, listed
     return create_model(name, __base__=Strict, __doc__=model.__doc__, **fields)
 
 

@@ -25,8 +25,10 @@ def variance_factor(regime: Regime, n: int, iterations: int) -> Array | None:
     Equations (3) and (4) of ``docs/theory/linear_regression.md``: t for replace, Σ_{i≤t} 1/i²
     for accumulate (P1, equation 1 and Theorem 2). Shape (iterations,). It is None for regimes that
     train on a part of their pool, or on shards whose size is no multiple of n, and for those whose
-    samples do not have the same weight in every row of the design.
+    samples do not have the same weight in every row of the design, or are of a population.
     """
+    if regime.population is not None:
+        return None
     scored = regime.weigh is not None and regime.weigh.score is not None
     if regime.select is not None or scored or regime.provenance == "bernoulli":
         return None

@@ -142,8 +142,10 @@ def covers(regime: Regime) -> bool:
     """Tell whether `variance_fractions` knows the moments of a regime.
 
     Selection and scores depend on the values of samples, and shares of random numbers of samples
-    on these numbers.
+    on these numbers. Populations have moments of their own (`collapse.theory.populations`).
     """
+    if regime.population is not None:
+        return False
     if regime.select is not None or (regime.weigh is not None and regime.weigh.score is not None):
         return False
     shares = regime.weigh is not None and regime.weigh.real is not None

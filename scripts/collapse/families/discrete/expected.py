@@ -13,6 +13,7 @@ from collapse.regimes import NAMED, Regime
 from collapse.theory import discrete as theory
 from collapse.theory import selection, survival
 from collapse.theory.pairs import covers, variance_fractions, whole_pools
+from collapse.theory.populations import population_fractions
 
 Array = NDArray[np.float64]
 
@@ -24,6 +25,8 @@ def expectations(
     truth, page = truth_of(parameters), "docs/theory/discrete.md"
     if regime.select is not None:
         return _of_selection(truth, regime, samples, iterations)
+    if regime.population is not None:
+        return _of_population(truth, regime, samples, iterations)
     if not covers(regime):
         return {}
     start, numbers = theory.Start.of(truth), np.arange(len(truth))
@@ -64,6 +67,27 @@ def _of_selection(
     return {
         "mean_outcome": Expectation(best.mean, f"{page}, eq. (6)", best.deviation, "most"),
         "score_of_kept": Expectation(best.kept, f"{page}, eq. (7)", best.kept_deviation, "most"),
+    }
+
+
+def _of_population(
+    truth: Array, regime: Regime, samples: int, iterations: int
+) -> dict[str, Expectation]:
+    """Return the expected index and mean outcome, which are means over the models."""
+    fractions = population_fractions(regime, samples, iterations, unbiased=False)
+    if fractions is None:
+        return {}
+    variance, drift = (one.mean(axis=1) for one in fractions)
+    start, numbers = theory.Start.of(truth), np.arange(len(truth))
+    gini = (1 - start.moment(2)) * variance
+    mean = float(truth @ numbers)
+    of_one = np.sqrt(truth @ (numbers - mean) ** 2 * drift)
+    page = "docs/theory/populations.md"
+    return {
+        "gini_simpson": Expectation(
+            gini, f"{page}, eq. (4)", theory.gini_simpson_scale(gini, drift, start), "scale"
+        ),
+        "mean_outcome": Expectation(np.full(iterations, mean), f"{page}, eq. (1)", of_one, "most"),
     }
 
 

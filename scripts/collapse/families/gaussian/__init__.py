@@ -26,6 +26,8 @@ def expectations(
     given = (parameters.dimension, parameters.variance, parameters.estimator)
     if regime.select is not None:
         return expected.of_selection(*given, parameters.target, regime, iterations)
+    if regime.population is not None:
+        return expected.of_population(*given, regime, samples, iterations)
     return expected.expectations(*given, regime, samples, iterations)
 
 
@@ -33,6 +35,8 @@ def unfit(parameters: Parameters, regime: Regime) -> str:
     """Say why the covariances of the sources are not all known, if the estimator needs them."""
     if parameters.estimator != "within-sources":
         return ""
+    if regime.population is not None:
+        return "estimator: within-sources does not know the sources of a population"
     if regime.provenance == "bernoulli":
         return "estimator: within-sources needs fixed numbers of samples, not provenance: bernoulli"
     for key in ("keep_real", "generate", "fresh_real"):

@@ -20,6 +20,7 @@ from collapse.theory.pairs import (
     variance_fractions,
     whole_pools,
 )
+from collapse.theory.populations import population_fractions
 
 
 def expectations(
@@ -118,6 +119,33 @@ def _least_variance(sizes: Sequence[int], d: int) -> NDArray[np.float64]:
     last = theory.replace_log_determinant(np.maximum(m - d + 1, 2), 1, len(m), unbiased=False)
     divisors = np.log(np.maximum(m - d + 1, 2)) - np.log(m)
     return np.asarray(last.mean + np.cumsum(divisors) - 8 * last.deviation)
+
+
+def of_population(
+    dimension: int,
+    scale: float,
+    estimator: Estimator,
+    regime: Regime,
+    samples: int,
+    iterations: int,
+) -> dict[str, Expectation]:
+    """Return the expectation of metrics that are means over the models of a population."""
+    fractions = population_fractions(regime, samples, iterations, unbiased=estimator == "unbiased")
+    if fractions is None or regime.population is None:
+        return {}
+    variance, error = (one.mean(axis=1) for one in fractions)
+    error *= dimension * scale
+    fresh = [regime.fresh(t, samples) for t in range(2, iterations + 1)]
+    freedom = dimension * (samples - 1 + np.cumsum([0, *fresh]))
+    page = "docs/theory/populations.md"
+    return {
+        "trace_ratio": Expectation(
+            variance, f"{page}, eq. (4)", variance * np.sqrt(2 / freedom), "scale"
+        ),
+        "squared_error_of_mean": Expectation(
+            error, f"{page}, eq. (3)", error * np.sqrt(2 / dimension), "scale"
+        ),
+    }
 
 
 def of_selection(
