@@ -576,7 +576,7 @@ def test_a_prompt_tells_nothing_of_the_real_response(ran):
 
 
 def test_what_is_drawn_again_answers_the_same_prompt(ran, monkeypatch):
-    once, _ = answers(0, 12)
+    once, _ = answers(0, 6)
     refused = set()
 
     def accepts(self, sample, head=""):
@@ -586,10 +586,10 @@ def test_what_is_drawn_again_answers_the_same_prompt(ran, monkeypatch):
 
     accepting = Writer.accepts
     monkeypatch.setattr(Writer, "accepts", accepts)
-    again, record = answers(0, 12)
-    assert len(refused) == 12 and record["drawn"] >= 24
+    again, record = answers(0, 6)
+    assert len(refused) == 6 and record["drawn"] >= 12
     before, after = (table["text"].to_pylist() for table in (once, again))
-    assert list(map(head, before)) == list(map(head, after)) == asked(ran)[:12]
+    assert list(map(head, before)) == list(map(head, after)) == asked(ran)[:6]
     assert before != after
 
 
@@ -609,14 +609,16 @@ def test_candidates_answer_one_prompt_and_are_scored_by_their_answers(ran, score
 
 
 def test_the_next_model_trains_on_answers_and_metrics_are_of_these(ran):
-    tuned = loop(settings={**ASKED, "later_steps": 2})
+    settings = {**ASKED, "later_steps": 2, "judged": 30}
+    answers_alone = {"mixture": {"keep_real": 0, "memory": 1, "generate": 30}}
+    tuned = loop("mixture", settings, regimes=answers_alone, shard_size=30)
     for step, t in (("generate", 1), ("evaluate", 1), ("assemble", 2), ("train", 2)):
         getattr(tuned, step)(t)
     (shard,) = tuned.chain().shards(1)
     table = parquet.read_table(shard.path)
     trained = json.loads(Path(tuned.chain().training(2)).read_text())
     written = [*map(len, table["tokens"].to_pylist())]
-    assert trained["pairs"] == 120 and trained["tokens"] == sum(written) + 2 * 120
+    assert trained["pairs"] == 30 and trained["tokens"] == sum(written) + 2 * 30
     found = json.loads(Path(tuned.chain().metrics(1)).read_text())
     own = np.subtract(written, table["head_tokens"].to_pylist())
     assert found["mean_length"] == pytest.approx(own.mean())
