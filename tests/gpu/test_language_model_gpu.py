@@ -125,7 +125,7 @@ def test_exactly_as_many_samples_as_asked_for(name, documents, tmp_path):
         found = sampling.fill(
             range(700),
             lambda slots, attempt: draw([[]] * len(slots), [2**26 * attempt + s for s in slots]),
-            lambda sample: sample.ended and len(sample.tokens) > 0,
+            lambda slot, sample: sample.ended and len(sample.tokens) > 0,
             most_attempts=50,
         )
     assert len(found.samples) == 700 <= found.drawn

@@ -15,20 +15,23 @@ transformers = pytest.importorskip("transformers")
 
 from safetensors.torch import load_file  # noqa: E402
 
+from collapse import study as studies  # noqa: E402
 from collapse.data.text import pairs, questions, tokenizing, tokens  # noqa: E402
 from collapse.data.text.tokenizing import OWN, Special  # noqa: E402
 from collapse.errors import JobError  # noqa: E402
-from collapse.families.fine_tuning import architectures, training  # noqa: E402
+from collapse.families.fine_tuning import architectures, prompts, training  # noqa: E402
 from collapse.families.fine_tuning.base import Base  # noqa: E402
 from collapse.families.fine_tuning.evaluation import of_questions  # noqa: E402
 from collapse.families.fine_tuning.generation import Writer  # noqa: E402
 from collapse.families.fine_tuning.parameters import Parameters  # noqa: E402
+from collapse.families.fine_tuning.work import FineTuningWork  # noqa: E402
 from collapse.families.step_jobs import TrainJob  # noqa: E402
 from collapse.loop import steps  # noqa: E402
 from collapse.loop.branches import Branches  # noqa: E402
 from collapse.study.names import text_of  # noqa: E402
 from collapse.text import checkpoints, stored_tokens, trainable  # noqa: E402
-from collapse.text.evaluation import cross_entropy  # noqa: E402
+from collapse.text.evaluation import cross_entropy, of_samples  # noqa: E402
+from collapse.text.prompted import Answered  # noqa: E402
 from collapse.text.sampling import Sample, SamplingError  # noqa: E402
 from collapse.text.stored_tokens import IGNORED  # noqa: E402
 from interrupting import stopped_halfway  # noqa: E402
@@ -443,6 +446,13 @@ def test_a_model_that_writes_no_pair_is_given_up_in_one_line(gemma, monkeypatch,
     with pytest.raises(SamplingError, match=said):
         tuned.generate(1)
     assert not list(Path().rglob("*.partial"))
+    tuned = loop(
+        settings={**ASKED, "base": str(gemma), "attempts": 1, "context": 52, "long_pairs": "drop"},
+        samples=4,
+    )
+    said = r"^sample \d: none .*; its prompt leaves \d+ tokens, and prompt_tokens passes over long"
+    with pytest.raises(SamplingError, match=said):
+        tuned.generate(1)
 
 
 def test_every_kind_of_bad_sample_is_refused_and_counted(ran):
@@ -467,6 +477,10 @@ def test_every_kind_of_bad_sample_is_refused_and_counted(ran):
     writer = Writer(tokenizer, Parameters(context=60))
     assert writer.accepts(good) and not any(map(writer.accepts, bad))
     assert writer.refused == {"malformed": 7, "truncated": 1}
+    head, other = "user: Hi.\nassistant: ", sample("user: Hi.\nassistant:Yes\nassistant: no")
+    assert writer.accepts(good, head) and writer.accepts(other)
+    assert not writer.accepts(other, head)  # which is a pair with another prompt
+    assert writer.refused == {"malformed": 8, "truncated": 1}
 
 
 def test_samples_too_long_when_tokenised_again_are_drawn_anew_or_left_out(ran, tmp_path):
@@ -492,6 +506,164 @@ def test_samples_too_long_when_tokenised_again_are_drawn_anew_or_left_out(ran, t
     tables = list(tokens.read(Path("long.parquet"), columns=("tokens", "ended", "head_tokens")))
     fitting = training._Fitting(tables, context)
     assert [len(table) for table in fitting] == [0] and fitting.left_out == 1
+
+
+# Answers to the prompts of real pairs.
+
+ASKED = {"start": "prompt"}
+
+
+def answers(start, stop, regime=None, **settings):
+    """Answer the prompts of some slots, by the model of the first run; return its record, too."""
+    tuned = loop(settings={**ASKED, **settings})
+    steps.generate(
+        "answers.parquet", "answers.json", tuned.step(1, "generation"), start=start, stop=stop,
+        model=tuned.chain().model(1), data=tuned.data, **(regime or {}),
+    )  # fmt: skip
+    details = json.loads(Path("answers.json").read_text())["details"]
+    return parquet.read_table("answers.parquet"), details
+
+
+def asked(tuned, most=10**9):
+    """Return the texts before responses of real training pairs, in the order of the seed."""
+    real = parquet.read_table(Path(tuned.data) / "train.parquet").to_pylist()
+    order = tuned.step(1, "generation").order_of_real_data(len(real))
+    return [head(real[row]["text"]) for row in order if real[row]["head_tokens"] <= most]
+
+
+def head(text):
+    return text[: pairs.head(text)]
+
+
+def test_samples_answer_the_real_prompts_of_their_slots(ran):
+    """In whatever parts they are written, and from the first prompt again after the last."""
+    most = 30
+    prompts = asked(ran, most)
+    last = len(prompts)
+    assert 20 < last < 60
+    table, record = answers(0, last + 1, prompt_tokens=most)
+    assert record["prompts"] == {"pairs": last, "long": 300 - last}
+    assert table.schema.equals(parquet.read_schema(Path(ran.data) / "train.parquet"))
+    texts = table["text"].to_pylist()
+    assert [head(text) for text in texts] == [*prompts, prompts[0]]
+    decoder = tokenizing.load(Path(ran.data) / "tokenizer")
+    for row in table.to_pylist():
+        again = tokenizing.encode(decoder, row["text"], pairs.head)
+        assert again == (row["tokens"], row["head_tokens"]) and row["ended"]
+    real = parquet.read_table(Path(ran.data) / "train.parquet")["text"].to_pylist()
+    assert len(set(texts) - set(real)) > last / 2
+    for start, stop in ((0, 7), (7, last), (last, last + 1)):
+        part, _ = answers(start, stop, prompt_tokens=most)
+        assert part.equals(table.slice(start, stop - start))
+    with pytest.raises(JobError, match=r"prompt_tokens is 3, expected at least the \d+ tokens of"):
+        answers(0, 1, prompt_tokens=3)
+
+
+def test_a_prompt_tells_nothing_of_the_real_response(ran):
+    """Such as whether the space before it has a token of its own, unless no loss has learned it."""
+    job = ran.step(1, "generation")
+    decoder = tokenizing.load(Path(ran.data) / "tokenizer")
+    heads = asked(ran)
+    spaces = set()
+    for loss, known in (("whole", False), ("response", True)):
+        given = prompts.read(Path(ran.data), job, range(300), Parameters(loss=loss))
+        for slot, prompt in given.of_slots.items():
+            assert prompt.head == heads[slot]
+            said = decoder.decode(list(prompt.tokens))
+            assert said in ((heads[slot], heads[slot][:-1]) if known else (heads[slot][:-1],))
+            spaces.add((loss, said[-1]))
+    assert spaces == {("whole", ":"), ("response", ":"), ("response", " ")}
+
+
+def test_what_is_drawn_again_answers_the_same_prompt(ran, monkeypatch):
+    once, _ = answers(0, 6)
+    refused = set()
+
+    def accepts(self, sample, head=""):
+        if head in refused:
+            return accepting(self, sample, head)
+        return refused.add(head)
+
+    accepting = Writer.accepts
+    monkeypatch.setattr(Writer, "accepts", accepts)
+    again, record = answers(0, 6)
+    assert len(refused) == 6 and record["drawn"] >= 12
+    before, after = (table["text"].to_pylist() for table in (once, again))
+    assert list(map(head, before)) == list(map(head, after)) == asked(ran)[:6]
+    assert before != after
+
+
+@pytest.mark.parametrize("score", ["log_likelihood", "length"])
+def test_candidates_answer_one_prompt_and_are_scored_by_their_answers(ran, score):
+    select = {"score": score, "select": {"score": score, "candidates": 3}}
+    table, _ = answers(0, 6, select)
+    assert [head(text) for text in table["text"].to_pylist()] == asked(ran)[:6]
+    network = checkpoints.load(Path(ran.chain().model(1)))
+    for row in table.to_pylist():
+        whole = torch.tensor([OWN.bos, *row["tokens"], OWN.eos])
+        with torch.no_grad():
+            log = network(whole[None, :-1]).logits[0].log_softmax(-1)
+        found = log.gather(1, whole[1:, None])[row["head_tokens"] :]
+        expected = {"log_likelihood": float(found.mean()), "length": len(found) - 1}
+        assert row["score"] == pytest.approx(expected[score], rel=1e-4)
+
+
+def test_the_next_model_trains_on_answers_and_metrics_are_of_these(ran):
+    settings = {**ASKED, "later_steps": 2, "judged": 30}
+    answers_alone = {"mixture": {"keep_real": 0, "memory": 1, "generate": 30}}
+    tuned = loop("mixture", settings, regimes=answers_alone, shard_size=30)
+    for step, t in (("generate", 1), ("evaluate", 1), ("assemble", 2), ("train", 2)):
+        getattr(tuned, step)(t)
+    (shard,) = tuned.chain().shards(1)
+    table = parquet.read_table(shard.path)
+    trained = json.loads(Path(tuned.chain().training(2)).read_text())
+    written = [*map(len, table["tokens"].to_pylist())]
+    assert trained["pairs"] == 30 and trained["tokens"] == sum(written) + 2 * 30
+    found = json.loads(Path(tuned.chain().metrics(1)).read_text())
+    own = np.subtract(written, table["head_tokens"].to_pylist())
+    assert found["mean_length"] == pytest.approx(own.mean())
+    assert found["mean_length_of_data"] < 12 < np.mean(written) / 2
+    real = set(asked(ran))
+    answered = [pairs.parse(text) for text in table["text"].to_pylist()]
+    right = [questions.is_correct(*pair) for pair in answered]
+    assert found["correct_share"] == np.mean(right)
+    assert all(head(text) in real for text in table["text"].to_pylist())
+    assert not {"question_share", "mode_coverage", "mode_distance"} & {
+        name for name, value in found.items() if not math.isnan(value)
+    }
+
+
+def test_responses_that_are_alike_are_copies_of_each_other_and_pairs_of_training_pairs():
+    layout = tokens.schema(400, head=True)
+
+    def table(*given):
+        rows = [{"tokens": [*prompt, *own], "text": "", "ended": True, "head_tokens": len(prompt)}
+                for prompt, own in given]  # fmt: skip
+        return pa.Table.from_pylist(rows, layout)
+
+    samples = table(([5], [20, 21]), ([7, 8], [20, 21]), ([5, 6, 7], [22, 23]), ([9], [24]))
+    found = of_samples(
+        samples,
+        training_set=[table(([7, 8], [20, 21]), ([1], [22, 23]))],
+        test=[table(([1, 2], [3]), ([1], [3, 4, 5]))],
+        prompted=Answered(),
+    )
+    assert found["copied_share"] == 0.25  # the same response to another prompt is none
+    # Of two of four samples, of which one pair of six is alike; they have three pairs of tokens.
+    assert found["duplicate_rate"] == pytest.approx(1 / 6 / 2)
+    assert found["distinct_2"] == pytest.approx((1.5 - 1 / 6) / 1.5)
+    assert found["mean_length"] == 1.75 and found["mean_length_of_data"] == 2
+
+
+def test_prompts_are_work_but_not_one_token_after_the_other():
+    network = FineTuningWork(Parameters()).network
+    whole, given = network.sampling(10, 25, 25), network.sampling(10, 5, 5, prompt=20)
+    assert given.flops == whole.flops and given.calls == whole.calls / 5
+    apart = network.sampling(10, 5, 5, prompt=20, parts=3)
+    assert apart.calls == 3 * given.calls and apart.flops == given.flops
+    plain, prompted = (FineTuningWork(Parameters(**kind)) for kind in ({}, ASKED))
+    assert prompted.generate(5000).flops < plain.generate(5000).flops
+    assert prompted.generate(0).flops == 0
 
 
 # Tuning.
@@ -665,6 +837,22 @@ def test_real_pairs_are_right_and_wrong_answers_are_not():
             "settings.truncated: found redraw, expected end with beams, which would find the same",
         ),
         (
+            {"settings": {**ASKED, "prompt_tokens": 126}},
+            "settings.prompt_tokens: found 126, expected fewer than context - 2 = 126",
+        ),
+        (
+            {"settings": {"prompt_tokens": 50}},
+            "settings.prompt_tokens: found 50, expected null with start: bos",
+        ),
+        (
+            {"settings": ASKED, "grid": {"temperature": 0.0}},
+            "grid.temperature: found 0.0, expected more than 0 with start: prompt; or take beams",
+        ),
+        (
+            {"settings": {**ASKED, "top_k": 1}},
+            "settings.top_k: found 1, expected more than 1 with start: prompt; or take beams: 1",
+        ),
+        (
             {"settings": {"weights": "bfloat16", "precision": "float32"}},
             "settings.precision: found float32, expected auto or bfloat16, because weights are",
         ),
@@ -672,6 +860,23 @@ def test_real_pairs_are_right_and_wrong_answers_are_not():
 )
 def test_parameters_that_cannot_be_are_refused_in_one_line(tmp_path, experiment, said):
     assert refused(tmp_path, "fine_tuning", **experiment).startswith(said)
+
+
+@pytest.mark.parametrize("family", ["language_model", "fine_tuning"])
+def test_a_beam_search_has_no_candidates_to_select_from(tmp_path, family):
+    """Whose prompt they share, if there is one."""
+    keep = {"language_model": "keep", "fine_tuning": "end"}
+    best = {"keep_real": False, "memory": 1, "select": {"score": "length", "candidates": 4}}
+    plan = {"family": family, "regimes": ["best"], "iterations": 2, "seeds": 1, "samples": 10}
+    for beams in (None, 2):
+        settings = {"beams": beams, "truncated": keep[family]}
+        document = {"regimes": {"best": best}, "experiments": {"e": {**plan, "settings": settings}}}
+        (tmp_path / "study.yaml").write_text(json.dumps(document))
+        if beams is None:
+            studies.load(tmp_path / "study.yaml")
+            continue
+        with pytest.raises(studies.StudyError, match=r"best at .*, where a search with beams"):
+            studies.load(tmp_path / "study.yaml")
 
 
 def test_steps_of_later_iterations_matter_to_no_first_one(tmp_path):

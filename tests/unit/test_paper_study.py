@@ -1,5 +1,7 @@
 """The paper study runs what was published: every value is reached, and every choice is made."""
 
+from dataclasses import replace
+
 import pytest
 
 from collapse import families
@@ -36,6 +38,12 @@ def test_every_published_value_is_evaluated_under_its_conditions(chains, family)
         for one in family.published
     }
     assert reached == published
+    prompted = (
+        replace(spec, parameters={**spec.parameters, "start": "prompt"})
+        for spec in chains
+        if spec.family == family.name
+    )
+    assert not any(map(published_of, prompted))  # nothing was published of samples with prompts
 
 
 def test_later_runs_are_those_that_were_logged_and_drawn():

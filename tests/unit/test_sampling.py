@@ -332,7 +332,7 @@ def numbered(slots, attempt):
     return [Sample(np.array([number], np.int32), True) for number in numbers]
 
 
-def low(sample):
+def low(slot, sample):
     return sample.tokens[0] < 30
 
 
@@ -342,7 +342,7 @@ def test_fill_gives_one_accepted_sample_for_each_slot_however_they_are_split_ove
     one, other = (fill(part, numbered, low, most_attempts=100) for part in parts)
     assert tokens(filled.samples) == tokens(one.samples + other.samples)
     assert filled.drawn == one.drawn + other.drawn
-    assert len(filled.samples) == 200 and all(map(low, filled.samples))
+    assert len(filled.samples) == 200 and all(map(low, range(200), filled.samples))
     assert filled.acceptance_rate == 200 / filled.drawn
     assert filled.acceptance_rate == pytest.approx(0.3, abs=4 * (0.3**2 * 0.7 / 200) ** 0.5)
 
@@ -354,15 +354,15 @@ def test_fill_draws_refused_slots_again_at_the_next_attempt():
         asked.append((list(slots), attempt))
         return [Sample(np.array([slot + attempt]), True) for slot in slots]
 
-    filled = fill([3, 4, 7], even_later, lambda sample: sample.tokens[0] % 2 == 0, most_attempts=2)
+    filled = fill([3, 4, 7], even_later, lambda slot, one: one.tokens[0] % 2 == 0, most_attempts=2)
     assert asked == [([3, 4, 7], 0), ([3, 7], 1)]
     assert tokens(filled.samples) == [[4], [4], [8]]
     assert filled.drawn == 5
 
 
 def test_fill_gives_up_in_one_line():
-    def never_the_first(sample):
-        return sample.tokens[0] > 0
+    def never_the_first(slot, sample):
+        return slot > 0
 
     def constant(slots, attempt):
         return [Sample(np.array([slot]), True) for slot in slots]

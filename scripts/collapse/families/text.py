@@ -12,6 +12,7 @@ from collapse.text.sampling.interface import LOWEST_TEMPERATURE
 
 if TYPE_CHECKING:
     from collapse.data.text.tokens import Counts
+    from collapse.regimes import Regime
 
 #: Files of the tokenised real data, and the folder of its tokenizer.
 TRAIN, TEST, TOKENIZER = "train.parquet", "test.parquet", "tokenizer"
@@ -75,6 +76,21 @@ def decoding_problems(parameters: Any) -> Iterator[tuple[str, str]]:
             yield key, "null with beams, because a beam search draws no tokens"
         elif value is not None and temperature == 0:
             yield key, "null with temperature: 0, which draws no tokens"
+
+
+def prompting_problems(parameters: Any) -> Iterator[tuple[str, str]]:
+    """Yield each parameter of decoding by which what follows a prompt can't be drawn again."""
+    if parameters.temperature == 0:
+        yield "temperature", "more than 0 with start: prompt; or take beams: 1"
+    if parameters.top_k == 1:
+        yield "top_k", "more than 1 with start: prompt; or take beams: 1"
+
+
+def unfit(parameters: Any, regime: Regime) -> str:
+    """Return why a regime can't select samples; empty if it can, or selects none."""
+    if regime.select is None or parameters.beams is None:
+        return ""
+    return "a search with beams finds the same text for all candidates of a sample"
 
 
 def may_use_vllm(parameters: Any) -> bool:

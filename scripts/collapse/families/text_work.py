@@ -61,19 +61,25 @@ class Transformer(NamedTuple):
             size=self.parameters,
         )
 
-    def sampling(self, samples: float, length: float, longest: float) -> Work:
+    def sampling(
+        self, samples: float, length: float, longest: float, prompt: float = 0.0, parts: int = 1
+    ) -> Work:
         """Return the work of drawing samples of a mean length.
 
         All samples of a batch go on until the ``longest`` of them ends. For every token, weights
-        are read once for a batch, and keys, values and logits for each of its samples.
+        are read once for a batch, and keys, values and logits for each of its samples. Samples may
+        follow a ``prompt`` of so many tokens, and be drawn in ``parts`` that share no batch.
         """
-        steps = math.ceil(samples / SIDE_BY_SIDE) * longest
+        # Every part but one ends in the middle of a batch.
+        batches = math.ceil(samples / SIDE_BY_SIDE) + max(0.0, min(parts, samples) - 1)
+        steps = batches * longest
         rows = samples * longest
-        cached = 12.0 * self.layers * self.width * longest  # read, and copied to make it longer
+        # Read, and copied to make it longer.
+        cached = 12.0 * self.layers * self.width * (prompt + longest)
         return Work(
             kind="sampling",
             calls=steps * (160 + 24 * self.layers),
-            flops=2 * self.multiplied * rows,
+            flops=2 * self.multiplied * (rows + samples * prompt),
             bytes=steps * 2 * self.parameters + rows * (cached + 80.0 * self.vocabulary),
             size=self.parameters,
         )

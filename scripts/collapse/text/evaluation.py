@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from collapse import rarefaction
-from collapse.artifacts import columns
 from collapse.progress import Progress
 from collapse.text import metrics
 from collapse.text.metrics import Documents
-from collapse.text.prompted import Prompted, continuations, longer_than
+from collapse.text.prompted import Following, Parts, documents_of
 from collapse.text.stored_tokens import IGNORED, Tokens, padded
 
 #: Most tokens in a forward pass, padding included, and most logits, each of which takes 4 bytes.
@@ -110,7 +109,7 @@ def of_samples(
     training_set: Iterable[pa.Table],
     test: Iterable[pa.Table],
     log_probability: Callable[[str], float] | None = None,
-    prompted: Prompted | None = None,
+    prompted: Following | None = None,
 ) -> dict[str, float]:
     """Return those metrics of generated documents that apply to any kind of text.
 
@@ -128,29 +127,26 @@ def of_samples(
         Real documents with which the samples are compared.
     log_probability : callable or None
         Returns the logarithm of a text's probability, of a source where it is known.
-    prompted : Prompted or None
-        How samples continue prompts of real tokens. No prompt counts as the model's own text:
+    prompted : Prompted, Answered or None
+        How samples follow prompts of real tokens. No prompt counts as the model's own text:
         repetition is that of what follows the prompts, beside what follows as many tokens of
-        real documents. Lengths are those of samples as they are trained on. A sample is a copy if
-        it is in the training set with its prompt or without.
+        real documents. A sample is a copy if the training set has it in any of its forms.
     """
-    documents = own = _documents(samples)
-    real = real_own = _documents(pa.concat_tables(test))
     trained_on, copied_by_chance = _known(training_set, log_probability)
-    forms: tuple[Documents, ...] = ()
-    if prompted is not None:
-        length = prompted.length
-        whole = _documents(prompted.whole(samples))
-        own, real_own = continuations(whole, length), continuations(real, length)
-        real = longer_than(real, length) if prompted.kept else real_own
-        forms = whole, own
+    real_table = pa.concat_tables(test)
+    if prompted is None:
+        own, real_own = documents_of(samples), documents_of(real_table)
+        parts = Parts(own, real_own, own, real_own, (own,))
+    else:
+        parts = prompted.parts(samples, real_table)
         copied_by_chance = np.nan
+    own, real_own, measured, real, (form, *others) = parts
     number = rarefaction.equal_number(len(own.lengths), len(real_own.lengths) or len(own.lengths))
     return {
         **_repetition(own, number),
-        "copied_share": metrics.copied_share(documents, trained_on, *forms),
-        "mean_length": metrics.mean_length(documents),
-        "length_distance": metrics.length_distance(documents, real, number),
+        "copied_share": metrics.copied_share(form, trained_on, *others),
+        "mean_length": metrics.mean_length(measured),
+        "length_distance": metrics.length_distance(measured, real, number),
         **{f"{name}_of_data": value for name, value in _repetition(real_own, number).items()},
         "copied_share_of_data": copied_by_chance,
         "mean_length_of_data": metrics.mean_length(real),
@@ -177,7 +173,7 @@ def _known(
     """
     digests, probabilities = [np.empty(0, np.uint64)], [np.empty(0)]
     for part in training_set:
-        digests.append(metrics.digests(_documents(part)))
+        digests.append(metrics.digests(documents_of(part)))
         if log_probability is not None:
             logarithms = [log_probability(text) for text in part["text"].to_pylist()]
             probabilities.append(np.exp(logarithms))
@@ -185,10 +181,3 @@ def _known(
     if log_probability is None:
         return trained_on, np.nan
     return trained_on, float(np.concatenate(probabilities)[first].sum())
-
-
-def _documents(table: pa.Table) -> Documents:
-    column = table["tokens"].combine_chunks()
-    return Documents(
-        columns.array(column.flatten()), columns.array(column.value_lengths()).astype(np.int64)
-    )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from collapse.data.text import tokens
 from collapse.data.text.tokenizing import OWN, Special
-from collapse.text.prompted import Prompted
+from collapse.text.prompted import Following, documents_of
 
 Array = NDArray[np.float64]
 
@@ -28,29 +28,29 @@ def of_any_text(
     model: Path,
     special: Special = OWN,
     precision: str = "float32",
-    prompted: Prompted | None = None,
+    prompted: Following | None = None,
 ) -> Array:
     """Return a score that samples of every corpus have.
 
     Parameters
     ----------
     name : {"length", "log_likelihood"}
-        The number of tokens of a sample, or the mean log-probability of its tokens, those of its
-        prompt and its EOS included, under its model.
+        The number of tokens of a sample, or the mean log-probability of its tokens, its EOS
+        included, under its model.
     samples, model : path
         The shard, and the checkpoint of the model that wrote it.
     special : Special
         Ids of the special tokens.
     precision : str
         Precision of the weights of the model.
-    prompted : Prompted or None
-        How samples continue prompts of real tokens, given which the others have a probability.
+    prompted : Prompted, Answered or None
+        How samples follow prompts of real tokens, given which the others have a probability.
     """
     read = ("tokens", "ended") if prompted is None else prompted.columns
     tables = list(tokens.read(samples, None, read))
     if name == "length":
-        lengths = pa.concat_tables(tables)["tokens"].combine_chunks().value_lengths()
-        return np.asarray(lengths, dtype=np.float64)
+        measured = documents_of if prompted is None else prompted.measured
+        return measured(pa.concat_tables(tables)).lengths.astype(np.float64)
     import torch
 
     from collapse.text import checkpoints, evaluation, stored_tokens

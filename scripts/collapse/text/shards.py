@@ -13,7 +13,7 @@ from collapse.artifacts.manifest import ShardRecord
 from collapse.artifacts.training_sets import Selection
 from collapse.data.text import tokens
 from collapse.text import evaluation
-from collapse.text.prompted import Prompted
+from collapse.text.prompted import Following
 from collapse.text.stored_tokens import WEIGHT
 
 
@@ -53,7 +53,7 @@ def metrics(
     selections: Sequence[Selection],
     test: Path,
     log_probability: Callable[[str], float] | None = None,
-    prompted: Prompted | None = None,
+    prompted: Following | None = None,
 ) -> dict[str, float]:
     """Return those metrics of samples that apply to any kind of text.
 
@@ -69,16 +69,17 @@ def metrics(
         Shard of real documents with which the samples are compared.
     log_probability : callable or None
         Returns the logarithm of a text's probability, of a source where it is known.
-    prompted : Prompted or None
-        How samples continue prompts of real tokens (`evaluation.of_samples`).
+    prompted : Prompted, Answered or None
+        How samples follow prompts of real tokens (`evaluation.of_samples`).
     """
     columns = ("tokens",) if log_probability is None else ("tokens", "text")
+    real_columns = ("tokens",) if prompted is None else prompted.real_columns
     written = sum(record.shard.stop - record.shard.start for record in shards)
     return {
         **evaluation.of_samples(
             samples,
             training_set=selected(selections, columns),
-            test=tokens.read(test),
+            test=tokens.read(test, columns=real_columns),
             log_probability=log_probability,
             prompted=prompted,
         ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from collapse.data.hub_names import datasets_of
 from collapse.families import text
@@ -21,6 +21,9 @@ from collapse.families.fine_tuning.published import CURVES
 from collapse.families.fine_tuning.work import FineTuningWork
 from collapse.families.language_model.architectures import ARCHITECTURES
 from collapse.training import memory
+
+if TYPE_CHECKING:
+    from collapse.text.prompted import Answered
 
 #: The parameters that the built-in base depends on.
 PRETRAINED_WITH = {"base", "base_stories", "vocabulary", "context", "precision"}
@@ -65,8 +68,28 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
     yield from text.decoding_problems(parameters)
     if parameters.beams and parameters.truncated == "redraw":
         yield "truncated", "end with beams, which would find the same sample again"
+    yield from _problems_of_prompts(parameters)
     if parameters.weights == "bfloat16" and parameters.precision == "float32":
         yield "precision", "auto or bfloat16, because weights are bfloat16"
+
+
+def _problems_of_prompts(parameters: Parameters) -> Iterator[tuple[str, str]]:
+    length, longest = parameters.prompt_tokens, parameters.context - 2  # BOS and EOS
+    if parameters.start == "prompt":
+        if length is not None and length >= longest:
+            yield "prompt_tokens", f"fewer than context - 2 = {longest}"
+        yield from text.prompting_problems(parameters)
+    elif length is not None:
+        yield "prompt_tokens", f"null with start: {parameters.start}"
+
+
+def answered(parameters: Parameters) -> Answered | None:
+    """Return how samples answer prompts; None if the model writes their prompts itself."""
+    if parameters.start != "prompt":
+        return None
+    from collapse.text.prompted import Answered
+
+    return Answered()
 
 
 def training_memory(parameters: Parameters, gpus: int) -> float | None:
@@ -125,6 +148,7 @@ FAMILY = Family(
     # In the (0, 0) cell of a mixture grid a model is trained on nothing and remains the base.
     minimum_samples=0,
     problems=problems,
+    unfit=text.unfit,
     iterative=Iterative(
         module="collapse.families.fine_tuning.steps",
         # 2: the tokenizer is the base's own, not one that transformers builds from its vocabulary.

@@ -38,18 +38,21 @@ class Writer:
     def refused(self) -> dict[str, int]:
         return dict(sorted(self._refused.items()))
 
-    def accepts(self, sample: Sample) -> bool:
-        """Tell whether a sample is accepted, and count it if it is refused."""
-        reason = self._reason_against(sample)
+    def accepts(self, sample: Sample, head: str = "") -> bool:
+        """Tell whether a sample is accepted, and count it if it is refused.
+
+        It is malformed, too, if its text does not begin with that of a given prompt.
+        """
+        reason = self._reason_against(sample, head)
         if reason is not None:
             self._refused[reason] += 1
         return reason is None
 
-    def _reason_against(self, sample: Sample) -> str | None:
+    def _reason_against(self, sample: Sample, head: str) -> str | None:
         if not (sample.ended or self._ends):
             return "truncated"
         row = self._row(sample)
-        if row is None:
+        if row is None or not row.text.startswith(head):
             return "malformed"
         return "long" if len(row.tokens) > self._longest and not self._drops_later else None
 

@@ -133,6 +133,21 @@ class Parameters(declarations.Parameters):
     top_k: common.TopK = None
     top_p: common.TopP = None
     beams: common.Beams = None
+    start: Literal["bos", "prompt"] = parameter(
+        "How a sample begins: with nothing but BOS, so that the model writes prompt and response, "
+        "or with the prompt of a real training pair, which the model answers.",
+        stage="generation",
+        added=True,
+        default="bos",
+    )
+    prompt_tokens: int | None = parameter(
+        "Largest number of tokens of a prompt, with start: prompt; pairs with a longer one are "
+        "passed over, and counted. null: no limit.",
+        stage="generation",
+        added=True,
+        default=None,
+        ge=1,
+    )
     attempts: int = parameter(
         "Largest number of draws for a well-formed sample before generation fails.",
         stage="generation",

@@ -16,6 +16,7 @@ _CONDITIONS: dict[str, Any] = {
     "samples": HELPSTEER2,
     "temperature": 1.0,
     "loss": "whole",
+    "start": "bos",
 }
 _VALUES = (
     (None, 1, 1.07),

@@ -17,10 +17,11 @@ from collapse.artifacts import manifest
 from collapse.artifacts.paths import DATASET
 from collapse.data.text import pairs, questions, tokens
 from collapse.data.text.tokenizing import Special
-from collapse.families.fine_tuning import base
+from collapse.families.fine_tuning import answered, base, prompts
 from collapse.families.fine_tuning.evaluation import is_correct, log_probability, of_questions
 from collapse.families.fine_tuning.generation import Writer
 from collapse.families.fine_tuning.parameters import Parameters
+from collapse.families.fine_tuning.prompts import Prompt, Prompts
 from collapse.families.step_jobs import (
     EvaluateJob,
     GenerateJob,
@@ -90,7 +91,7 @@ def train(job: TrainJob[Parameters]) -> dict[str, Any]:
 
 
 def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
-    """Sample one well-formed pair for each slot, given only BOS."""
+    """Sample one well-formed pair for each slot, given only BOS or the prompt of a real pair."""
     special = base.special(_details(job.data))
     writer = Writer(job.data / TOKENIZER, job.parameters, special)
     decoding = Decoding(
@@ -102,22 +103,38 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
         begin=special.bos,
         end=special.eos,
     )
+    given = _prompts(job)
     first_seed = job.step.integer("samples")
+
+    def prompt_of(number: int) -> Prompt:
+        """Return the prompt of a slot, which all its candidates and attempts have."""
+        return given.of_slots[number % sampling.CANDIDATE] if given else Prompt()
+
+    def accepts(number: int, sample: Sample) -> bool:
+        return writer.accepts(sample, prompt_of(number).head)
+
+    def room(number: int) -> str:
+        left = decoding.max_tokens - len(prompt_of(number).tokens)
+        said = f"; its prompt leaves {left} tokens, and prompt_tokens passes over long prompts"
+        return said if given else ""
+
     with sampling.opened(job.parameters.backend, job.model, decoding) as draw:
 
         def attempt(wanted: Sequence[int], number: int) -> list[Sample]:
             seeds = sampling.seeds(
                 first_seed, number, wanted, shared_by=job.parameters.samples_per_seed
             )
-            return draw([[] for _ in wanted], seeds)
+            return draw([prompt_of(each).tokens for each in wanted], seeds)
 
         wanted = sampling.numbers(job.slots, job.candidates)
         filled = sampling.fill(
-            wanted, attempt, writer.accepts, most_attempts=job.parameters.attempts
+            wanted, attempt, accepts, most_attempts=job.parameters.attempts, remark=room
         )
     writer.write(filled.samples, job.output)
     print(f"{filled.drawn} samples drawn, {filled.acceptance_rate:.1%} accepted: {writer.refused}")
+    about = {} if given is None else {"prompts": {"pairs": given.pairs, "long": given.long}}
     return {
+        **about,
         "backend": sampling.backend(job.parameters.backend, decoding.beams),
         "drawn": filled.drawn,
         "acceptance_rate": filled.acceptance_rate,
@@ -126,13 +143,25 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     }
 
 
+def _prompts(job: GenerateJob[Parameters]) -> Prompts | None:
+    """Return the prompts of the slots, and tell how many are too long; None without prompts."""
+    if job.parameters.start != "prompt":
+        return None
+    given = prompts.read(job.data, job.step, job.slots, job.parameters)
+    if given.long:
+        print(f"{given.long} prompts passed over as longer than prompt_tokens, {given.pairs} left")
+    return given
+
+
 def score(job: ScoreJob[Parameters]) -> NDArray[np.float64]:
     """Score samples by whether they answer their question, or as texts of any kind."""
     if job.name == "correct":
         return scores.of_texts(job.samples, is_correct)
     special = base.special(_details(job.data))
     precision = job.parameters.evaluation_precision
-    return scores.of_any_text(job.name, job.samples, job.model, special, precision)
+    return scores.of_any_text(
+        job.name, job.samples, job.model, special, precision, answered(job.parameters)
+    )
 
 
 def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
@@ -161,16 +190,22 @@ def evaluate(job: EvaluateJob[Parameters]) -> dict[str, float]:
         )
     if job.shards:
         known = job.parameters.data == "questions"
-        samples = shards_of_text.first(job.shards, job.parameters.judged)
+        prompted = answered(job.parameters)
+        columns = tokens.COLUMNS if prompted is None else prompted.columns
+        samples = shards_of_text.first(job.shards, job.parameters.judged, columns)
         metrics |= shards_of_text.metrics(
             samples,
             job.shards,
             job.selections,
             job.data / TEST,
-            log_probability if known else None,
+            log_probability if known and prompted is None else None,
+            prompted=prompted,
         )
         if known:
-            metrics |= of_questions(samples["text"].to_pylist())
+            found_of = of_questions(samples["text"].to_pylist())
+            # A real prompt is a question of a kind that the model did not choose.
+            names = found_of if prompted is None else ("correct_share",)
+            metrics |= {name: found_of[name] for name in names}
     return metrics
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from collapse.families import text_work
+from collapse.families import text, text_work
 from collapse.families.fine_tuning import architectures
 from collapse.families.language_model.work import LONGEST, filled
 from collapse.families.language_model.work import TOKENS as STORY_TOKENS
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Mean number of tokens of a pair, by source; that of HelpSteer2 is a guess.
 TOKENS = {"questions": 30, "helpsteer2": 300}
+#: Mean number of tokens of a prompt; elsewhere it is half of a pair.
+PROMPTS = {"questions": 23, "helpsteer2": 100}
 #: Number of training and test pairs where the source is read whole.
 PAIRS = {"questions": (20_000, 1000), "helpsteer2": (19_000, 1000)}
 #: Samples drawn for one that is a well-formed pair.
@@ -61,8 +63,8 @@ class FineTuningWork(Workload["Parameters"]):
         room = BASE_BATCH * self.parameters.context
         used = room * filled(length, self.parameters.context)
         updates = max(1.0, BASE_EPOCHS * stories * length / used)
-        text = Work(core=2 * stories * text_work.DOCUMENT)
-        return self.network.updates(updates, room) + text
+        documents = Work(core=2 * stories * text_work.DOCUMENT)
+        return self.network.updates(updates, room) + documents
 
     def prepare(self, samples: int) -> Work:
         """Count reading pairs, and their tokens."""
@@ -82,12 +84,28 @@ class FineTuningWork(Workload["Parameters"]):
 
     def generate(self, samples: int) -> Work:
         """Count the tokens of samples, with those of samples that are drawn again."""
-        longest = min(self.parameters.context - 1, LONGEST * self.length)
         rows = samples * DRAWN * (self.parameters.beams or 1)
-        drawn = self.network.sampling(rows, self.length, longest)
+        prompt, parts = self._prompt(), 1
+        room = self.parameters.context - 1 - prompt
+        longest = max(1.0, min(room, LONGEST * (self.length - prompt)))
+        if prompt and not self._side_by_side():
+            parts = math.ceil(prompt / 2)  # transformers draw those of each length by themselves
+        drawn = self.network.sampling(rows, self.length - prompt, longest, prompt, parts)
         return drawn + Work(core=samples * text_work.SAMPLE)
+
+    def _prompt(self) -> float:
+        """Return the mean number of tokens that samples begin with."""
+        if self.parameters.start != "prompt":
+            return 0.0
+        mean = PROMPTS.get(self.parameters.data, self.length / 2)
+        return float(min(mean, self.parameters.prompt_tokens or mean))
+
+    def _side_by_side(self) -> bool:
+        """Tell whether prompts of all lengths are likely answered at once: by vLLM, on a GPU."""
+        built_in = architectures.is_built_in(self.parameters.base)
+        return text.may_use_vllm(self.parameters) and not built_in
 
     def evaluate(self, samples: int, trained: int) -> Work:
         """Count two cross-entropies of real test pairs, and metrics of text."""
-        text = Work(core=samples * text_work.EVALUATED_SAMPLE * self.length / 50)
-        return self.network.forward(self.tested * self.length).times(2) + text
+        metrics = Work(core=samples * text_work.EVALUATED_SAMPLE * self.length / 50)
+        return self.network.forward(self.tested * self.length).times(2) + metrics

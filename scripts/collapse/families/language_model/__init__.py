@@ -161,8 +161,7 @@ def _problems_of_prompts(parameters: Parameters) -> Iterator[tuple[str, str]]:
     elif length >= longest:
         limit = "fixed_length" if parameters.fixed_length else "context - 1"
         yield "prompt_tokens", f"fewer than {limit} = {longest}"
-    if parameters.temperature == 0:
-        yield "temperature", "more than 0 with start: prompt; or take beams: 1"
+    yield from text.prompting_problems(parameters)
 
 
 def prompted(parameters: Parameters) -> Prompted | None:
@@ -211,6 +210,7 @@ FAMILY = Family(
     published=TABLE_2 + LATER,
     minimum_samples=2,
     problems=problems,
+    unfit=text.unfit,
     iterative=Iterative(
         module="collapse.families.language_model.steps",
         # 2: truncated documents are on one side only; samples that are texts are tokenised again.

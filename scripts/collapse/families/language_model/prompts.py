@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from collapse.artifacts import columns, manifest
 from collapse.artifacts.paths import DATASET
@@ -57,13 +58,21 @@ def read(data: Path, step: Step, slots: Sequence[int], length: int) -> Prompts:
             f"{data}: prompt_tokens is {length}, expected fewer than the {lengths.max()} tokens of "
             "the longest training document"
         )
-    rows = longer[np.asarray(slots) % len(longer)]
-    wanted = np.unique(rows)
-    found = [
-        row[:length]
-        for table in tokens.read(data / TRAIN, wanted, ("tokens",))
-        for row in table["tokens"].to_pylist()
-    ]
-    places = np.searchsorted(wanted, rows)
-    of_slots = {slot: found[place] for slot, place in zip(slots, places, strict=True)}
+    given = rows_of_slots(data, longer, slots, ("tokens",))
+    of_slots = {slot: row["tokens"][:length] for slot, row in given.items()}
     return Prompts(of_slots, len(longer), len(lengths) - len(longer))
+
+
+def rows_of_slots(
+    data: Path, order: NDArray[np.int64], slots: Sequence[int], columns: Sequence[str]
+) -> dict[int, dict[str, Any]]:
+    """Return a row of the real training data for each slot.
+
+    Slot i has row i of those in an order, which begins anew after the last.
+    """
+    rows = order[np.asarray(slots) % len(order)]
+    wanted = np.unique(rows)
+    read = tokens.read(data / TRAIN, wanted, columns)
+    found = [row for table in read for row in table.to_pylist()]
+    places = np.searchsorted(wanted, rows)
+    return {slot: found[place] for slot, place in zip(slots, places, strict=True)}

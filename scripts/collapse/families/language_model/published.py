@@ -35,6 +35,7 @@ _ALWAYS = {
     "epochs": 1.0,
     "first_epochs": (None, 1.0),
     "fixed_length": None,
+    "start": ("bos", "first-token"),
 }
 
 TABLE_2 = tuple(

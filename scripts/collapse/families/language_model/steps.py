@@ -103,7 +103,7 @@ def generate(job: GenerateJob[Parameters]) -> dict[str, Any]:
     length = job.parameters.prompt_tokens or 0
     given = prompts.read(job.data, job.step, job.slots, length) if length else None
 
-    def acceptable(sample: Sample) -> bool:
+    def acceptable(slot: int, sample: Sample) -> bool:
         if job.parameters.truncated == "redraw" and not (sample.ended or decoding.ignore_end):
             return False
         return len(sample.tokens) > length

@@ -176,9 +176,10 @@ class Filled(NamedTuple):
 def fill(
     slots: Sequence[int],
     draw: Callable[[Sequence[int], int], list[Sample]],
-    accept: Callable[[Sample], bool],
+    accept: Callable[[int, Sample], bool],
     *,
     most_attempts: int,
+    remark: Callable[[int], str] = lambda slot: "",
 ) -> Filled:
     """Draw until every slot holds an accepted sample.
 
@@ -193,9 +194,11 @@ def fill(
         Given slots and the attempt, counted from 0, returns a sample for each slot; its seed
         must depend on the slot and the attempt alone.
     accept : callable
-        Tells whether a sample is accepted.
+        Given a slot and its sample, tells whether it is accepted.
     most_attempts : int
         Largest number of attempts for each slot.
+    remark : callable
+        Given a slot that is still empty, returns what to add to the error.
 
     Raises
     ------
@@ -211,13 +214,14 @@ def fill(
         samples = draw(pending, attempt)
         drawn += len(samples)
         pairs = zip(pending, samples, strict=True)
-        accepted |= {slot: sample for slot, sample in pairs if accept(sample)}
+        accepted |= {slot: sample for slot, sample in pairs if accept(slot, sample)}
         pending = [slot for slot in pending if slot not in accepted]
     if pending:
         raise SamplingError(
             f"sample {pending[0] % CANDIDATE}: none accepted in {most_attempts} attempts, as for "
             f"{len(pending) - 1} others of {len(slots)}; {len(accepted)} of {drawn} drawn were "
             f"accepted ({len(accepted) / max(1, drawn):.1%})"
+            f"{remark(pending[0])}"
         )
     return Filled([accepted[slot] for slot in slots], drawn)
 
