@@ -43,6 +43,8 @@ REGIMES = {
     "window in a budget": Regime(keep_real=True, memory=2, budget="0.5n"),
     "fresh in a budget": Regime(keep_real=False, memory=2, fresh_real="0.5n", budget="n"),
     "growing budget": Regime(keep_real=True, fresh_real=2, budget="0.7tn"),
+    "ring": Regime(keep_real=False, memory=1, population={"models": 2, "exchange": "ring"}),
+    "population in a budget": Regime(keep_real=True, budget="n", population={"models": 3}),
 }
 
 

@@ -251,11 +251,12 @@ def along(name, *chain):
 def test_chains_have_the_metrics_that_are_declared(name, number, regime):
     declared, example = families.load(name).metrics, examples.of(name)
     infinite = (*example.unknown, *example.chains[number].infinite)
-    metrics = at_once(name, number, regime)
+    metrics, population = at_once(name, number, regime), REGIMES[regime].population
+    members = () if population is None else (population.models,)
     assert metrics.keys() == declared.keys()
     for metric, values in metrics.items():
         own = (ITERATIONS,) if declared[metric].per_iteration else ()
-        assert values.shape == (len(SEEDS), *own), metric
+        assert values.shape == (len(SEEDS), *members, *own), metric
         assert metric in example.unknown or not np.isnan(values).any(), metric
         assert metric in infinite or np.isfinite(values).all(), metric
 
@@ -274,21 +275,23 @@ def test_a_seed_does_not_depend_on_the_others(name, number, regime):
 def test_a_longer_chain_starts_with_the_shorter(name, number, regime):
     long = at_once(name, number, regime, iterations=ITERATIONS + 3)
     for metric, values in along(name, number, regime).items():
-        np.testing.assert_array_equal(long[metric][:, :ITERATIONS], values, err_msg=metric)
+        np.testing.assert_array_equal(long[metric][..., :ITERATIONS], values, err_msg=metric)
 
 
 @CHAINS
 def test_all_regimes_start_from_the_same_fit(name, number, regime):
     first = at_once(name, number, "replace")
     for metric, values in along(name, number, regime).items():
-        np.testing.assert_array_equal(values[:, 0], first[metric][:, 0], err_msg=metric)
+        for of_seed, expected in zip(values[..., 0], first[metric][:, 0], strict=True):
+            np.testing.assert_array_equal(of_seed, expected, err_msg=metric)
 
 
 @CHAINS
 def test_what_is_evaluated_does_not_change_the_chain(name, number, regime):
     some = at_once(name, number, regime, evaluated=(1, 4, 6))
     for metric, values in at_once(name, number, regime).items():
-        expected = values[:, [0, 3, 5]] if values.ndim == 2 else values
+        along = families.load(name).metrics[metric].per_iteration
+        expected = values[..., [0, 3, 5]] if along else values
         rounding = examples.of(name).rounding
         np.testing.assert_allclose(some[metric], expected, rtol=rounding, err_msg=metric)
 

@@ -39,6 +39,11 @@ class Exchange:
         self._shares, self._newest = shares, newest
         self._simulator, self._streams = simulator, streams
 
+    @property
+    def has_one_author(self) -> bool:
+        """Whether one model of the population writes all samples."""
+        return int(np.count_nonzero(self._shares)) == 1
+
     def samples(self, count: int, t: int) -> Samples:
         """Return the samples that arrive at iteration t: those of one author after another."""
         parts = [

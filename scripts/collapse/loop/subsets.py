@@ -34,8 +34,9 @@ def models(
     if not writer.counts_all_the_same or _kinds_arrive_at_random(spec):
         yield from kept_shards.models(spec, simulator, writer, streams)
         return
-    # All slots are filled if samples are selected, because the metrics of a selection are of all.
-    some = simulator.exchangeable and regime.select is None
+    # All slots are filled if samples are selected, because the metrics of a selection are of all,
+    # and if several models write a shard, whose samples are then not alike.
+    some = simulator.exchangeable and regime.select is None and writer.has_one_author
     layout = _Layout(spec, exchangeable=some, streams=streams, writer=writer)
     real = simulator.real(1, n)
     model = simulator.fit(simulator.summarise(real))

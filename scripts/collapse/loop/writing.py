@@ -75,7 +75,7 @@ class Writer:
     @property
     def has_one_author(self) -> bool:
         """Whether the samples that arrive at an iteration are all of one model."""
-        return self._exchange is None
+        return self._exchange is None or self._exchange.has_one_author
 
     def statistics(self, model: Any, count: int, t: int) -> Any:
         """Return the statistics of the samples that arrive at iteration t, of the newest model."""
