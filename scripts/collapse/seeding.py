@@ -107,7 +107,8 @@ class Streams:
         self.seeds = tuple(seeds)
         self._name = (experiment, point)
         self._regime = regime
-        self._member, self._own_real = member, own_real
+        self.own_real = own_real
+        self._member = member
         self._author = member
         self._keys: dict[tuple[str, str], list[NDArray[np.uint64]]] = {}
         self._bits = np.random.SFC64(0)
@@ -149,7 +150,7 @@ class Streams:
 
     def _of_member(self, iteration: int) -> str:
         """Return what takes the place of the regime in names of streams of real data."""
-        own = self._own_real and self._member and iteration > 0
+        own = self.own_real and self._member and iteration > 0
         return f"{REAL} of model {self._member}" if own else REAL
 
     def _of_author(self) -> str:

@@ -83,6 +83,17 @@ def test_moments_of_a_population_are_those_of_theory(name, exchange, real):
     assert_within(found["squared_error_of_mean"], 2 * expected.squared_error.T)
 
 
+@pytest.mark.parametrize("regime", [REPLACE, ACCUMULATE], ids=["replace", "accumulate"])
+@pytest.mark.parametrize("real", ["common", "split"])
+def test_models_learn_directions_that_only_others_have_real_data_of(regime, real):
+    """With fewer samples than dimensions, the spans of what models were given differ."""
+    population = with_population(regime, exchange="shared", real=real)
+    found = run(population, 4, 5, 1000, dimension=8)
+    expected = population_fractions(population, 4, 5, unbiased=False)
+    assert_within(found["trace_ratio"], expected.variance.T)
+    assert_within(found["squared_error_of_mean"], 8 * expected.squared_error.T)
+
+
 def test_an_exchange_that_is_another_is_seen():
     """A ring whose models keep a third of their own samples is not the ring of theory."""
     ring = with_population(REPLACE, exchange="ring", real="split")

@@ -73,7 +73,8 @@ FAMILY = Family(
         ),
         "squared_step_of_mean": Metric(
             "squared Mahalanobis distance of the fitted mean from the model that wrote the samples",
-            comment="Missing where the spread is too small beside the mean to tell the two apart.",
+            comment="Missing where the spread is too small beside the mean to tell the two apart. "
+            "In a population it is that from the last model which wrote samples for this one.",
         ),
     },
     scores={

@@ -248,7 +248,9 @@ class Simulator:
 
     def _rank(self, bound: int) -> int:
         """Return a bound of a scatter's rank that the span of all real data so far also keeps."""
-        return min(self.dimension, bound, self.real_seen - 1)
+        # What others write is in the span of their real data.
+        span = self.dimension if self.streams.own_real else self.real_seen - 1
+        return min(self.dimension, bound, span)
 
 
 def _centred(samples: Array, weights: Array | None) -> tuple[Array, Array, Array]:
