@@ -282,6 +282,14 @@ def test_a_wrong_population_is_told_in_one_line(tmp_path, population, keys, expe
     assert str(error.value).endswith(expected)
 
 
+def test_a_data_set_is_not_split(tmp_path):
+    content = study_of({"models": 2, "real": "split"}, family="logistic_regression")
+    assert loaded(tmp_path, content).regime_table["own"].models == 2
+    content["experiments"]["many"]["settings"] = {"dataset": "diabetes"}
+    with pytest.raises(study.StudyError, match=r"real data is split, and the data set diabetes is"):
+        loaded(tmp_path, content)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "refused"),
     [

@@ -105,6 +105,14 @@ def problems(parameters: Parameters) -> Iterator[tuple[str, str]]:
                 yield key, f"no such key beside the data set {parameters.dataset}"
 
 
+def unfit(parameters: Parameters, regime: Regime) -> str:
+    """Say that a data set, which has one label of each row, can't be drawn for each model anew."""
+    split = regime.population is not None and regime.population.real == "split"
+    if parameters.dataset == "gaussian" or not split:
+        return ""
+    return f"real data is split, and the data set {parameters.dataset} is the same for all models"
+
+
 def seconds(parameters: Parameters, trained: Sequence[int], evaluated: int, whole: bool) -> float:
     """Estimate the core-seconds of one seed of a chain (measured on a 2020s server core)."""
     sizes = {"diabetes": (309, 11), "breast_cancer": (398, 31)}
@@ -158,6 +166,7 @@ FAMILY = Family(
     ),
     minimum_samples=1,
     maximum_samples=lambda parameters: datasets.TRAINING_ROWS.get(parameters.dataset),
+    unfit=unfit,
     published=[
         Published(
             "test_log_loss",
