@@ -44,7 +44,12 @@ ENVIRONMENT = {
 
 @cache
 def server() -> str:
-    """Start the process that forks; return the path of the socket that `run` asks it by."""
+    """Start the process that forks; return the path of the socket that `run` asks it by.
+
+    Linux alone has what it needs; elsewhere the path is empty, and jobs start as for users.
+    """
+    if sys.platform != "linux":
+        return ""
     folder = TemporaryDirectory()
     path = f"{folder.name}/socket"
     started = subprocess.Popen(

@@ -65,7 +65,8 @@ def serve() -> None:
             for number, path in enumerate([os.devnull, *printed]):
                 flags = os.O_WRONLY | os.O_CREAT if number else os.O_RDONLY
                 os.dup2(os.open(path, flags), number)
-            fork_scripts(jobs)
+            if jobs:
+                fork_scripts(jobs)
             sys.argv = ["snakemake", *arguments]
             sys.path[0] = ""  # as `python -m` has it, not the folder of tests
             forked_jobs.to_the_end(snakemake.cli.main)
