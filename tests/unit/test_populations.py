@@ -37,14 +37,26 @@ def with_population(regime, models=3, **keys):
     return regime.model_copy(update={"population": Population(models=models, **keys)})
 
 
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=6).filter(any), st.integers(0, 1000))
-def test_samples_are_divided_by_shares(parts, size):
+@given(
+    st.lists(st.integers(0, 9), min_size=1, max_size=6).filter(any),
+    st.integers(0, 1000),
+    st.integers(0, 5),
+)
+def test_samples_are_divided_by_shares(parts, size, first):
     shares = np.array(parts) / sum(parts)
-    found = counts(shares, size)
+    found = counts(shares, size, first)
     assert sum(found) == size
     assert np.all(np.abs(np.array(found) - shares * size) < 1)
     if size % sum(parts) == 0:
         assert found == [part * size // sum(parts) for part in parts]
+
+
+def test_models_with_equal_shares_write_as_many_samples():
+    """However few there are for each."""
+    for models, size in ((4, 1), (4, 10), (3, 2), (7, 100)):
+        shares = Population(models=models).shares
+        written = np.array([counts(row, size, first=m) for m, row in enumerate(shares)])
+        assert (written.sum(axis=0) == size).all() and (written.sum(axis=1) == size).all()
 
 
 @pytest.mark.parametrize("regime", [REPLACE, ACCUMULATE, NAMED["accumulate-subsample"]])

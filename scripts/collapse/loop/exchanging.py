@@ -21,6 +21,8 @@ class Exchange:
     ----------
     shares : ndarray, shape (models,)
         The part of the samples that each model writes.
+    member : int
+        The number of the model that trains on the samples.
     newest : sequence
         The newest model of each member of the population; the loop replaces its entries.
     simulator : Simulator
@@ -32,11 +34,12 @@ class Exchange:
     def __init__(
         self,
         shares: NDArray[np.float64],
+        member: int,
         newest: Sequence[Any],
         simulator: Simulator[Any, Any],
         streams: Streams,
     ) -> None:
-        self._shares, self._newest = shares, newest
+        self._shares, self._member, self._newest = shares, member, newest
         self._simulator, self._streams = simulator, streams
 
     @property
@@ -66,7 +69,7 @@ class Exchange:
     def _authors(self, count: int) -> Iterator[tuple[Any, int, int]]:
         """Yield the models that write samples, how many, and the number of the first of these."""
         start = 0
-        for author, size in enumerate(counts(self._shares, count)):
+        for author, size in enumerate(counts(self._shares, count, first=self._member)):
             if size:
                 with self._streams.of_author(author):
                     yield self._newest[author], size, start

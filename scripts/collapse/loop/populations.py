@@ -50,7 +50,7 @@ def members(
         )
         simulator, exchange = set_up(streams), None
         if population is not None:
-            exchange = Exchange(population.shares[number], newest, simulator, streams)
+            exchange = Exchange(population.shares[number], number, newest, simulator, streams)
         writer = Writer(spec, simulator, streams, at_once, exchange)
         found.append(Member(simulator, writer, streams))
     return found

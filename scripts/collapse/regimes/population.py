@@ -58,14 +58,16 @@ class Population(BaseModel):
             yield "exchange", "shares of at least 0 that add up to 1 in each row"
 
 
-def counts(shares: Sequence[float] | NDArray[np.float64], size: int) -> list[int]:
+def counts(shares: Sequence[float] | NDArray[np.float64], size: int, first: int = 0) -> list[int]:
     """Divide a number of samples by shares: whole parts first, then the largest remainders.
 
-    Of equal remainders, that of the earlier share comes first.
+    Of equal remainders, that of the share ``first`` comes first, then those after it, around: so
+    that models with equal shares each have a sample too many as often as the others.
     """
     exact = [share * size for share in shares]
     whole = [math.floor(one + 1e-9) for one in exact]
-    order = sorted(range(len(exact)), key=lambda k: (round(whole[k] - exact[k], 9), k))
+    after = [(k - first) % len(exact) for k in range(len(exact))]
+    order = sorted(range(len(exact)), key=lambda k: (round(whole[k] - exact[k], 9), after[k]))
     for k in order[: size - sum(whole)]:
         whole[k] += 1
     return whole

@@ -51,7 +51,9 @@ def population_fractions(
     squared_error[0] = fits.diagonal()
     for t in range(2, iterations + 1):
         fresh = regime.fresh(t, n)
-        written = np.array([counts(row, regime.generated(t, n)) for row in population.shares])
+        arriving = regime.generated(t, n)
+        rows = enumerate(population.shares)
+        written = np.array([counts(row, arriving, first=m) for m, row in rows])
         size = stays + written[0].sum() + fresh
         part, of_models = stays / size, written / size
         noise = np.diag(written @ variance[t - 2]) + fresh * real
