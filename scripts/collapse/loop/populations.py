@@ -41,7 +41,8 @@ def members(
         How many candidates of each seed are in memory at once.
     """
     population, found = spec.regime.population, []
-    for number in range(1 if population is None else population.models):
+    shares = None if population is None else population.shares
+    for number in range(spec.regime.models):
         own_real = population is not None and population.real == "split"
         streams = Streams(
             *(spec.experiment, spec.point, spec.regime_name, seeds),
@@ -49,8 +50,8 @@ def members(
             own_real=own_real,
         )
         simulator, exchange = set_up(streams), None
-        if population is not None:
-            exchange = Exchange(population.shares[number], number, newest, simulator, streams)
+        if shares is not None:
+            exchange = Exchange(shares[number], number, newest, simulator, streams)
         writer = Writer(spec, simulator, streams, at_once, exchange)
         found.append(Member(simulator, writer, streams))
     return found

@@ -38,9 +38,9 @@ def population_fractions(
     whole = regime.trains_on_whole_pools and regime.memory in (None, 1)
     if population is None or not (plain and whole):
         return None
-    kept, shape = regime.kept_real(n), (population.models, population.models)
+    shares, kept = population.shares, regime.kept_real(n)
     # Covariances of the means of as many real samples as 1, of any two models.
-    real = np.ones(shape) if population.real == "common" else np.eye(population.models)
+    real = np.ones_like(shares) if population.real == "common" else np.eye(len(shares))
     fits = real / n
     # What stays in the pool: its size, the covariances of its means, those with the newest fits,
     # and the mean square of its samples.
@@ -52,8 +52,7 @@ def population_fractions(
     for t in range(2, iterations + 1):
         fresh = regime.fresh(t, n)
         arriving = regime.generated(t, n)
-        rows = enumerate(population.shares)
-        written = np.array([counts(row, arriving, first=m) for m, row in rows])
+        written = np.array([counts(row, arriving, first=m) for m, row in enumerate(shares)])
         size = stays + written[0].sum() + fresh
         part, of_models = stays / size, written / size
         noise = np.diag(written @ variance[t - 2]) + fresh * real
