@@ -36,7 +36,8 @@ class Simulator(Protocol[Statistics, Model]):
 
     Each family has its own types of statistics and models. A simulator does not know the regime:
     the loop (`collapse.loop.closed_form`) asks for statistics only if a regime trains on whole
-    shards, and for samples if it trains on subsets of them.
+    shards, and for samples if it trains on subsets of them. In a population each model has a
+    simulator of its own, and the model that is sampled from may be another's.
     """
 
     #: Whether the samples of a shard are exchangeable (independent and identically distributed).
