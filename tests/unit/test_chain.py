@@ -10,6 +10,7 @@ from collapse import families
 from collapse.loop import closed_form
 from collapse.loop.closed_form import run_chain
 from collapse.regimes import NAMED, Regime, Select
+from collapse.seeding import Streams
 from collapse.study.chain_spec import ChainSpec
 from contract.examples import ITERATIONS, REGIMES, SAMPLES, specification
 
@@ -36,14 +37,14 @@ def test_seeds_run_in_batches_as_memory_allows(name, monkeypatch):
     together, batches = run_chain(spec, SEEDS), []
     run_batch = closed_form._run_batch
 
-    def counted(spec, model, streams, at_once):
-        batches.append(streams.seeds)
-        return run_batch(spec, model, streams, at_once)
+    def counted(spec, set_up, seeds, at_once):
+        batches.append(seeds)
+        return run_batch(spec, set_up, seeds, at_once)
 
     monkeypatch.setattr(closed_form, "_run_batch", counted)
     monkeypatch.setattr(closed_form, "MEMORY", 1)
     one_by_one = run_chain(spec, SEEDS)
-    assert batches == [(seed,) for seed in SEEDS]
+    assert list(map(tuple, batches)) == [(seed,) for seed in SEEDS]
     for name, values in together.items():
         np.testing.assert_array_equal(one_by_one[name], values, err_msg=name)
 
@@ -68,7 +69,7 @@ def test_smaller_sets_of_real_data_are_the_first_of_larger_ones(budget):
     """So that mixtures of different sizes are nested (docs/reproduction.md, mistake 8)."""
     spec = specification("kernel_density", DENSITY, "replace")
     model = families.load("kernel_density")
-    streams = closed_form._streams(spec, SEEDS)
+    streams = Streams(spec.experiment, spec.point, spec.regime_name, SEEDS)
     simulator = model.closed_form.simulator(model.parameters(**DENSITY), SAMPLES, streams)
     (real,) = simulator.real(1, SAMPLES)
     for kept in range(2, SAMPLES + 1):

@@ -119,7 +119,7 @@ def combine(
     regimes: Sequence[str],
     seeds: Sequence[int],
     iterations: Sequence[int],
-    models: Mapping[str, int],
+    models: Mapping[str, int] | None = None,
     descriptions: Mapping[str, tuple[str, ...]],
     attributes: Mapping[str, Any],
 ) -> xr.Dataset:
@@ -132,8 +132,8 @@ def combine(
         Parameter axes in order, each with all its values.
     regimes, seeds, iterations : sequence
         The other coordinates.
-    models : mapping of str to int
-        The number of models of each regime: 1 without a population.
+    models : mapping of str to int or None
+        The number of models of each regime: 1 without a population; None if all have one.
     descriptions : mapping of str to tuple of str
         Long names, units and, if there are any, comments of variables and coordinates.
     attributes : mapping
@@ -149,7 +149,8 @@ def combine(
     import xarray as xr
 
     values = {"regime": list(regimes), **axes, "seed": list(seeds)}
-    most = max(models.values())
+    number = dict.fromkeys(regimes, 1) | dict(models or {})
+    most = max(number.values())
     if most > 1:
         values["member"] = list(range(most))
     values["iteration"] = list(iterations)
@@ -159,7 +160,7 @@ def combine(
     for cell, metrics, found in chains:
         rows = [found.index(seed) for seed in seeds]
         index = tuple(values[axis].index(cell[axis]) for axis in ("regime", *axes))
-        there = models[cell["regime"]]
+        there = number[cell["regime"]]
         for name, array in metrics.items():
             if most > 1:
                 array = array if there > 1 else array[:, None]
@@ -177,7 +178,7 @@ def combine(
         },
     )
     if most > 1:
-        combined.coords["members"] = "regime", [models[name] for name in regimes]
+        combined.coords["members"] = "regime", [number[name] for name in regimes]
     for name, described in descriptions.items():
         if name in combined.variables:
             combined[name].attrs = dict(zip(ATTRIBUTES, described, strict=False))
