@@ -60,13 +60,19 @@ def test_models_with_equal_shares_write_as_many_samples():
 
 
 @pytest.mark.parametrize("regime", [REPLACE, ACCUMULATE, NAMED["accumulate-subsample"]])
-def test_a_model_alone_is_the_first_of_a_population_alone(regime):
+@pytest.mark.parametrize(
+    ("family", "metric"),
+    [("gaussian", "squared_error_of_mean"), ("linear_regression", "test_error")],
+)
+def test_a_model_alone_is_the_first_of_a_population_alone(family, metric, regime):
     """Its numbers do not change; the other models have real data in common and no other number."""
-    one = run(regime, 10, 6, 5, dimension=2)
-    many = run(with_population(regime, exchange="alone"), 10, 6, 5, dimension=2)
+    alone = with_population(regime, exchange="alone")
+    one, many = (
+        closed_form_chains.run(family, each, 10, 6, 5, dimension=2) for each in (regime, alone)
+    )
     for name, values in one.items():
         np.testing.assert_array_equal(many[name][:, 0], values, err_msg=name)
-    error = many["squared_error_of_mean"]
+    error = many[metric]
     assert error.shape == (5, 3, 6)
     np.testing.assert_array_equal(error[:, 1, 0], error[:, 0, 0])
     assert not np.any(error[:, 1, 1:] == error[:, 0, 1:])

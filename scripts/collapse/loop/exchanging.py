@@ -59,7 +59,7 @@ class Exchange:
         """Return the statistics of the samples that arrive at iteration t."""
         parts = []
         for model, size, start in self._authors(count):
-            if self._simulator.exchangeable:
+            if self._simulator.exchangeable or self.has_one_author:
                 parts.append(self._simulator.sample_statistics(model, size, t - 1))
             else:  # the rows of a reused design follow each other
                 drawn = self._simulator.sample(model, size, t - 1, Draw(start=start))
