@@ -7,6 +7,7 @@ parameter that is a function, resources, and a script. What it takes more is Sna
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -235,7 +236,8 @@ def report(quick: bool) -> list[bool]:
     ours += (f"study={study}", "job_holds=step")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        table = inputs_of_jobs(studies.load(study))
+        with contextlib.chdir(folder):  # chains that ran in the checkout are no jobs any more
+            table = inputs_of_jobs(studies.load(study))
         (folder / "inputs.json").write_text(json.dumps(table))
         (folder / "script.py").write_text("")
         for file, declares in (("bare", False), ("declaring", True)):
