@@ -101,7 +101,9 @@ def start(client: socket.socket) -> int:
     """Start the script that a client asks for as a fork, and return its process."""
     received, descriptors, _, _ = socket.recv_fds(client, 2**20, 2)
     while not received.endswith(b"\n"):
-        received += client.recv(2**20)
+        more = client.recv(2**20)
+        assert more, "a client was gone before it had asked"
+        received += more
     script, directory, environment = json.loads(received)
     job = os.fork()
     if job == 0:
