@@ -30,7 +30,7 @@ def write_chain(
     seeds: Sequence[int],
     iterations: Sequence[int],
     identity: Mapping[str, Any],
-    models: int | None = None,
+    models: int = 1,
 ) -> None:
     """Write the metrics of one chain.
 
@@ -44,8 +44,8 @@ def write_chain(
         Coordinates of the arrays; the iterations are those that were evaluated.
     identity : mapping
         Everything that the numbers depend on besides the seeds, as plain values.
-    models : int or None
-        Number of models of a population; None without one.
+    models : int
+        Number of models of a population; 1 without one.
     """
     with written(path) as partial, netCDF4.Dataset(partial, "w") as dataset:
         dataset.setncattr("identity", json.dumps(identity, sort_keys=True))
@@ -53,7 +53,7 @@ def write_chain(
             dataset.createDimension(name, len(values))
             dataset.createVariable(name, "i8", (name,), fletcher32=True)[:] = values
         axes = ["seed"]
-        if models is not None:
+        if models > 1:
             dataset.createDimension("member", models)
             axes.append("member")
         for name, array in metrics.items():

@@ -64,14 +64,13 @@ def run(
     for row, seed in enumerate(missing):
         found[seed] = {name: values[row] for name, values in new.items()}
     metrics = {name: np.stack([found[seed][name] for seed in kept]) for name in found[kept[0]]}
-    population = spec.regime.population
     chain_file.write_chain(
         path,
         metrics,
         seeds=kept,
         iterations=spec.evaluated,
         identity=identity,
-        models=None if population is None else population.models,
+        models=spec.regime.models,
     )
 
 

@@ -148,12 +148,10 @@ def combine(
     """
     import xarray as xr
 
-    values = {"regime": list(regimes), **axes, "seed": list(seeds)}
     number = dict.fromkeys(regimes, 1) | dict(models or {})
     most = max(number.values())
-    if most > 1:
-        values["member"] = list(range(most))
-    values["iteration"] = list(iterations)
+    values = {"regime": list(regimes), **axes, "seed": list(seeds)}
+    values |= {"member": list(range(most)), "iteration": list(iterations)}
     dimensions = list(values)
     shape = [len(entries) for entries in values.values()]
     variables: dict[str, NDArray[np.float64]] = {}
@@ -162,13 +160,9 @@ def combine(
         index = tuple(values[axis].index(cell[axis]) for axis in ("regime", *axes))
         there = number[cell["regime"]]
         for name, array in metrics.items():
-            if most > 1:
-                array = array if there > 1 else array[:, None]
+            array = array if there > 1 else array[:, None]
             whole = variables.setdefault(name, np.full(shape[: len(index) + array.ndim], np.nan))
-            if most > 1:
-                whole[index][:, :there] = array[rows]
-            else:
-                whole[index] = array[rows]
+            whole[index][:, :there] = array[rows]
     combined = xr.Dataset(
         {name: (dimensions[: array.ndim], array) for name, array in variables.items()},
         coords={name: (name, coordinate(list(entries))) for name, entries in values.items()},
@@ -177,7 +171,9 @@ def combine(
             for key, value in attributes.items()
         },
     )
-    if most > 1:
+    if most == 1:
+        combined = combined.isel(member=0, drop=True)
+    else:
         combined.coords["members"] = "regime", [number[name] for name in regimes]
     for name, described in descriptions.items():
         if name in combined.variables:
